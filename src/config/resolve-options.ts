@@ -1,0 +1,98 @@
+/** Turns what a user wrote into checked, frozen options: unknown names and wrong values become errors that say how to
+ *  mend them, defaults are filled in, the caller's object is never changed. */
+
+import { z } from 'zod';
+import { HeadgateError } from '../domain/errors.ts';
+
+/** Resolves `input` by `schema`. `subject` names the thing in messages: `httpSource`, `createEngine`.
+ *  @throws HeadgateError HG_OPTION_UNKNOWN or HG_OPTION_INVALID, with `details.field`. */
+export function resolveOptions<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  subject: string,
+): z.output<Schema> {
+  const result = schema.safeParse(input);
+  if (result.success) return deepFreezePlain(result.data);
+  throw optionError(firstIssue(result.error.issues), schema, subject);
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Misspelled names first: they explain the missing ones. */
+function firstIssue(issues: readonly Issue[]): Issue {
+  return issues.find((issue) => issue.code === 'unrecognized_keys') ?? (issues[0] as Issue);
+}
+
+function optionError(issue: Issue, schema: z.ZodType, subject: string): HeadgateError {
+  const parent = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const name = issue.keys[0] ?? '';
+    const field = parent === '' ? name : `${parent}.${name}`;
+    const known = keysAt(schema, issue.path);
+    const near = nearestName(name, known);
+    const advice = near === undefined ? `known options: ${known.join(', ')}` : `did you mean "${near}"?`;
+    return new HeadgateError('HG_OPTION_UNKNOWN', `${subject}: unknown option "${field}"; ${advice}`, {
+      details: { subject, field, ...(near === undefined ? {} : { suggestion: near }) },
+    });
+  }
+  const field = parent === '' ? '(the whole)' : parent;
+  return new HeadgateError('HG_OPTION_INVALID', `${subject}: option "${field}": ${issue.message}`, {
+    details: { subject, field },
+  });
+}
+
+/** The option names an object schema knows at `path`, looking through defaults, optionals and unions. */
+function keysAt(schema: unknown, path: readonly PropertyKey[]): string[] {
+  const [head, ...rest] = path;
+  const keys = new Set<string>();
+  for (const object of objectSchemas(schema)) {
+    if (head === undefined) for (const key of Object.keys(object.shape)) keys.add(key);
+    else if (typeof head === 'string') for (const key of keysAt(object.shape[head], rest)) keys.add(key);
+  }
+  return [...keys];
+}
+
+function objectSchemas(schema: unknown): z.ZodObject[] {
+  if (schema instanceof z.ZodObject) return [schema];
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap(objectSchemas);
+  if (schema instanceof z.ZodPipe) return objectSchemas(schema.def.in);
+  const inner = (schema as { def?: { innerType?: unknown } } | undefined)?.def?.innerType;
+  return inner === undefined ? [] : objectSchemas(inner);
+}
+
+/** The candidate nearest to `name` by edit distance, if near enough to be a slip. */
+export function nearestName(name: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein distance, one row at a time. */
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= from.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const substitution = (previous[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      row.push(Math.min(substitution, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+    }
+    previous = row;
+  }
+  return previous[to.length] ?? 0;
+}
+
+/** Freezes plain objects and arrays; leaves functions, class instances and bytes as they are. */
+function deepFreezePlain<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  const prototype = Object.getPrototypeOf(value) as unknown;
+  if (prototype !== Object.prototype && prototype !== null && !Array.isArray(value)) return value;
+  for (const inner of Object.values(value)) deepFreezePlain(inner);
+  return Object.freeze(value);
+}

@@ -1,0 +1,37 @@
+/** Time as the engine sees it. One clock is handed in at the composition root and reaches every part from there. */
+
+/** What {@link Clock.setTimeout} returns; only good for {@link Clock.clearTimeout} of the same clock. */
+export type TimerHandle = unknown;
+
+export interface Clock {
+  /** Wall time in epoch milliseconds. May jump; rows and schedules carry it, windows and waits never use it. */
+  wallMs(): number;
+  /** Milliseconds since an arbitrary start, never going back. Windows, waits and timeouts run on it. */
+  monotonicMs(): number;
+  /** Calls `callback` once, `delayMs` from now or later. */
+  setTimeout(callback: () => void, delayMs: number): TimerHandle;
+  clearTimeout(handle: TimerHandle): void;
+  /** Resolves after `delayMs`, or as soon as `signal` aborts. Never rejects: look at the signal afterwards. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** {@link Clock.sleep} for any pair of timer functions. */
+export function sleepOn(
+  clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>,
+  delayMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) {
+      resolve();
+      return;
+    }
+    const wake = () => {
+      clock.clearTimeout(timer);
+      signal?.removeEventListener('abort', wake);
+      resolve();
+    };
+    const timer = clock.setTimeout(wake, delayMs);
+    signal?.addEventListener('abort', wake, { once: true });
+  });
+}

@@ -1,0 +1,45 @@
+/** The health of a source, as the library, the health table and the API show it. */
+
+export type SourceState =
+  | 'connecting'
+  | 'streaming'
+  | 'degraded'
+  | 'backingOff'
+  | 'circuitOpen'
+  | 'paused'
+  | 'draining'
+  | 'stopped'
+  | 'quarantined'
+  | 'failed';
+
+/** States in which a source is neither working nor about to: what `activeSources()` leaves out. */
+export const INACTIVE_STATES: ReadonlySet<SourceState> = new Set<SourceState>([
+  'paused',
+  'circuitOpen',
+  'quarantined',
+  'stopped',
+  'failed',
+]);
+
+export interface SourceHealth {
+  readonly sourceId: string;
+  readonly tenant: string;
+  readonly type: string;
+  readonly state: SourceState;
+  /** Records this incarnation put into its outlet. A failed read counts none. */
+  readonly recordsProduced: number;
+  /** Epoch milliseconds of the last good read; null before the first. */
+  readonly lastReadTimestamp: number | null;
+  /** Failed reads since the last good one. */
+  readonly consecutiveErrors: number;
+  readonly incarnation: number;
+  /** Times its run was started again after a failure. */
+  readonly restarts: number;
+  readonly lastError: { readonly code: string; readonly message: string; readonly atMs: number } | null;
+  /** Records in the last second. */
+  readonly rate1s: number;
+  /** Records waiting in its outlet. */
+  readonly queueDepth: number;
+  /** Records its outlet or a limiter dropped. */
+  readonly droppedCount: number;
+}

@@ -1,0 +1,49 @@
+/** Every bound in one place, with how they relate. What can grow has its limit here; overflow is a planned outcome. */
+
+export const LIMITS = {
+  /** Sources one bay supervises. XState copies a machine's children at each spawn: small bays keep spawning linear. */
+  baySourcesMax: 64,
+  /** Microsteps of one event before a machine is taken to loop. */
+  machineIterationsMax: 1_000,
+  /** Records an outlet holds unless its source says otherwise. */
+  outletCapacityRecords: 1_024,
+  outletCapacityRecordsMax: 1_000_000,
+  /** Records one outlet gives before the merge turns to the next. */
+  mergeQuantumRecords: 256,
+  /** Records waiting for their commit before the stages are held back. */
+  recorderPendingRecordsMax: 8_192,
+  /** Records a consumer's queue holds unless it says otherwise. */
+  consumerCapacityRecords: 1_024,
+  /** Rows of one transaction. */
+  commitRowsMax: 4_096,
+  /** Timeline rows kept in memory while the database cannot take them; older ones then give way to a gap row. */
+  journalPendingRowsMax: 200_000,
+  /** Characters of an error message that rows and health keep. */
+  errorMessageCharsMax: 1_000,
+  /** Characters of a payload that a dead letter keeps. */
+  deadLetterPayloadCharsMax: 65_536,
+  /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
+  payloadBytesMax: 8 * 1024 * 1024,
+  /** User callbacks for alerts that may run at once; further ones are counted as suppressed. */
+  notificationsInFlightMax: 16,
+  /** Notifications per source and minute; further alerts are stored and counted as suppressed. */
+  notificationsPerMinuteMax: 60,
+  /** Causes `explain` follows back. */
+  explainDepthMax: 1_000,
+} as const;
+
+/** Checks that the limits fit each other; returns the violations. */
+export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
+  const problems: string[] = [];
+  const demand = (holds: boolean, rule: string) => {
+    if (!holds) problems.push(rule);
+  };
+  demand(limits.outletCapacityRecords <= limits.outletCapacityRecordsMax, 'an outlet fits its own maximum');
+  demand(limits.mergeQuantumRecords <= limits.recorderPendingRecordsMax, 'one turn of the merge fits the recorder');
+  demand(limits.commitRowsMax <= limits.journalPendingRowsMax, 'a full transaction fits the waiting rows');
+  demand(limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax, 'a dead letter is no larger than a payload');
+  return problems;
+}
+
+const problems = checkLimits();
+if (problems.length > 0) throw new Error(`limits.ts contradicts itself: ${problems.join('; ')}`);

@@ -1,0 +1,70 @@
+/** The record: one reading, message or line, as it travels from a source to the log and to sinks. */
+
+import type { ErrorFacts } from './errors.ts';
+
+/** One record. Immutable by convention: a stage that changes `data` makes a new record ({@link withData}). */
+export interface IngestRecord<Data = unknown> {
+  readonly sourceId: string;
+  readonly tenant: string;
+  /** Rises with every registration of any source in one database, so an id registered again repeats no identity. */
+  readonly incarnation: number;
+  /** Rises by one per source and incarnation, from 1. With `incarnation` it is the record's identity. */
+  readonly seq: number;
+  /** Wall time the record bears, epoch milliseconds: its own if the source knows it, else that of its arrival. */
+  readonly atMs: number;
+  /** Monotonic time of arrival, milliseconds. */
+  readonly receivedMonoMs: number;
+  /** The decoded value. A binary source carries `Uint8Array[]` frames, with a `contentType`. */
+  readonly data: Data;
+  readonly contentType: string | undefined;
+  /** The user's dedup key, if the source has one. */
+  readonly key: string | undefined;
+  /** Where the source would go on after this record; saved with it, handed back at the next start. */
+  readonly cursor: string | undefined;
+}
+
+/** What may stand in a source's own words beside a value it emits. */
+export interface RecordMeta {
+  /** Wall time of the reading, epoch milliseconds. Default: the time of arrival. */
+  readonly atMs?: number;
+  readonly contentType?: string;
+  readonly key?: string;
+  readonly cursor?: string;
+}
+
+const POISON: unique symbol = Symbol.for('headgate.poison');
+
+/** A record whose transform threw. It keeps its place in the stream; a copy is among the dead letters. */
+export interface PoisonRecord {
+  readonly error: ErrorFacts;
+  readonly originalRecord: IngestRecord;
+  readonly [POISON]: true;
+}
+
+/** What flows between stages. */
+export type FlowItem = IngestRecord | PoisonRecord;
+export type Batch = readonly FlowItem[];
+
+export function poison(error: ErrorFacts, originalRecord: IngestRecord): PoisonRecord {
+  return { error, originalRecord, [POISON]: true };
+}
+
+export function isPoison(item: unknown): item is PoisonRecord {
+  return typeof item === 'object' && item !== null && POISON in item;
+}
+
+/** The same record, bearing other data. Its identity, times and key stay. */
+export function withData<Data>(record: IngestRecord, data: Data): IngestRecord<Data> {
+  return {
+    sourceId: record.sourceId,
+    tenant: record.tenant,
+    incarnation: record.incarnation,
+    seq: record.seq,
+    atMs: record.atMs,
+    receivedMonoMs: record.receivedMonoMs,
+    data,
+    contentType: record.contentType,
+    key: record.key,
+    cursor: record.cursor,
+  };
+}

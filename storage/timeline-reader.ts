@@ -1,0 +1,30 @@
+/** Reading a database afterwards, or while an engine writes it. */
+
+import type { TimelineKind } from '../src/domain/timeline.ts';
+
+/** Rows come back with the column names of the tables (contract: `seq, run, at_ms, …`), JSON columns parsed. */
+export interface TimelineFilter {
+  /** `plc-7` or `tenant/plc-7` or the name of an engine actor. */
+  readonly actor?: string;
+  readonly kind?: TimelineKind;
+  /** Epoch milliseconds, both included. */
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+  /** Rows with a greater `seq` only. */
+  readonly afterSeq?: number;
+  /** At most so many rows; the last ones, in order of `seq`. With `afterSeq`, the first ones. */
+  readonly limit?: number;
+}
+
+export type Row = Record<string, unknown>;
+
+export interface TimelineReader {
+  timeline(filter?: TimelineFilter): Row[];
+  alerts(filter?: Omit<TimelineFilter, 'kind'>): Row[];
+  sources(): Row[];
+  /** The chain of causes that led to the state `actor` is in (or was in at `atMs`): timeline rows, first cause first. */
+  explain(actor: string, atMs?: number): Row[];
+  /** The state of every actor at a time: `{ actor, tenant, state, since_ms, seq, incarnation }`, by actor. */
+  stateAt(atMs: number): Row[];
+  close(): void;
+}
