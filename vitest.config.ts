@@ -6,5 +6,7 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    // The json report (.vitest/json/output.json) is what .ci/run counts.
+    reporters: ['default', 'json'],
   },
 });
