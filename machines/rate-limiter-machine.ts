@@ -1,0 +1,25 @@
+/** Rate limiter: says whether a limit is being hit. Counts nothing and waits for nothing: the gate does, its port, and
+ *  tells it about edges only. */
+
+import { sendParent, setup } from 'xstate';
+import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';
+
+type RateLimiterFact =
+  | { type: 'limit.hit'; scope: 'global' | 'source'; recordsPerSecondMax: number }
+  /** Nothing was refused for a full window. */
+  | { type: 'limit.cleared'; dropped: number };
+
+export const rateLimiterMachine = setup({
+  types: { events: {} as RateLimiterFact | PartFact },
+  actors: { gate: unprovidedPort<undefined>('gate') },
+}).createMachine({
+  id: 'rateLimiter',
+  options: MACHINE_OPTIONS,
+  initial: 'open',
+  invoke: { id: 'gate', src: 'gate', onError: { actions: sendParent(({ event }) => partFailure(event)) } },
+  on: { 'part.failed': { actions: sendParent(({ event }) => partFailure(event)) } },
+  states: {
+    open: { on: { 'limit.hit': 'limiting' } },
+    limiting: { on: { 'limit.cleared': 'open' } },
+  },
+});

@@ -1,0 +1,233 @@
+/** A source: decides when to connect, when to wait and for how long, and when to give up. It owns no transport, no clock
+ *  and no randomness: its ports do, and report facts that carry time and chance. Its ports promise to report: `intake`
+ *  an open link, a failure or an end within the connect timeout; `wait` its end; `drain` its end within its deadline. */
+
+import { assign, enqueueActions, sendParent, setup } from 'xstate';
+import { backoffMs } from '../src/domain/backoff.ts';
+import type { ErrorFacts, Remedy } from '../src/domain/errors.ts';
+import type { BreakerOptions, RestartOptions } from '../src/domain/source.ts';
+import { MACHINE_OPTIONS, unprovidedPort } from './ports.ts';
+
+export type SourceCommand =
+  | { type: 'source.pause' }
+  | { type: 'source.resume' }
+  /** End, after what was taken in has gone on; at the latest after `deadlineMs` (default: the source's own). */
+  | { type: 'source.drain'; deadlineMs?: number }
+  /** End now. What waits in the outlet is lost and counted. */
+  | { type: 'source.stop' };
+
+/** Facts of its ports. `monoMs` is monotonic time, `roll` a random number in [0, 1). */
+export type SourceFact =
+  | { type: 'link.opened'; monoMs: number }
+  | {
+      type: 'link.failed';
+      error: ErrorFacts;
+      /** Undefined: nobody classified the error; the source's code is taken to be at fault. */
+      remedy: Remedy | undefined;
+      monoMs: number;
+      roll: number;
+    }
+  | { type: 'link.ended'; monoMs: number; roll: number }
+  | { type: 'reads.failing'; error: ErrorFacts; consecutiveErrors: number }
+  | { type: 'reads.exhausted'; error: ErrorFacts; consecutiveErrors: number }
+  | { type: 'reads.recovered' }
+  | { type: 'wait.over' }
+  | { type: 'drain.finished'; forced: boolean; lostRecords: number };
+
+export interface SourceInput {
+  /** What the ports work on; the machine only hands it over. */
+  readonly rig: object;
+  readonly restart: RestartOptions;
+  readonly breaker: BreakerOptions;
+  readonly drainDeadlineMs: number;
+}
+
+export interface SourceContext extends SourceInput {
+  /** Failures of the link in a row; a link that stood for a while forgives them. */
+  readonly failures: number;
+  /** Monotonic times of crashes within the restart window. */
+  readonly crashesMonoMs: readonly number[];
+  readonly openedMonoMs: number | null;
+  /** How long to wait in `backingOff` and `circuitOpen`. */
+  readonly waitMs: number;
+  readonly deadlineMs: number;
+  readonly forced: boolean;
+}
+
+export interface SourceOutput {
+  readonly forced: boolean;
+}
+
+/** A link that stood so long was sound: failures before it no longer count. */
+const STABLE_LINK_MS = 10_000;
+
+type Failure = Extract<SourceFact, { type: 'link.failed' }>;
+
+function recentCrashes(context: SourceContext, monoMs: number): readonly number[] {
+  return context.crashesMonoMs.filter((crashMs) => crashMs > monoMs - context.restart.windowMs);
+}
+
+function failuresAfter(context: SourceContext, monoMs: number): number {
+  const wasSound = context.openedMonoMs !== null && monoMs - context.openedMonoMs >= STABLE_LINK_MS;
+  return wasSound ? 1 : context.failures + 1;
+}
+
+function isCrash(failure: Failure): boolean {
+  return failure.remedy === undefined || failure.remedy === 'drop';
+}
+
+function isBudgetSpent(context: SourceContext, event: SourceCommand | SourceFact): boolean {
+  if (event.type !== 'link.failed' || !isCrash(event)) return false;
+  return recentCrashes(context, event.monoMs).length >= context.restart.restartsMax;
+}
+
+const sourceSetup = setup({
+  types: {
+    context: {} as SourceContext,
+    events: {} as SourceCommand | SourceFact,
+    input: {} as SourceInput,
+    output: {} as SourceOutput,
+  },
+  actors: {
+    intake: unprovidedPort<{ rig: object }>('intake'),
+    wait: unprovidedPort<{ delayMs: number }>('wait'),
+    drain: unprovidedPort<{ rig: object; deadlineMs: number }>('drain'),
+  },
+  guards: {
+    isHopeless: ({ context, event }) =>
+      event.type === 'link.failed' &&
+      (event.remedy === 'stop' || (isCrash(event) && context.restart.policy === 'temporary')),
+    isBudgetSpent: ({ context, event }) => isBudgetSpent(context, event),
+    isEscalation: ({ context, event }) =>
+      isBudgetSpent(context, event) && context.restart.exhausted === 'escalate',
+    isBreakerDue: ({ context, event }) =>
+      event.type === 'link.failed' &&
+      !isCrash(event) &&
+      failuresAfter(context, event.monoMs) >= context.breaker.failures,
+    isPermanent: ({ context }) => context.restart.policy === 'permanent',
+  },
+  actions: {
+    noteOpened: assign({
+      openedMonoMs: ({ event, context }) =>
+        event.type === 'link.opened' ? event.monoMs : context.openedMonoMs,
+    }),
+    countFailure: assign(({ context, event }) => {
+      if (event.type !== 'link.failed') return {};
+      const failures = failuresAfter(context, event.monoMs);
+      const crashes = recentCrashes(context, event.monoMs);
+      return {
+        failures,
+        openedMonoMs: null,
+        crashesMonoMs: isCrash(event) ? [...crashes, event.monoMs] : crashes,
+        waitMs: backoffMs(context.restart.backoff, failures, event.roll),
+      };
+    }),
+    waitAfterEnd: assign({
+      waitMs: ({ context, event }) =>
+        event.type === 'link.ended' ? backoffMs(context.restart.backoff, 1, event.roll) : context.waitMs,
+    }),
+    coolDown: assign({
+      waitMs: ({ context }) => context.breaker.coolDownMs,
+      openedMonoMs: null,
+    }),
+    forgiveFailures: assign({ failures: 0, crashesMonoMs: [], openedMonoMs: null }),
+    setDeadline: assign({
+      deadlineMs: ({ context, event }) => {
+        if (event.type === 'source.stop') return 0;
+        const wished = event.type === 'source.drain' ? event.deadlineMs : undefined;
+        return wished ?? context.drainDeadlineMs;
+      },
+    }),
+    noteDrained: assign({ forced: ({ event }) => event.type === 'drain.finished' && event.forced }),
+    escalate: enqueueActions(({ enqueue, event }) => {
+      if (event.type === 'link.failed') enqueue(sendParent({ type: 'source.escalated', error: event.error }));
+    }),
+  },
+});
+
+export const sourceMachine = sourceSetup.createMachine({
+  id: 'source',
+  options: MACHINE_OPTIONS,
+  context: ({ input }) => ({
+    ...input,
+    failures: 0,
+    crashesMonoMs: [],
+    openedMonoMs: null,
+    waitMs: 0,
+    deadlineMs: input.drainDeadlineMs,
+    forced: false,
+  }),
+  initial: 'live',
+  on: {
+    'source.pause': { target: '.paused' },
+    'source.drain': { target: '.draining', actions: 'setDeadline' },
+    'source.stop': { target: '.draining', actions: 'setDeadline' },
+  },
+  states: {
+    live: {
+      initial: 'connecting',
+      invoke: {
+        id: 'intake',
+        src: 'intake',
+        input: ({ context }) => ({ rig: context.rig }),
+        onError: { target: 'quarantined' },
+      },
+      on: {
+        'link.failed': [
+          { guard: 'isHopeless', target: 'failed' },
+          { guard: 'isEscalation', target: 'failed', actions: 'escalate' },
+          { guard: 'isBudgetSpent', target: 'quarantined', actions: 'countFailure' },
+          { guard: 'isBreakerDue', target: 'circuitOpen', actions: ['countFailure', 'coolDown'] },
+          { target: 'backingOff', actions: 'countFailure' },
+        ],
+        'link.ended': [
+          { guard: 'isPermanent', target: 'backingOff', actions: 'waitAfterEnd' },
+          { target: 'draining', actions: 'setDeadline' },
+        ],
+        'reads.exhausted': { target: 'circuitOpen', actions: 'coolDown' },
+      },
+      states: {
+        connecting: { on: { 'link.opened': { target: 'streaming', actions: 'noteOpened' } } },
+        streaming: { on: { 'reads.failing': 'degraded' } },
+        degraded: { on: { 'reads.recovered': 'streaming' } },
+      },
+    },
+    backingOff: {
+      invoke: {
+        id: 'wait',
+        src: 'wait',
+        input: ({ context }) => ({ delayMs: context.waitMs }),
+        onError: { target: 'quarantined' },
+      },
+      on: { 'wait.over': 'live' },
+    },
+    circuitOpen: {
+      invoke: {
+        id: 'wait',
+        src: 'wait',
+        input: ({ context }) => ({ delayMs: context.waitMs }),
+        onError: { target: 'quarantined' },
+      },
+      on: { 'wait.over': 'live', 'source.resume': 'live' },
+    },
+    paused: { on: { 'source.resume': 'live' } },
+    quarantined: { on: { 'source.resume': { target: 'live', actions: 'forgiveFailures' } } },
+    draining: {
+      invoke: {
+        id: 'drain',
+        src: 'drain',
+        input: ({ context }) => ({ rig: context.rig, deadlineMs: context.deadlineMs }),
+        onError: { target: 'failed' },
+      },
+      on: {
+        'drain.finished': { target: 'stopped', actions: 'noteDrained' },
+        'source.pause': {},
+        'source.drain': {},
+        'source.stop': { target: 'draining', reenter: true, actions: 'setDeadline' },
+      },
+    },
+    stopped: { type: 'final' },
+    failed: { type: 'final' },
+  },
+  output: ({ context }) => ({ forced: context.forced }),
+});

@@ -1,0 +1,211 @@
+/** The stages at work: chains of RxJS operators over batches, with bounded nodes (queues, async stages) between them, each
+ *  pulled by a pump of its own. A full node stops the pump before it; so fullness travels back to the gate and from there
+ *  to the sources. */
+
+import { Subject, type Observable, type Subscription } from 'rxjs';
+import type { Clock } from '../domain/clock.ts';
+import type { Batch, FlowItem, PoisonRecord } from '../domain/record.ts';
+import { AsyncNode } from './async-node.ts';
+import { BoundedQueue, type QueueWaits } from './bounded-queue.ts';
+import { createPump, type Downstream, type Pump, type Upstream } from './pump.ts';
+import { emptyCounts, type OperatorStage, type QueueStage, type Stage, type StageCounts } from './stage.ts';
+
+export interface StageReport extends Readonly<StageCounts> {
+  readonly stageName: string;
+  /** Of a queue: its fill and the waits for a slot. */
+  readonly queue?: {
+    readonly capacityRecords: number;
+    readonly size: number;
+    readonly highWater: number;
+    readonly dropped: number;
+    readonly waits: QueueWaits;
+  };
+}
+
+export interface FlowOptions {
+  readonly stages: readonly Stage[];
+  /** Where items go after the last stage. */
+  readonly exit: Downstream;
+  readonly clock: Clock;
+  readonly onPoison: (item: PoisonRecord, stageName: string) => void;
+  readonly onDropped: (items: readonly FlowItem[], stageName: string) => void;
+  /** There may be room at the entrance where there was none. */
+  readonly onRoom: () => void;
+  /** A defect of the flow itself: it cannot go on. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+interface Node extends Upstream, Downstream {
+  readonly size: number;
+}
+
+export class Flow implements Downstream {
+  /** What the gate let through; the first stage reads it. */
+  readonly admitted$ = new Subject<Batch>();
+  readonly #options: FlowOptions;
+  readonly #nodes: Node[] = [];
+  readonly #pumps: Pump[] = [];
+  readonly #subscriptions: Subscription[] = [];
+  readonly #reports: (() => StageReport)[] = [];
+  #entrance: Downstream;
+
+  constructor(options: FlowOptions) {
+    this.#options = options;
+    this.#entrance = options.exit;
+    this.#build();
+  }
+
+  /** How much the first segment can take. */
+  get budget(): number {
+    return this.#entrance.budget;
+  }
+
+  push(batch: Batch): void {
+    this.admitted$.next(batch);
+  }
+
+  /** Items between the stages. */
+  get size(): number {
+    return this.#nodes.reduce((sum, node) => sum + node.size, 0);
+  }
+
+  /** The exit has room again. */
+  pokeLast(): void {
+    const last = this.#pumps.at(-1);
+    if (last === undefined) this.#options.onRoom();
+    else last.poke();
+  }
+
+  reports(): StageReport[] {
+    return this.#reports.map((report) => report());
+  }
+
+  stop(): void {
+    for (const pump of this.#pumps) pump.stop();
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    this.admitted$.complete();
+  }
+
+  /** Lays the chain from the first stage to the exit: operators are gathered until a node or the exit ends a segment. */
+  #build(): void {
+    const names = uniqueNames(this.#options.stages);
+    let head: Observable<Batch> = this.admitted$;
+    const connect = (to: Downstream) => {
+      if (this.#nodes.length === 0) this.#entrance = to;
+      this.#subscriptions.push(
+        head.subscribe({
+          next: (batch) => {
+            if (batch.length > 0) to.push(batch);
+          },
+          error: this.#options.onFailure,
+        }),
+      );
+    };
+    // Each pump's budget is that of the node or exit after it, known only once that is built.
+    let setTarget: (to: Downstream) => void = () => {};
+    for (const [index, stage] of this.#options.stages.entries()) {
+      const stageName = names[index] as string;
+      if (stage.kind === 'operator') {
+        head = this.#operator(head, stage, stageName);
+        continue;
+      }
+      const position = this.#pumps.length;
+      const pokeBefore = () => {
+        if (position === 0) this.#options.onRoom();
+        else this.#pumps[position - 1]?.poke();
+      };
+      const pokeAfter = () => this.#pumps[position]?.poke();
+      const node =
+        stage.kind === 'queue'
+          ? this.#queue(stage, stageName, pokeAfter, pokeBefore)
+          : this.#async(stage, stageName, pokeAfter, pokeBefore);
+      connect(node);
+      setTarget(node);
+      this.#nodes.push(node);
+      const next$ = new Subject<Batch>();
+      head = next$;
+      let target: Downstream | null = null;
+      setTarget = (to) => {
+        target = to;
+      };
+      this.#pumps.push(
+        createPump(
+          node,
+          () => target?.budget ?? 0,
+          (batch) => next$.next(batch),
+          this.#options.onFailure,
+        ),
+      );
+    }
+    connect(this.#options.exit);
+    setTarget(this.#options.exit);
+  }
+
+  #operator(head: Observable<Batch>, stage: OperatorStage, stageName: string): Observable<Batch> {
+    const counts = emptyCounts();
+    this.#reports.push(() => ({ stageName, ...counts }));
+    return head.pipe(stage.operator({ stageName, counts, onPoison: this.#options.onPoison }));
+  }
+
+  #async(
+    stage: Extract<Stage, { kind: 'async' }>,
+    stageName: string,
+    onItems: () => void,
+    onRoom: () => void,
+  ): Node {
+    const counts = emptyCounts();
+    this.#reports.push(() => ({ stageName, ...counts }));
+    return new AsyncNode(stage, { stageName, counts, onPoison: this.#options.onPoison }, onItems, onRoom);
+  }
+
+  #queue(stage: QueueStage, stageName: string, onItems: () => void, onRoom: () => void): Node {
+    let taken = 0;
+    const queue = new BoundedQueue<FlowItem>({
+      capacity: stage.capacityRecords,
+      overflow: stage.overflow,
+      waitMsMax: stage.waitMsMax,
+      clock: this.#options.clock,
+      onItems,
+      onRoom,
+      onDropped: (items) => this.#options.onDropped(items, stageName),
+    });
+    this.#reports.push(() => ({
+      stageName,
+      in: queue.offered,
+      out: taken,
+      filtered: 0,
+      failed: 0,
+      queue: {
+        capacityRecords: stage.capacityRecords,
+        size: queue.size,
+        highWater: queue.highWater,
+        dropped: queue.dropped,
+        waits: queue.waits,
+      },
+    }));
+    return {
+      get budget() {
+        return queue.budget;
+      },
+      get size() {
+        return queue.size + queue.held;
+      },
+      push: (batch) => void queue.offer(batch),
+      take: (max) => {
+        const items = queue.take(max);
+        taken += items.length;
+        return items;
+      },
+    };
+  }
+}
+
+/** The stages' names, a second `filter` being called `filter-2`. */
+function uniqueNames(stages: readonly Stage[]): string[] {
+  const seen = new Map<string, number>();
+  return stages.map(({ stageName }) => {
+    const count = (seen.get(stageName) ?? 0) + 1;
+    seen.set(stageName, count);
+    return count === 1 ? stageName : `${stageName}-${count}`;
+  });
+}

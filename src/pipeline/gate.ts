@@ -1,0 +1,155 @@
+/** The gate: merges the outlets of all sources fairly and lets through what the rate limits allow. Outlets take turns, at
+ *  most a quantum of records each; a limit that is reached pauses its scope, and what arrives meanwhile waits in the
+ *  outlets, where back-pressure begins. */
+
+import type { Clock, TimerHandle } from '../domain/clock.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { IngestRecord } from '../domain/record.ts';
+import type { RateLimitOptions } from '../domain/source.ts';
+import type { BoundedQueue } from './bounded-queue.ts';
+import type { Upstream } from './pump.ts';
+import { SlidingWindow, TokenBucket, type RateWindow } from './rate-limiter.ts';
+import { RingBuffer } from './ring-buffer.ts';
+
+/** A rate limit at work. */
+export interface Limit {
+  readonly options: RateLimitOptions;
+  readonly window: RateWindow;
+  pausedUntilMs: number;
+}
+
+export function createLimit(options: RateLimitOptions): Limit {
+  const window =
+    options.algorithm === 'token-bucket'
+      ? new TokenBucket(options.recordsPerSecondMax)
+      : new SlidingWindow(options.recordsPerSecondMax);
+  return { options, window, pausedUntilMs: Number.NEGATIVE_INFINITY };
+}
+
+/** The gate's view of one source. */
+export interface Lane {
+  readonly queue: BoundedQueue<IngestRecord>;
+  /** The source's own limit. */
+  readonly limit: Limit | null;
+  /** In the rotation or waiting for its own limit; the gate's own mark. */
+  queued: boolean;
+  /** A record of this source was refused by a limit and is gone. */
+  onRefused(record: IngestRecord): void;
+}
+
+export interface GateOptions {
+  readonly clock: Clock;
+  readonly limit: Limit | null;
+  /** There may be something to take where there was nothing. */
+  readonly onItems: () => void;
+  /** A limit was reached: a record was dropped, or is made to wait. */
+  readonly onLimited: (limit: Limit, dropped: number) => void;
+  readonly quantumRecords?: number;
+}
+
+export class Gate implements Upstream {
+  readonly #options: GateOptions;
+  readonly #quantum: number;
+  readonly #rotation = new RingBuffer<Lane>(Number.MAX_SAFE_INTEGER);
+  readonly #timers = new Set<TimerHandle>();
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.#quantum = options.quantumRecords ?? LIMITS.mergeQuantumRecords;
+  }
+
+  /** To be called when a lane's queue has items where it had none. */
+  arrive(lane: Lane): void {
+    if (lane.queued) return;
+    lane.queued = true;
+    this.#rotation.push(lane);
+    this.#options.onItems();
+  }
+
+  /** The next lane's turn: up to `max` of its records, as far as the limits allow. */
+  take(max: number): readonly IngestRecord[] {
+    const nowMs = this.#options.clock.monotonicMs();
+    const global = this.#options.limit;
+    if (global !== null && global.pausedUntilMs > nowMs) return NOTHING;
+    for (let turns = this.#rotation.size; turns > 0; turns--) {
+      const lane = this.#rotation.shift() as Lane;
+      const batch = this.#turn(lane, Math.min(max, this.#quantum), nowMs);
+      if (batch.length > 0) return batch;
+      if (global !== null && global.pausedUntilMs > nowMs) return NOTHING;
+    }
+    return NOTHING;
+  }
+
+  /** Cancels what it waits for. */
+  close(): void {
+    for (const timer of this.#timers) this.#options.clock.clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  #turn(lane: Lane, max: number, nowMs: number): readonly IngestRecord[] {
+    const global = this.#options.limit;
+    const wanted = Math.min(max, lane.queue.size);
+    if (wanted === 0) {
+      lane.queued = false;
+      return NOTHING;
+    }
+    const ownRoom = lane.limit === null ? wanted : lane.limit.window.room(nowMs);
+    if (ownRoom <= 0) {
+      this.#refuse(lane, lane.limit as Limit, nowMs);
+      return NOTHING;
+    }
+    const globalRoom = global === null ? wanted : global.window.room(nowMs);
+    if (globalRoom <= 0) {
+      this.#refuse(lane, global as Limit, nowMs);
+      return NOTHING;
+    }
+    const batch = lane.queue.take(Math.min(wanted, ownRoom, globalRoom));
+    lane.limit?.window.pass(batch.length, nowMs);
+    global?.window.pass(batch.length, nowMs);
+    this.#rejoin(lane);
+    return batch;
+  }
+
+  /** Applies the policy of the limit that had no room: drops one record and pauses, or waits until there is room. */
+  #refuse(lane: Lane, limit: Limit, nowMs: number): void {
+    const { policy, refusalPauseMs } = limit.options;
+    let dropped = 0;
+    if (policy === 'drop') {
+      for (const record of lane.queue.take(1)) {
+        dropped++;
+        lane.onRefused(record);
+      }
+      limit.pausedUntilMs = nowMs + refusalPauseMs;
+    } else {
+      limit.pausedUntilMs = Math.max(limit.window.freeAtMs(nowMs), nowMs + 1);
+    }
+    this.#options.onLimited(limit, dropped);
+    if (limit === this.#options.limit) {
+      this.#rejoin(lane);
+      this.#wakeAt(limit.pausedUntilMs, nowMs, this.#options.onItems);
+    } else {
+      this.#wakeAt(limit.pausedUntilMs, nowMs, () => {
+        this.#rejoin(lane);
+        this.#options.onItems();
+      });
+    }
+  }
+
+  #rejoin(lane: Lane): void {
+    if (lane.queue.size > 0) this.#rotation.push(lane);
+    else lane.queued = false;
+  }
+
+  #wakeAt(atMs: number, nowMs: number, wake: () => void): void {
+    const timer = this.#options.clock.setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        wake();
+      },
+      Math.ceil(Math.max(0, atMs - nowMs)),
+    );
+    this.#timers.add(timer);
+  }
+}
+
+const NOTHING: readonly IngestRecord[] = [];
