@@ -1,0 +1,211 @@
+/** Cuts a stream of bytes into lines, or into CSV rows, whose quoted fields may span lines. Holds at most one line of
+ *  `lineBytesMax` bytes and the chunk it was given; how the stream was cut into chunks changes nothing.
+ *
+ *  A longer line is reported once as `overlong`, without its bytes, and skipped up to its end. A quote that is never
+ *  closed would swallow all that follows: where a row grows over the limit, or the stream ends, within quotes, the line
+ *  that opened them is given out by itself (its decoding fails) and cutting goes on with the next line. */
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
+const NO_BYTES = new Uint8Array(0);
+
+export interface Line {
+  /** A copy, without the line end. Empty if `overlong`. */
+  readonly bytes: Uint8Array;
+  /** Of the line where it begins, from 1. */
+  readonly number: number;
+  /** Where the next line begins: bytes since the start of the stream. Of an overlong line: how far it was read. */
+  readonly endOffset: number;
+  readonly nextNumber: number;
+  readonly overlong: boolean;
+}
+
+export interface LineSplitterOptions {
+  /** Without its line feed. */
+  readonly lineBytesMax: number;
+  /** Rows as CSV has them, instead of plain lines. */
+  readonly csv?: boolean;
+  /** Where the first chunk stands in its stream, and the number of its line. */
+  readonly startOffset?: number;
+  readonly startNumber?: number;
+  /** The stream begins in the middle of a line, which is skipped. */
+  readonly skipFirst?: boolean;
+}
+
+export interface LineSplitter {
+  /** The lines that `chunk` completes. */
+  push(chunk: Uint8Array): Line[];
+  /** What is left at the end of the stream: the last line, if it had no line end. */
+  end(): Line[];
+}
+
+export function lineSplitter(options: LineSplitterOptions): LineSplitter {
+  return new Splitter(options);
+}
+
+/** Where in a CSV row the scan stands. */
+type Field = 'start' | 'plain' | 'quoted' | 'quote-in-quoted';
+
+class Splitter implements LineSplitter {
+  readonly #lineBytesMax: number;
+  readonly #csv: boolean;
+  /** The current line begins at `from`, has been looked at up to `scanned`; bytes are there up to `filled`. */
+  #buffer = NO_BYTES;
+  #from = 0;
+  #scanned = 0;
+  #filled = 0;
+  /** Of the current line: where it stands in the stream, its number, whether it is being skipped. */
+  #offset: number;
+  #number: number;
+  #skipping: boolean;
+  /** Of the current CSV row: the kind of field, the first line feed within quotes (-1: none), how many of them. */
+  #field: Field = 'start';
+  #firstBreak = -1;
+  #breaks = 0;
+
+  constructor({
+    lineBytesMax,
+    csv = false,
+    startOffset = 0,
+    startNumber = 1,
+    skipFirst = false,
+  }: LineSplitterOptions) {
+    this.#lineBytesMax = lineBytesMax;
+    this.#csv = csv;
+    this.#offset = startOffset;
+    this.#number = startNumber;
+    this.#skipping = skipFirst;
+  }
+
+  push(chunk: Uint8Array): Line[] {
+    this.#append(chunk);
+    return this.#cut(false);
+  }
+
+  end(): Line[] {
+    return this.#cut(true);
+  }
+
+  #cut(atEnd: boolean): Line[] {
+    const lines: Line[] = [];
+    for (;;) {
+      const index = this.#findEnd();
+      if (index >= 0) this.#take(index, true, lines);
+      else if (this.#isOverLimit() || (atEnd && this.#isUnclosed())) this.#giveUp(lines);
+      else break;
+    }
+    if (this.#skipping) this.#dropScanned();
+    if (atEnd && this.#filled > this.#from) this.#take(this.#filled, false, lines);
+    return lines;
+  }
+
+  /** Appends, moving what is left to the front; grows by doubling so that a long line costs linear time. */
+  #append(chunk: Uint8Array): void {
+    if (this.#filled + chunk.length > this.#buffer.length) {
+      const kept = this.#filled - this.#from;
+      const needed = kept + chunk.length;
+      const target = needed > this.#buffer.length ? new Uint8Array(Math.max(needed, 2 * kept)) : this.#buffer;
+      target.set(this.#buffer.subarray(this.#from, this.#filled));
+      this.#buffer = target;
+      this.#scanned -= this.#from;
+      if (this.#firstBreak >= 0) this.#firstBreak -= this.#from;
+      this.#from = 0;
+      this.#filled = kept;
+    }
+    this.#buffer.set(chunk, this.#filled);
+    this.#filled += chunk.length;
+  }
+
+  /** The index of the line feed that ends the current line, or -1. Looks no further than a line may reach. */
+  #findEnd(): number {
+    const limit = this.#skipping ? this.#filled : Math.min(this.#filled, this.#from + this.#lineBytesMax + 1);
+    if (!this.#csv || this.#skipping) {
+      const found = this.#buffer.subarray(this.#scanned, limit).indexOf(LINE_FEED);
+      const index = found < 0 ? -1 : this.#scanned + found;
+      this.#scanned = found < 0 ? limit : index + 1;
+      return index;
+    }
+    while (this.#scanned < limit) {
+      const byte = this.#buffer[this.#scanned++] as number;
+      if (byte === LINE_FEED) {
+        if (this.#field !== 'quoted') return this.#scanned - 1;
+        this.#breaks++;
+        if (this.#firstBreak < 0) this.#firstBreak = this.#scanned - 1;
+      } else if (!this.#isByteOrderMark(byte)) {
+        this.#field = nextField(this.#field, byte);
+      }
+    }
+    return -1;
+  }
+
+  #isByteOrderMark(byte: number): boolean {
+    return this.#number === 1 && this.#field === 'start' && BYTE_ORDER_MARK.includes(byte);
+  }
+
+  #isOverLimit(): boolean {
+    return !this.#skipping && this.#scanned - this.#from > this.#lineBytesMax;
+  }
+
+  #isUnclosed(): boolean {
+    return this.#field === 'quoted' && this.#firstBreak >= 0;
+  }
+
+  /** Ends the current line at the line feed at `index`, or at the end of all there is. */
+  #take(index: number, hasLineFeed: boolean, lines: Line[]): void {
+    const length = index - this.#from;
+    const stop = length > 0 && this.#buffer[index - 1] === CARRIAGE_RETURN ? index - 1 : index;
+    const number = this.#number;
+    const wasSkipped = this.#skipping;
+    const bytes = wasSkipped ? NO_BYTES : this.#buffer.slice(this.#from, stop);
+    this.#offset += length + (hasLineFeed ? 1 : 0);
+    this.#number += this.#breaks + (hasLineFeed ? 1 : 0);
+    this.#from = hasLineFeed ? index + 1 : index;
+    this.#beginLine();
+    if (wasSkipped) return;
+    lines.push({ bytes, number, endOffset: this.#offset, nextNumber: this.#number, overlong: false });
+  }
+
+  #dropScanned(): void {
+    this.#offset += this.#scanned - this.#from;
+    this.#from = this.#scanned;
+  }
+
+  #beginLine(): void {
+    this.#scanned = this.#from;
+    this.#skipping = false;
+    this.#field = 'start';
+    this.#firstBreak = -1;
+    this.#breaks = 0;
+  }
+
+  /** A line that cannot be ended as it should. */
+  #giveUp(lines: Line[]): void {
+    if (this.#isUnclosed()) {
+      const index = this.#firstBreak;
+      this.#breaks = 0;
+      this.#take(index, true, lines);
+      return;
+    }
+    const number = this.#number;
+    this.#dropScanned();
+    this.#firstBreak = -1;
+    this.#skipping = true;
+    lines.push({
+      bytes: NO_BYTES,
+      number,
+      endOffset: this.#offset,
+      nextNumber: number + this.#breaks + 1,
+      overlong: true,
+    });
+  }
+}
+
+function nextField(field: Field, byte: number): Field {
+  if (field === 'quoted') return byte === QUOTE ? 'quote-in-quoted' : 'quoted';
+  if (byte === COMMA) return 'start';
+  if (byte === QUOTE && field !== 'plain') return 'quoted';
+  return 'plain';
+}
