@@ -1,0 +1,155 @@
+/** Shows a run while it goes on. On a terminal a block of lines is redrawn in place, several times a second, and what is
+ *  said meanwhile scrolls by above it. Elsewhere it is plain lines: what is said, and one line of progress now and then. */
+
+import type { SourceHealth } from '../domain/health.ts';
+import type { LiveFrame } from './demo-report.ts';
+import type { Output } from './output.ts';
+import { stateColour } from './readable.ts';
+import { createTable, type Column } from './table.ts';
+
+export interface LiveView {
+  /** Says one line. */
+  say(text: string): void;
+  /** Looks at this from now on; null: at nothing. */
+  watch(look: (() => LiveFrame) | null): void;
+  /** Takes the block away and gives the terminal back. */
+  close(): void;
+}
+
+const REDRAW_MS = 100;
+const PROGRESS_LINE_MS = 1_000;
+const BAR_CELLS = 32;
+const ROWS_MAX = 12;
+
+const HIDE_CURSOR = '\u001b[?25l';
+const SHOW_CURSOR = '\u001b[?25h';
+
+export function createLiveView(stream: NodeJS.WriteStream, output: Output): LiveView {
+  return stream.isTTY ? terminalView(stream, output) : lineView(stream);
+}
+
+function terminalView(stream: NodeJS.WriteStream, output: Output): LiveView {
+  let look: (() => LiveFrame) | null = null;
+  let linesDrawn = 0;
+  const erase = () => {
+    if (linesDrawn > 0) stream.write(`\u001b[${linesDrawn}A\r\u001b[J`);
+    linesDrawn = 0;
+  };
+  const draw = () => {
+    const lines = look === null ? [] : frameLines(look(), output);
+    if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
+    linesDrawn = lines.length;
+  };
+  const showCursor = () => {
+    stream.write(SHOW_CURSOR);
+  };
+  const timer = setInterval(() => {
+    if (look === null && linesDrawn === 0) return;
+    erase();
+    draw();
+  }, REDRAW_MS);
+  stream.write(HIDE_CURSOR);
+  // However the process ends, the person gets the cursor back.
+  process.once('exit', showCursor);
+
+  return {
+    say(text) {
+      erase();
+      stream.write(`${text}\n`);
+      draw();
+    },
+    watch(next) {
+      look = next;
+    },
+    close() {
+      clearInterval(timer);
+      look = null;
+      erase();
+      showCursor();
+      process.off('exit', showCursor);
+    },
+  };
+}
+
+function lineView(stream: NodeJS.WriteStream): LiveView {
+  let look: (() => LiveFrame) | null = null;
+  const timer = setInterval(() => {
+    if (look !== null) stream.write(`${progressLine(look())}\n`);
+  }, PROGRESS_LINE_MS);
+  return {
+    say(text) {
+      stream.write(`${text}\n`);
+    },
+    watch(next) {
+      look = next;
+    },
+    close() {
+      clearInterval(timer);
+    },
+  };
+}
+
+/** The block: progress, the queue if there is one, a row for each source. */
+export function frameLines(frame: LiveFrame, output: Output): string[] {
+  const share = frame.durationMs > 0 ? frame.elapsedMs / frame.durationMs : 1;
+  const produced = sum(frame.sources, (source) => source.recordsProduced);
+  const rate = sum(frame.sources, (source) => source.rate1s);
+  const facts = `${clockText(frame)}   ${produced} records   ${rate.toFixed(0)}/s`;
+  const lines = ['', `  ${output.style('cyan', bar(share, BAR_CELLS))}  ${facts}`];
+  if (frame.queue !== undefined) {
+    const { name, records, capacityRecords } = frame.queue;
+    const fill = records / capacityRecords;
+    const style = fill >= 1 ? 'red' : fill > 0.75 ? 'yellow' : 'green';
+    lines.push(`  ${output.style(style, bar(fill, BAR_CELLS))}  ${name} ${records}/${capacityRecords}`);
+  }
+  const shown = frame.sources.slice(0, ROWS_MAX);
+  const narrow = output.columns === null ? null : output.columns - 3;
+  const table = createTable(SOURCE_COLUMNS, { ...output, columns: narrow, style: output.style });
+  lines.push('', ...table.lines(shown).map((line) => `  ${line}`));
+  if (frame.sources.length > shown.length) lines.push(`  and ${frame.sources.length - shown.length} more`);
+  return lines;
+}
+
+const SOURCE_COLUMNS: readonly Column<SourceHealth>[] = [
+  { title: 'source', cell: (source) => source.sourceId, shrinks: true },
+  { title: 'type', cell: (source) => source.type },
+  { title: 'state', cell: (source) => source.state, style: (source) => stateColour(source.state) },
+  { title: 'records', cell: (source) => String(source.recordsProduced), align: 'right' },
+  { title: 'rate/s', cell: (source) => source.rate1s.toFixed(0), align: 'right' },
+  { title: 'waiting', cell: (source) => String(source.queueDepth), align: 'right' },
+  {
+    title: 'errors',
+    cell: (source) => String(source.consecutiveErrors),
+    align: 'right',
+    style: (source) => (source.consecutiveErrors > 0 ? 'yellow' : undefined),
+  },
+  {
+    title: 'dropped',
+    cell: (source) => String(source.droppedCount),
+    align: 'right',
+    style: (source) => (source.droppedCount > 0 ? 'red' : undefined),
+  },
+];
+
+export function progressLine(frame: LiveFrame): string {
+  const produced = sum(frame.sources, (source) => source.recordsProduced);
+  const rate = sum(frame.sources, (source) => source.rate1s);
+  const queue = frame.queue;
+  const fill = queue === undefined ? '' : `, ${queue.name} ${queue.records}/${queue.capacityRecords}`;
+  return `  … ${clockText(frame)}, ${produced} records, ${rate.toFixed(0)}/s${fill}`;
+}
+
+function clockText(frame: LiveFrame): string {
+  const elapsedMs = Math.min(frame.elapsedMs, frame.durationMs);
+  return `${(elapsedMs / 1_000).toFixed(1)} of ${(frame.durationMs / 1_000).toFixed(1)} s`;
+}
+
+/** A bar of `cells` characters, filled to `share` (0 to 1). */
+export function bar(share: number, cells: number): string {
+  const filled = Math.round(Math.min(1, Math.max(0, share)) * cells);
+  return '█'.repeat(filled) + '░'.repeat(cells - filled);
+}
+
+function sum(sources: readonly SourceHealth[], of: (source: SourceHealth) => number): number {
+  return sources.reduce((total, source) => total + of(source), 0);
+}
