@@ -1,0 +1,123 @@
+/** Asks an HTTP server at an interval and takes each answer for a reading.
+ *
+ *  - The first poll comes at once, the next ones `intervalMs` apart from start to start, one at a time. While the outlet
+ *    is full nobody is asked. A Retry-After puts the next poll off, by an hour at most.
+ *  - A failed poll is a failed read and the polling goes on; if the very first one fails the run ends with its error, so
+ *    that the engine waits and connects anew.
+ *  - Where the server gives an ETag or a Last-Modified, the next poll asks for news only; 304 and 204 are good reads
+ *    without a record.
+ *  - Redirects are not followed. User name and password in `url` become an Authorization header. No message shows them,
+ *    nor the query. */
+
+import { z } from 'zod';
+import { decodeSchema, milliseconds, sourceSchema } from '../../src/config/source-options.ts';
+import { resolveOptions } from '../../src/config/resolve-options.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
+import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
+import { sourceSpec } from './define-source.ts';
+import { pollOnce, retryAfterOf, type PollPlan, type Polled, type Validators } from './http-poll.ts';
+import { fetchTransport, type HttpTransport } from './http-transport.ts';
+import { bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http-url.ts';
+
+const schema = sourceSchema({
+  url: z
+    .string()
+    .refine((text) => isUrlOf(text, ['http:', 'https:']), 'must be an http:// or https:// address'),
+  intervalMs: milliseconds(1),
+  /** For a whole poll, from asking to the last byte of the body. */
+  timeoutMs: milliseconds(1).default(5_000),
+  method: z.enum(['GET', 'POST', 'PUT']).default('GET'),
+  headers: z
+    .record(z.string(), z.string())
+    .refine(areHeaders, 'holds a name or value that HTTP does not allow')
+    .default({}),
+  body: z
+    .union([z.string(), z.instanceof(Uint8Array)])
+    .nullable()
+    .default(null),
+  decode: decodeSchema.default('json'),
+  /** `whole`: what the body decodes to is one record. `each`: it is a list, and each element is one. */
+  items: z.enum(['whole', 'each']).default('whole'),
+  bodyBytesMax: z.number().int().min(1).default(LIMITS.payloadBytesMax),
+  transport: z
+    .custom<HttpTransport>((value) => typeof value === 'function', 'must be a function (request) => answer')
+    .default(() => fetchTransport),
+}).refine(({ method, body }) => method !== 'GET' || body === null, {
+  path: ['body'],
+  message: 'does not go with method "GET"; set method to "POST" or "PUT"',
+});
+
+export type HttpSourceOptions = z.input<typeof schema>;
+type Options = z.output<typeof schema>;
+
+/** @example httpSource({ id: 'boiler', url: 'http://10.0.0.7/readings', intervalMs: 1_000 })
+ *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
+export function httpSource(input: HttpSourceOptions): SourceSpec {
+  const options = resolveOptions(schema, input, 'httpSource');
+  const intake = payloadIntake({ format: options.decode, items: options.items });
+  const plan = planOf(options);
+  return sourceSpec('http', options, intake.decode, {
+    connects: true,
+    stream: (io) => pollOn(io, options.intervalMs, plan, intake),
+  });
+}
+
+function areHeaders(headers: Record<string, string>): boolean {
+  try {
+    return new Headers(headers) !== null;
+  } catch {
+    return false;
+  }
+}
+
+function planOf(options: Options): PollPlan {
+  const { transport, method, body, timeoutMs, bodyBytesMax } = options;
+  const headers: Record<string, string> = { 'user-agent': 'headgate' };
+  const authorization = basicAuthorization(options.url);
+  if (authorization !== null) headers['authorization'] = authorization;
+  for (const [name, value] of Object.entries(options.headers)) headers[name.toLowerCase()] = value;
+  const request = { url: bareUrl(options.url), method, headers, body };
+  return { transport, request, place: publicUrl(options.url), timeoutMs, bodyBytesMax };
+}
+
+async function pollOn(
+  io: SourceIo,
+  intervalMs: number,
+  plan: PollPlan,
+  intake: PayloadIntake,
+): Promise<void> {
+  let validators: Validators = { etag: null, lastModified: null };
+  let opened = false;
+  for (;;) {
+    await io.room();
+    if (io.signal.aborted) return;
+    let nextMs = io.clock.monotonicMs() + intervalMs;
+    try {
+      const polled = await pollOnce(io, plan, validators);
+      if (io.signal.aborted) return;
+      if (!opened) io.opened();
+      opened = true;
+      await handIn(io, intake, polled);
+      validators = plan.request.method === 'GET' ? polled.validators : validators;
+    } catch (error) {
+      if (io.signal.aborted) return;
+      if (!opened) throw error;
+      io.readFailed(error);
+      nextMs = Math.max(nextMs, io.clock.monotonicMs() + retryAfterOf(error));
+    }
+    const waitMs = nextMs - io.clock.monotonicMs();
+    if (waitMs > 0) await io.clock.sleep(waitMs, io.signal);
+  }
+}
+
+async function handIn(io: SourceIo, intake: PayloadIntake, { body, contentType }: Polled): Promise<void> {
+  if (body === null) {
+    io.readSucceeded();
+    return;
+  }
+  for (const hasRoom of intake.receive(io, body, contentType === null ? {} : { contentType })) {
+    if (!hasRoom) await io.room();
+    if (io.signal.aborted) return;
+  }
+}
