@@ -11,7 +11,8 @@ export interface PublisherProcess extends AsyncDisposable {
   begin(): void;
   /** Resolves when every feed has ended and the broker has all it was sent; rejects if the process failed. */
   readonly finished: Promise<PublishedCounts>;
-  /** Ends the feeds and the process; resolves when it has gone, whatever it did. Safe to call twice. */
+  /** Ends the feeds and the process; resolves when it has gone. Safe to call twice.
+   *  @throws Error if it had ended before it was told to, for a reason of its own. */
   stop(): Promise<void>;
 }
 
@@ -31,13 +32,18 @@ export async function startPublisher(task: PublisherTask): Promise<PublisherProc
   const finished = Promise.withResolvers<PublishedCounts>();
   const gone = Promise.withResolvers<void>();
   let errorText = '';
+  let orderly = false;
+  let failure: Error | undefined;
 
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     errorText = (errorText + text).slice(-ERROR_TEXT_CHARS_MAX);
   });
   child.on('message', (news: PublisherNews) => {
     if (news.type === 'ready') ready.resolve();
-    else finished.resolve(news.published);
+    else {
+      orderly = true;
+      finished.resolve(news.published);
+    }
   });
   child.once('error', (error) => {
     ready.reject(error);
@@ -47,6 +53,7 @@ export async function startPublisher(task: PublisherTask): Promise<PublisherProc
   child.once('close', (code, signal) => {
     const end = signal === null ? `code ${code}` : signal;
     const error = new Error(`the publisher ended too early (${end}) ${errorText}`.trimEnd());
+    if (!orderly) failure = error;
     ready.reject(error);
     finished.reject(error);
     gone.resolve();
@@ -58,10 +65,12 @@ export async function startPublisher(task: PublisherTask): Promise<PublisherProc
     if (child.connected) child.send(message, () => {});
   };
   const stop = async () => {
+    orderly ||= failure === undefined;
     order({ type: 'stop' });
     const kill = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE_MS);
     await gone.promise;
     clearTimeout(kill);
+    if (failure !== undefined) throw failure;
   };
   await ready.promise;
   return {
