@@ -1,5 +1,5 @@
-/** What the engine needs of durable storage. The core behind it is synchronous; the interface is not, so that it can
- *  move into a worker thread without its callers noticing. */
+/** What the engine needs of durable storage. The core behind it is synchronous; the interface is not, so that
+ *  it can move into a worker thread without its callers noticing. */
 
 import type { CommitUnit } from '../src/domain/timeline.ts';
 
@@ -35,11 +35,14 @@ export interface EventStore {
   readonly previousRun: PreviousRun | null;
   /** The file name under which a damaged database was moved aside at this opening, without its folder. */
   readonly movedAside: string | null;
-  /** Where sources said to go on, by `tenant/source`. */
+  /** Where sources said to go on, by `tenant/source`, the default tenant written out. Kept up by `commit`. */
   readonly cursors: ReadonlyMap<string, string>;
   /** Writes everything in one transaction, or nothing.
-   *  @throws HeadgateError HG_STORAGE_BUSY, _FULL, _READONLY, _CORRUPT or _FAILED. */
+   *  @throws HeadgateError HG_STORAGE_BUSY, _FULL, _READONLY, _CORRUPT or _FAILED. Its remedy says what to do
+   *  with the unit: `retry` keeps it; `drop` means that its rows would be refused every time. */
   commit(unit: CommitUnit): Promise<void>;
-  /** Marks the run as ended cleanly (unless `end` is null), closes the file, frees the lock. Safe to call twice. */
+  /** Marks the run as ended cleanly (unless `end` is null), closes the file, frees the lock. Safe to call
+   *  twice.
+   *  @throws HeadgateError as commit, where the end could not be written; the file is closed nevertheless. */
   close(end: { readonly atMs: number } | null): Promise<void>;
 }

@@ -2,7 +2,7 @@
 
 import type { TimelineKind } from '../src/domain/timeline.ts';
 
-/** Rows come back with the column names of the tables (contract: `seq, run, at_ms, …`), JSON columns parsed. */
+/** Rows come back with the column names of the tables (`seq, run, at_ms, …`), JSON columns parsed. */
 export interface TimelineFilter {
   /** `plc-7` or `tenant/plc-7` or the name of an engine actor. */
   readonly actor?: string;
@@ -22,7 +22,9 @@ export interface TimelineReader {
   timeline(filter?: TimelineFilter): Row[];
   alerts(filter?: Omit<TimelineFilter, 'kind'>): Row[];
   sources(): Row[];
-  /** The chain of causes that led to the state `actor` is in (or was in at `atMs`): timeline rows, first cause first. */
+  /** The chain of causes that led to the state `actor` is in, or was in at `atMs`: timeline rows, the first
+   *  cause first, the row that made the state last. Empty where the actor had no row yet at `atMs`.
+   *  @throws HeadgateError HG_SOURCE_UNKNOWN for an actor without any row. */
   explain(actor: string, atMs?: number): Row[];
   /** The state of every actor at a time: `{ actor, tenant, state, since_ms, seq, incarnation }`, by actor. */
   stateAt(atMs: number): Row[];

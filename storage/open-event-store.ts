@@ -1,0 +1,170 @@
+/** Opens a database for one engine.
+ *
+ *  In this order, so that nothing is touched that is not ours: look at the file; take the engine's lock;
+ *  look again, at every page; move a damaged database aside; connect; close the run that crashed and begin
+ *  the next. Whatever fails on the way frees the lock again. */
+
+import type Database from 'better-sqlite3';
+import { existsSync, renameSync } from 'node:fs';
+import { basename } from 'node:path';
+import { HeadgateError } from '../src/domain/errors.ts';
+import type { CommitUnit } from '../src/domain/timeline.ts';
+import { createCommitWriter } from './commit-writer.ts';
+import { canonicalPath, IN_MEMORY, isInMemory } from './database-path.ts';
+import { lockIsMarked, takeEngineLock, type EngineLock } from './engine-lock.ts';
+import type { EventStore, OpenOptions } from './event-store.ts';
+import { inspectDatabase, notADatabase } from './inspect-database.ts';
+import { beginRun, endRun, type BegunRun } from './runs.ts';
+import { guardStorage, storageError } from './storage-error.ts';
+import { openInMemory, openWritable } from './writable-database.ts';
+
+/** Tries to open a database on which another connection holds a write lock. Each waits the busy timeout. */
+const BUSY_TRIES_MAX = 3;
+
+/** A connection with what the engine must know before it writes. */
+interface OpenDatabase extends BegunRun {
+  readonly db: Database.Database;
+  readonly lastSeq: number;
+  readonly lastIncarnation: number;
+  readonly cursors: Map<string, string>;
+}
+
+/** @throws HeadgateError HG_STORAGE_LOCKED, _READONLY, _NOT_A_DATABASE, _VERSION, _BUSY, _FULL or _FAILED. */
+export async function openEventStore(options: OpenOptions): Promise<EventStore> {
+  if (isInMemory(options.path)) {
+    return eventStore(IN_MEMORY, begin(openInMemory(), options, null), null, null);
+  }
+  const file = canonicalPath(options.path);
+  const first = retryBusy(file, () => inspectDatabase(file, { checkPages: false }));
+  if (first === 'foreign' || (first === 'unreadable' && !lockIsMarked(file))) throw notADatabase(file, first);
+  const lock = takeEngineLock(file);
+  try {
+    const { opened, movedAside } = openLocked(file, lock, options);
+    return eventStore(file, opened, lock, movedAside);
+  } catch (error) {
+    lock.release();
+    throw storageError(error, file);
+  }
+}
+
+function openLocked(
+  file: string,
+  lock: EngineLock,
+  options: OpenOptions,
+): { opened: OpenDatabase; movedAside: string | null } {
+  const finding = retryBusy(file, () => inspectDatabase(file, { checkPages: true }));
+  // Without a header the file could be anybody's; with our mark beside it, it is ours and damaged.
+  if (finding === 'foreign' || (finding === 'unreadable' && lock.gatewayId === null)) {
+    throw notADatabase(file, finding);
+  }
+  if (finding !== 'damaged' && finding !== 'unreadable') {
+    try {
+      return { opened: connect(file, lock, options), movedAside: null };
+    } catch (error) {
+      // What the look at the pages could not see, the first queries did.
+      if (storageError(error, file).code !== 'HG_STORAGE_CORRUPT') throw error;
+    }
+  }
+  const movedAside = moveAside(file, options.nowMs);
+  return { opened: connect(file, lock, options), movedAside };
+}
+
+function connect(file: string, lock: EngineLock, options: OpenOptions): OpenDatabase {
+  const db = retryBusy(file, () => openWritable(file));
+  try {
+    const opened = retryBusy(file, () => begin(db, options, lock.gatewayId));
+    lock.remember(opened.gatewayId);
+    return opened;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function begin(db: Database.Database, options: OpenOptions, gatewayId: string | null): OpenDatabase {
+  const known = { lastSeq: lastSeq(db), lastIncarnation: lastIncarnation(db), cursors: readCursors(db) };
+  return { db, ...known, ...beginRun(db, options, gatewayId) };
+}
+
+function retryBusy<Result>(file: string, action: () => Result): Result {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return guardStorage(file, action);
+    } catch (error) {
+      const isBusy = error instanceof HeadgateError && error.code === 'HG_STORAGE_BUSY';
+      if (!isBusy || attempt === BUSY_TRIES_MAX) throw error;
+    }
+  }
+}
+
+/** Renames the database and its journals and returns the new file name. The log goes along under the name
+ *  SQLite looks for, so that what can still be read can be read together. */
+function moveAside(file: string, nowMs: number): string {
+  const stem = `${file}.damaged-${Math.round(nowMs)}`;
+  let target = stem;
+  for (let copy = 2; existsSync(target); copy++) target = `${stem}-${copy}`;
+  for (const suffix of ['', '-wal', '-shm', '-journal']) {
+    if (existsSync(file + suffix)) renameSync(file + suffix, target + suffix);
+  }
+  return basename(target);
+}
+
+function eventStore(
+  file: string,
+  opened: OpenDatabase,
+  lock: EngineLock | null,
+  movedAside: string | null,
+): EventStore {
+  const { db, cursors, ...known } = opened;
+  const write = createCommitWriter(db, known.run);
+  let isOpen = true;
+  return {
+    ...known,
+    cursors,
+    movedAside,
+    async commit(unit: CommitUnit) {
+      if (!isOpen) throw closedError(file);
+      guardStorage(file, () => write(unit));
+      for (const row of unit.cursors) cursors.set(cursorKey(row.tenant, row.sourceId), row.cursor);
+    },
+    async close(end) {
+      if (!isOpen) return;
+      isOpen = false;
+      try {
+        if (end !== null) guardStorage(file, () => endRun(db, known.run, end.atMs));
+      } finally {
+        db.close();
+        lock?.release();
+      }
+    },
+  };
+}
+
+function closedError(file: string): HeadgateError {
+  return new HeadgateError('HG_STORAGE_FAILED', `${file}: the store is closed; open it again`, {
+    remedy: 'stop',
+    details: { file },
+  });
+}
+
+/** From the counter of the table, not from its rows: rows may be deleted by a retention, their numbers
+ *  never come back. */
+function lastSeq(db: Database.Database): number {
+  const seq = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'timeline'").pluck().get();
+  return (seq as number | undefined) ?? 0;
+}
+
+function lastIncarnation(db: Database.Database): number {
+  return (db.prepare('SELECT max(incarnation) FROM sources').pluck().get() as number | null) ?? 0;
+}
+
+function readCursors(db: Database.Database): Map<string, string> {
+  const rows = db.prepare('SELECT tenant, source_id, cursor FROM source_cursors').raw().all();
+  return new Map(
+    (rows as [string, string, string][]).map(([tenant, id, cursor]) => [cursorKey(tenant, id), cursor]),
+  );
+}
+
+function cursorKey(tenant: string, sourceId: string): string {
+  return `${tenant}/${sourceId}`;
+}
