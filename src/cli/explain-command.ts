@@ -25,24 +25,18 @@ export function explainCommand(
       await writeAll(jsonDocumentWriter(output), chain);
       return;
     }
-    await output.write(`${story(reader, chain, options.at, output).join('\n')}\n`);
+    const last = chain.at(-1);
+    if (last === undefined) {
+      output.note(`nothing is known of ${readableCell(actor)} at ${readableTime(options.at)}`);
+      return;
+    }
+    const lines = chain.map((row, depth) => chainLine(reader, row, depth, output));
+    await output.write([headline(reader, last, options.at, output), '', ...lines, ''].join('\n'));
   });
 }
 
 /** Chains can be long; deeper links than this are not indented further. */
 const INDENT_LEVELS_MAX = 12;
-
-function story(
-  reader: TimelineReader,
-  chain: readonly Row[],
-  atMs: number | undefined,
-  output: Output,
-): string[] {
-  const last = chain.at(-1);
-  if (last === undefined) return ['nothing is known'];
-  const lines = chain.map((row, depth) => chainLine(reader, row, depth, output));
-  return [headline(reader, last, atMs, output), '', ...lines];
-}
 
 /** `plc-7 is backingOff, for 4 min 5 s (since …)`. */
 function headline(reader: TimelineReader, last: Row, atMs: number | undefined, output: Output): string {

@@ -1,0 +1,65 @@
+/** Which folder may import what. The table of ARCHITECTURE.md, as data. */
+
+export interface Layer {
+  /** The folder or file it stands for; the longest one that fits a path counts. */
+  readonly path: string;
+  /** Folders and files of the project it may import, beside itself. */
+  readonly files: readonly string[];
+  /** Packages it may import. `node:` stands for all of Node; `*` for any declared package. */
+  readonly packages: readonly string[];
+}
+
+const SRC_BELOW_CLI = ['src', 'machines', 'actors', 'storage'];
+
+export const LAYERS: readonly Layer[] = [
+  { path: 'src/domain', files: [], packages: [] },
+  { path: 'src/config', files: ['src/domain'], packages: ['zod'] },
+  { path: 'src/pipeline', files: ['src/domain', 'src/config'], packages: ['rxjs', 'zod'] },
+  {
+    path: 'src/pipeline/decode',
+    files: ['src/domain', 'src/config', 'src/pipeline'],
+    packages: ['rxjs', 'csv-parse'],
+  },
+  { path: 'machines', files: ['src/domain'], packages: ['xstate'] },
+  { path: 'storage', files: ['src/domain'], packages: ['better-sqlite3', 'node:'] },
+  {
+    path: 'actors',
+    files: ['src/domain', 'src/config', 'src/pipeline', 'machines', 'storage/event-store.ts'],
+    packages: ['xstate', 'rxjs', 'zod', 'mqtt', 'ws', 'node:'],
+  },
+  { path: 'src/testing', files: SRC_BELOW_CLI, packages: ['*', 'node:'] },
+  { path: 'src', files: SRC_BELOW_CLI, packages: ['*', 'node:'] },
+  { path: 'src/cli', files: SRC_BELOW_CLI, packages: ['*', 'node:'] },
+  { path: 'demos', files: ['src/index.ts', 'src/testing.ts'], packages: ['*', 'node:'] },
+  { path: 'bench', files: [...SRC_BELOW_CLI, 'demos', 'test/support'], packages: ['*', 'node:'] },
+  { path: 'test', files: [...SRC_BELOW_CLI, 'demos', 'bench'], packages: ['*', 'node:'] },
+];
+
+/** Parts of a folder that others in the tree may not reach into although they may import the folder. */
+const PRIVATE_PARTS: readonly { readonly path: string; readonly onlyFrom: readonly string[] }[] = [
+  { path: 'src/cli', onlyFrom: ['src/cli', 'test', 'bench'] },
+  { path: 'src/testing', onlyFrom: ['src/testing', 'src/testing.ts', 'src/cli', 'test', 'bench'] },
+];
+
+export function within(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+export function layerOf(path: string): Layer | undefined {
+  return LAYERS.filter((layer) => within(path, layer.path)).sort((a, b) => b.path.length - a.path.length)[0];
+}
+
+export function mayImportFile(from: string, target: string): boolean {
+  const layer = layerOf(from);
+  if (layer === undefined) return true;
+  const shut = PRIVATE_PARTS.find((part) => within(target, part.path));
+  if (shut !== undefined && !shut.onlyFrom.some((folder) => within(from, folder))) return false;
+  return layerOf(target) === layer || layer.files.some((folder) => within(target, folder));
+}
+
+export function mayImportPackage(from: string, name: string): boolean {
+  const layer = layerOf(from);
+  if (layer === undefined) return true;
+  if (name.startsWith('node:')) return layer.packages.includes('node:');
+  return layer.packages.includes('*') || layer.packages.includes(name);
+}
