@@ -6,6 +6,9 @@ const RELATIVE = /^(?:now)?-(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 const ISO =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(Z|[+-]\d{2}:?\d{2})?)?$/i;
 
+/** The last moment a JavaScript date can tell. */
+const EPOCH_MS_MAX = 8_640_000_000_000_000;
+
 /** What a time may look like, for messages and help. */
 export const TIME_FORMS =
   'epoch milliseconds, ISO 8601 (2026-11-22T03:12, local unless it says Z or +01:00), or -10m (ms, s, m, h, d)';
@@ -13,7 +16,7 @@ export const TIME_FORMS =
 /** Reads a time; null if it is none. Without an offset an ISO time is local, a bare date local midnight. */
 export function parseTime(text: string, nowMs: number): number | null {
   if (text === 'now') return nowMs;
-  if (/^\d+$/.test(text)) return Number(text);
+  if (/^\d+$/.test(text)) return Number(text) <= EPOCH_MS_MAX ? Number(text) : null;
   const relative = RELATIVE.exec(text);
   if (relative !== null) {
     const unitMs = UNIT_MS[relative[2] as keyof typeof UNIT_MS];
