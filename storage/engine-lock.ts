@@ -10,7 +10,7 @@
  *  ours, and the fresh one begun in its place belongs to the same gateway. */
 
 import Database from 'better-sqlite3';
-import { statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { HeadgateError } from '../src/domain/errors.ts';
 import { sqliteCode, storageError } from './storage-error.ts';
 
@@ -68,6 +68,8 @@ function heldLock(db: Database.Database, gatewayId: string | null, lockFile: str
           db.prepare('INSERT INTO gateway VALUES (?)').run(id);
         })();
         db.pragma('journal_mode = MEMORY');
+        // An exclusive connection only blanks its journal; it means nothing any more.
+        rmSync(`${lockFile}-journal`, { force: true });
       } catch (error) {
         throw storageError(error, lockFile);
       }

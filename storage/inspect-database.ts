@@ -13,6 +13,9 @@ import { sqliteCode, storageError } from './storage-error.ts';
 /** Longest wait for the lock of another connection, milliseconds; the event loop stands still meanwhile. */
 export const BUSY_TIMEOUT_MS = 200;
 
+/** The smallest page there is. */
+const DATABASE_BYTES_MIN = 512;
+
 /** `absent`: no file. `blank`: an empty file, or a database without a table. `ours`: a database of
  *  Headgate, sound as far as was looked. `damaged`: ours, but broken. `foreign`: of another program.
  *  `unreadable`: SQLite cannot read it. */
@@ -33,6 +36,8 @@ export function inspectDatabase(file: string, options: InspectOptions): Finding 
     throw new HeadgateError('HG_STORAGE_READONLY', message, { details: { file } });
   }
   if (stat.size === 0) return 'blank';
+  // SQLite takes a file of one byte for an empty one and would write over it.
+  if (stat.size < DATABASE_BYTES_MIN) return 'unreadable';
   const finding = inspectWith(file, options, { readonly: true });
   return finding === 'interrupted' ? mustEnd(inspectWith(file, options, { readonly: false })) : finding;
 }

@@ -1,0 +1,56 @@
+/** A process of its own around a store, for tests that kill it or keep it: `node child.ts write|hold FILE`.
+ *
+ *  `hold` opens the database and prints `open`. `write` then commits one unit after the other and prints the last seq of
+ *  each once it is committed. Both live until they are killed or their stdin ends. */
+
+import { writeSync } from 'node:fs';
+import { openEventStore } from '../../storage/open-event-store.ts';
+
+const ROWS_PER_UNIT = 7;
+const [mode, path] = process.argv.slice(2);
+if (path === undefined) throw new Error('name a file');
+
+process.stdin.resume().on('end', () => process.exit(0));
+const store = await openEventStore({
+  path,
+  nowMs: 1_000,
+  version: '0.1.0',
+  uuid: () => 'uuid-of-the-child',
+  configDigest: 'digest',
+});
+writeSync(1, 'open\n');
+
+for (let seq = store.lastSeq; mode === 'write'; seq += ROWS_PER_UNIT) {
+  const rows = Array.from({ length: ROWS_PER_UNIT }, (_, index) => seq + index + 1);
+  await store.commit({
+    timeline: rows.map((row) => ({
+      seq: row,
+      run: store.run,
+      atMs: 1_000 + row,
+      monoMs: row,
+      tenant: 'default',
+      actor: `plc-${row % 5}`,
+      incarnation: 1,
+      kind: 'transition',
+      event: 'link.lost',
+      fromState: 'streaming',
+      toState: 'backingOff',
+      cause: null,
+      data: { row },
+    })),
+    records: rows.map((row) => ({
+      tenant: 'default',
+      sourceId: 'plc-0',
+      incarnation: 1,
+      sourceSeq: row,
+      dedupKey: String(row),
+      atMs: row,
+      data: '{}',
+    })),
+    sources: [],
+    deadLetters: [],
+    health: [],
+    cursors: [{ tenant: 'default', sourceId: 'plc-0', cursor: String(rows.at(-1)) }],
+  });
+  writeSync(1, `${rows.at(-1)}\n`);
+}

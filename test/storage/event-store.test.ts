@@ -1,0 +1,362 @@
+import Database from 'better-sqlite3';
+import { describe, expect, test } from 'vitest';
+import { IN_MEMORY } from '../../storage/database-path.ts';
+import {
+  commitUnit,
+  headgateError,
+  openStore,
+  query,
+  recordRow,
+  sourceRow,
+  START_MS,
+  temporaryFile,
+  timelineRow,
+  writeDatabase,
+} from './fixture.ts';
+
+describe('the tables', () => {
+  test('have the columns users query, in their order', async () => {
+    const file = temporaryFile();
+    await writeDatabase(file);
+    const columns = (table: string) =>
+      query(file, 'SELECT name FROM pragma_table_info(?)', table)
+        .map((row) => row['name'])
+        .join(' ');
+    expect(columns('timeline')).toBe(
+      'seq run at_ms mono_ms tenant actor incarnation kind event from_state to_state cause data',
+    );
+    expect(columns('alerts')).toBe('seq at_ms tenant actor event severity data');
+    expect(columns('sources')).toBe(
+      'tenant source_id type state incarnation restarts records_produced dropped consecutive_errors ' +
+        'last_read_at_ms last_error registered_at_ms deregistered_at_ms',
+    );
+    expect(columns('records')).toBe('seq tenant source_id incarnation source_seq dedup_key at_ms data');
+    expect(columns('dead_letters')).toBe(
+      'id tenant source_id stage code message payload attempts first_at_ms last_at_ms status',
+    );
+    expect(columns('runs')).toBe(
+      'run started_at_ms ended_at_ms end version gateway_id db_uuid config_digest',
+    );
+    expect(columns('health')).toMatch(/^at_ms tenant source_id state records_produced last_read_timestamp /);
+  });
+
+  test('give back a timeline row as it was written', async () => {
+    const file = temporaryFile();
+    await writeDatabase(file, {
+      timeline: [
+        timelineRow({ seq: 1, data: { delayMs: 400, reason: 'refusé "hard"' }, incarnation: null }),
+        timelineRow({ seq: 2, cause: 1, fromState: null, toState: null, kind: 'command', monoMs: 12.4 }),
+      ],
+    });
+    expect(query(file, 'SELECT * FROM timeline')).toEqual([
+      {
+        seq: 1,
+        run: 1,
+        at_ms: START_MS + 1,
+        mono_ms: 1,
+        tenant: 'default',
+        actor: 'plc-7',
+        incarnation: null,
+        kind: 'transition',
+        event: 'broker.refused',
+        from_state: 'connecting',
+        to_state: 'backingOff',
+        cause: null,
+        data: '{"delayMs":400,"reason":"refusé \\"hard\\""}',
+      },
+      expect.objectContaining({
+        seq: 2,
+        cause: 1,
+        from_state: null,
+        to_state: null,
+        mono_ms: 12,
+        data: null,
+      }),
+    ]);
+  });
+
+  test('show alerts with their severity, and no other rows', async () => {
+    const file = temporaryFile();
+    const data = { event: 'BURST', severity: 'warning', windowRecords: 31 };
+    await writeDatabase(file, {
+      timeline: [timelineRow({ seq: 1 }), timelineRow({ seq: 2, kind: 'alert', event: 'BURST', data })],
+    });
+    expect(query(file, 'SELECT * FROM alerts')).toEqual([
+      {
+        seq: 2,
+        at_ms: START_MS + 2,
+        tenant: 'default',
+        actor: 'plc-7',
+        event: 'BURST',
+        severity: 'warning',
+        data: JSON.stringify(data),
+      },
+    ]);
+  });
+
+  test('give back dead letters and health samples', async () => {
+    const file = temporaryFile();
+    const letter = {
+      tenant: 'default',
+      sourceId: 'plc-7',
+      stage: 'decode',
+      code: 'HG_DECODE_FAILED',
+      message: 'not JSON',
+      payload: 'base64:AAE=',
+      attempts: 1,
+      firstAtMs: 5,
+      lastAtMs: 6,
+    };
+    const sample = {
+      atMs: 7,
+      tenant: 'default',
+      sourceId: 'plc-7',
+      state: 'degraded' as const,
+      recordsProduced: 3,
+      lastReadTimestamp: null,
+      consecutiveErrors: 2,
+      incarnation: 4,
+      restarts: 1,
+      rate1s: 2.5,
+      queueDepth: 8,
+      droppedCount: 9,
+    };
+    await writeDatabase(file, { deadLetters: [letter, letter], health: [sample] });
+    expect(query(file, 'SELECT * FROM dead_letters WHERE id = 2')).toEqual([
+      {
+        id: 2,
+        tenant: 'default',
+        source_id: 'plc-7',
+        stage: 'decode',
+        code: 'HG_DECODE_FAILED',
+        message: 'not JSON',
+        payload: 'base64:AAE=',
+        attempts: 1,
+        first_at_ms: 5,
+        last_at_ms: 6,
+        status: 'new',
+      },
+    ]);
+    expect(query(file, 'SELECT * FROM health')).toEqual([
+      {
+        at_ms: 7,
+        tenant: 'default',
+        source_id: 'plc-7',
+        state: 'degraded',
+        records_produced: 3,
+        last_read_timestamp: null,
+        consecutive_errors: 2,
+        incarnation: 4,
+        restarts: 1,
+        rate1s: 2.5,
+        queue_depth: 8,
+        dropped_count: 9,
+        run: 1,
+      },
+    ]);
+  });
+
+  test('number records on, even after all of them were deleted', async () => {
+    const file = temporaryFile();
+    const store = await openStore(file);
+    await store.commit(commitUnit({ records: [recordRow({ sourceSeq: 1 }), recordRow({ sourceSeq: 2 })] }));
+    await store.close({ atMs: START_MS });
+    const other = new Database(file);
+    other.exec('DELETE FROM records; DELETE FROM timeline');
+    other.close();
+    await writeDatabase(file, { records: [recordRow({ sourceSeq: 3 })] });
+    expect(query(file, 'SELECT seq, source_seq FROM records')).toEqual([{ seq: 3, source_seq: 3 }]);
+  });
+});
+
+describe('a commit', () => {
+  test.each([0, 1, 9, 10, 11, 99, 100, 101, 256, 1_234])(
+    'of %i rows writes each once, in order',
+    async (count) => {
+      const file = temporaryFile();
+      const store = await openStore(file);
+      const rows = Array.from({ length: count }, (_, index) => index + 1);
+      await store.commit(
+        commitUnit({
+          timeline: rows.map((seq) => timelineRow({ seq, event: `event-${seq}` })),
+          records: rows.map((sourceSeq) => recordRow({ sourceSeq })),
+        }),
+      );
+      expect(query(file, 'SELECT seq, event FROM timeline')).toEqual(
+        rows.map((seq) => ({ seq, event: `event-${seq}` })),
+      );
+      expect(query(file, 'SELECT source_seq FROM records ORDER BY seq')).toEqual(
+        rows.map((sourceSeq) => ({ source_seq: sourceSeq })),
+      );
+    },
+  );
+
+  test('keeps a record with a repeated dedup key once for each source, and every record without a key', async () => {
+    const file = temporaryFile();
+    await writeDatabase(
+      file,
+      { records: [recordRow({ sourceSeq: 1, dedupKey: 'a' }), recordRow({ sourceSeq: 2, dedupKey: 'a' })] },
+      {
+        records: [
+          recordRow({ sourceSeq: 3, dedupKey: 'a' }),
+          recordRow({ sourceSeq: 4, dedupKey: 'a', sourceId: 'plc-8' }),
+          recordRow({ sourceSeq: 5, dedupKey: 'a', tenant: 'north' }),
+          recordRow({ sourceSeq: 6 }),
+          recordRow({ sourceSeq: 6 }),
+        ],
+      },
+    );
+    const kept = query(file, 'SELECT source_seq FROM records ORDER BY seq').map((row) => row['source_seq']);
+    expect(kept).toEqual([1, 4, 5, 6, 6]);
+  });
+
+  test('keeps one row for each source, and of two incarnations the newer one', async () => {
+    const file = temporaryFile();
+    await writeDatabase(
+      file,
+      { sources: [sourceRow({ incarnation: 1 }), sourceRow({ sourceId: 'plc-8', incarnation: 2 })] },
+      { sources: [sourceRow({ incarnation: 3, state: 'connecting', recordsProduced: 0 })] },
+      { sources: [sourceRow({ incarnation: 1, state: 'stopped', deregisteredAtMs: 9 })] },
+      { sources: [sourceRow({ incarnation: 3, state: 'degraded', lastError: 'HG_LINK_LOST: gone' })] },
+    );
+    expect(query(file, 'SELECT source_id, incarnation, state, last_error FROM sources')).toEqual([
+      { source_id: 'plc-7', incarnation: 3, state: 'degraded', last_error: 'HG_LINK_LOST: gone' },
+      { source_id: 'plc-8', incarnation: 2, state: 'streaming', last_error: null },
+    ]);
+  });
+
+  test('writes nothing of a unit of which one row is refused, says that trying again is useless, and goes on', async () => {
+    const file = temporaryFile();
+    const store = await openStore(file);
+    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    const error = await headgateError(
+      () =>
+        store.commit(
+          commitUnit({
+            timeline: [timelineRow({ seq: 2 }), timelineRow({ seq: 1 })],
+            records: [recordRow({ sourceSeq: 1 })],
+            cursors: [{ tenant: 'default', sourceId: 'plc-7', cursor: 'x' }],
+          }),
+        ),
+      'HG_STORAGE_FAILED',
+    );
+    expect(error.remedy).toBe('drop');
+    expect(error.message).toContain('timeline.seq');
+    expect(store.cursors.size).toBe(0);
+    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 3 })] }));
+    expect(query(file, 'SELECT seq FROM timeline')).toEqual([{ seq: 1 }, { seq: 3 }]);
+    expect(query(file, 'SELECT * FROM records')).toEqual([]);
+  });
+
+  test('refuses a record whose time is no number', async () => {
+    const store = await openStore(IN_MEMORY);
+    const unit = commitUnit({ records: [recordRow({ sourceSeq: 1, atMs: Number.NaN })] });
+    const error = await headgateError(() => store.commit(unit), 'HG_STORAGE_FAILED');
+    expect(error.message).toContain('records.at_ms');
+    expect(error.remedy).toBe('drop');
+  });
+
+  test('refuses data that cannot be written as JSON', async () => {
+    const store = await openStore(IN_MEMORY);
+    const unit = commitUnit({ timeline: [timelineRow({ seq: 1, data: { count: 1n } })] });
+    expect((await headgateError(() => store.commit(unit), 'HG_STORAGE_FAILED')).remedy).toBe('drop');
+  });
+
+  test('is refused by a closed store', async () => {
+    const store = await openStore(temporaryFile());
+    await store.close({ atMs: START_MS });
+    const error = await headgateError(() => store.commit(commitUnit()), 'HG_STORAGE_FAILED');
+    expect(error.message).toContain('closed');
+    expect(error.remedy).toBe('stop');
+  });
+});
+
+describe('opening again', () => {
+  test('goes on where the last run ended', async () => {
+    const file = temporaryFile();
+    const first = await openStore(file, { nowMs: 100 });
+    expect(first).toMatchObject({
+      run: 1,
+      lastSeq: 0,
+      lastIncarnation: 0,
+      previousRun: null,
+      movedAside: null,
+    });
+    expect([...first.cursors]).toEqual([]);
+    await first.commit(
+      commitUnit({
+        timeline: [timelineRow({ seq: 1 }), timelineRow({ seq: 2 })],
+        sources: [sourceRow({ incarnation: 5 }), sourceRow({ sourceId: 'plc-8', incarnation: 4 })],
+        cursors: [
+          { tenant: 'default', sourceId: 'plc-7', cursor: 'old' },
+          { tenant: 'north', sourceId: 'plc-7', cursor: 'offset 3' },
+        ],
+      }),
+    );
+    await first.commit(commitUnit({ cursors: [{ tenant: 'default', sourceId: 'plc-7', cursor: 'new' }] }));
+    expect(first.cursors.get('default/plc-7')).toBe('new');
+    await first.close({ atMs: 200 });
+
+    const second = await openStore(file, { nowMs: 300, configDigest: 'other' });
+    expect(second).toMatchObject({
+      run: 2,
+      lastSeq: 2,
+      lastIncarnation: 5,
+      previousRun: { run: 1, end: 'clean', lastAtMs: 200 },
+      gatewayId: first.gatewayId,
+      dbUuid: first.dbUuid,
+    });
+    expect(Object.fromEntries(second.cursors)).toEqual({ 'default/plc-7': 'new', 'north/plc-7': 'offset 3' });
+    const identity = { version: '0.1.0', gateway_id: first.gatewayId, db_uuid: first.dbUuid };
+    expect(query(file, 'SELECT * FROM runs')).toEqual([
+      { run: 1, started_at_ms: 100, ended_at_ms: 200, end: 'clean', ...identity, config_digest: 'digest' },
+      { run: 2, started_at_ms: 300, ended_at_ms: null, end: null, ...identity, config_digest: 'other' },
+    ]);
+  });
+
+  test('calls a run that never ended a crash, at the time of its last row or sample', async () => {
+    const file = temporaryFile();
+    const sample = { ...sourceRow(), rate1s: 0, queueDepth: 0, droppedCount: 0, lastReadTimestamp: null };
+    const reopen = async (nowMs: number) => {
+      const store = await openStore(file, { nowMs });
+      return { store, previous: store.previousRun };
+    };
+    const { store: first } = await reopen(100);
+    await first.commit(
+      commitUnit({ timeline: [timelineRow({ seq: 1, atMs: 150 })], health: [{ ...sample, atMs: 170 }] }),
+    );
+    await first.close(null);
+    const { store: second, previous: afterSample } = await reopen(400);
+    expect(afterSample).toEqual({ run: 1, end: 'crash', lastAtMs: 170 });
+    await second.close(null);
+    const { store: third, previous: afterNothing } = await reopen(500);
+    expect(afterNothing).toEqual({ run: 2, end: 'crash', lastAtMs: 400 });
+    await third.commit(commitUnit({ timeline: [timelineRow({ seq: 2, run: 3, atMs: 560 })] }));
+    await third.close(null);
+    const { previous: afterRow } = await reopen(600);
+    expect(afterRow).toEqual({ run: 3, end: 'crash', lastAtMs: 560 });
+    expect(query(file, 'SELECT run, ended_at_ms, end FROM runs')).toEqual([
+      { run: 1, ended_at_ms: 170, end: 'crash' },
+      { run: 2, ended_at_ms: 400, end: 'crash' },
+      { run: 3, ended_at_ms: 560, end: 'crash' },
+      { run: 4, ended_at_ms: null, end: null },
+    ]);
+  });
+
+  test('takes no effect from a second close', async () => {
+    const file = temporaryFile();
+    const store = await openStore(file);
+    await store.close({ atMs: 7 });
+    await store.close(null);
+    await store.close({ atMs: 9 });
+    expect(query(file, 'SELECT ended_at_ms FROM runs')).toEqual([{ ended_at_ms: 7 }]);
+  });
+
+  test('keeps two databases in memory apart', async () => {
+    const [one, other] = [await openStore(IN_MEMORY), await openStore(IN_MEMORY)];
+    await one.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    await other.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    expect([one.run, other.run, one.lastSeq]).toEqual([1, 1, 0]);
+    expect(one.dbUuid).not.toBe(other.dbUuid);
+  });
+});
