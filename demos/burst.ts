@@ -23,7 +23,7 @@ const DETECTOR = { thresholdRecords: 30, windowMs: 500 };
 
 const SCENARIOS = [
   { sourceId: 'bursty', limitPerSecond: 100, startDay: 0 },
-  { sourceId: 'bursty-limited', limitPerSecond: 20, startDay: 730 },
+  { sourceId: 'bursty-20', limitPerSecond: 20, startDay: 730 },
 ] as const;
 const IDS = SCENARIOS.map(({ sourceId }) => sourceId);
 
@@ -74,7 +74,7 @@ export async function run(setup: DemoSetup) {
       dropped: engine.health(sourceId)?.droppedCount ?? 0,
       alerts: alerts.filter((alert) => alert.sourceId === sourceId),
     }));
-    const [first] = scenarios;
+    const first = scenarios[0] as (typeof scenarios)[number];
     return { demo: 'burst' as const, ...first, scenarios, db: setup.db };
   });
 }

@@ -9,10 +9,10 @@ import type {
   RegistryReport,
 } from './demo-report.ts';
 import { lanes, marks, timeAxis } from './demo-lanes.ts';
-import { bar } from './live.ts';
+import { bar, indentedTable } from './live.ts';
 import type { Output } from './output.ts';
 import { stateColour } from './readable.ts';
-import { createTable, type Column } from './table.ts';
+import type { Column } from './table.ts';
 
 const INDENT = '  ';
 
@@ -66,9 +66,9 @@ function drawHealth(report: HealthReport, output: Output): string[] {
   const totals = Object.entries(report.totalsByType).map(([type, records]) => `${type} ${records}`);
   return [
     heading('Records so far, failed reads in a row in brackets', output),
-    ...indented(createTable(summaryColumns, output).lines(report.healthSummaries)),
+    ...indentedTable(summaryColumns, report.healthSummaries, output),
     heading('Sources at the end', output),
-    ...indented(createTable(sourceColumns, output).lines(report.sources)),
+    ...indentedTable(sourceColumns, report.sources, output),
     '',
     fact('by type', totals.join(', ')),
     fact('drained', `${report.drained} from the queue, ${comparison(report.drained, produced, output)}`),
@@ -91,7 +91,7 @@ function drawBackpressure(report: BackpressureReport, output: Output): string[] 
   ];
   return [
     heading('Every 10th record', output),
-    ...indented(createTable(columns, output).lines(report.printed)),
+    ...indentedTable(columns, report.printed, output),
     '',
     fact(
       'flow',
@@ -110,7 +110,7 @@ const REGISTRY_MS = 5_000;
 
 function drawRegistry(report: RegistryReport, output: Output): string[] {
   const drawn = lanes(report.timeline, REGISTRY_MS, laneCells(output));
-  const nameWidth = Math.max(...drawn.map((lane) => lane.sourceId.length));
+  const nameWidth = Math.max(0, ...drawn.map((lane) => lane.sourceId.length));
   const lines = drawn.map((lane) => {
     const track = lane.track
       .replace(/─+/g, (line) => output.style('green', line))
@@ -139,13 +139,13 @@ function drawScenario(scenario: BurstScenario, output: Output): string[] {
   type Alert = BurstScenario['alerts'][number];
   const columns: Column<Alert>[] = [
     { title: 'alert', cell: (alert) => alert.event, style: () => 'yellow' },
-    { title: 'at', cell: (alert) => clockTime(alert.timestamp) },
-    { title: 'source', cell: (alert) => alert.sourceId },
+    { title: 'at, UTC', cell: (alert) => clockTime(alert.timestamp) },
+    { title: 'source', cell: (alert) => alert.sourceId, shrinks: true },
     { title: 'records', cell: (alert) => String(alert.windowRecords), align: 'right' },
     { title: 'within', cell: (alert) => `${alert.windowDurationMs.toFixed(0)} ms`, align: 'right' },
     { title: 'rate/s', cell: (alert) => alert.rate?.toFixed(0) ?? '-', align: 'right' },
-    { title: 'from', cell: (alert) => clockTime(alert.start) },
-    { title: 'to', cell: (alert) => clockTime(alert.end) },
+    { title: 'from', cell: (alert) => clockTime(alert.start).slice(3) },
+    { title: 'to', cell: (alert) => clockTime(alert.end).slice(3) },
   ];
   const dropped = String(scenario.dropped);
   return [
@@ -154,7 +154,7 @@ function drawScenario(scenario: BurstScenario, output: Output): string[] {
     fact('dropped', scenario.dropped > 0 ? output.style('red', dropped) : dropped),
     fact('alerts', scenario.alerts.length === 0 ? 'none' : String(scenario.alerts.length)),
     ...burstLane(scenario, output),
-    ...indented(createTable(columns, output).lines(scenario.alerts)),
+    ...indentedTable(columns, scenario.alerts, output),
   ];
 }
 

@@ -50,9 +50,8 @@ export function timeAxis(durationMs: number, cells: number): string {
   for (let second = 0; second * 1_000 <= durationMs; second++) {
     const label = `${second}`;
     const cell = cellAt(second * 1_000, durationMs, cells);
-    const start = second === 0 ? 0 : cell - label.length + 1;
-    if (second > 0 && start <= axis.length) continue;
-    axis = axis.padEnd(start) + label;
+    if (second > 0 && cell <= axis.length) continue;
+    axis = axis.padEnd(cell) + label;
   }
   return `${axis} s`;
 }

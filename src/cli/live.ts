@@ -18,7 +18,11 @@ export interface LiveView {
 
 const REDRAW_MS = 100;
 const PROGRESS_LINE_MS = 1_000;
-const BAR_CELLS = 32;
+const BAR_CELLS_MIN = 8;
+const BAR_CELLS_MAX = 32;
+/** What a bar's label takes beside it, at most. */
+const LABEL_COLUMNS = 48;
+const INDENT = '  ';
 const ROWS_MAX = 12;
 
 const HIDE_CURSOR = '\u001b[?25l';
@@ -95,20 +99,43 @@ export function frameLines(frame: LiveFrame, output: Output): string[] {
   const produced = sum(frame.sources, (source) => source.recordsProduced);
   const rate = sum(frame.sources, (source) => source.rate1s);
   const facts = `${clockText(frame)}   ${produced} records   ${rate.toFixed(0)}/s`;
-  const lines = ['', `  ${output.style('cyan', bar(share, BAR_CELLS))}  ${facts}`];
+  const cells = barCells(output.columns);
+  const lines = ['', `${INDENT}${output.style('cyan', bar(share, cells))}  ${facts}`];
   if (frame.queue !== undefined) {
     const { name, records, capacityRecords } = frame.queue;
     const fill = records / capacityRecords;
     const style = fill >= 1 ? 'red' : fill > 0.75 ? 'yellow' : 'green';
-    lines.push(`  ${output.style(style, bar(fill, BAR_CELLS))}  ${name} ${records}/${capacityRecords}`);
+    lines.push(`${INDENT}${output.style(style, bar(fill, cells))}  ${name} ${records}/${capacityRecords}`);
   }
   const shown = frame.sources.slice(0, ROWS_MAX);
-  const narrow = output.columns === null ? null : output.columns - 3;
-  const table = createTable(SOURCE_COLUMNS, { ...output, columns: narrow, style: output.style });
-  lines.push('', ...table.lines(shown).map((line) => `  ${line}`));
-  if (frame.sources.length > shown.length) lines.push(`  and ${frame.sources.length - shown.length} more`);
+  const isNarrow = output.columns !== null && output.columns < WIDE_COLUMNS;
+  const columns = isNarrow ? SOURCE_COLUMNS.filter(({ title }) => !SPARED.includes(title)) : SOURCE_COLUMNS;
+  lines.push('', ...indentedTable(columns, shown, output));
+  if (frame.sources.length > shown.length)
+    lines.push(`${INDENT}and ${frame.sources.length - shown.length} more`);
   return lines;
 }
+
+/** A table two columns from the left, and one short of the right: a full last line would make a terminal scroll. */
+export function indentedTable<Item>(
+  columns: readonly Column<Item>[],
+  items: readonly Item[],
+  output: Output,
+): string[] {
+  const room = output.columns === null ? null : output.columns - INDENT.length - 1;
+  return createTable(columns, { ...output, columns: room })
+    .lines(items)
+    .map((line) => INDENT + line);
+}
+
+function barCells(columns: number | null): number {
+  if (columns === null) return BAR_CELLS_MAX;
+  return Math.min(BAR_CELLS_MAX, Math.max(BAR_CELLS_MIN, columns - LABEL_COLUMNS));
+}
+
+/** From so many columns on, a source's row is shown whole; without those spared it fits into 60. */
+const WIDE_COLUMNS = 78;
+const SPARED = ['type', 'waiting'];
 
 const SOURCE_COLUMNS: readonly Column<SourceHealth>[] = [
   { title: 'source', cell: (source) => source.sourceId, shrinks: true },
