@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { afterAll } from 'vitest';
 import { z } from 'zod';
 import type { DemoModule, DemoReport, LiveFrame, Mood } from '../../src/cli/demo-report.ts';
 import * as backpressure from '../../demos/backpressure.ts';
@@ -38,10 +38,15 @@ export interface DemoRunOptions {
   readonly onTold?: (text: string) => void;
 }
 
-/** A path for a database, gone with the test. */
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A path for a database, gone with the tests of the file. */
 export function temporaryDb(): string {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-test-demo-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return join(folder, 'demo.db');
 }
 
