@@ -1,0 +1,344 @@
+import Database from 'better-sqlite3';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { ErrorCode } from '../../src/domain/errors.ts';
+import type { TimelineRow } from '../../src/domain/timeline.ts';
+import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import type { Row, TimelineFilter, TimelineReader } from '../../storage/timeline-reader.ts';
+import {
+  commitUnit,
+  headgateError,
+  openStore,
+  query,
+  sourceRow,
+  temporaryFile,
+  temporaryFolder,
+  timelineRow,
+  writeDatabase,
+} from './fixture.ts';
+
+/** A broker goes away: the registry's command made plc-7, the broker's refusal backs it off; plc-8 lives beside it. */
+const STORY: TimelineRow[] = [
+  timelineRow({
+    seq: 1,
+    atMs: 100,
+    actor: 'engine',
+    kind: 'born',
+    event: 'engine.started',
+    toState: 'running',
+  }),
+  timelineRow({
+    seq: 2,
+    atMs: 110,
+    actor: 'registry',
+    kind: 'command',
+    event: 'registry.register',
+    cause: 1,
+    toState: null,
+  }),
+  timelineRow({ seq: 3, atMs: 120, kind: 'born', event: 'xstate.init', toState: 'connecting', cause: 2 }),
+  timelineRow({
+    seq: 4,
+    atMs: 130,
+    actor: 'north/plc-8',
+    tenant: 'north',
+    kind: 'born',
+    event: 'xstate.init',
+    toState: 'streaming',
+  }),
+  timelineRow({ seq: 5, atMs: 140, toState: 'backingOff', cause: 3, data: { attempt: 1 } }),
+  timelineRow({
+    seq: 6,
+    atMs: 150,
+    kind: 'alert',
+    event: 'LINK_REFUSED',
+    cause: 5,
+    data: { severity: 'warning' },
+  }),
+  timelineRow({
+    seq: 7,
+    atMs: 160,
+    actor: 'north/plc-8',
+    tenant: 'north',
+    kind: 'ended',
+    event: 'source.stop',
+    toState: 'stopped',
+  }),
+];
+
+async function readerOf(timeline: readonly TimelineRow[]): Promise<TimelineReader> {
+  const file = temporaryFile();
+  await writeDatabase(file, { timeline });
+  return reading(file);
+}
+
+function reading(file: string): TimelineReader {
+  const reader = openTimelineReader(file);
+  onTestFinished(() => reader.close());
+  return reader;
+}
+
+const seqs = (rows: Row[]) => rows.map((row) => row['seq']);
+
+describe('a page of the timeline', () => {
+  const cases: [TimelineFilter, number[]][] = [
+    [{}, [1, 2, 3, 4, 5, 6, 7]],
+    [{ actor: 'plc-7' }, [3, 5, 6]],
+    [{ actor: 'default/plc-7' }, [3, 5, 6]],
+    [{ actor: 'north/plc-8' }, [4, 7]],
+    [{ actor: 'plc-8' }, []],
+    [{ kind: 'born' }, [1, 3, 4]],
+    [{ kind: 'born', actor: 'plc-7' }, [3]],
+    [{ sinceMs: 130 }, [4, 5, 6, 7]],
+    [{ sinceMs: 131, untilMs: 150 }, [5, 6]],
+    [{ untilMs: 99 }, []],
+    [{ sinceMs: 161 }, []],
+    [{ sinceMs: 150, untilMs: 120 }, []],
+    [{ afterSeq: 5 }, [6, 7]],
+    [{ afterSeq: 2, limit: 2 }, [3, 4]],
+    [{ limit: 2 }, [6, 7]],
+    [{ limit: 0 }, []],
+    [{ limit: 100 }, [1, 2, 3, 4, 5, 6, 7]],
+    [{ kind: 'born', limit: 2 }, [3, 4]],
+    [{ kind: 'born', afterSeq: 1, limit: 1 }, [3]],
+    [{ actor: 'plc-7', sinceMs: 121, limit: 1 }, [6]],
+  ];
+  test.each(cases)('for %o has the rows %o', async (filter, expected) => {
+    const reader = await readerOf(STORY);
+    expect(seqs(reader.timeline(filter))).toEqual(expected);
+  });
+
+  test('has the columns of the table as keys, in their order, and data as it was', async () => {
+    const reader = await readerOf(STORY);
+    const [row] = reader.timeline({ afterSeq: 4, limit: 1 });
+    expect(Object.entries(row ?? {})).toEqual([
+      ['seq', 5],
+      ['run', 1],
+      ['at_ms', 140],
+      ['mono_ms', 5],
+      ['tenant', 'default'],
+      ['actor', 'plc-7'],
+      ['incarnation', 1],
+      ['kind', 'transition'],
+      ['event', 'broker.refused'],
+      ['from_state', 'connecting'],
+      ['to_state', 'backingOff'],
+      ['cause', 3],
+      ['data', { attempt: 1 }],
+    ]);
+    expect(reader.timeline({ limit: 1 })[0]).toHaveProperty('data', null);
+  });
+
+  const mistakes: [string, TimelineFilter, ErrorCode, string][] = [
+    ['a kind that does not exist', { kind: 'births' as never }, 'HG_OPTION_INVALID', 'kind'],
+    ['a negative limit', { limit: -1 }, 'HG_OPTION_INVALID', 'limit'],
+    ['half a row', { limit: 1.5 }, 'HG_OPTION_INVALID', 'limit'],
+    ['a seq that is no number', { afterSeq: Number.NaN }, 'HG_OPTION_INVALID', 'afterSeq'],
+    ['a time that is no number', { sinceMs: Number.NaN }, 'HG_OPTION_INVALID', 'sinceMs'],
+    ['a field that does not exist', { since: 5 } as never, 'HG_OPTION_UNKNOWN', 'since'],
+  ];
+  test.each(mistakes)('is refused for %s', async (_, filter, code, field) => {
+    const reader = await readerOf(STORY);
+    expect((await headgateError(() => reader.timeline(filter), code)).message).toMatch(`${field}:`);
+    if (field !== 'kind') await headgateError(() => reader.alerts(filter), code);
+  });
+});
+
+describe('alerts', () => {
+  const alerts = [
+    timelineRow({ seq: 1, kind: 'alert', event: 'BURST', data: { severity: 'warning', windowRecords: 31 } }),
+    timelineRow({ seq: 2 }),
+    timelineRow({ seq: 3, kind: 'alert', event: 'BURST', actor: 'plc-8', data: { severity: 'critical' } }),
+    timelineRow({ seq: 4, kind: 'alert', event: 'BURST_OVER', data: null }),
+  ];
+
+  test('are the rows of the view, data parsed', async () => {
+    const file = temporaryFile();
+    await writeDatabase(file, { timeline: alerts });
+    const rows = reading(file).alerts();
+    const ofView = query(file, 'SELECT * FROM alerts').map((row) => ({
+      ...row,
+      data: JSON.parse(row['data'] === null ? 'null' : String(row['data'])),
+    }));
+    expect(rows).toEqual(ofView);
+    expect(Object.keys(rows[0] ?? {})).toEqual(Object.keys(ofView[0] ?? {}));
+    expect(rows.map((row) => row['severity'])).toEqual(['warning', 'critical', null]);
+  });
+
+  test('can be asked for by actor, and the last ones', async () => {
+    const reader = await readerOf(alerts);
+    expect(seqs(reader.alerts({ actor: 'plc-7' }))).toEqual([1, 4]);
+    expect(seqs(reader.alerts({ limit: 2 }))).toEqual([3, 4]);
+    expect(seqs(reader.alerts({ actor: 'plc-7', limit: 1 }))).toEqual([4]);
+  });
+});
+
+describe('explain', () => {
+  test('gives the chain of causes across actors, the first cause first', async () => {
+    const reader = await readerOf(STORY);
+    expect(seqs(reader.explain('plc-7'))).toEqual([1, 2, 3, 5]);
+    expect(reader.explain('plc-7').at(-1)).toMatchObject({ to_state: 'backingOff', data: { attempt: 1 } });
+    expect(seqs(reader.explain('default/plc-7'))).toEqual([1, 2, 3, 5]);
+    expect(seqs(reader.explain('north/plc-8'))).toEqual([7]);
+  });
+
+  test('gives the chain of an earlier time', async () => {
+    const reader = await readerOf(STORY);
+    expect(seqs(reader.explain('plc-7', 139))).toEqual([1, 2, 3]);
+    expect(seqs(reader.explain('plc-7', 140))).toEqual([1, 2, 3, 5]);
+    expect(seqs(reader.explain('plc-7', 119))).toEqual([]);
+  });
+
+  test('takes the last row of an actor that has no states', async () => {
+    const reader = await readerOf(STORY);
+    expect(seqs(reader.explain('registry'))).toEqual([1, 2]);
+  });
+
+  test('names the nearest actors for one it does not know', async () => {
+    const reader = await readerOf([
+      ...STORY,
+      timelineRow({ seq: 8, actor: 'plc-71' }),
+      timelineRow({ seq: 9, actor: 'boiler' }),
+    ]);
+    const error = await headgateError(() => reader.explain('pcl-7'), 'HG_SOURCE_UNKNOWN');
+    expect(error.details['nearest']).toEqual(['plc-7', 'plc-71']);
+    expect(error.message).toContain('"pcl-7"');
+    const nothingNear = await headgateError(() => reader.explain('q'), 'HG_SOURCE_UNKNOWN');
+    expect(nothingNear.details['nearest']).toEqual([]);
+    const empty = await readerOf([]);
+    await headgateError(() => empty.explain('plc-7'), 'HG_SOURCE_UNKNOWN');
+  });
+
+  test('ends after a thousand causes, with the nearest ones', async () => {
+    const rows = Array.from({ length: 1_500 }, (_, index) =>
+      timelineRow({ seq: index + 1, cause: index === 0 ? null : index }),
+    );
+    const chain = (await readerOf(rows)).explain('plc-7');
+    expect(chain).toHaveLength(1_000);
+    expect([chain.at(0)?.['seq'], chain.at(-1)?.['seq']]).toEqual([501, 1_500]);
+  });
+
+  test('does not follow causes in a circle, nor one that is not there', async () => {
+    const reader = await readerOf([
+      timelineRow({ seq: 3, cause: 2 }),
+      timelineRow({ seq: 4, cause: 5 }),
+      timelineRow({ seq: 5, cause: 4 }),
+      timelineRow({ seq: 6, cause: 6, actor: 'plc-8' }),
+      timelineRow({ seq: 7, cause: 3, actor: 'plc-9' }),
+    ]);
+    expect(seqs(reader.explain('plc-7'))).toEqual([4, 5]);
+    expect(seqs(reader.explain('plc-8'))).toEqual([6]);
+    expect(seqs(reader.explain('plc-9'))).toEqual([3, 7]);
+  });
+});
+
+describe('the states at a time', () => {
+  test('are those of each actor that was born by then, by name', async () => {
+    const reader = await readerOf(STORY);
+    expect(reader.stateAt(145)).toEqual([
+      { actor: 'engine', tenant: 'default', state: 'running', since_ms: 100, seq: 1, incarnation: 1 },
+      { actor: 'north/plc-8', tenant: 'north', state: 'streaming', since_ms: 130, seq: 4, incarnation: 1 },
+      { actor: 'plc-7', tenant: 'default', state: 'backingOff', since_ms: 140, seq: 5, incarnation: 1 },
+    ]);
+    expect(reader.stateAt(119).map((row) => row['actor'])).toEqual(['engine']);
+    expect(reader.stateAt(99)).toEqual([]);
+    expect(reader.stateAt(10_000).map((row) => row['state'])).toEqual(['running', 'stopped', 'backingOff']);
+  });
+
+  test('are refused for a time that is no number', async () => {
+    const reader = await readerOf(STORY);
+    await headgateError(() => reader.stateAt(Number.NaN), 'HG_OPTION_INVALID');
+    await headgateError(() => reader.explain('plc-7', Number.NaN), 'HG_OPTION_INVALID');
+  });
+});
+
+describe('sources', () => {
+  test('are the rows of the table, by tenant and id', async () => {
+    const file = temporaryFile();
+    await writeDatabase(file, {
+      sources: [sourceRow({ tenant: 'north' }), sourceRow({ sourceId: 'plc-8' }), sourceRow()],
+    });
+    const rows = reading(file).sources();
+    expect(rows.map((row) => `${String(row['tenant'])}/${String(row['source_id'])}`)).toEqual([
+      'default/plc-7',
+      'default/plc-8',
+      'north/plc-7',
+    ]);
+    expect(rows[0]).toMatchObject({ state: 'streaming', records_produced: 10, deregistered_at_ms: null });
+  });
+});
+
+describe('a reader', () => {
+  test('follows what an engine commits meanwhile', async () => {
+    const file = temporaryFile();
+    const store = await openStore(file);
+    const reader = reading(file);
+    expect(reader.timeline()).toEqual([]);
+    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    expect(seqs(reader.timeline())).toEqual([1]);
+    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 2 })] }));
+    expect(seqs(reader.timeline({ afterSeq: 1 }))).toEqual([2]);
+  });
+
+  test('does not hold the engine up: the log is cut back when the engine closes', async () => {
+    const file = temporaryFile();
+    const store = await openStore(file);
+    const reader = reading(file);
+    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    reader.timeline();
+    const other = new Database(file);
+    expect(other.pragma('wal_checkpoint(TRUNCATE)')).toEqual([{ busy: 0, log: 0, checkpointed: 0 }]);
+    other.close();
+  });
+
+  test('shows data that is no JSON as text', async () => {
+    const file = temporaryFile();
+    await writeDatabase(file, { timeline: [timelineRow({ seq: 1, data: { a: 1 } })] });
+    const other = new Database(file);
+    other.exec("UPDATE timeline SET data = '{broken'");
+    other.close();
+    expect(reading(file).timeline()[0]).toHaveProperty('data', '{broken');
+  });
+
+  test('takes a second close, and refuses questions after the first', async () => {
+    const reader = await readerOf(STORY);
+    reader.close();
+    reader.close();
+    await headgateError(() => reader.timeline(), 'HG_STORAGE_FAILED');
+  });
+
+  const missing: [string, (folder: string) => string, ErrorCode][] = [
+    ['a file that is not there', (folder) => join(folder, 'none.db'), 'HG_STORAGE_NOT_FOUND'],
+    ['a folder that is not there', (folder) => join(folder, 'none', 'edge.db'), 'HG_STORAGE_NOT_FOUND'],
+    ['a database in memory', () => ':memory:', 'HG_STORAGE_NOT_FOUND'],
+    ['a folder', (folder) => made(join(folder, 'edge.db'), mkdirSync), 'HG_STORAGE_NOT_A_DATABASE'],
+    ['a text', (folder) => written(folder, 'no database '.repeat(500)), 'HG_STORAGE_NOT_A_DATABASE'],
+    ['an empty file', (folder) => written(folder, ''), 'HG_STORAGE_NOT_A_DATABASE'],
+    ['the database of another program', (folder) => foreign(folder, 0), 'HG_STORAGE_NOT_A_DATABASE'],
+    ['the database of a newer Headgate', (folder) => foreign(folder, 0x48474154), 'HG_STORAGE_VERSION'],
+  ];
+  test.each(missing)('refuses %s, naming it', async (_, make, code) => {
+    const path = make(temporaryFolder());
+    expect((await headgateError(() => openTimelineReader(path), code)).message).toContain(path);
+  });
+});
+
+function made(path: string, make: (path: string) => unknown): string {
+  make(path);
+  return path;
+}
+
+function written(folder: string, text: string): string {
+  return made(join(folder, 'edge.db'), (path) => writeFileSync(path, text));
+}
+
+function foreign(folder: string, applicationId: number): string {
+  return made(join(folder, 'edge.db'), (path) => {
+    const db = new Database(path);
+    db.exec('CREATE TABLE timeline (seq INTEGER PRIMARY KEY)');
+    db.pragma(`application_id = ${applicationId}`);
+    db.pragma('user_version = 99');
+    db.close();
+  });
+}
