@@ -5,7 +5,7 @@ import type { Row, TimelineReader } from '../../storage/timeline-reader.ts';
 import type { Output } from './output.ts';
 import { clip } from './printable.ts';
 import { withReader, writeAll, type ReadOptions } from './read-commands.ts';
-import { readableCell, readableData, readableDuration, readableTime, stateColour } from './readable.ts';
+import { readableCell, readableReason, readableDuration, readableTime, stateColour } from './readable.ts';
 import { jsonDocumentWriter } from './row-writers.ts';
 
 export interface ExplainOptions extends ReadOptions {
@@ -69,7 +69,7 @@ function chainLine(reader: TimelineReader, row: Row, depth: number, output: Outp
   ];
   const change = readableStep(row, heldBefore(reader, row));
   if (change !== '') parts.push([change, stateColour(row.to_state)]);
-  const reason = readableData(row.data);
+  const reason = readableReason(row.data);
   if (reason !== '') parts.push([reason, 'gray']);
   return head + fitted(parts, output, output.columns === null ? null : output.columns - head.length);
 }

@@ -59,6 +59,21 @@ export function readableData(data: unknown): string {
     .join(' ');
 }
 
+/** A row's data as the reason for it: what happened in words first, `the broker hung up (HG_LINK_LOST)`. */
+export function readableReason(data: unknown): string {
+  if (!isPlainObject(data)) return readableData(data);
+  const { message, code, error, ...rest } = data;
+  if (isPlainObject(error) && message === undefined) return readableReason({ ...rest, ...error });
+  const words = typeof message === 'string' ? printable(message) : '';
+  if (words === '') return readableData(data);
+  const coded = typeof code === 'string' ? `${words} (${printable(code)})` : words;
+  return [coded, readableData(error === undefined ? rest : { ...rest, error })].filter(Boolean).join('  ');
+}
+
+function isPlainObject(data: unknown): data is Record<string, unknown> {
+  return typeof data === 'object' && data !== null && !Array.isArray(data);
+}
+
 function readableValue(value: unknown): string {
   if (typeof value === 'string' && /^[^\s"=]+$/.test(value)) return printable(value);
   return printable(JSON.stringify(value));

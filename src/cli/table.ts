@@ -21,6 +21,8 @@ export interface Table<Item> {
 
 const GAP = '  ';
 const SHRUNK_WIDTH_MIN = 8;
+/** The last column, which holds what is longest, gives way down to this before any other does. */
+const LAST_WIDTH_MIN = 16;
 
 export function createTable<Item>(columns: readonly Column<Item>[], output: Output): Table<Item> {
   const needed = columns.map((column) => displayWidth(column.title));
@@ -61,7 +63,8 @@ export function createTable<Item>(columns: readonly Column<Item>[], output: Outp
 
 type StyleOfColumn = (index: number) => Style | undefined;
 
-/** Takes width from the widest column that may shrink, until the line fits or nothing more can be taken. */
+/** Takes width from the last column while it is readable, then from the widest that may shrink, until the line fits or
+ *  nothing more can be taken. */
 function fitted(
   needed: readonly number[],
   columns: readonly Column<never>[],
@@ -70,6 +73,12 @@ function fitted(
   const widths = [...needed];
   if (terminal === null) return widths;
   let excess = widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) - terminal;
+  const last = widths.length - 1;
+  if (excess > 0 && columns[last]?.shrinks === true) {
+    const taken = Math.min(excess, Math.max(0, (widths[last] ?? 0) - LAST_WIDTH_MIN));
+    widths[last] = (widths[last] ?? 0) - taken;
+    excess -= taken;
+  }
   while (excess > 0) {
     let widest = -1;
     widths.forEach((width, index) => {

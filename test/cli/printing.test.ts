@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Output } from '../../src/cli/output.ts';
 import { clip, displayWidth, printable } from '../../src/cli/printable.ts';
-import { readableChange, readableData, readableDuration } from '../../src/cli/readable.ts';
+import { readableChange, readableData, readableDuration, readableReason } from '../../src/cli/readable.ts';
 import { createTable, type Column } from '../../src/cli/table.ts';
 
 describe('text from outside', () => {
@@ -97,6 +97,25 @@ test('a change of state shows the sides that are known', () => {
   expect(readableChange(null, null)).toBe('');
 });
 
+describe('a reason', () => {
+  const cases: [data: unknown, shown: string][] = [
+    [{ code: 'HG_LINK_LOST', message: 'hung up' }, 'hung up (HG_LINK_LOST)'],
+    [
+      { error: { code: 'HG_LINK_LOST', message: 'hung up' }, attempt: 2 },
+      'hung up (HG_LINK_LOST)  attempt=2',
+    ],
+    [{ message: 'hung up' }, 'hung up'],
+    [{ message: 'hung\u001b up' }, 'hung\\x1b up'],
+    [{ attempt: 2 }, 'attempt=2'],
+    [null, ''],
+  ];
+  for (const [data, shown] of cases) {
+    test(`of ${JSON.stringify(data)} is "${shown}"`, () => {
+      expect(readableReason(data)).toBe(shown);
+    });
+  }
+});
+
 test('data is shown on one line, strings quoted only where they must be', () => {
   const data = {
     code: 'HG_LINK_LOST',
@@ -145,11 +164,14 @@ describe('a table', () => {
     ]);
   });
 
-  test('takes width from the widest column first, never from numbers', () => {
+  test('takes width from the last column first, then from others, never from numbers', () => {
     const items = [{ name: 'a-long-name', count: 123_456, text: 'x'.repeat(100) }];
     const lines = untagged(createTable(columns, terminal(40)).lines(items));
     expect(lines.map(displayWidth)).toEqual([25, 40]);
     expect(lines[1]).toBe(`a-long-name  123456  ${'x'.repeat(18)}…`);
+    expect(untagged(createTable(columns, terminal(33)).lines(items))[1]).toBe(
+      `a-long-…  123456  ${'x'.repeat(14)}…`,
+    );
   });
 
   test('wraps rather than hide everything where the terminal is tiny', () => {

@@ -230,7 +230,7 @@ describe('explain', () => {
       '2026-11-22T02:00:00.300Z     └─ plc-7  @xstate.init  → connecting',
       '2026-11-22T02:00:00.500Z        └─ plc-7  link.opened  connecting (for 200 ms) → streaming',
       '2026-11-22T02:01:05.500Z           └─ plc-7  link.lost  streaming (for 1 min 5 s) → backingOff  ' +
-        'code=HG_LINK_LOST message="the broker hung up"',
+        'the broker hung up (HG_LINK_LOST)',
     ]);
   });
 
