@@ -170,7 +170,7 @@ describe('a table', () => {
     expect(lines.map(displayWidth)).toEqual([25, 40]);
     expect(lines[1]).toBe(`a-long-name  123456  ${'x'.repeat(18)}…`);
     expect(untagged(createTable(columns, terminal(33)).lines(items))[1]).toBe(
-      `a-long-…  123456  ${'x'.repeat(14)}…`,
+      `a-long-name  123456  ${'x'.repeat(11)}…`,
     );
   });
 
