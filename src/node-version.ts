@@ -1,5 +1,5 @@
-/** Refuses a Node that cannot run the engine. src/index.ts imports this first: on older versions the SQLite binding ends
- *  the process with a segmentation fault, and nothing that runs later could say why. */
+/** Refuses a Node that cannot run the engine. src/index.ts imports this first: on older versions the SQLite
+ *  binding ends the process with a segmentation fault, and nothing that runs later could say why. */
 
 import { HeadgateError } from './domain/errors.ts';
 
@@ -13,7 +13,7 @@ export function checkNodeVersion(version: string): void {
   throw new HeadgateError(
     'HG_NODE_VERSION',
     `Headgate needs Node.js ${NODE_MAJOR_MIN} or newer; this is ${version}. ` +
-      `Install Node.js ${NODE_MAJOR_MIN} (https://nodejs.org), or \`npm install node@${NODE_MAJOR_MIN}\` in your project.`,
+      `Install it from https://nodejs.org, or run \`npm install node@${NODE_MAJOR_MIN}\` in your project.`,
     { details: { needed: NODE_MAJOR_MIN, found: version } },
   );
 }

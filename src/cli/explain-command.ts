@@ -99,7 +99,8 @@ function readableStep(row: Row, heldMs: number | null): string {
   return heldMs === null ? `${from} → ${to}` : `${from} (for ${readableDuration(heldMs)}) → ${to}`;
 }
 
-/** Rows of one actor looked through for the state it had before; more than these within one state is not told. */
+/** Rows of one actor looked through for the state it had before; more than these within one state is not
+ *  told. */
 const STATE_LOOKBACK_ROWS = 64;
 
 /** How long the actor had been in the state that this row ended; null where the log does not tell. */

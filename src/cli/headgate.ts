@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-/** The command `headgate`. Everything but the version check is imported late and by name, so that an old Node can still
- *  read this file and say what it lacks. */
+/** The command `headgate`. Everything but the version check is imported late and by name, so that an old Node
+ *  can still read this file and say what it lacks. */
 
 async function run(): Promise<void> {
   await import('../node-version.ts');

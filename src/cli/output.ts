@@ -1,5 +1,5 @@
-/** The two ends of the command: data goes to stdout, everything else to stderr. Writing waits for the reader, and a
- *  reader that has gone (`| head`) ends the work, not the process with an error. */
+/** The two ends of the command: data goes to stdout, everything else to stderr. Writing waits for the reader,
+ *  and a reader that has gone (`| head`) ends the work, not the process with an error. */
 
 import { styleText } from 'node:util';
 

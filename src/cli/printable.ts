@@ -1,8 +1,8 @@
-/** Text that came from outside, made fit for a terminal: nothing in it can move the cursor, change colours or hide, and
- *  its width in columns is known. */
+/** Text that came from outside, made fit for a terminal: nothing in it can move the cursor, change colours or
+ *  hide, and its width in columns is known. */
 
-/** Control characters, line and paragraph separators, marks that turn the direction of writing, zero-width characters
- *  that hide text, and halves of surrogate pairs. U+200D stays: emoji are joined by it. */
+/** Control characters, line and paragraph separators, marks that turn the direction of writing, zero-width
+ *  characters that hide text, and halves of surrogate pairs. U+200D stays: emoji are joined by it. */
 const UNSAFE =
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu;
 
@@ -22,7 +22,8 @@ function hex(code: number, digits: number): string {
   return code.toString(16).padStart(digits, '0');
 }
 
-/** First and last code points that take two columns (Unicode 16, EastAsianWidth W and F, most used blocks). */
+/** First and last code points that take two columns (Unicode 16, EastAsianWidth W and F, most used blocks).
+ *  */
 const WIDE_RANGES: readonly (readonly [number, number])[] = [
   [0x1100, 0x115f],
   [0x2e80, 0x303e],

@@ -1,5 +1,5 @@
-/** The command line: which commands there are, what they take, and what their exit code says. What they do stands in
- *  modules of their own, loaded when they are called. */
+/** The command line: which commands there are, what they take, and what their exit code says. What they do
+ *  stands in modules of their own, loaded when they are called. */
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { HeadgateError, messageOf } from '../domain/errors.ts';

@@ -2,7 +2,8 @@
 
 import { printable } from './printable.ts';
 
-/** Local ISO time with milliseconds and offset: `2026-11-22T03:12:04.123+01:00`. The command reads it back as it is. */
+/** Local ISO time with milliseconds and offset: `2026-11-22T03:12:04.123+01:00`. The command reads it back as
+ *  it is. */
 export function readableTime(atMs: unknown): string {
   const date = new Date(typeof atMs === 'number' ? atMs : Number.NaN);
   if (Number.isNaN(date.getTime())) return '-';

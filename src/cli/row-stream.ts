@@ -1,5 +1,5 @@
-/** Rows of a log, page by page: all there are, the last few, or those that are still to come. Only a page at a time is in
- *  memory, however long the log is. */
+/** Rows of a log, page by page: all there are, the last few, or those that are still to come. Only a page at
+ *  a time is in memory, however long the log is. */
 
 import { remedyOf } from '../domain/errors.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -34,7 +34,8 @@ export async function* followedRows(
   clock: Clock,
   signal: AbortSignal,
 ): AsyncGenerator<Row[]> {
-  // The end of the log is read before its rows: what is written in between is seen by the next look, never missed.
+  // The end of the log is read before its rows: what is written in between is seen by the next look, never
+  // missed.
   let afterSeq = endOf(reader);
   for (const rows of storedRows(listing, filter)) {
     yield rows;

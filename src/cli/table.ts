@@ -1,5 +1,5 @@
-/** Aligned tables that fit the terminal. Rows may come in pages: the titles stand above the first page only, and what a
- *  column once needed it keeps, so that later pages stay in line. */
+/** Aligned tables that fit the terminal. Rows may come in pages: the titles stand above the first page only,
+ *  and what a column once needed it keeps, so that later pages stay in line. */
 
 import type { Output, Style } from './output.ts';
 import { clip, displayWidth } from './printable.ts';
@@ -10,7 +10,8 @@ export interface Column<Item> {
   readonly cell: (item: Item) => string;
   readonly align?: 'right';
   readonly style?: (item: Item) => Style | undefined;
-  /** Whether cells may be cut where the terminal is too narrow. What lines are compared by (times, numbers) is not. */
+  /** Whether cells may be cut where the terminal is too narrow. What lines are compared by (times, numbers)
+   *  is not. */
   readonly shrinks?: true;
 }
 
@@ -63,8 +64,8 @@ export function createTable<Item>(columns: readonly Column<Item>[], output: Outp
 
 type StyleOfColumn = (index: number) => Style | undefined;
 
-/** Takes width from the last column while it is readable, then from the widest that may shrink, until the line fits or
- *  nothing more can be taken. */
+/** Takes width from the last column while it is readable, then from the widest that may shrink, until the
+ *  line fits or nothing more can be taken. */
 function fitted(
   needed: readonly number[],
   columns: readonly Column<never>[],

@@ -11,7 +11,7 @@ const EPOCH_MS_MAX = 8_640_000_000_000_000;
 
 /** What a time may look like, for messages and help. */
 export const TIME_FORMS =
-  'epoch milliseconds, ISO 8601 (2026-11-22T03:12, local unless it says Z or +01:00), or -10m (ms, s, m, h, d)';
+  'epoch milliseconds, ISO 8601 (2026-11-22T03:12, local without Z or +01:00), or -10m (ms, s, m, h, d)';
 
 /** Reads a time; null if it is none. Without an offset an ISO time is local, a bare date local midnight. */
 export function parseTime(text: string, nowMs: number): number | null {
