@@ -26,7 +26,7 @@ export interface ReadingPlan {
 
 /** `end`: there is no more, for now. `rewritten`: the file no longer holds what was read of it: it was emptied, and perhaps
  *  filled again. Nothing was handed in then. */
-export type ChunkOutcome = 'more' | 'end' | 'rewritten';
+type ChunkOutcome = 'more' | 'end' | 'rewritten';
 
 export interface FileReading {
   readonly inode: string;

@@ -28,7 +28,7 @@ export interface Polled {
 }
 
 /** The longest a Retry-After is heeded. */
-export const RETRY_AFTER_MS_MAX = 3_600_000;
+const RETRY_AFTER_MS_MAX = 3_600_000;
 
 /** @throws HeadgateError HG_LINK_REFUSED, _LOST, _TIMEOUT, _UNAUTHORISED, HG_READ_STATUS (with `details.status` and
  *  `details.retryAfterMs`), HG_READ_TOO_LARGE, HG_READ_TRUNCATED. */

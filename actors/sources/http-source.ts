@@ -18,7 +18,7 @@ import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/pay
 import { sourceSpec } from './define-source.ts';
 import { pollOnce, retryAfterOf, type PollPlan, type Polled, type Validators } from './http-poll.ts';
 import { fetchTransport, type HttpTransport } from './http-transport.ts';
-import { bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http-url.ts';
+import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http-url.ts';
 
 const schema = sourceSchema({
   url: z
@@ -61,14 +61,6 @@ export function httpSource(input: HttpSourceOptions): SourceSpec {
     connects: true,
     stream: (io) => pollOn(io, options.intervalMs, plan, intake),
   });
-}
-
-function areHeaders(headers: Record<string, string>): boolean {
-  try {
-    return new Headers(headers) !== null;
-  } catch {
-    return false;
-  }
 }
 
 function planOf(options: Options): PollPlan {

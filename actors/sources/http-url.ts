@@ -1,4 +1,4 @@
-/** Addresses without their secrets. */
+/** Addresses without their secrets, and what else of HTTP the sources have in common. */
 
 export function isUrlOf(text: string, protocols: readonly string[]): boolean {
   const url = URL.parse(text);
@@ -33,5 +33,14 @@ function decode(part: string): string {
     return decodeURIComponent(part);
   } catch {
     return part;
+  }
+}
+
+/** Whether HTTP allows these names and values. */
+export function areHeaders(headers: Record<string, string>): boolean {
+  try {
+    return new Headers(headers) !== null;
+  } catch {
+    return false;
   }
 }

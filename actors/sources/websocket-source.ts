@@ -1,0 +1,262 @@
+/** Takes the messages a WebSocket server sends, as a client (RFC 6455).
+ *
+ *  - Open once the handshake is done and the `subscribe` messages are sent. A link that breaks, or is closed by the far
+ *    end in whatever manner, ends the run; the engine connects anew.
+ *  - While the outlet is full the socket is not read, so that the far end's own buffers fill. WebSocket knows no
+ *    acknowledgement: what is under way when a link breaks is lost.
+ *  - A ping that brings no sign of life in time (HG_LINK_TIMEOUT) finds links that are dead without a word; while the
+ *    socket is not read it is not counted.
+ *  - Compression is off, since it costs 300 kB a connection. Redirects are not followed. User name and password in `url`
+ *    become an Authorization header; no message shows them, nor the query. */
+
+import { z } from 'zod';
+import { WebSocket, type RawData } from 'ws';
+import { decodeSchema, milliseconds, sourceSchema } from '../../src/config/source-options.ts';
+import { resolveOptions } from '../../src/config/resolve-options.ts';
+import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
+import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
+import { sourceSpec } from './define-source.ts';
+import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http-url.ts';
+
+const PROTOCOL_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const protocolName = z.string().regex(PROTOCOL_NAME, 'is no name of a subprotocol');
+
+const schema = sourceSchema({
+  url: z.string().refine((text) => isUrlOf(text, ['ws:', 'wss:']), 'must be a ws:// or wss:// address'),
+  /** Subprotocols to offer, the preferred one first. */
+  protocols: z
+    .union([protocolName.transform((name) => [name]), z.array(protocolName)])
+    .refine((names) => new Set(names).size === names.length, 'names a subprotocol twice')
+    .default([]),
+  headers: z
+    .record(z.string(), z.string())
+    .refine(areHeaders, 'holds a name or value that HTTP does not allow')
+    .default({}),
+  decode: decodeSchema.default('json'),
+  /** A longer message ends the run (HG_READ_TOO_LARGE). */
+  messageBytesMax: z.number().int().min(1).default(LIMITS.payloadBytesMax),
+  /** How often the far end is asked for a sign of life; null: never. */
+  pingIntervalMs: milliseconds(1).nullable().default(30_000),
+  pongTimeoutMs: milliseconds(1).default(10_000),
+  /** Messages to send after each opening. */
+  subscribe: z.union([z.string().transform((message) => [message]), z.array(z.string())]).default([]),
+});
+
+export type WebSocketSourceOptions = z.input<typeof schema>;
+type Options = z.output<typeof schema>;
+
+/** @example webSocketSource({ id: 'scada', url: 'wss://10.0.0.7/feed', subscribe: '{"topic":"all"}' })
+ *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
+export function webSocketSource(input: WebSocketSourceOptions): SourceSpec {
+  const options = resolveOptions(schema, input, 'webSocketSource');
+  const intake = payloadIntake({ format: options.decode });
+  return sourceSpec('websocket', options, intake.decode, {
+    connects: true,
+    stream: (io) => streamMessages(io, options, intake),
+  });
+}
+
+/** The longest a closing handshake is waited for. */
+const CLOSE_WAIT_MS = 500;
+
+async function streamMessages(io: SourceIo, options: Options, intake: PayloadIntake): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const ended = new AbortController();
+  const socket = connect(options);
+  const inbox = new Inbox(io, socket, intake);
+  const stop = () => over.resolve();
+  let opened = false;
+  // What had come before the end is handed in before the end is told, or it would be lost.
+  const fail = (error: unknown) => void inbox.drained.finally(() => over.reject(error)).catch(() => {});
+
+  io.signal.addEventListener('abort', stop, { once: true });
+  if (io.signal.aborted) stop();
+  socket.on('open', () => {
+    opened = true;
+    for (const message of options.subscribe) socket.send(message);
+    io.opened();
+    watch(io, socket, inbox, options, ended.signal).catch(fail);
+  });
+  socket.on('message', (data, isBinary) => inbox.take(data, isBinary, fail));
+  socket.on('pong', () => inbox.noteLife());
+  socket.on('ping', () => inbox.noteLife());
+  socket.on('unexpected-response', (request, { statusCode = 0 }) => {
+    fail(statusError(options, statusCode));
+    request.destroy();
+  });
+  // Stays for good: an emitter without a listener for errors takes the process down.
+  socket.on('error', (error) => fail(opened ? lostError(options, error) : refusedError(options, error)));
+  socket.on('close', (code, reason) => fail(closedError(options, code, reason.toString())));
+
+  try {
+    await over.promise;
+    await hangUp(io, socket);
+  } finally {
+    ended.abort();
+    io.signal.removeEventListener('abort', stop);
+    socket.terminate();
+  }
+}
+
+function connect(options: Options): WebSocket {
+  const authorization = basicAuthorization(options.url);
+  return new WebSocket(bareUrl(options.url), [...options.protocols], {
+    headers: {
+      'user-agent': 'headgate',
+      ...(authorization === null ? {} : { authorization }),
+      ...options.headers,
+    },
+    maxPayload: options.messageBytesMax,
+    perMessageDeflate: false,
+    followRedirects: false,
+  });
+}
+
+/** Messages on their way from the socket to the outlet: one at a time, the socket paused while there is no room. What the
+ *  socket had read already comes even so; it is a chunk at most, and waits here. */
+class Inbox {
+  readonly #io: SourceIo;
+  readonly #socket: WebSocket;
+  readonly #intake: PayloadIntake;
+  readonly #waiting: { payload: Uint8Array; isBinary: boolean }[] = [];
+  #isDraining = false;
+  #drained: Promise<void> = Promise.resolve();
+  onLife: (() => void) | null = null;
+
+  constructor(io: SourceIo, socket: WebSocket, intake: PayloadIntake) {
+    this.#io = io;
+    this.#socket = socket;
+    this.#intake = intake;
+  }
+
+  /** Resolves when all that came is handed in. */
+  get drained(): Promise<void> {
+    return this.#drained;
+  }
+
+  /** Tells whoever waits that the far end is there, or that it could not have shown it. */
+  noteLife(): void {
+    this.onLife?.();
+  }
+
+  take(data: RawData, isBinary: boolean, fail: (error: unknown) => void): void {
+    if (this.#io.signal.aborted) return;
+    this.noteLife();
+    this.#waiting.push({ payload: bytesOf(data), isBinary });
+    if (this.#isDraining) return;
+    this.#drained = this.#drain();
+    this.#drained.catch(fail);
+  }
+
+  /** Runs through without waiting as long as there is room. */
+  async #drain(): Promise<void> {
+    this.#isDraining = true;
+    try {
+      for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
+        const meta = message.isBinary ? { contentType: 'application/octet-stream' } : undefined;
+        for (const hasRoom of this.#intake.receive(this.#io, message.payload, meta)) {
+          if (!hasRoom) await this.#waitForRoom();
+          if (this.#io.signal.aborted) return;
+        }
+      }
+    } finally {
+      this.#isDraining = false;
+      if (this.#socket.isPaused) this.#socket.resume();
+    }
+  }
+
+  async #waitForRoom(): Promise<void> {
+    this.#socket.pause();
+    await this.#io.room();
+    this.noteLife();
+  }
+}
+
+function bytesOf(data: RawData): Uint8Array {
+  if (Array.isArray(data)) return Buffer.concat(data);
+  return data instanceof ArrayBuffer ? new Uint8Array(data) : data;
+}
+
+/** Asks for signs of life until the run is over.
+ *  @throws HeadgateError HG_LINK_TIMEOUT where there is none. */
+async function watch(
+  io: SourceIo,
+  socket: WebSocket,
+  inbox: Inbox,
+  options: Options,
+  ended: AbortSignal,
+): Promise<void> {
+  const { pingIntervalMs, pongTimeoutMs } = options;
+  if (pingIntervalMs === null) return;
+  for (;;) {
+    await io.clock.sleep(pingIntervalMs, ended);
+    if (ended.aborted || socket.readyState !== WebSocket.OPEN) return;
+    if (socket.isPaused) continue;
+    const waiting = new AbortController();
+    inbox.onLife = () => waiting.abort();
+    ended.addEventListener('abort', inbox.onLife, { once: true });
+    socket.ping();
+    await io.clock.sleep(pongTimeoutMs, waiting.signal);
+    ended.removeEventListener('abort', inbox.onLife);
+    if (!waiting.signal.aborted && !socket.isPaused) throw silentError(options);
+  }
+}
+
+/** Says goodbye, but waits for the answer only shortly. */
+async function hangUp(io: SourceIo, socket: WebSocket): Promise<void> {
+  if (socket.readyState !== WebSocket.OPEN) return;
+  const patience = new AbortController();
+  socket.once('close', () => patience.abort());
+  if (socket.isPaused) socket.resume();
+  socket.close(1_000);
+  await io.clock.sleep(CLOSE_WAIT_MS, patience.signal);
+}
+
+function statusError({ url }: Options, status: number): HeadgateError {
+  const place = publicUrl(url);
+  return status === 401 || status === 403
+    ? new HeadgateError('HG_LINK_UNAUTHORISED', `${place} answered ${status}; correct the credentials`, {
+        details: { status },
+      })
+    : new HeadgateError('HG_LINK_REFUSED', `${place} answered ${status} instead of opening a WebSocket`, {
+        details: { status },
+      });
+}
+
+function refusedError({ url }: Options, error: Error): HeadgateError {
+  const { code } = error as { code?: string };
+  const reason = code ?? messageOf(error);
+  return new HeadgateError('HG_LINK_REFUSED', `no connection to ${publicUrl(url)}: ${reason}`, {
+    cause: error,
+  });
+}
+
+function lostError({ url, messageBytesMax }: Options, error: Error): HeadgateError {
+  const place = publicUrl(url);
+  if ((error as { code?: string }).code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
+    return new HeadgateError(
+      'HG_READ_TOO_LARGE',
+      `${place} sent a message of more than ${messageBytesMax} bytes; raise messageBytesMax`,
+      { details: { messageBytesMax } },
+    );
+  }
+  return new HeadgateError('HG_LINK_LOST', `the connection to ${place} broke: ${messageOf(error)}`, {
+    cause: error,
+  });
+}
+
+function closedError({ url }: Options, code: number, reason: string): HeadgateError {
+  const words = reason === '' ? '' : `, "${reason}"`;
+  return new HeadgateError('HG_LINK_LOST', `${publicUrl(url)} closed the connection (${code}${words})`, {
+    details: { closeCode: code },
+  });
+}
+
+function silentError({ url, pongTimeoutMs }: Options): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_TIMEOUT',
+    `${publicUrl(url)} gave no sign of life for ${pongTimeoutMs} ms`,
+  );
+}
