@@ -52,7 +52,7 @@ export interface Directory {
   /** From now on the source counts as leaving; `successor` takes its place once it has ended. */
   retire(placement: Placement, command: RegistryCommand, successor: SourceSpec | null): void;
   /** The source has ended; returns what is to take its place. */
-  release(childId: string, forced: boolean): SourceSpec | null;
+  release(childId: string): SourceSpec | null;
   /** Sources that have not ended. */
   readonly size: number;
   readonly bayIds: readonly string[];
@@ -183,13 +183,13 @@ const drainAll = registrySetup.enqueueActions(({ enqueue, context: { directory }
 /** Takes a source that has ended out of the directory; what was to follow it is admitted. */
 const release = registrySetup.enqueueActions(({ enqueue, context: { directory }, event }) => {
   if (event.type !== 'bay.released' && event.type !== 'bay.broke') return;
-  const successor = directory.release(event.childId, event.type === 'bay.released' && event.forced);
+  const successor = directory.release(event.childId);
   if (successor !== null) enterSource(enqueue, directory, successor, event, { updated: true });
 });
 
 const releaseOnly = registrySetup.enqueueActions(({ context: { directory }, event }) => {
   if (event.type !== 'bay.released' && event.type !== 'bay.broke') return;
-  directory.release(event.childId, event.type === 'bay.released' && event.forced);
+  directory.release(event.childId);
 });
 
 export const registryMachine = registrySetup.createMachine({

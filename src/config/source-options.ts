@@ -9,7 +9,10 @@ import type { RecordMeta } from '../domain/record.ts';
 
 const name = z
   .string()
-  .refine(isNameSegment, 'must be 1 to 128 letters, digits, ".", "_", ":" or "-", beginning with a letter or digit');
+  .refine(
+    isNameSegment,
+    'must be 1 to 128 letters, digits, ".", "_", ":" or "-", beginning with a letter or digit',
+  );
 
 const sourceId = name.refine(
   (id) => !RESERVED_NAMES.includes(id),

@@ -32,6 +32,10 @@ export function backoffMs(policy: BackoffPolicy, attempt: number, roll: number):
         : policy.initialMs * policy.factor ** (step - 1);
   const capped = Math.min(base, policy.maxMs);
   const jittered =
-    policy.jitter === 'none' ? capped : policy.jitter === 'full' ? capped * roll : capped * (0.9 + 0.2 * roll);
+    policy.jitter === 'none'
+      ? capped
+      : policy.jitter === 'full'
+        ? capped * roll
+        : capped * (0.9 + 0.2 * roll);
   return Math.round(Math.min(jittered, policy.maxMs));
 }

@@ -6,38 +6,104 @@ export type Remedy = 'retry' | 'drop' | 'stop';
 
 /** Every code, what it means and what its reader does next. docs/errors.md is tested against this table. */
 export const ERROR_CODES = {
-  HG_OPTION_UNKNOWN: { remedy: 'stop', meaning: 'An option of that name does not exist; the message names the nearest one.' },
-  HG_OPTION_INVALID: { remedy: 'stop', meaning: 'An option has a value of the wrong type or outside its range.' },
-  HG_SOURCE_DUPLICATE: { remedy: 'stop', meaning: 'A source with this id is registered. Deregister it first or choose another id.' },
+  HG_OPTION_UNKNOWN: {
+    remedy: 'stop',
+    meaning: 'An option of that name does not exist; the message names the nearest one.',
+  },
+  HG_OPTION_INVALID: {
+    remedy: 'stop',
+    meaning: 'An option has a value of the wrong type or outside its range.',
+  },
+  HG_SOURCE_DUPLICATE: {
+    remedy: 'stop',
+    meaning: 'A source with this id is registered. Deregister it first or choose another id.',
+  },
   HG_SOURCE_UNKNOWN: { remedy: 'stop', meaning: 'No source with this id is registered.' },
   HG_SOURCE_NO_STREAM: { remedy: 'stop', meaning: 'The source logic has no stream() method.' },
-  HG_SOURCE_CRASHED: { remedy: 'stop', meaning: 'The code of a source threw. It is restarted within its restart budget.' },
-  HG_SOURCE_CONNECT_TIMEOUT: { remedy: 'retry', meaning: 'A source did not report an open link within connectTimeoutMs.' },
-  HG_SOURCE_STUCK: { remedy: 'retry', meaning: 'A source ignored its abort signal: its last run never ended.' },
+  HG_SOURCE_CRASHED: {
+    remedy: 'stop',
+    meaning: 'The code of a source threw. It is restarted within its restart budget.',
+  },
+  HG_SOURCE_CONNECT_TIMEOUT: {
+    remedy: 'retry',
+    meaning: 'A source did not report an open link within connectTimeoutMs.',
+  },
+  HG_SOURCE_STUCK: {
+    remedy: 'retry',
+    meaning: 'A source ignored its abort signal: its last run never ended.',
+  },
   HG_SOURCE_ENDED: { remedy: 'retry', meaning: 'A permanent source came to its end; it is started again.' },
-  HG_SOURCE_STOPPED: { remedy: 'drop', meaning: 'The source is draining or has ended and takes no more records.' },
+  HG_SOURCE_STOPPED: {
+    remedy: 'drop',
+    meaning: 'The source is draining or has ended and takes no more records.',
+  },
+  HG_PUSH_OVERLOADED: {
+    remedy: 'retry',
+    meaning: 'Too many pushes wait for room. Await each push before the next.',
+  },
   HG_LINK_REFUSED: { remedy: 'retry', meaning: 'The far end refused the connection.' },
   HG_LINK_LOST: { remedy: 'retry', meaning: 'A connection that stood was lost.' },
   HG_LINK_TIMEOUT: { remedy: 'retry', meaning: 'The far end did not answer in time.' },
-  HG_LINK_UNAUTHORISED: { remedy: 'retry', meaning: 'The far end rejected the credentials. Correct them and update the source.' },
+  HG_LINK_UNAUTHORISED: {
+    remedy: 'retry',
+    meaning: 'The far end rejected the credentials. Correct them and update the source.',
+  },
   HG_READ_STATUS: { remedy: 'retry', meaning: 'An HTTP source was answered with an error status.' },
-  HG_READ_TOO_LARGE: { remedy: 'retry', meaning: 'An answer, line or message is larger than the limit of the source.' },
+  HG_READ_TOO_LARGE: {
+    remedy: 'retry',
+    meaning: 'An answer, line or message is larger than the limit of the source.',
+  },
   HG_READ_TRUNCATED: { remedy: 'retry', meaning: 'An answer ended before it was complete.' },
-  HG_DECODE_FAILED: { remedy: 'drop', meaning: 'A payload could not be decoded; it is kept as a dead letter.' },
-  HG_STAGE_THREW: { remedy: 'drop', meaning: 'A stage threw for one record; the record went on as a poison record and is kept as a dead letter.' },
+  HG_DECODE_FAILED: {
+    remedy: 'drop',
+    meaning: 'A payload could not be decoded; it is kept as a dead letter.',
+  },
+  HG_RECORD_UNSTORABLE: {
+    remedy: 'drop',
+    meaning: 'The data of a record cannot be written as JSON; it is kept as a dead letter.',
+  },
+  HG_STAGE_THREW: {
+    remedy: 'drop',
+    meaning:
+      'A stage threw for one record; the record went on as a poison record and is kept as a dead letter.',
+  },
   HG_QUEUE_CLOSED: { remedy: 'drop', meaning: 'A queue was closed while a writer waited for room.' },
-  HG_STORAGE_LOCKED: { remedy: 'stop', meaning: 'Another engine uses this database file. One engine per file.' },
+  HG_STORAGE_LOCKED: {
+    remedy: 'stop',
+    meaning: 'Another engine uses this database file. One engine per file.',
+  },
   HG_STORAGE_BUSY: { remedy: 'retry', meaning: 'Another process holds a write lock on the database.' },
   HG_STORAGE_READONLY: { remedy: 'stop', meaning: 'The database file or its folder cannot be written.' },
   HG_STORAGE_NOT_FOUND: { remedy: 'stop', meaning: 'There is no database file at this path.' },
-  HG_STORAGE_NOT_A_DATABASE: { remedy: 'stop', meaning: 'The file is not an SQLite database, or not one of Headgate. It was left untouched.' },
-  HG_STORAGE_CORRUPT: { remedy: 'stop', meaning: 'The database is damaged. It is moved aside at start and a fresh one is begun.' },
-  HG_STORAGE_FULL: { remedy: 'retry', meaning: 'The disk is full. Free space; the engine resumes by itself.' },
-  HG_STORAGE_FAILED: { remedy: 'retry', meaning: 'The database could not be read or written; the message carries the reason.' },
-  HG_STORAGE_VERSION: { remedy: 'stop', meaning: 'The database was written by a newer Headgate. Use that version, or another file.' },
+  HG_STORAGE_NOT_A_DATABASE: {
+    remedy: 'stop',
+    meaning: 'The file is not an SQLite database, or not one of Headgate. It was left untouched.',
+  },
+  HG_STORAGE_CORRUPT: {
+    remedy: 'stop',
+    meaning: 'The database is damaged. It is moved aside at start and a fresh one is begun.',
+  },
+  HG_STORAGE_FULL: {
+    remedy: 'retry',
+    meaning: 'The disk is full. Free space; the engine resumes by itself.',
+  },
+  HG_STORAGE_FAILED: {
+    remedy: 'retry',
+    meaning: 'The database could not be read or written; the message carries the reason.',
+  },
+  HG_STORAGE_VERSION: {
+    remedy: 'stop',
+    meaning: 'The database was written by a newer Headgate. Use that version, or another file.',
+  },
   HG_ENGINE_STATE: { remedy: 'stop', meaning: 'The engine is not in a state in which it can do this.' },
-  HG_ENGINE_ESCALATED: { remedy: 'stop', meaning: 'A part failed more often than its restart budget allows and its supervisor gave up.' },
-  HG_NODE_VERSION: { remedy: 'stop', meaning: 'This version of Node.js is too old; the message names the one needed.' },
+  HG_ENGINE_ESCALATED: {
+    remedy: 'stop',
+    meaning: 'A part failed more often than its restart budget allows and its supervisor gave up.',
+  },
+  HG_NODE_VERSION: {
+    remedy: 'stop',
+    meaning: 'This version of Node.js is too old; the message names the one needed.',
+  },
   HG_PEER_MISSING: { remedy: 'stop', meaning: 'An optional package is not installed; the message names it.' },
 } as const satisfies Record<string, { remedy: Remedy; meaning: string }>;
 

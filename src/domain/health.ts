@@ -42,4 +42,6 @@ export interface SourceHealth {
   readonly queueDepth: number;
   /** Records its outlet or a limiter dropped. */
   readonly droppedCount: number;
+  /** Records its code handed in after their run was over; they are counted and not taken. */
+  readonly lateRecords: number;
 }

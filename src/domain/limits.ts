@@ -3,11 +3,15 @@
 export const LIMITS = {
   /** Sources one bay supervises. XState copies a machine's children at each spawn: small bays keep spawning linear. */
   baySourcesMax: 64,
+  /** Sources that have ended and whose last health is still told. */
+  endedSourcesKept: 1_024,
   /** Microsteps of one event before a machine is taken to loop. */
   machineIterationsMax: 1_000,
   /** Records an outlet holds unless its source says otherwise. */
   outletCapacityRecords: 1_024,
   outletCapacityRecordsMax: 1_000_000,
+  /** Records a source may hand in before it lets the event loop turn: one that never waits cannot starve the rest. */
+  sourceTurnRecordsMax: 16_384,
   /** Records one outlet gives before the merge turns to the next. */
   mergeQuantumRecords: 256,
   /** Records waiting for their commit before the stages are held back. */
@@ -39,9 +43,15 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     if (!holds) problems.push(rule);
   };
   demand(limits.outletCapacityRecords <= limits.outletCapacityRecordsMax, 'an outlet fits its own maximum');
-  demand(limits.mergeQuantumRecords <= limits.recorderPendingRecordsMax, 'one turn of the merge fits the recorder');
+  demand(
+    limits.mergeQuantumRecords <= limits.recorderPendingRecordsMax,
+    'one turn of the merge fits the recorder',
+  );
   demand(limits.commitRowsMax <= limits.journalPendingRowsMax, 'a full transaction fits the waiting rows');
-  demand(limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax, 'a dead letter is no larger than a payload');
+  demand(
+    limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,
+    'a dead letter is no larger than a payload',
+  );
   return problems;
 }
 

@@ -34,8 +34,9 @@ export interface RecordMeta {
 
 const POISON: unique symbol = Symbol.for('headgate.poison');
 
-/** A record whose transform threw. It keeps its place in the stream; a copy is among the dead letters. */
-export interface PoisonRecord {
+/** A record whose turn in a stage threw. It bears the identity and place of the original, says why, and has no data of its
+ *  own; a copy of the original is among the dead letters. */
+export interface PoisonRecord extends IngestRecord<undefined> {
   readonly error: ErrorFacts;
   readonly originalRecord: IngestRecord;
   readonly [POISON]: true;
@@ -46,7 +47,7 @@ export type FlowItem = IngestRecord | PoisonRecord;
 export type Batch = readonly FlowItem[];
 
 export function poison(error: ErrorFacts, originalRecord: IngestRecord): PoisonRecord {
-  return { error, originalRecord, [POISON]: true };
+  return { ...withData(originalRecord, undefined), error, originalRecord, [POISON]: true };
 }
 
 export function isPoison(item: unknown): item is PoisonRecord {

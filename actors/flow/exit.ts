@@ -1,0 +1,137 @@
+/** The exit: the end of the stages. Records are stored first, if they are kept, and then shown: to the observables, which
+ *  hold nothing back, and to the consumers, which do. */
+
+import { Subject } from 'rxjs';
+import type { Clock } from '../../src/domain/clock.ts';
+import { errorFacts } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import { isPoison, type Batch, type IngestRecord } from '../../src/domain/record.ts';
+import type { CursorRow, RecordRow } from '../../src/domain/timeline.ts';
+import { Consumer } from '../../src/pipeline/consumer.ts';
+import type { Downstream } from '../../src/pipeline/pump.ts';
+import { dataAsJson } from '../../src/pipeline/record-json.ts';
+import type { Ledger } from '../timeline/ledger.ts';
+
+export interface ExitOptions {
+  readonly clock: Clock;
+  /** Keeps what cannot be stored as a record. */
+  readonly deadLetter: (record: IngestRecord, stage: string, error: unknown) => void;
+}
+
+export class Exit implements Downstream {
+  readonly batches$ = new Subject<Batch>();
+  readonly #options: ExitOptions;
+  readonly #consumers = new Set<Consumer>();
+  /** Where records are stored; null: they are not. */
+  #ledger: Ledger | null = null;
+  #onRoom: () => void = () => {};
+  /** Records on their way into the database. */
+  #pending = 0;
+  #delivered = 0;
+
+  constructor(options: ExitOptions) {
+    this.#options = options;
+  }
+
+  /** Connects it to a run of the engine. */
+  attach(ledger: Ledger | null, onRoom: () => void): void {
+    this.#ledger = ledger;
+    this.#onRoom = onRoom;
+  }
+
+  get budget(): number {
+    let budget: number = LIMITS.recorderPendingRecordsMax;
+    for (const consumer of this.#consumers) budget = Math.min(budget, consumer.budget);
+    return budget - this.#pending;
+  }
+
+  /** Items that came through since the engine was made. */
+  get delivered(): number {
+    return this.#delivered;
+  }
+
+  get isIdle(): boolean {
+    if (this.#pending > 0) return false;
+    for (const consumer of this.#consumers) if (!consumer.isEmpty) return false;
+    return true;
+  }
+
+  push(batch: Batch): void {
+    if (this.#ledger === null) {
+      this.#deliver(batch);
+      return;
+    }
+    const { rows, cursors, stored } = this.#rowsOf(batch);
+    this.#pending += batch.length;
+    this.#ledger.addRecords(rows, cursors, () => {
+      this.#pending -= batch.length;
+      this.#deliver(stored);
+      this.#onRoom();
+    });
+  }
+
+  consume(capacityRecords: number): Consumer {
+    const consumer = new Consumer(
+      capacityRecords,
+      this.#options.clock,
+      () => this.#onRoom(),
+      (left) => {
+        this.#consumers.delete(left);
+        this.#onRoom();
+      },
+    );
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  /** The engine stops: consumers read what they have, then end. */
+  end(): void {
+    for (const consumer of this.#consumers) consumer.end();
+    this.#consumers.clear();
+  }
+
+  /** The deadline has come: what consumers have not read is gone for them. Returns how much that was. */
+  clear(): number {
+    let lost = 0;
+    for (const consumer of this.#consumers) lost += consumer.clear();
+    return lost;
+  }
+
+  #deliver(batch: Batch): void {
+    if (batch.length === 0) return;
+    this.#delivered += batch.length;
+    this.batches$.next(batch);
+    for (const consumer of this.#consumers) consumer.push(batch);
+  }
+
+  #rowsOf(batch: Batch): { rows: RecordRow[]; cursors: CursorRow[]; stored: Batch } {
+    const rows: RecordRow[] = [];
+    const cursors = new Map<string, CursorRow>();
+    const refused = new Set<unknown>();
+    for (const item of batch) {
+      const { tenant, sourceId, cursor } = item;
+      if (cursor !== undefined) cursors.set(`${tenant}/${sourceId}`, { tenant, sourceId, cursor });
+      if (isPoison(item)) continue;
+      try {
+        rows.push(recordRow(item, dataAsJson(item.data)));
+      } catch (error) {
+        refused.add(item);
+        this.#options.deadLetter(item, 'record', errorFacts(error, 'HG_RECORD_UNSTORABLE'));
+      }
+    }
+    const stored = refused.size === 0 ? batch : batch.filter((item) => !refused.has(item));
+    return { rows, cursors: [...cursors.values()], stored };
+  }
+}
+
+function recordRow(record: IngestRecord, data: string): RecordRow {
+  return {
+    tenant: record.tenant,
+    sourceId: record.sourceId,
+    incarnation: record.incarnation,
+    sourceSeq: record.seq,
+    dedupKey: record.key ?? null,
+    atMs: record.atMs,
+    data,
+  };
+}

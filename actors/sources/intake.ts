@@ -1,0 +1,298 @@
+/** The intake: one run of a source's code, from `live` until that state is left. It hands the code its `io`, takes what it
+ *  gives into the outlet, and tells the statechart about the link: opened, failed, ended; reads failing, recovered. */
+
+import type { Subject } from 'rxjs';
+import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
+import { HeadgateError, remedyOf, type ErrorFacts, type Remedy } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { Logger } from '../../src/domain/logger.ts';
+import type { Random } from '../../src/domain/random.ts';
+import type { IngestRecord, RecordMeta } from '../../src/domain/record.ts';
+import type { SourceIo } from '../../src/domain/source.ts';
+import type { SourceFact } from '../../machines/source-machine.ts';
+import { managed, type Scope } from '../managed.ts';
+import type { SourceRig } from './source-rig.ts';
+
+/** Records that a source put into its outlet, all at one time. */
+export interface Arrival {
+  readonly rig: SourceRig;
+  readonly records: readonly IngestRecord[];
+}
+
+export interface IntakePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly arrivals$: Subject<Arrival>;
+  /** Keeps what a source could not make a record of. */
+  readonly deadLetter: (rig: SourceRig, stage: string, payload: unknown, error: unknown) => void;
+}
+
+type IntakeScope = Scope<SourceFact>;
+
+export function createIntake(ports: IntakePorts) {
+  return managed<{ rig: object }, SourceFact>(
+    (error) => linkFailed(ports, error),
+    (scope, { rig }) => new Run(ports, scope, rig as SourceRig).begin(),
+  );
+}
+
+function linkFailed(ports: IntakePorts, error: unknown, facts?: ErrorFacts): SourceFact {
+  const remedy: Remedy | undefined = remedyOf(error);
+  const { code, message } = facts ?? { code: 'HG_SOURCE_CRASHED', message: String(error) };
+  return {
+    type: 'link.failed',
+    error: { code, message },
+    remedy,
+    monoMs: ports.clock.monotonicMs(),
+    roll: ports.random.next(),
+  };
+}
+
+/** One run. Its io is closed for good when the run is left. */
+class Run {
+  readonly #ports: IntakePorts;
+  readonly #scope: IntakeScope;
+  readonly #rig: SourceRig;
+  readonly #abort = new AbortController();
+  #isOpen = false;
+  #isOver = false;
+  #connectTimer: TimerHandle = undefined;
+  /** Records handed in since the event loop last turned. */
+  #turnRecords = 0;
+
+  constructor(ports: IntakePorts, scope: IntakeScope, rig: SourceRig) {
+    this.#ports = ports;
+    this.#scope = scope;
+    this.#rig = rig;
+  }
+
+  /** Starts the code of the source, after the run before it has settled. */
+  begin(): void {
+    const { clock } = this.#ports;
+    const previous = this.#rig.closing;
+    this.#scope.onClose(() => this.#leave());
+    if (previous === null && this.#rig.spec.logic.connects !== true) {
+      this.#start();
+      return;
+    }
+    const timeoutMs = this.#rig.spec.connectTimeoutMs;
+    this.#connectTimer = clock.setTimeout(() => {
+      const isStuck = this.#rig.closing !== null && this.#rig.closing === previous;
+      const error = isStuck
+        ? new HeadgateError(
+            'HG_SOURCE_STUCK',
+            `its last run has not ended for ${timeoutMs} ms after its signal aborted`,
+          )
+        : new HeadgateError('HG_SOURCE_CONNECT_TIMEOUT', `no open link within ${timeoutMs} ms`);
+      this.#fail(error);
+    }, timeoutMs);
+    if (previous === null) this.#start();
+    else void previous.then(() => this.#start());
+  }
+
+  #start(): void {
+    if (this.#isOver) return;
+    const rig = this.#rig;
+    const { logic } = rig.spec;
+    if (rig.lastError !== null && rig.consecutiveErrors > 0) rig.restarts++;
+    let outcome: Promise<void>;
+    try {
+      const io = this.#createIo();
+      const stream = logic.stream(io);
+      if (logic.connects !== true) io.opened();
+      outcome = isAsyncIterable(stream) ? this.#consume(stream, io) : requirePromise(stream);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    const closing = outcome.then(
+      () => this.#end(),
+      (error: unknown) => this.#fail(error),
+    );
+    rig.closing = closing;
+    void closing.then(() => {
+      if (rig.closing === closing) rig.closing = null;
+    });
+  }
+
+  /** Pulls an iterable while there is room for what it gives. */
+  async #consume(stream: AsyncIterable<unknown>, io: SourceIo): Promise<void> {
+    const iterator = stream[Symbol.asyncIterator]();
+    let exhausted = false;
+    try {
+      while (!io.signal.aborted) {
+        const { done, value } = await iterator.next();
+        if (done === true) {
+          exhausted = true;
+          return;
+        }
+        if (!io.emit(value)) await io.room();
+      }
+    } finally {
+      if (!exhausted) await iterator.return?.();
+    }
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    const { clock, random } = this.#ports;
+    this.#scope.send({ type: 'link.ended', monoMs: clock.monotonicMs(), roll: random.next() });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return;
+    const facts = this.#rig.countError(error);
+    this.#scope.send(linkFailed(this.#ports, error, facts));
+  }
+
+  #leave(): void {
+    this.#isOver = true;
+    this.#stopConnectTimer();
+    this.#abort.abort();
+  }
+
+  #stopConnectTimer(): void {
+    if (this.#connectTimer !== undefined) this.#ports.clock.clearTimeout(this.#connectTimer);
+    this.#connectTimer = undefined;
+  }
+
+  #opened(): void {
+    if (this.#isOpen || this.#isOver) return;
+    this.#isOpen = true;
+    this.#stopConnectTimer();
+    this.#scope.send({ type: 'link.opened', monoMs: this.#ports.clock.monotonicMs() });
+  }
+
+  #emitAll(data: readonly unknown[], meta: RecordMeta | undefined): boolean {
+    const rig = this.#rig;
+    if (this.#isOver) {
+      rig.lateRecords += data.length;
+      return true;
+    }
+    const nowMs = this.#ports.clock.wallMs();
+    const monoMs = this.#ports.clock.monotonicMs();
+    const records = this.#records(data, meta, nowMs, monoMs);
+    rig.countRecords(records.length, monoMs);
+    this.#goodRead(nowMs);
+    this.#ports.arrivals$.next({ rig, records });
+    const hasRoom = rig.queue.offer(records);
+    this.#turnRecords += data.length;
+    return hasRoom && this.#turnRecords < LIMITS.sourceTurnRecordsMax;
+  }
+
+  #records(
+    data: readonly unknown[],
+    meta: RecordMeta | undefined,
+    nowMs: number,
+    monoMs: number,
+  ): IngestRecord[] {
+    const rig = this.#rig;
+    const { id, tenant, dedupKey } = rig.spec;
+    const records: IngestRecord[] = [];
+    let seq = rig.recordsProduced;
+    for (const value of data) {
+      let key = meta?.key;
+      if (dedupKey !== null) {
+        try {
+          key = dedupKey(value, meta ?? {});
+        } catch (error) {
+          this.#ports.deadLetter(rig, 'dedupKey', value, error);
+          continue;
+        }
+      }
+      records.push({
+        sourceId: id,
+        tenant,
+        incarnation: rig.incarnation,
+        seq: ++seq,
+        atMs: meta?.atMs ?? nowMs,
+        receivedMonoMs: monoMs,
+        data: value,
+        contentType: meta?.contentType,
+        key,
+        cursor: meta?.cursor,
+      });
+    }
+    return records;
+  }
+
+  #receive(payload: string | Uint8Array, meta: RecordMeta | undefined): boolean {
+    const { decode } = this.#rig.spec;
+    if (decode === null) return this.#emitAll([payload], meta);
+    let values: readonly unknown[];
+    try {
+      values = decode(typeof payload === 'string' ? ENCODER.encode(payload) : payload, meta?.contentType);
+    } catch (error) {
+      if (!this.#isOver) this.#ports.deadLetter(this.#rig, 'decode', payload, error);
+      return true;
+    }
+    return this.#emitAll(values, meta);
+  }
+
+  async #room(): Promise<void> {
+    const { signal } = this.#abort;
+    if (this.#turnRecords >= LIMITS.sourceTurnRecordsMax) await this.#ports.clock.sleep(0, signal);
+    this.#turnRecords = 0;
+    await this.#rig.queue.whenRoom(signal);
+  }
+
+  #goodRead(nowMs: number): void {
+    const rig = this.#rig;
+    rig.lastReadAtMs = nowMs;
+    if (rig.consecutiveErrors === 0) return;
+    const wasDegraded = rig.consecutiveErrors >= rig.spec.degradedAfterErrors;
+    rig.consecutiveErrors = 0;
+    if (wasDegraded) this.#scope.send({ type: 'reads.recovered' });
+  }
+
+  #readFailed(thrown: unknown): void {
+    if (this.#isOver) return;
+    const rig = this.#rig;
+    const error = rig.countError(thrown);
+    const { consecutiveErrors } = rig;
+    this.#ports.log.debug({ source: rig.name, ...error, consecutiveErrors }, 'a read failed');
+    if (consecutiveErrors >= rig.spec.breaker.failures) {
+      this.#scope.send({ type: 'reads.exhausted', error, consecutiveErrors });
+    } else if (consecutiveErrors === rig.spec.degradedAfterErrors) {
+      this.#scope.send({ type: 'reads.failing', error, consecutiveErrors });
+    }
+  }
+
+  #createIo(): SourceIo {
+    const { clock, random, log } = this.#ports;
+    const rig = this.#rig;
+    return {
+      sourceId: rig.spec.id,
+      tenant: rig.spec.tenant,
+      signal: this.#abort.signal,
+      clock,
+      random: random.fork(`${rig.childId}.${rig.restarts}`),
+      log,
+      cursor: rig.cursor,
+      opened: () => this.#opened(),
+      emit: (value, meta) => this.#emitAll([value], meta),
+      emitAll: (values, meta) => this.#emitAll(values, meta),
+      receive: (payload, meta) => this.#receive(payload, meta),
+      room: () => this.#room(),
+      readFailed: (error) => this.#readFailed(error),
+      readSucceeded: () => {
+        if (!this.#isOver) this.#goodRead(clock.wallMs());
+      },
+    };
+  }
+}
+
+const ENCODER = new TextEncoder();
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+function requirePromise(value: unknown): Promise<void> {
+  if (value instanceof Promise) return value as Promise<void>;
+  throw new HeadgateError(
+    'HG_SOURCE_NO_STREAM',
+    'stream() must return an async iterable (an async generator) or a promise',
+  );
+}

@@ -1,0 +1,148 @@
+/** What one incarnation of a source works with: its outlet, its meter, its place at the gate. The statechart decides, the
+ *  rig carries; it lives as long as the source is registered and through all of its runs. */
+
+import { formatAddress } from '../../src/domain/address.ts';
+import type { Clock } from '../../src/domain/clock.ts';
+import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
+import type { SourceHealth, SourceState } from '../../src/domain/health.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { IngestRecord } from '../../src/domain/record.ts';
+import type { RateLimitOptions, SourceSpec } from '../../src/domain/source.ts';
+import type { SourceRow } from '../../src/domain/timeline.ts';
+import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
+import type { BurstWindow } from '../../src/pipeline/burst-window.ts';
+import { createLimit, type Lane, type Limit } from '../../src/pipeline/gate.ts';
+import { RateMeter } from '../../src/pipeline/rate-meter.ts';
+
+export interface RigOptions {
+  readonly spec: SourceSpec;
+  readonly incarnation: number;
+  readonly clock: Clock;
+  /** A limit that holds for each source, where the source has none of its own. */
+  readonly sourceLimit: RateLimitOptions | null;
+  /** The outlet has items where it had none. */
+  readonly onItems: (lane: Lane) => void;
+}
+
+export class SourceRig implements Lane {
+  readonly spec: SourceSpec;
+  readonly incarnation: number;
+  /** As users see it: `plc-7`, `acme/plc-7`. */
+  readonly name: string;
+  /** The actor's id: name and incarnation. */
+  readonly childId: string;
+  readonly queue: BoundedQueue<IngestRecord>;
+  readonly limit: Limit | null;
+  readonly registeredAtMs: number;
+  deregisteredAtMs: number | null = null;
+  /** Kept up to date by the journal, which sees every transition. */
+  state: SourceState = 'connecting';
+  queued = false;
+  /** The burst meter's window; made at the first arrival. */
+  burst: BurstWindow | null = null;
+  /** The last run, until it has settled. Two runs of a source never overlap. */
+  closing: Promise<void> | null = null;
+  /** Where the next run goes on. */
+  cursor: string | null = null;
+  recordsProduced = 0;
+  lastReadAtMs: number | null = null;
+  consecutiveErrors = 0;
+  restarts = 0;
+  lastError: { code: string; message: string; atMs: number } | null = null;
+  /** Records that a limiter refused. */
+  refused = 0;
+  /** Records handed in after their run was over; never mixed with those of a later one. */
+  lateRecords = 0;
+  readonly #rate = new RateMeter();
+  readonly #clock: Clock;
+  #newsMark = 0;
+
+  constructor({ spec, incarnation, clock, sourceLimit, onItems }: RigOptions) {
+    const limit = spec.rateLimit ?? sourceLimit;
+    this.spec = spec;
+    this.incarnation = incarnation;
+    this.name = formatAddress({ tenant: spec.tenant, sourceId: spec.id });
+    this.childId = `${this.name}#${incarnation}`;
+    this.#clock = clock;
+    this.registeredAtMs = clock.wallMs();
+    this.limit = limit === null ? null : createLimit(limit);
+    this.queue = new BoundedQueue({
+      capacity: spec.outlet.capacityRecords,
+      overflow: spec.outlet.overflow,
+      waitMsMax: spec.outlet.waitMsMax,
+      clock,
+      onItems: () => onItems(this),
+    });
+  }
+
+  get nowMs(): number {
+    return this.#clock.wallMs();
+  }
+
+  onRefused(): void {
+    this.refused++;
+  }
+
+  countRecords(records: number, monoMs: number): void {
+    this.recordsProduced += records;
+    this.#rate.count(records, monoMs);
+  }
+
+  /** Books a failure; returns it as facts. */
+  countError(error: unknown): ErrorFacts {
+    const facts = errorFacts(error);
+    const message = facts.message.slice(0, LIMITS.errorMessageCharsMax);
+    this.consecutiveErrors++;
+    this.lastError = { code: facts.code, message, atMs: this.#clock.wallMs() };
+    return { code: facts.code, message };
+  }
+
+  /** Whether its numbers have changed since this was last asked. */
+  hasNews(): boolean {
+    const mark = this.recordsProduced + this.dropped + this.consecutiveErrors / 1_000_000;
+    if (mark === this.#newsMark) return false;
+    this.#newsMark = mark;
+    return true;
+  }
+
+  get dropped(): number {
+    return this.queue.dropped + this.refused;
+  }
+
+  health(): SourceHealth {
+    return {
+      sourceId: this.spec.id,
+      tenant: this.spec.tenant,
+      type: this.spec.type,
+      state: this.state,
+      recordsProduced: this.recordsProduced,
+      lastReadTimestamp: this.lastReadAtMs,
+      consecutiveErrors: this.consecutiveErrors,
+      incarnation: this.incarnation,
+      restarts: this.restarts,
+      lastError: this.lastError,
+      rate1s: this.#rate.perSecond(this.#clock.monotonicMs()),
+      queueDepth: this.queue.size + this.queue.held,
+      droppedCount: this.dropped,
+      lateRecords: this.lateRecords,
+    };
+  }
+
+  row(): SourceRow {
+    return {
+      tenant: this.spec.tenant,
+      sourceId: this.spec.id,
+      type: this.spec.type,
+      state: this.state,
+      incarnation: this.incarnation,
+      restarts: this.restarts,
+      recordsProduced: this.recordsProduced,
+      dropped: this.dropped,
+      consecutiveErrors: this.consecutiveErrors,
+      lastReadAtMs: this.lastReadAtMs,
+      lastError: this.lastError === null ? null : `${this.lastError.code}: ${this.lastError.message}`,
+      registeredAtMs: this.registeredAtMs,
+      deregisteredAtMs: this.deregisteredAtMs,
+    };
+  }
+}

@@ -1,0 +1,57 @@
+/** The two ways a source waits: for a time, and for its end. Timers of their own instead of XState's `after`: XState looks
+ *  through all pending timers of the system whenever an actor stops, which at ten thousand waiting sources takes seconds. */
+
+import type { Clock } from '../../src/domain/clock.ts';
+import type { SourceFact } from '../../machines/source-machine.ts';
+import { managed, type Scope } from '../managed.ts';
+import type { SourceRig } from './source-rig.ts';
+
+/** Reports `wait.over` after `delayMs`. */
+export function createWait(clock: Clock) {
+  return managed<{ delayMs: number }, SourceFact>(crashed(clock), (scope, { delayMs }) => {
+    const timer = clock.setTimeout(() => scope.send({ type: 'wait.over' }), delayMs);
+    scope.onClose(() => clock.clearTimeout(timer));
+  });
+}
+
+/** Reports `drain.finished` when the last run has settled and the outlet is empty; at the latest after `deadlineMs`, and
+ *  then what is left in the outlet is lost and counted. */
+export function createDrain(clock: Clock) {
+  return managed<{ rig: object; deadlineMs: number }, SourceFact>(
+    crashed(clock),
+    (scope, { rig, deadlineMs }) => {
+      drain(clock, scope, rig as SourceRig, deadlineMs);
+    },
+  );
+}
+
+function drain(clock: Clock, scope: Scope<SourceFact>, rig: SourceRig, deadlineMs: number): void {
+  const finish = (forced: boolean) => {
+    scope.send({ type: 'drain.finished', forced, lostRecords: forced ? rig.queue.clear() : 0 });
+  };
+  if (rig.closing === null && rig.queue.isEmpty) {
+    finish(false);
+    return;
+  }
+  if (deadlineMs <= 0) {
+    finish(true);
+    return;
+  }
+  const abort = new AbortController();
+  const timer = clock.setTimeout(() => finish(true), deadlineMs);
+  scope.onClose(() => {
+    clock.clearTimeout(timer);
+    abort.abort();
+  });
+  void Promise.all([rig.closing, rig.queue.whenEmpty(abort.signal)]).then(() => finish(false));
+}
+
+function crashed(clock: Clock) {
+  return (error: unknown): SourceFact => ({
+    type: 'link.failed',
+    error: { code: 'HG_SOURCE_CRASHED', message: String(error) },
+    remedy: undefined,
+    monoMs: clock.monotonicMs(),
+    roll: 0,
+  });
+}

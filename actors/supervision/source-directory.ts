@@ -1,0 +1,177 @@
+/** The directory: which sources are registered, where they run, who waits for what. The registry decides, the directory
+ *  remembers; it holds every source that has not ended. */
+
+import { DEFAULT_TENANT, formatAddress, parseAddress } from '../../src/domain/address.ts';
+import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { SourceSpec } from '../../src/domain/source.ts';
+import type {
+  Admission,
+  Directory,
+  Placement,
+  RegistryCommand,
+  RegistryNote,
+} from '../../machines/registry-machine.ts';
+import type { SourceRig } from '../sources/source-rig.ts';
+
+interface Entry extends Placement {
+  readonly rig: SourceRig;
+  /** Told to go; it stays listed until it has ended. */
+  leaving: boolean;
+  successor: SourceSpec | null;
+  /** Requests to be answered when it has ended. */
+  readonly waiting: RegistryCommand[];
+}
+
+interface Bay {
+  readonly id: string;
+  sources: number;
+}
+
+export interface DirectoryPorts {
+  readonly createRig: (spec: SourceSpec) => SourceRig;
+  /** A source was entered, or has ended. */
+  readonly onAdmitted: (rig: SourceRig) => void;
+  readonly onReleased: (rig: SourceRig) => void;
+  readonly answer: (command: RegistryCommand, outcome: ErrorFacts | null, rig: SourceRig | null) => void;
+  readonly note: (event: object, note: RegistryNote) => void;
+}
+
+export class SourceDirectory implements Directory {
+  readonly #ports: DirectoryPorts;
+  readonly #byName = new Map<string, Entry>();
+  readonly #byChild = new Map<string, Entry>();
+  readonly #bays: Bay[] = [];
+  /** Bays with room, the fullest last. */
+  #roomy: Bay[] = [];
+
+  constructor(ports: DirectoryPorts) {
+    this.#ports = ports;
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  get bayIds(): readonly string[] {
+    return this.#bays.map((bay) => bay.id);
+  }
+
+  /** The rigs of all sources that have not ended, in order of registration. */
+  *rigs(): IterableIterator<SourceRig> {
+    for (const entry of this.#byName.values()) yield entry.rig;
+  }
+
+  find(id: string): SourceRig | undefined {
+    return this.#byName.get(formatAddress(parseAddress(id)))?.rig;
+  }
+
+  byChildId(childId: string): SourceRig | undefined {
+    return this.#byChild.get(childId)?.rig;
+  }
+
+  refusal(command: RegistryCommand): ErrorFacts | null {
+    if (command.type === 'registry.list' || command.type === 'registry.close') return null;
+    const name = nameOf(command);
+    const entry = this.#byName.get(name);
+    if (command.type === 'registry.register') {
+      if (entry === undefined) return null;
+      const state = entry.leaving ? 'is still draining' : 'is registered already';
+      return refusal(
+        'HG_SOURCE_DUPLICATE',
+        `source "${name}" ${state}; deregister it first or choose another id`,
+      );
+    }
+    if (entry === undefined) {
+      return refusal(
+        'HG_SOURCE_UNKNOWN',
+        `no source "${name}" is registered; registry.list names those that are`,
+      );
+    }
+    const isForced = command.type === 'registry.deregister' && command.mode === 'now';
+    if (!entry.leaving || isForced) return null;
+    return refusal('HG_SOURCE_STOPPED', `source "${name}" is on its way out and takes no more commands`);
+  }
+
+  admit(spec: SourceSpec): Admission {
+    const rig = this.#ports.createRig(spec);
+    const opensBay = this.#roomy.length === 0;
+    if (opensBay) {
+      const bay = { id: `bay-${this.#bays.length + 1}`, sources: 0 };
+      this.#bays.push(bay);
+      this.#roomy.push(bay);
+    }
+    const bay = this.#roomy.at(-1) as Bay;
+    bay.sources++;
+    if (bay.sources === LIMITS.baySourcesMax) this.#roomy.pop();
+    const entry: Entry = {
+      rig,
+      bayId: bay.id,
+      childId: rig.childId,
+      leaving: false,
+      successor: null,
+      waiting: [],
+    };
+    this.#byName.set(rig.name, entry);
+    this.#byChild.set(rig.childId, entry);
+    this.#ports.onAdmitted(rig);
+    const { restart, breaker, drainDeadlineMs } = spec;
+    return {
+      childId: rig.childId,
+      bayId: bay.id,
+      opensBay,
+      input: { rig, restart, breaker, drainDeadlineMs },
+    };
+  }
+
+  locate(command: RegistryCommand): Placement {
+    const entry = this.#byName.get(nameOf(command));
+    if (entry === undefined) throw new HeadgateError('HG_SOURCE_UNKNOWN', `no source "${nameOf(command)}"`);
+    return entry;
+  }
+
+  retire(placement: Placement, command: RegistryCommand, successor: SourceSpec | null): void {
+    const entry = this.#byChild.get(placement.childId) as Entry;
+    entry.leaving = true;
+    entry.successor = successor;
+    entry.waiting.push(command);
+    if (successor === null) entry.rig.deregisteredAtMs ??= entry.rig.nowMs;
+  }
+
+  release(childId: string): SourceSpec | null {
+    const entry = this.#byChild.get(childId);
+    if (entry === undefined) return null;
+    this.#byChild.delete(childId);
+    this.#byName.delete(entry.rig.name);
+    this.#vacate(entry.bayId);
+    this.#ports.onReleased(entry.rig);
+    for (const command of entry.waiting) this.#ports.answer(command, null, entry.rig);
+    return entry.successor;
+  }
+
+  answer(command: RegistryCommand, outcome: ErrorFacts | null): void {
+    const name = outcome === null && command.type !== 'registry.list' ? nameOf(command) : null;
+    this.#ports.answer(command, outcome, name === null ? null : (this.#byName.get(name)?.rig ?? null));
+  }
+
+  note(event: object, note: RegistryNote): void {
+    this.#ports.note(event, note);
+  }
+
+  #vacate(bayId: string): void {
+    const bay = this.#bays[Number(bayId.slice('bay-'.length)) - 1] as Bay;
+    if (bay.sources === LIMITS.baySourcesMax) this.#roomy.push(bay);
+    bay.sources--;
+  }
+}
+
+function refusal(code: ErrorCode, message: string): ErrorFacts {
+  return { code, message };
+}
+
+function nameOf(command: RegistryCommand): string {
+  if ('spec' in command) {
+    return formatAddress({ tenant: command.spec.tenant ?? DEFAULT_TENANT, sourceId: command.spec.id });
+  }
+  return 'id' in command ? formatAddress(parseAddress(command.id)) : '';
+}

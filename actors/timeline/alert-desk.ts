@@ -1,0 +1,102 @@
+/** The alert desk: every alert gets its row, and is stored before anybody is told. Only then come the observers and the
+ *  user's callback; a storm of alerts is collapsed there, and only there. */
+
+import { Subject } from 'rxjs';
+import type { Alert } from '../../src/domain/alert.ts';
+import type { Clock } from '../../src/domain/clock.ts';
+import { messageOf } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { Logger } from '../../src/domain/logger.ts';
+
+/** An alert as the user's callback gets it. */
+export type Notification<A extends Alert = Alert> = A & {
+  /** Alerts of this source that were stored but not notified since the last notification. */
+  readonly suppressed: number;
+};
+
+export interface AlertDeskOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Writes the alert's row. */
+  readonly record: (alert: Alert, actorId: string, cause: object | number | null) => void;
+  /** Resolves when what was recorded is stored. */
+  readonly flush: () => Promise<void>;
+  /** The user's callback. May throw, reject or hang: nothing waits for it. */
+  readonly notify: ((alert: Notification) => unknown) | null;
+}
+
+const MINUTE_MS = 60_000;
+
+interface Budget {
+  minute: number;
+  used: number;
+  suppressed: number;
+}
+
+export class AlertDesk {
+  /** Alerts, once they are stored. */
+  readonly alerts$ = new Subject<Alert>();
+  readonly #options: AlertDeskOptions;
+  readonly #budgets = new Map<string, Budget>();
+  #inFlight = 0;
+
+  constructor(options: AlertDeskOptions) {
+    this.#options = options;
+  }
+
+  raise(alert: Alert, actorId: string, cause: object | number | null): void {
+    this.#options.record(alert, actorId, cause);
+    // Not within the step of the machine that raised it: writing may take its time.
+    queueMicrotask(() => void this.#options.flush().then(() => this.#show(alert)));
+  }
+
+  #show(alert: Alert): void {
+    this.alerts$.next(alert);
+    const { notify } = this.#options;
+    if (notify === null) return;
+    const budget = this.#budget(alert.sourceId ?? '');
+    if (
+      budget.used >= LIMITS.notificationsPerMinuteMax ||
+      this.#inFlight >= LIMITS.notificationsInFlightMax
+    ) {
+      budget.suppressed++;
+      return;
+    }
+    const { suppressed } = budget;
+    budget.used++;
+    budget.suppressed = 0;
+    void this.#call(notify, { ...alert, suppressed });
+  }
+
+  async #call(notify: (alert: Notification) => unknown, notification: Notification): Promise<void> {
+    this.#inFlight++;
+    try {
+      await notify(notification);
+    } catch (error) {
+      const fields = { alert: notification.event, source: notification.sourceId, error: messageOf(error) };
+      this.#options.log.warn(fields, 'the alert callback failed; the alert itself is stored');
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  #budget(sourceId: string): Budget {
+    const minute = Math.floor(this.#options.clock.monotonicMs() / MINUTE_MS);
+    const known = this.#budgets.get(sourceId);
+    if (known === undefined) {
+      const fresh = { minute, used: 0, suppressed: 0 };
+      this.#budgets.set(sourceId, fresh);
+      return fresh;
+    }
+    if (known.minute !== minute) {
+      known.minute = minute;
+      known.used = 0;
+    }
+    return known;
+  }
+
+  /** A source has gone; what was counted for it is forgotten. */
+  forget(sourceId: string): void {
+    this.#budgets.delete(sourceId);
+  }
+}

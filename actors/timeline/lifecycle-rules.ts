@@ -1,0 +1,96 @@
+/** What transitions mean to people: which of them are alerts, and which line the log gets. One table each; no actor raises
+ *  or logs its own lifecycle. */
+
+import type { AlertSeverity, OperatorAlert } from '../../src/domain/alert.ts';
+import type { Logger } from '../../src/domain/logger.ts';
+import type { TimelineRow } from '../../src/domain/timeline.ts';
+
+interface Rule {
+  readonly event: string;
+  readonly severity: AlertSeverity;
+  readonly message: string;
+}
+
+const SOURCE_ALERTS: Readonly<Record<string, Rule>> = {
+  quarantined: {
+    event: 'SOURCE_QUARANTINED',
+    severity: 'critical',
+    message: 'crashed more often than its restart budget allows; mend it, then resume or deregister it',
+  },
+  failed: {
+    event: 'SOURCE_FAILED',
+    severity: 'critical',
+    message: 'cannot be run and was not restarted; mend it, then register it again',
+  },
+  circuitOpen: {
+    event: 'SOURCE_CIRCUIT_OPEN',
+    severity: 'warning',
+    message: 'failed too often in a row; it is left alone for the cool-down, then tried again',
+  },
+};
+
+const PART_ALERTS: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
+  recorder: {
+    stalled: {
+      event: 'RECORDER_STALLED',
+      severity: 'critical',
+      message: 'the database cannot be written; sources are held back, writing is tried again by itself',
+    },
+  },
+  pipeline: {
+    blocked: {
+      event: 'PIPELINE_BLOCKED',
+      severity: 'warning',
+      message: 'records wait and none moves: a consumer, a stage or the database does not take them',
+    },
+  },
+  engine: {
+    failed: {
+      event: 'ENGINE_FAILED',
+      severity: 'critical',
+      message: 'a part failed past mending; the engine has stopped, restart the process',
+    },
+  },
+};
+
+/** The alert that this row calls for, if it does. */
+export function alertOf(row: TimelineRow): OperatorAlert | null {
+  if (row.kind !== 'transition' || row.toState === null) return null;
+  const isSource = row.incarnation !== null;
+  const rule = isSource ? SOURCE_ALERTS[row.toState] : PART_ALERTS[row.actor]?.[row.toState];
+  if (rule === undefined) return null;
+  return {
+    event: rule.event,
+    severity: rule.severity,
+    sourceId: isSource ? row.actor : null,
+    timestamp: row.atMs,
+    message: `${row.actor} ${rule.message}`,
+    ...(row.data === null ? {} : { details: row.data }),
+  };
+}
+
+/** Writes the log line of a row. `warn`: odd, nothing lost; `error`: data lost, or act now. */
+export function logRow(log: Logger, row: TimelineRow): void {
+  const { actor, event, fromState: from, toState: to, seq, data } = row;
+  if (row.kind === 'transition') {
+    const fields = { actor, from, to, event, seq, ...data };
+    if (event === 'link.failed') logFailure(log, fields, row);
+    else if (to === 'degraded' || to === 'circuitOpen' || to === 'blocked')
+      log.warn(fields, `${actor} is ${to}`);
+    else if (to === 'stalled' || to === 'failed') log.error(fields, `${actor} is ${to}`);
+    else log.debug(fields, `${actor}: ${from} → ${to}`);
+  } else if (row.kind === 'command' && event.endsWith('.refused')) {
+    log.warn({ actor, event, seq, ...data }, 'a command was refused');
+  } else if (row.kind === 'registered' || row.kind === 'deregistered') {
+    log.info({ actor, seq, ...data }, `${actor} ${row.kind}`);
+  } else if (row.kind === 'clock' || row.kind === 'gap' || row.kind === 'storage') {
+    log.warn({ actor, event, seq, ...data }, event);
+  }
+}
+
+/** A crash is the source's own defect and may have cost what it was reading; trouble of the link costs nothing. */
+function logFailure(log: Logger, fields: object, row: TimelineRow): void {
+  const isCrash = row.data?.['remedy'] === undefined || row.data['remedy'] === 'drop';
+  if (isCrash) log.error(fields, `${row.actor} crashed; it is ${row.toState} now`);
+  else log.warn(fields, `${row.actor} lost its link; it is ${row.toState} now`);
+}

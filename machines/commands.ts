@@ -1,0 +1,30 @@
+/** The commands of all machines: messages that ask for something, where facts report something. The timeline keeps a row
+ *  for each, also where it changes nothing, so that what it leads to has a cause. */
+
+import type { EngineCommand } from './engine-machine.ts';
+import type { PipelineCommand } from './pipeline-machine.ts';
+import type { RegistryCommand } from './registry-machine.ts';
+import type { SourceCommand } from './source-machine.ts';
+
+type CommandType = (EngineCommand | PipelineCommand | RegistryCommand | SourceCommand)['type'];
+
+/** Every command but `registry.list`, which only asks. */
+const RECORDED: Record<Exclude<CommandType, 'registry.list'>, true> = {
+  'engine.start': true,
+  'engine.stop': true,
+  'pipeline.drain': true,
+  'registry.register': true,
+  'registry.update': true,
+  'registry.deregister': true,
+  'registry.pause': true,
+  'registry.resume': true,
+  'registry.close': true,
+  'source.pause': true,
+  'source.resume': true,
+  'source.drain': true,
+  'source.stop': true,
+};
+
+export function isRecordedCommand(type: string): boolean {
+  return Object.hasOwn(RECORDED, type);
+}

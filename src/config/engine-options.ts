@@ -1,0 +1,81 @@
+/** The options of an engine: what `createEngine` takes, with defaults. */
+
+import { z } from 'zod';
+import type { Alert } from '../domain/alert.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Logger } from '../domain/logger.ts';
+import { milliseconds, rateLimitSchema } from './source-options.ts';
+
+const hasMethods = (value: unknown, names: readonly string[]): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
+
+const CLOCK_METHODS = ['wallMs', 'monotonicMs', 'setTimeout', 'clearTimeout', 'sleep'];
+const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'];
+
+const burst = z
+  .strictObject({
+    /** A window that holds more than this is a burst. */
+    thresholdRecords: z.number().int().min(1),
+    windowMs: milliseconds(1),
+    /** The burst is over when the window holds this many or fewer. Default: the threshold. */
+    clearRecords: z.number().int().min(0).optional(),
+    /** A burst that goes on is reported again after so long; null: never. */
+    realertMs: milliseconds(1).nullable().default(null),
+    /** Told of every burst's begin, re-alert and end; may take its time, throw or hang. */
+    onBurst: z
+      .custom<(alert: Alert & { readonly suppressed: number }) => unknown>(
+        (value) => typeof value === 'function',
+        'must be a function of an alert',
+      )
+      .nullable()
+      .default(null),
+  })
+  .refine(({ thresholdRecords, clearRecords }) => (clearRecords ?? 0) <= thresholdRecords, {
+    path: ['clearRecords'],
+    message: 'must not be above thresholdRecords',
+  });
+
+export const engineOptionsSchema = z.strictObject({
+  timeline: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        /** The database file, or `:memory:`. */
+        path: z.string().min(1),
+      }),
+    ])
+    .default({ path: ':memory:' }),
+  records: z.strictObject({ keep: z.boolean().default(true) }).prefault({}),
+  rateLimit: rateLimitSchema.nullable().default(null),
+  burst: burst.nullable().default(null),
+  /** Stages, in the order records go through them. */
+  stages: z
+    .array(
+      z.custom<{ readonly kind: string; readonly stageName: string }>(
+        (value) => typeof value === 'object' && value !== null && 'kind' in value && 'stageName' in value,
+        'must be made by filter(), transform(), transformAsync() or boundedQueue()',
+      ),
+    )
+    .default([]),
+  health: z.strictObject({ intervalMs: milliseconds(10).default(10_000) }).prefault({}),
+  clock: z
+    .custom<Clock>(
+      (value) => hasMethods(value, CLOCK_METHODS),
+      `must have the methods ${CLOCK_METHODS.join(', ')}`,
+    )
+    .optional(),
+  /** Seeds every random choice. Default: another one at each start. */
+  seed: z.union([z.number(), z.string()]).optional(),
+  logger: z
+    .custom<Logger>(
+      (value) => hasMethods(value, LOGGER_METHODS),
+      `must have the methods ${LOGGER_METHODS.join(', ')}`,
+    )
+    .optional(),
+});
+
+/** What a user may write; `stages` is typed by the library's index. */
+export type EngineOptionsInput = z.input<typeof engineOptionsSchema>;
+export type EngineOptions = z.output<typeof engineOptionsSchema>;

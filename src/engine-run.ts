@@ -1,0 +1,372 @@
+/** One run of an engine, from start to stop: the parts, made and wired. Whatever is opened here is closed here. */
+
+import { Subject, type Observer } from 'rxjs';
+import { createActor, type Actor } from 'xstate';
+import { Exit } from '../actors/flow/exit.ts';
+import { createMeterPort } from '../actors/flow/burst-meter.ts';
+import { createGatePort, createStagesPort } from '../actors/flow/flow-ports.ts';
+import { Plane } from '../actors/flow/plane.ts';
+import { createSamplerPort } from '../actors/health/sampler.ts';
+import { createIntake } from '../actors/sources/intake.ts';
+import { SourceRig } from '../actors/sources/source-rig.ts';
+import { createDrain, createWait } from '../actors/sources/waiting.ts';
+import { SourceDirectory } from '../actors/supervision/source-directory.ts';
+import { AlertDesk } from '../actors/timeline/alert-desk.ts';
+import { DeadLetterDesk } from '../actors/timeline/dead-letter-desk.ts';
+import { Journal } from '../actors/timeline/journal.ts';
+import { Ledger } from '../actors/timeline/ledger.ts';
+import { alertOf, logRow } from '../actors/timeline/lifecycle-rules.ts';
+import { createLedgerPort, type LedgerEdge } from '../actors/timeline/recorder-port.ts';
+import { bayMachine } from '../machines/bay-machine.ts';
+import { burstDetectorMachine } from '../machines/burst-detector-machine.ts';
+import { engineMachine, type EngineOutput } from '../machines/engine-machine.ts';
+import { healthMonitorMachine } from '../machines/health-monitor-machine.ts';
+import { pipelineMachine } from '../machines/pipeline-machine.ts';
+import { rateLimiterMachine } from '../machines/rate-limiter-machine.ts';
+import { recorderMachine } from '../machines/recorder-machine.ts';
+import { registryMachine, type RegistryCommand } from '../machines/registry-machine.ts';
+import { sourceMachine } from '../machines/source-machine.ts';
+import type { EventStore } from '../storage/event-store.ts';
+import type { EngineOptions } from './config/engine-options.ts';
+import { formatAddress } from './domain/address.ts';
+import type { Alert } from './domain/alert.ts';
+import type { Clock } from './domain/clock.ts';
+import { messageOf, type ErrorFacts } from './domain/errors.ts';
+import type { SourceHealth, SourceState } from './domain/health.ts';
+import { LIMITS } from './domain/limits.ts';
+import type { Logger } from './domain/logger.ts';
+import type { Random } from './domain/random.ts';
+import type { IngestRecord } from './domain/record.ts';
+import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+import type { Stage } from './pipeline/stage.ts';
+
+/** Where a run shows what it does; these outlive it. */
+export interface RunOutputs {
+  readonly exit: Exit;
+  readonly rows: Observer<TimelineRow>;
+  readonly alerts: Observer<Alert>;
+  readonly deadLetters: Observer<DeadLetter>;
+  readonly health: Observer<readonly SourceHealth[]>;
+  readonly answer: (command: RegistryCommand, outcome: ErrorFacts | null, rig: SourceRig | null) => void;
+}
+
+export interface RunOptions {
+  readonly options: EngineOptions;
+  readonly stages: readonly Stage[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly store: EventStore | null;
+  readonly outputs: RunOutputs;
+}
+
+export class EngineRun {
+  /** Resolves when the engine machine has come to its end, one way or the other. */
+  readonly finished: Promise<EngineOutput>;
+  readonly plane: Plane;
+  readonly directory: SourceDirectory;
+  readonly journal: Journal;
+  readonly #options: RunOptions;
+  readonly #actor: Actor<typeof engineMachine>;
+  readonly #ledger: Ledger;
+  readonly #desk: AlertDesk;
+  readonly #deadLetters: DeadLetterDesk;
+  /** The last health of sources that have ended, the latest last. */
+  readonly #ended = new Map<string, SourceHealth>();
+  #lastIncarnation: number;
+
+  constructor(run: RunOptions) {
+    const { options, clock, store, outputs, log } = run;
+    this.#options = run;
+    this.#lastIncarnation = store?.lastIncarnation ?? 0;
+    const edges$ = new Subject<LedgerEdge>();
+    this.#ledger = new Ledger({
+      store,
+      clock,
+      onWritten: (rows) => {
+        for (const row of rows) outputs.rows.next(row);
+      },
+      onFailed: (error) => edges$.next({ type: 'commit.failed', error }),
+      onRecovered: (afterMs) => edges$.next({ type: 'commit.recovered', afterMs }),
+    });
+    this.journal = new Journal({
+      clock,
+      run: store?.run ?? 1,
+      lastSeq: store?.lastSeq ?? 0,
+      onRow: (row) => this.#onRow(row),
+    });
+    this.#desk = new AlertDesk({
+      clock,
+      log,
+      record: (alert, actorId, cause) => {
+        this.journal.note({ kind: 'alert', event: alert.event, data: { ...alert }, actorId, cause });
+      },
+      flush: () => this.#ledger.flush(),
+      notify: options.burst?.onBurst ?? null,
+    });
+    this.#desk.alerts$.subscribe(outputs.alerts);
+    this.#deadLetters = new DeadLetterDesk({
+      clock,
+      keep: (letter) => this.#ledger.addDeadLetter(letter),
+      note: (actorId, data) => {
+        this.journal.note({ kind: 'dead_letter', event: 'dead_letter', data, actorId, cause: null });
+      },
+    });
+    this.#deadLetters.letters$.subscribe(outputs.deadLetters);
+    this.plane = new Plane({
+      clock,
+      stages: run.stages,
+      globalLimit: options.rateLimit?.scope === 'global' ? options.rateLimit : null,
+      exit: outputs.exit,
+      onPoison: ({ originalRecord, error }, stageName) => this.buryRecord(originalRecord, stageName, error),
+      onDropped: () => {},
+    });
+    outputs.exit.attach(options.records.keep && store !== null ? this.#ledger : null, () =>
+      this.plane.pokeLast(),
+    );
+    this.directory = new SourceDirectory({
+      createRig: (spec) => this.#createRig(spec),
+      onAdmitted: (rig) => this.#ledger.touch(rig),
+      onReleased: (rig) => this.#release(rig),
+      answer: outputs.answer,
+      note: (event, note) => {
+        const { kind, data } = note;
+        this.journal.note({
+          kind,
+          event: note.event,
+          data,
+          actorId: note.childId ?? 'registry',
+          cause: event,
+        });
+      },
+    });
+    this.#actor = this.#createActor(edges$);
+    this.finished = this.#untilFinished();
+  }
+
+  get state(): string {
+    const { value } = this.#actor.getSnapshot();
+    return typeof value === 'string' ? value : (Object.values(value)[0] as string);
+  }
+
+  start(): void {
+    this.#noteThePast();
+    this.#actor.start();
+    this.#actor.send({ type: 'engine.start' });
+  }
+
+  send(command: RegistryCommand): void {
+    const { registry } = this.#actor.getSnapshot().children;
+    registry?.send(command);
+  }
+
+  /** Drains and ends. */
+  async stop(deadlineMs: number): Promise<EngineOutput> {
+    this.#actor.send({ type: 'engine.stop', deadlineMs });
+    return this.finished;
+  }
+
+  /** Writes what is left and closes the database. To be called once `finished` has resolved. */
+  async close(): Promise<void> {
+    const { store, clock, log } = this.#options;
+    this.#deadLetters.close();
+    const givenUp = await this.#ledger.close();
+    if (givenUp > 0) {
+      log.error(
+        { rows: givenUp },
+        'the database could not take the last rows; they are lost, look at its disk',
+      );
+    }
+    await store?.close(givenUp > 0 ? null : { atMs: clock.wallMs() });
+  }
+
+  /** Health of all sources that have not ended and of those that ended last. */
+  healths(): SourceHealth[] {
+    const live = Array.from(this.directory.rigs(), (rig) => rig.health());
+    const names = new Set(live.map(nameOf));
+    return [...[...this.#ended.values()].filter((health) => !names.has(nameOf(health))), ...live];
+  }
+
+  /** Keeps a record that a stage or the recorder could not use. */
+  buryRecord(record: IngestRecord, stage: string, error: unknown): void {
+    const { tenant, sourceId, incarnation } = record;
+    const actorId = `${formatAddress(record)}#${incarnation}`;
+    this.#deadLetters.bury({ tenant, sourceId, actorId }, stage, record.data, error, 'HG_STAGE_THREW');
+  }
+
+  refuseUnknown(type: string, message: string): void {
+    const data = { code: 'HG_OPTION_INVALID', message };
+    this.journal.note({ kind: 'command', event: `${type}.refused`, data, actorId: 'registry', cause: null });
+  }
+
+  /** Rows about what was found at the start: an outage, a damaged file. */
+  #noteThePast(): void {
+    const { store, clock } = this.#options;
+    const nowMs = clock.wallMs();
+    if (store === null) return;
+    if (store.previousRun?.end === 'crash') {
+      const { run, lastAtMs } = store.previousRun;
+      const data = { previousRun: run, fromMs: lastAtMs, toMs: nowMs, lengthMs: nowMs - lastAtMs };
+      this.journal.note({ kind: 'gap', event: 'engine.outage', data, actorId: 'engine', cause: null });
+    }
+    if (store.movedAside === null) return;
+    const data = { movedTo: store.movedAside };
+    const cause = this.journal.note({
+      kind: 'storage',
+      event: 'storage.damaged',
+      data,
+      actorId: 'recorder',
+      cause: null,
+    });
+    const message = `the database was damaged; it was kept as ${store.movedAside} and a fresh one begun`;
+    this.#desk.raise(
+      {
+        event: 'STORAGE_DAMAGED',
+        severity: 'critical',
+        sourceId: null,
+        timestamp: nowMs,
+        message,
+        details: data,
+      },
+      'recorder',
+      cause,
+    );
+  }
+
+  #createRig(spec: SourceRig['spec']): SourceRig {
+    const { clock, options, store } = this.#options;
+    const rig = new SourceRig({
+      spec,
+      incarnation: ++this.#lastIncarnation,
+      clock,
+      sourceLimit: options.rateLimit?.scope === 'source' ? options.rateLimit : null,
+      onItems: (lane) => this.plane.arrive(lane),
+    });
+    rig.cursor = store?.cursors.get(`${spec.tenant}/${spec.id}`) ?? null;
+    return rig;
+  }
+
+  #release(rig: SourceRig): void {
+    this.#ledger.touch(rig);
+    this.#desk.forget(rig.name);
+    this.#ended.delete(rig.name);
+    this.#ended.set(rig.name, rig.health());
+    for (const name of this.#ended.keys()) {
+      if (this.#ended.size <= LIMITS.endedSourcesKept) break;
+      this.#ended.delete(name);
+    }
+  }
+
+  /** Every row comes by here: it is kept, told to the log, and may be an alert. */
+  #onRow(row: TimelineRow): void {
+    this.#ledger.addRow(row);
+    logRow(this.#options.log, row);
+    const actorId = row.incarnation === null ? row.actor : `${row.actor}#${row.incarnation}`;
+    if (row.incarnation !== null && row.toState !== null) {
+      const rig = this.directory.byChildId(actorId);
+      if (rig !== undefined && rig.state !== row.toState) {
+        rig.state = row.toState as SourceState;
+        this.#ledger.touch(rig);
+      }
+    }
+    const alert = alertOf(row);
+    if (alert !== null) this.#desk.raise(alert, actorId, row.seq);
+  }
+
+  #createActor(edges$: Subject<LedgerEdge>): Actor<typeof engineMachine> {
+    const { clock, options, outputs, random, log } = this.#options;
+    const { plane } = this;
+    const source = sourceMachine.provide({
+      actors: {
+        intake: createIntake({
+          clock,
+          random: random.fork('sources'),
+          log,
+          arrivals$: plane.arrivals$,
+          deadLetter: (rig, stage, payload, error) => {
+            const { tenant, id: sourceId } = rig.spec;
+            const origin = { tenant, sourceId, actorId: rig.childId };
+            this.#deadLetters.bury(origin, stage, payload, error, 'HG_DECODE_FAILED');
+          },
+        }),
+        wait: createWait(clock),
+        drain: createDrain(clock),
+      },
+    });
+    const waiting = () => {
+      let records = 0;
+      for (const rig of this.directory.rigs()) records += rig.queue.size + rig.queue.held;
+      return records;
+    };
+    const { burst } = options;
+    const meter = createMeterPort({
+      clock,
+      plane,
+      options:
+        burst === null ? null : { ...burst, clearRecords: burst.clearRecords ?? burst.thresholdRecords },
+      raise: (alert, rig) => this.#desk.raise(alert, rig.childId, this.journal.lastRowOf(rig.childId)),
+    });
+    const sampler = createSamplerPort({
+      clock,
+      intervalMs: options.health.intervalMs,
+      healths: () => Array.from(this.directory.rigs(), (rig) => rig.health()),
+      onSample: (rows, healths) => {
+        this.#ledger.addHealth(rows);
+        for (const rig of this.directory.rigs()) if (rig.hasNews()) this.#ledger.touch(rig);
+        outputs.health.next(healths);
+      },
+      onClockJump: (jumpMs) => {
+        const data = { jumpMs };
+        this.journal.note({
+          kind: 'clock',
+          event: 'clock.jumped',
+          data,
+          actorId: 'healthMonitor',
+          cause: null,
+        });
+      },
+    });
+    const machine = engineMachine.provide({
+      actors: {
+        recorder: recorderMachine.provide({ actors: { ledger: createLedgerPort(edges$) } }),
+        pipeline: pipelineMachine.provide({
+          actors: { stages: createStagesPort(clock, plane, outputs.exit, waiting) },
+        }),
+        rateLimiter: rateLimiterMachine.provide({ actors: { gate: createGatePort(clock, plane) } }),
+        burstDetector: burstDetectorMachine.provide({ actors: { meter } }),
+        healthMonitor: healthMonitorMachine.provide({ actors: { sampler } }),
+        registry: registryMachine.provide({
+          actors: { bay: bayMachine.provide({ actors: { source } }) },
+        }),
+      },
+    });
+    return createActor(machine, {
+      id: 'engine',
+      input: { directory: this.directory },
+      clock: {
+        setTimeout: (callback, delayMs) => clock.setTimeout(callback, delayMs),
+        clearTimeout: (handle) => clock.clearTimeout(handle),
+      },
+      inspect: this.journal.inspect,
+    });
+  }
+
+  #untilFinished(): Promise<EngineOutput> {
+    return new Promise((resolve) => {
+      this.#actor.subscribe({
+        complete: () => {
+          const { output } = this.#actor.getSnapshot();
+          resolve(output ?? { lostRecords: 0, error: null });
+        },
+        error: (error: unknown) => {
+          this.#options.log.error({ error: messageOf(error) }, 'the engine’s own statechart failed');
+          resolve({ lostRecords: 0, error: { code: 'HG_ENGINE_ESCALATED', message: messageOf(error) } });
+        },
+      });
+    });
+  }
+}
+
+function nameOf({ tenant, sourceId }: SourceHealth): string {
+  return formatAddress({ tenant, sourceId });
+}

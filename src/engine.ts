@@ -1,0 +1,370 @@
+/** The engine as its users hold it: the composition root. Options are resolved when it is made, work starts in `start()`,
+ *  and a stopped engine can be started again. */
+
+import { createHash, randomUUID } from 'node:crypto';
+import pino from 'pino';
+import { Observable, Subject } from 'rxjs';
+import { Exit } from '../actors/flow/exit.ts';
+import { GuardedObservable } from '../actors/flow/guarded-observable.ts';
+import type { RegistryCommand } from '../machines/registry-machine.ts';
+import { openEventStore } from '../storage/open-event-store.ts';
+import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from './config/engine-options.ts';
+import { resolveOptions } from './config/resolve-options.ts';
+import { EngineRun, type RunOutputs } from './engine-run.ts';
+import { formatAddress, parseAddress } from './domain/address.ts';
+import type { Alert } from './domain/alert.ts';
+import type { Clock } from './domain/clock.ts';
+import { HeadgateError, messageOf, type ErrorCode, type ErrorFacts } from './domain/errors.ts';
+import { INACTIVE_STATES, type SourceHealth } from './domain/health.ts';
+import { LIMITS } from './domain/limits.ts';
+import type { Logger } from './domain/logger.ts';
+import { seededRandom } from './domain/random.ts';
+import type { Batch, FlowItem } from './domain/record.ts';
+import type { SourceSpec } from './domain/source.ts';
+import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+import type { Consumer } from './pipeline/consumer.ts';
+import type { StageReport } from './pipeline/flow.ts';
+import type { Stage } from './pipeline/stage.ts';
+import { realClock } from './real-clock.ts';
+import { readCommand, type Command } from './read-command.ts';
+import { requireSpec } from './require-spec.ts';
+import { VERSION } from './version.ts';
+
+export interface CreateEngineOptions extends Omit<EngineOptionsInput, 'stages'> {
+  /** Stages, in the order records go through them. */
+  readonly stages?: readonly Stage[];
+}
+
+export interface StopOptions {
+  /** How long the sources, and after them the stages, may take to drain. Default 10 s. */
+  readonly deadlineMs?: number;
+}
+
+export interface DeregisterOptions {
+  /** `drain` (default): what was taken in goes on; `now`: what waits in the outlet is lost and counted. */
+  readonly mode?: 'drain' | 'now';
+  /** How long the drain may take; default the source's own `drainDeadlineMs`. */
+  readonly deadlineMs?: number;
+}
+
+export interface Registration {
+  readonly id: string;
+  readonly incarnation: number;
+}
+
+/** What an engine did, counted since its last start. */
+export interface EngineReport {
+  readonly sources: readonly SourceHealth[];
+  readonly stages: readonly StageReport[];
+  /** Records the gate let through, and records it refused. */
+  readonly admitted: number;
+  readonly dropped: number;
+  /** Records that came out of the last stage, stored where records are kept. */
+  readonly delivered: number;
+  /** Records that were on their way when a stop's deadline came. */
+  readonly lost: number;
+}
+
+export type EngineState = 'idle' | 'booting' | 'running' | 'draining' | 'stopped' | 'failed';
+
+interface Waiting {
+  readonly resolve: (registration: Registration) => void;
+  readonly reject: (error: HeadgateError) => void;
+}
+
+const STOP_DEADLINE_MS = 10_000;
+
+/** Makes an engine. Nothing is opened and nothing runs before `start()`.
+ *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID */
+export function createEngine(options: CreateEngineOptions = {}): Engine {
+  return new Engine(options);
+}
+
+export class Engine {
+  /** Batches of records, once they are stored (after the stages where nothing is kept). Holds nothing back. */
+  readonly batches$: Observable<Batch>;
+  /** The same, one by one; poison records among them, in their place. */
+  readonly records$: Observable<FlowItem>;
+  /** Alerts, once they are stored. */
+  readonly alerts$: Observable<Alert>;
+  /** Births, transitions and ends of all actors, once they are stored. */
+  readonly transitions$: Observable<TimelineRow>;
+  readonly deadLetters$: Observable<DeadLetter>;
+  /** The health of all sources, at every sample. */
+  readonly health$: Observable<readonly SourceHealth[]>;
+
+  readonly #options: EngineOptions;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #exit: Exit;
+  readonly #outputs: RunOutputs;
+  readonly #waiting = new Map<number, Waiting>();
+  /** Commands given before the start. */
+  #backlog: RegistryCommand[] = [];
+  #requests = 0;
+  #run: EngineRun | null = null;
+  #deliveredBefore = 0;
+  #lost = 0;
+  #starting: Promise<void> | null = null;
+  #ending: Promise<void> | null = null;
+
+  constructor(input: CreateEngineOptions) {
+    this.#options = resolveOptions(engineOptionsSchema, input, 'createEngine');
+    this.#clock = this.#options.clock ?? realClock;
+    this.#log = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
+    this.#exit = new Exit({
+      clock: this.#clock,
+      deadLetter: (record, stage, error) => this.#run?.buryRecord(record, stage, error),
+    });
+    const subjects = {
+      rows: new Subject<TimelineRow>(),
+      alerts: new Subject<Alert>(),
+      deadLetters: new Subject<DeadLetter>(),
+      health: new Subject<readonly SourceHealth[]>(),
+    };
+    this.#outputs = {
+      ...subjects,
+      exit: this.#exit,
+      answer: (command, outcome, rig) => this.#answer(command, outcome, rig),
+    };
+    const report = (error: unknown) => {
+      this.#log.error(
+        { error: messageOf(error) },
+        'a subscriber threw; it missed this item, nothing else did',
+      );
+    };
+    this.batches$ = new GuardedObservable(this.#exit.batches$, report);
+    this.records$ = new GuardedObservable(eachOf(this.#exit.batches$), report);
+    this.alerts$ = new GuardedObservable(subjects.alerts, report);
+    this.transitions$ = new GuardedObservable(transitionsOf(subjects.rows), report);
+    this.deadLetters$ = new GuardedObservable(subjects.deadLetters, report);
+    this.health$ = new GuardedObservable(subjects.health, report);
+  }
+
+  get state(): EngineState {
+    if (this.#run !== null) return this.#run.state as EngineState;
+    return this.#starting === null ? 'idle' : 'booting';
+  }
+
+  /** Opens the database and starts the parts in order. Calling it on a running engine does nothing.
+   *  @throws HeadgateError HG_STORAGE_LOCKED and other HG_STORAGE_ codes; the engine then is as before. */
+  async start(): Promise<void> {
+    await this.#ending;
+    if (this.#run !== null && this.#isOver) this.#run = null;
+    if (this.#run !== null) return;
+    this.#starting ??= this.#boot().finally(() => {
+      this.#starting = null;
+    });
+    await this.#starting;
+  }
+
+  /** Drains sources and stages, writes what is left, closes the database. Calling it twice does no harm. */
+  async stop({ deadlineMs = STOP_DEADLINE_MS }: StopOptions = {}): Promise<EngineReport> {
+    await this.#starting;
+    if (this.#run !== null && !this.#isOver) await this.#run.stop(deadlineMs);
+    await this.#ending;
+    return this.report();
+  }
+
+  /** Starts, waits, stops. */
+  async run({
+    durationMs,
+    deadlineMs,
+  }: { readonly durationMs: number } & StopOptions): Promise<EngineReport> {
+    await this.start();
+    await this.#clock.sleep(durationMs);
+    return this.stop(deadlineMs === undefined ? {} : { deadlineMs });
+  }
+
+  /** Registers a source. Resolves when it is accepted; before `start()`, once that has been called.
+   *  @throws HeadgateError HG_SOURCE_DUPLICATE, HG_OPTION_INVALID, HG_ENGINE_STATE */
+  async register(spec: SourceSpec): Promise<Registration> {
+    return this.#request({ type: 'registry.register', spec: requireSpec(spec) });
+  }
+
+  /** Replaces a source by one with other options, after it has drained. Resolves when the old one has ended. */
+  async update(spec: SourceSpec): Promise<Registration> {
+    return this.#request({ type: 'registry.update', spec: requireSpec(spec) });
+  }
+
+  /** Takes a source out. Resolves when it has ended.
+   *  @throws HeadgateError HG_SOURCE_UNKNOWN */
+  async deregister(
+    id: string,
+    { mode = 'drain', deadlineMs }: DeregisterOptions = {},
+  ): Promise<Registration> {
+    const deadline = deadlineMs === undefined ? {} : { deadlineMs };
+    return this.#request({ type: 'registry.deregister', id, mode, ...deadline });
+  }
+
+  async pause(id: string): Promise<Registration> {
+    return this.#request({ type: 'registry.pause', id });
+  }
+
+  /** Lets a paused or quarantined source go on. */
+  async resume(id: string): Promise<Registration> {
+    return this.#request({ type: 'registry.resume', id });
+  }
+
+  /** Sends a command as a message. Never throws: a refusal is a row of the timeline. */
+  send(command: Command): void {
+    const { command: understood, problem } = readCommand(command);
+    if (understood !== null) {
+      this.#dispatch(understood);
+      return;
+    }
+    this.#log.warn({ command: String(command?.type) }, problem);
+    this.#run?.refuseUnknown(String(command?.type), problem);
+  }
+
+  /** Ids of the sources that are neither paused, open-circuit, quarantined nor ended. */
+  activeSources(): string[] {
+    return this.#healths()
+      .filter(({ state }) => !INACTIVE_STATES.has(state))
+      .map(({ tenant, sourceId }) => formatAddress({ tenant, sourceId }));
+  }
+
+  /** The health of one source, or of all: those that are registered and those that ended last.
+   *  @throws HeadgateError HG_SOURCE_UNKNOWN */
+  health(): SourceHealth[];
+  health(id: string): SourceHealth;
+  health(id?: string): SourceHealth[] | SourceHealth {
+    if (id === undefined) return this.#healths();
+    const name = formatAddress(parseAddress(id));
+    const found = this.#run?.directory.find(name)?.health();
+    const health = found ?? this.#healths().find((one) => formatAddress(one) === name);
+    if (health === undefined)
+      throw new HeadgateError('HG_SOURCE_UNKNOWN', `no source "${name}" is registered`);
+    return health;
+  }
+
+  report(): EngineReport {
+    return {
+      sources: this.#healths(),
+      stages: this.#run?.plane.flow.reports() ?? [],
+      admitted: this.#run?.plane.admitted ?? 0,
+      dropped: this.#run?.plane.dropped ?? 0,
+      delivered: this.#exit.delivered - this.#deliveredBefore,
+      lost: this.#lost,
+    };
+  }
+
+  /** Reads what comes out of the stages, at the reader's pace: a full queue of `capacityRecords` holds the pipeline back.
+   *  Ends when the engine has drained. Leaving the loop (`break`) lets the pipeline go. */
+  consume({ capacityRecords = LIMITS.consumerCapacityRecords }: { capacityRecords?: number } = {}): Consumer {
+    if (!Number.isInteger(capacityRecords) || capacityRecords < 1) {
+      throw new HeadgateError(
+        'HG_OPTION_INVALID',
+        'consume: option "capacityRecords": must be a whole number from 1 up',
+      );
+    }
+    return this.#exit.consume(capacityRecords);
+  }
+
+  get #isOver(): boolean {
+    const { state } = this;
+    return state === 'stopped' || state === 'failed';
+  }
+
+  #healths(): SourceHealth[] {
+    return this.#run?.healths() ?? [];
+  }
+
+  async #boot(): Promise<void> {
+    const { timeline, seed } = this.#options;
+    const isSimulated = this.#options.clock !== undefined && seed !== undefined;
+    const random = seededRandom(seed ?? randomUUID());
+    const identity = random.fork('identity');
+    const store =
+      timeline === false
+        ? null
+        : await openEventStore({
+            path: timeline.path,
+            nowMs: this.#clock.wallMs(),
+            version: VERSION,
+            uuid: isSimulated ? () => identity.uuid() : randomUUID,
+            configDigest: digestOf(this.#options),
+          });
+    this.#deliveredBefore = this.#exit.delivered;
+    this.#lost = 0;
+    const run = new EngineRun({
+      options: this.#options,
+      stages: this.#options.stages as unknown as readonly Stage[],
+      clock: this.#clock,
+      random,
+      log: this.#log,
+      store,
+      outputs: this.#outputs,
+    });
+    this.#run = run;
+    this.#ending = run.finished.then(async ({ lostRecords }) => {
+      this.#lost = lostRecords;
+      this.#exit.end();
+      await run.close();
+      this.#refuseWaiting();
+    });
+    run.start();
+    for (const command of this.#backlog.splice(0)) run.send(command);
+  }
+
+  #request(command: RegistryCommand): Promise<Registration> {
+    return new Promise((resolve, reject) => {
+      const requestId = ++this.#requests;
+      this.#waiting.set(requestId, { resolve, reject });
+      this.#dispatch({ ...command, requestId });
+    });
+  }
+
+  #dispatch(command: RegistryCommand): void {
+    if (this.#run === null) this.#backlog.push(command);
+    else if (this.#isOver) this.#answer(command, STOPPED, null);
+    else this.#run.send(command);
+  }
+
+  #answer(
+    command: RegistryCommand,
+    outcome: ErrorFacts | null,
+    rig: { name: string; incarnation: number } | null,
+  ): void {
+    const waiting = command.requestId === undefined ? undefined : this.#waiting.get(command.requestId);
+    if (command.requestId === undefined || waiting === undefined) return;
+    this.#waiting.delete(command.requestId);
+    if (outcome !== null) waiting.reject(new HeadgateError(outcome.code as ErrorCode, outcome.message));
+    else waiting.resolve({ id: rig?.name ?? '', incarnation: rig?.incarnation ?? 0 });
+  }
+
+  /** The engine is down: whoever still waits for an answer gets one. */
+  #refuseWaiting(): void {
+    for (const { reject } of this.#waiting.values())
+      reject(new HeadgateError('HG_ENGINE_STATE', STOPPED.message));
+    this.#waiting.clear();
+  }
+}
+
+const STOPPED: ErrorFacts = {
+  code: 'HG_ENGINE_STATE',
+  message: 'the engine has stopped; start it again first',
+};
+
+function eachOf(batches$: Observable<Batch>): Observable<FlowItem> {
+  return new Observable((subscriber) =>
+    batches$.subscribe((batch) => {
+      for (const item of batch) subscriber.next(item);
+    }),
+  );
+}
+
+function transitionsOf(rows$: Observable<TimelineRow>): Observable<TimelineRow> {
+  return new Observable((subscriber) =>
+    rows$.subscribe((row) => {
+      if (row.kind === 'born' || row.kind === 'transition' || row.kind === 'ended') subscriber.next(row);
+    }),
+  );
+}
+
+/** A digest of what the user configured, without what is particular to the process. */
+function digestOf({ rateLimit, burst, records, health, stages }: EngineOptions): string {
+  const names = stages.map(({ kind, stageName }) => `${kind}:${stageName}`);
+  const text = JSON.stringify({ rateLimit, burst, records, health, stages: names });
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,47 @@
+/** Headgate: an actor-model ingestion engine for edge gateways. The public library. */
+
+import './node-version.ts';
+
+export {
+  createEngine,
+  type CreateEngineOptions,
+  type DeregisterOptions,
+  type Engine,
+  type EngineReport,
+  type EngineState,
+  type Registration,
+  type StopOptions,
+} from './engine.ts';
+export type { Command } from './read-command.ts';
+export { VERSION } from './version.ts';
+
+export { defineSource, type SourceKind } from '../actors/sources/define-source.ts';
+export { fileSource, type FileSourceOptions } from '../actors/sources/file-source.ts';
+export { httpSource, type HttpSourceOptions } from '../actors/sources/http-source.ts';
+export { mqttConnection, type MqttConnection } from '../actors/sources/mqtt-connection.ts';
+export { mqttSource, type MqttEnvelope, type MqttSourceInput } from '../actors/sources/mqtt-source.ts';
+export { pushSource, type PushSource, type PushSourceOptions } from '../actors/sources/push-source.ts';
+export { simulatedSource, type SimulatedSourceOptions } from '../actors/sources/simulated-source.ts';
+export { webSocketSource, type WebSocketSourceOptions } from '../actors/sources/websocket-source.ts';
+
+export { boundedQueue, filter, transform, transformAsync } from './pipeline/stages.ts';
+export type { Stage } from './pipeline/stage.ts';
+export type { StageReport } from './pipeline/flow.ts';
+export type { QueueWaits } from './pipeline/bounded-queue.ts';
+export type { Consumed, Consumer, ConsumerReport } from './pipeline/consumer.ts';
+
+export { isBurstAlert } from './domain/alert.ts';
+export type { Alert, BurstAlert, BurstOverAlert, OperatorAlert } from './domain/alert.ts';
+export type { Notification } from '../actors/timeline/alert-desk.ts';
+export type { BackoffPolicy } from './domain/backoff.ts';
+export type { Clock } from './domain/clock.ts';
+export { HeadgateError, ERROR_CODES, type ErrorCode, type Remedy } from './domain/errors.ts';
+export type { SourceHealth, SourceState } from './domain/health.ts';
+export type { Logger } from './domain/logger.ts';
+export { isPoison } from './domain/record.ts';
+export type { Batch, FlowItem, IngestRecord, PoisonRecord, RecordMeta } from './domain/record.ts';
+export type { DecodeFunction, RateLimitOptions, SourceIo, SourceLogic, SourceSpec } from './domain/source.ts';
+export type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+
+export { openTimelineReader } from '../storage/open-timeline-reader.ts';
+export type { TimelineFilter, TimelineReader } from '../storage/timeline-reader.ts';
