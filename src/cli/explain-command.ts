@@ -91,26 +91,29 @@ function fitted(
   return shown.join('  ');
 }
 
+/** `streaming (for 2 s) → draining`; for a row that changes no state, `in streaming for 2 s`. */
 function readableStep(row: Row, heldMs: number | null): string {
   const from = readableCell(row.from_state);
   const to = readableCell(row.to_state);
-  if (to === '') return from === '' ? '' : `in ${from}`;
-  if (from === '') return `→ ${to}`;
-  return heldMs === null ? `${from} → ${to}` : `${from} (for ${readableDuration(heldMs)}) → ${to}`;
+  if (from === '') return to === '' ? '' : `→ ${to}`;
+  const held = heldMs === null || heldMs < 1 ? '' : `for ${readableDuration(heldMs)}`;
+  if (to === '' || to === from) return ['in', from, held].join(' ').trimEnd();
+  return held === '' ? `${from} → ${to}` : `${from} (${held}) → ${to}`;
 }
 
-/** Rows of one actor looked through for the state it had before; more than these within one state is not
- *  told. */
-const STATE_LOOKBACK_ROWS = 64;
+/** Rows of the same moment that are looked through for the one that began a state. */
+const SAME_MOMENT_ROWS_MAX = 64;
 
-/** How long the actor had been in the state that this row ended; null where the log does not tell. */
+/** How long the actor had been in the state it was in before this row; null where the log does not tell. */
 function heldBefore(reader: TimelineReader, row: Row): number | null {
   const { actor, at_ms: atMs, seq } = row;
   if (row.from_state === null || typeof actor !== 'string') return null;
   if (typeof atMs !== 'number' || typeof seq !== 'number') return null;
-  const recent = reader.timeline({ actor, untilMs: atMs, limit: STATE_LOOKBACK_ROWS });
-  const entered = recent.findLast((other) => Number(other.seq) < seq && other.to_state === row.from_state);
-  return typeof entered?.at_ms === 'number' ? atMs - entered.at_ms : null;
+  const began = (other: Row) => other.to_state === row.from_state && other.from_state !== other.to_state;
+  const sameMoment = reader.timeline({ actor, sinceMs: atMs, untilMs: atMs, limit: SAME_MOMENT_ROWS_MAX });
+  if (sameMoment.some((other) => Number(other.seq) < seq && began(other))) return 0;
+  const before = reader.explain(actor, atMs - 1).at(-1);
+  return before !== undefined && began(before) ? atMs - Number(before.at_ms) : null;
 }
 
 function stateText(state: string, output: Output): string {

@@ -41,11 +41,11 @@ export function readableCell(value: unknown): string {
   return printable(typeof value === 'string' ? value : JSON.stringify(value));
 }
 
-/** `connecting → backingOff`; where only one side is known, that one. */
+/** `connecting → backingOff`; where nothing changed, the state; where only one side is known, that one. */
 export function readableChange(from: unknown, to: unknown): string {
   const before = readableCell(from);
   const after = readableCell(to);
-  if (before === '' && after === '') return '';
+  if (before === after) return after;
   if (before === '') return `→ ${after}`;
   return after === '' ? `${before} →` : `${before} → ${after}`;
 }

@@ -94,6 +94,7 @@ test('a change of state shows the sides that are known', () => {
   expect(readableChange('connecting', 'streaming')).toBe('connecting → streaming');
   expect(readableChange(null, 'streaming')).toBe('→ streaming');
   expect(readableChange('streaming', null)).toBe('streaming →');
+  expect(readableChange('streaming', 'streaming')).toBe('streaming');
   expect(readableChange(null, null)).toBe('');
 });
 

@@ -234,6 +234,32 @@ describe('explain', () => {
     ]);
   });
 
+  test('counts a state from its beginning, whatever else came meanwhile', async () => {
+    await using busy = await newLog();
+    const command = { actor: 'a', kind: 'command', event: 'x', fromState: 'open', toState: 'open' } as const;
+    await busy.tell(
+      { actor: 'a', kind: 'born', event: 'born', toState: 'open' },
+      ...Array.from({ length: 200 }, () => command),
+      { actor: 'a', kind: 'transition', event: 'shut', fromState: 'open', toState: 'closed', cause: 201 },
+      { ...command, event: 'look', fromState: 'closed', toState: 'closed', afterMs: 0 },
+      { actor: 'a', kind: 'ended', event: 'done', fromState: 'closed', toState: 'closed', cause: 203 },
+    );
+    const told = await lines(['explain', busy.path, 'a']);
+    expect(told.slice(2).map((line) => line.replace(/^\S+ +(?:└─ )?/, ''))).toEqual([
+      'a  look  in closed',
+      'a  done  in closed for 100 ms',
+    ]);
+    const [, , chain = '', shut = ''] = await lines([
+      'explain',
+      busy.path,
+      'a',
+      '--at',
+      String(STORY_START_MS + 20_250),
+    ]);
+    expect(chain).toContain('a  x  in open for 20 s');
+    expect(shut).toContain('a  shut  open (for 20.1 s) → closed');
+  });
+
   test('tells what was, at a time', async () => {
     const [headline] = await lines(['explain', log.path, 'plc-7', '--at', '2026-11-22T02:00:30Z']);
     expect(headline).toBe(
