@@ -7,17 +7,43 @@ import { asDecodeError, decodeError, decodeText } from './text.ts';
 /** The fields of one row, given without its line end.
  *  @throws HeadgateError HG_DECODE_FAILED for a stray or unclosed quote. */
 export function csvFields(text: string, line?: number): string[] {
-  // Without a quote there is nothing to interpret; csv-parse's set-up is dear for a single row.
-  if (!text.includes('"')) return text.split(',');
+  // csv-parse is dear to set up for a single row: what is well-formed is read here, the odd is left to it.
+  const fields = text.includes('"') ? quotedFields(text) : text.split(',');
+  if (fields !== null) return fields;
   let rows: string[][];
   try {
-    rows = parse(text, { record_delimiter: '\n', max_record_size: text.length + 1, skip_empty_lines: false });
+    rows = parse(text, { record_delimiter: '\n', max_record_size: text.length + 1 });
   } catch (error) {
     throw asDecodeError(error, line);
   }
   const [row] = rows;
   if (row === undefined || rows.length !== 1) throw decodeError('a quoted field is broken', line);
   return row;
+}
+
+/** The fields of a row with quotes, null where a quote stands where none belongs. */
+function quotedFields(text: string): string[] | null {
+  const fields: string[] = [];
+  for (let from = 0; ; from++) {
+    const isQuoted = text[from] === '"';
+    const to = isQuoted ? closingQuote(text, from + 1) : text.indexOf(',', from);
+    if (isQuoted && to < 0) return null;
+    const end = to < 0 ? text.length : to;
+    const field = text.slice(isQuoted ? from + 1 : from, end);
+    if (!isQuoted && field.includes('"')) return null;
+    fields.push(isQuoted ? field.replaceAll('""', '"') : field);
+    from = isQuoted ? end + 1 : end;
+    if (from === text.length) return fields;
+    if (text[from] !== ',') return null;
+  }
+}
+
+/** The index of the quote that closes the field, doubled ones passed over; -1 if there is none. */
+function closingQuote(text: string, from: number): number {
+  for (let index = text.indexOf('"', from); index >= 0; index = text.indexOf('"', index + 2)) {
+    if (text[index + 1] !== '"') return index;
+  }
+  return -1;
 }
 
 /** The names of the columns.
@@ -40,6 +66,14 @@ export function csvRow(bytes: Uint8Array, header: readonly string[], line: numbe
   if (fields.length !== header.length) {
     throw decodeError(`the row has ${fields.length} fields, the header ${header.length}`, line);
   }
-  // fromEntries defines properties, so that a column named `__proto__` is one like any other.
-  return Object.fromEntries(header.map((name, index) => [name, fields[index] ?? '']));
+  const row: Record<string, string> = {};
+  for (const [index, name] of header.entries()) {
+    const value = fields[index] ?? '';
+    if (name === '__proto__') Object.defineProperty(row, name, { ...PLAIN, value });
+    else row[name] = value;
+  }
+  return row;
 }
+
+/** Assigning to `__proto__` would reach the prototype; defined, it is a property like any other. */
+const PLAIN = { enumerable: true, configurable: true, writable: true };

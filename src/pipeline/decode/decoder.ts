@@ -41,7 +41,7 @@ function decodeRows(format: RowFormat, payload: Uint8Array): unknown[] {
   const values: unknown[] = [];
   const splitter = lineSplitter({ lineBytesMax: payload.length, csv: format === 'csv' });
   for (const lines of [splitter.push(payload), splitter.end()]) {
-    for (const line of lines) values.push(...rows.decode(line));
+    for (const line of lines) for (const value of rows.decode(line)) values.push(value);
   }
   return values;
 }

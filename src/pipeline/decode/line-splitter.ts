@@ -13,7 +13,7 @@ const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 const NO_BYTES = new Uint8Array(0);
 
 export interface Line {
-  /** A copy, without the line end. Empty if `overlong`. */
+  /** Without the line end; empty if `overlong`. A view that holds until the next call of `push`: copy it to keep it. */
   readonly bytes: Uint8Array;
   /** Of the line where it begins, from 1. */
   readonly number: number;
@@ -36,7 +36,7 @@ export interface LineSplitterOptions {
 }
 
 export interface LineSplitter {
-  /** The lines that `chunk` completes. */
+  /** The lines that `chunk` completes. The chunk may be overwritten once they have been used. */
   push(chunk: Uint8Array): Line[];
   /** What is left at the end of the stream: the last line, if it had no line end. */
   end(): Line[];
@@ -53,7 +53,9 @@ class Splitter implements LineSplitter {
   readonly #lineBytesMax: number;
   readonly #csv: boolean;
   /** The current line begins at `from`, has been looked at up to `scanned`; bytes are there up to `filled`. */
-  #buffer = NO_BYTES;
+  #buffer: Uint8Array = NO_BYTES;
+  /** Whether the buffer is not a caller's chunk. */
+  #isOwn = false;
   #from = 0;
   #scanned = 0;
   #filled = 0;
@@ -99,33 +101,47 @@ class Splitter implements LineSplitter {
     }
     if (this.#skipping) this.#dropScanned();
     if (atEnd && this.#filled > this.#from) this.#take(this.#filled, false, lines);
+    if (!this.#isOwn && this.#filled > this.#from) this.#moveRest(0);
     return lines;
   }
 
-  /** Appends, moving what is left to the front; grows by doubling so that a long line costs linear time. */
+  /** Takes a chunk as it is where nothing is left of the one before, else appends it to that. */
   #append(chunk: Uint8Array): void {
-    if (this.#filled + chunk.length > this.#buffer.length) {
-      const kept = this.#filled - this.#from;
-      const needed = kept + chunk.length;
-      const target = needed > this.#buffer.length ? new Uint8Array(Math.max(needed, 2 * kept)) : this.#buffer;
-      target.set(this.#buffer.subarray(this.#from, this.#filled));
-      this.#buffer = target;
-      this.#scanned -= this.#from;
-      if (this.#firstBreak >= 0) this.#firstBreak -= this.#from;
-      this.#from = 0;
-      this.#filled = kept;
+    const kept = this.#filled - this.#from;
+    if (kept === 0) {
+      this.#buffer = chunk;
+      this.#isOwn = false;
+      this.#from = this.#scanned = 0;
+      this.#filled = chunk.length;
+      return;
     }
+    if (this.#filled + chunk.length > this.#buffer.length) this.#moveRest(kept + chunk.length);
     this.#buffer.set(chunk, this.#filled);
     this.#filled += chunk.length;
+  }
+
+  /** Moves the line begun to the front of a buffer of its own, which grows by doubling so that a long line costs linear
+   *  time. */
+  #moveRest(needed: number): void {
+    const kept = this.#filled - this.#from;
+    const fits = this.#isOwn && needed <= this.#buffer.length;
+    const target = fits ? this.#buffer : new Uint8Array(Math.max(needed, 2 * kept));
+    target.set(this.#buffer.subarray(this.#from, this.#filled));
+    this.#buffer = target;
+    this.#isOwn = true;
+    this.#scanned -= this.#from;
+    if (this.#firstBreak >= 0) this.#firstBreak -= this.#from;
+    this.#from = 0;
+    this.#filled = kept;
   }
 
   /** The index of the line feed that ends the current line, or -1. Looks no further than a line may reach. */
   #findEnd(): number {
     const limit = this.#skipping ? this.#filled : Math.min(this.#filled, this.#from + this.#lineBytesMax + 1);
     if (!this.#csv || this.#skipping) {
-      const found = this.#buffer.subarray(this.#scanned, limit).indexOf(LINE_FEED);
-      const index = found < 0 ? -1 : this.#scanned + found;
-      this.#scanned = found < 0 ? limit : index + 1;
+      const found = this.#buffer.indexOf(LINE_FEED, this.#scanned);
+      const index = found < limit ? found : -1;
+      this.#scanned = index < 0 ? limit : index + 1;
       return index;
     }
     while (this.#scanned < limit) {
@@ -159,7 +175,7 @@ class Splitter implements LineSplitter {
     const stop = length > 0 && this.#buffer[index - 1] === CARRIAGE_RETURN ? index - 1 : index;
     const number = this.#number;
     const wasSkipped = this.#skipping;
-    const bytes = wasSkipped ? NO_BYTES : this.#buffer.slice(this.#from, stop);
+    const bytes = wasSkipped ? NO_BYTES : this.#buffer.subarray(this.#from, stop);
     this.#offset += length + (hasLineFeed ? 1 : 0);
     this.#number += this.#breaks + (hasLineFeed ? 1 : 0);
     this.#from = hasLineFeed ? index + 1 : index;

@@ -65,8 +65,10 @@ export function rejecter(decode: DecodeFunction): Rejecter {
       return decode(payload, contentType);
     },
     reject(io, payload, error, meta) {
-      known.set(payload, error);
-      return io.receive(payload, meta);
+      // A copy, since a line is but a view that soon shows something else.
+      const piece = payload.slice();
+      known.set(piece, error);
+      return io.receive(piece, meta);
     },
   };
 }
@@ -84,7 +86,7 @@ function* receiveRows(
   let handedIn = 0;
   for (const line of [...splitter.push(payload), ...splitter.end()]) {
     try {
-      good.push(...rows.decode(line));
+      for (const value of rows.decode(line)) good.push(value);
     } catch (error) {
       if (good.length > 0) yield io.emitAll(good, meta);
       handedIn += good.length + 1;
