@@ -65,7 +65,7 @@ function endPreviousRun(db: Database.Database): PreviousRun | null {
 /** The time of the run's last timeline row or health sample, whichever is later; its start if it left none.
  *  Times of records do not count: they are their devices'. */
 function lastSignOfLife(db: Database.Database, run: RunEnd): number {
-  const times = [run.started_at_ms];
+  const times: number[] = [];
   for (const [table, order] of [
     ['timeline', 'seq'],
     ['health', 'rowid'],
@@ -74,5 +74,5 @@ function lastSignOfLife(db: Database.Database, run: RunEnd): number {
     const row = last as { run: number; at_ms: number } | undefined;
     if (row?.run === run.run) times.push(row.at_ms);
   }
-  return Math.max(...times);
+  return times.length === 0 ? run.started_at_ms : Math.max(...times);
 }

@@ -48,7 +48,7 @@ export function seqAtTime(db: Database.Database): SeqAtTime {
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
       const row = atOrAfter.get(middle);
-      if (row !== undefined && row.seq <= high && row.at_ms <= atMs) low = row.seq;
+      if (row !== undefined && row.at_ms <= atMs) low = row.seq;
       else high = middle - 1;
     }
     return low;
@@ -110,7 +110,7 @@ function stretchStarts(db: Database.Database): number[] {
   let previousEndMs = Number.NEGATIVE_INFINITY;
   for (const { run, started_at_ms, ended_at_ms } of runs) {
     if (started_at_ms < previousEndMs) starts.push(firstSeqOfRun(db, run));
-    previousEndMs = Math.max(started_at_ms, ended_at_ms ?? started_at_ms);
+    previousEndMs = ended_at_ms ?? started_at_ms;
   }
   return starts.sort((a, b) => a - b);
 }

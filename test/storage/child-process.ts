@@ -1,4 +1,4 @@
-/** Starts {@link file://./child.ts} and waits for what it prints. */
+/** Starts child.ts and waits for what it prints. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,14 +15,10 @@ export interface StoreChild {
   kill(): Promise<void>;
 }
 
-export function startChild(
-  mode: 'write' | 'hold',
-  path: string,
-  options: { readonly stderr?: 'inherit' | 'ignore' } = {},
-): StoreChild {
+export function startChild(mode: 'write' | 'hold', path: string): StoreChild {
   const script = fileURLToPath(new URL('./child.ts', import.meta.url));
   const child = spawn(process.execPath, [script, mode, path], {
-    stdio: ['pipe', 'pipe', options.stderr ?? 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines: string[] = [];
   const reader = createInterface({ input: child.stdout });

@@ -1,9 +1,11 @@
 /** A process of its own around a store, for tests that kill it or keep it: `node child.ts write|hold FILE`.
  *
- *  `hold` opens the database and prints `open`. `write` then commits one unit after the other and prints the last seq of
- *  each once it is committed. Both live until they are killed or their stdin ends. */
+ *  `hold` opens the database and prints `open`, or the code of the error. `write` then commits one unit after
+ *  the other and prints the last seq of each once it is committed. Both live until they are killed or their
+ *  stdin ends. */
 
 import { writeSync } from 'node:fs';
+import { HeadgateError } from '../../src/domain/errors.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 
 const ROWS_PER_UNIT = 7;
@@ -17,6 +19,9 @@ const store = await openEventStore({
   version: '0.1.0',
   uuid: () => 'uuid-of-the-child',
   configDigest: 'digest',
+}).catch((error: unknown) => {
+  writeSync(1, `${error instanceof HeadgateError ? error.code : String(error)}\n`);
+  process.exit(1);
 });
 writeSync(1, 'open\n');
 

@@ -3,7 +3,7 @@ import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
 import { startChild } from './child-process.ts';
 import { commitUnit, openStore, query, temporaryFile, timelineRow } from './fixture.ts';
 
-test('a process killed while it writes loses nothing it said was committed, and no unit is there by half', async () => {
+test('a process killed while it writes keeps what it said was committed, and no unit by half', async () => {
   const file = temporaryFile();
   let killedRuns = 0;
   for (const units of [1, 5, 23]) {

@@ -13,7 +13,7 @@ import {
 } from '../../storage/timeline-queries.ts';
 import { migrate } from '../../storage/schema.ts';
 
-/** What SQLite would do, a line a step. Steps over the names and causes found so far are no walk over the table. */
+/** What SQLite would do, a line a step. Steps over the names and causes found so far do not count. */
 function planOf(query: Query): string[] {
   const db = new Database(':memory:');
   migrate(db);

@@ -36,10 +36,10 @@ test.each(seeds)(
   'finds a time in the latest stretch that has it where the clock went back (seed %i)',
   async (seed) => {
     const random = seededRandom(seed);
-    const { rows, reader } = await randomTimeline(random, { clockGoesBack: true });
+    const { rows, cuts, reader } = await randomTimeline(random, { clockGoesBack: true });
     for (let round = 0; round < 60; round++) {
       const atMs = randomTime(random, rows);
-      expect(reader.stateAt(atMs)).toEqual(statesOf(rowsUntil(rows, atMs)));
+      expect(reader.stateAt(atMs)).toEqual(statesOf(rowsUntil(rows, cuts, atMs)));
 
       const filter = randomFilter(random, rows);
       const expected = limited(
@@ -53,6 +53,8 @@ test.each(seeds)(
 
 interface RandomTimeline {
   readonly rows: readonly TimelineRow[];
+  /** Rows from which on the clock may have gone back. */
+  readonly cuts: ReadonlySet<TimelineRow>;
   readonly reader: TimelineReader;
 }
 
@@ -60,18 +62,25 @@ interface RandomTimeline {
 async function randomTimeline(random: Random, options: { clockGoesBack: boolean }): Promise<RandomTimeline> {
   const file = temporaryFile();
   const rows: TimelineRow[] = [];
+  const cuts = new Set<TimelineRow>();
+  let isCut = false;
   let seq = 0;
   let nowMs = 1_000_000_000;
-  for (let run = 1; run <= random.integer(1, 5); run++) {
+  for (let run = 1, runs = random.integer(1, 6); run <= runs; run++) {
     if (options.clockGoesBack && random.next() < 0.5) nowMs -= random.integer(1, 5_000_000);
     const store = await openStore(file, { nowMs });
+    // A run without a row leaves its cut to the next.
+    isCut ||= (store.previousRun?.lastAtMs ?? 0) > nowMs;
     const ofRun: TimelineRow[] = [];
     for (let row = random.integer(0, 80); row > 0; row--) {
       seq += random.next() < 0.1 ? random.integer(1, 50) : 1;
       nowMs += random.next() < 0.4 ? 0 : random.integer(1, 100_000);
       const jumps = options.clockGoesBack && random.next() < 0.03;
       if (jumps) nowMs -= random.integer(1, 3_000_000);
-      ofRun.push(randomRow(random, { seq, run, atMs: nowMs, jumps }));
+      const next = randomRow(random, { seq, run, atMs: nowMs, jumps });
+      if (jumps || isCut) cuts.add(next);
+      isCut = false;
+      ofRun.push(next);
     }
     await store.commit(commitUnit({ timeline: ofRun }));
     nowMs += random.integer(0, 50_000);
@@ -80,7 +89,7 @@ async function randomTimeline(random: Random, options: { clockGoesBack: boolean 
   }
   const reader = openTimelineReader(file);
   onTestFinished(() => reader.close());
-  return { rows, reader };
+  return { rows, cuts, reader };
 }
 
 function randomRow(
@@ -164,13 +173,17 @@ function chainOf(actor: string, until: readonly TimelineRow[], all: readonly Tim
   return chain;
 }
 
-/** Rows up to a time where the clock may have gone back: the rows are cut where a row is earlier than the one before;
- *  the last piece that spans the time counts, else the one that ended last before it. */
-function rowsUntil(rows: readonly TimelineRow[], atMs: number): readonly TimelineRow[] {
+/** Rows up to a time where the clock may have gone back: the last piece between two cuts that spans the time
+ *  counts, else the one that ended last before it. */
+function rowsUntil(
+  rows: readonly TimelineRow[],
+  cuts: ReadonlySet<TimelineRow>,
+  atMs: number,
+): readonly TimelineRow[] {
   const pieces: TimelineRow[][] = [];
   for (const row of rows) {
     const piece = pieces.at(-1);
-    if (piece === undefined || row.atMs < (piece.at(-1)?.atMs ?? 0)) pieces.push([row]);
+    if (piece === undefined || cuts.has(row)) pieces.push([row]);
     else piece.push(row);
   }
   const endOf = (piece: readonly TimelineRow[]) => piece.at(-1)?.atMs ?? 0;

@@ -1,11 +1,10 @@
 import Database from 'better-sqlite3';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/domain/errors.ts';
-import type { TimelineRow } from '../../src/domain/timeline.ts';
 import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
-import type { Row, TimelineFilter, TimelineReader } from '../../storage/timeline-reader.ts';
+import type { TimelineFilter } from '../../storage/timeline-reader.ts';
 import {
   commitUnit,
   headgateError,
@@ -17,69 +16,7 @@ import {
   timelineRow,
   writeDatabase,
 } from './fixture.ts';
-
-/** A broker goes away: the registry's command made plc-7, the broker's refusal backs it off; plc-8 lives beside it. */
-const STORY: TimelineRow[] = [
-  timelineRow({
-    seq: 1,
-    atMs: 100,
-    actor: 'engine',
-    kind: 'born',
-    event: 'engine.started',
-    toState: 'running',
-  }),
-  timelineRow({
-    seq: 2,
-    atMs: 110,
-    actor: 'registry',
-    kind: 'command',
-    event: 'registry.register',
-    cause: 1,
-    toState: null,
-  }),
-  timelineRow({ seq: 3, atMs: 120, kind: 'born', event: 'xstate.init', toState: 'connecting', cause: 2 }),
-  timelineRow({
-    seq: 4,
-    atMs: 130,
-    actor: 'north/plc-8',
-    tenant: 'north',
-    kind: 'born',
-    event: 'xstate.init',
-    toState: 'streaming',
-  }),
-  timelineRow({ seq: 5, atMs: 140, toState: 'backingOff', cause: 3, data: { attempt: 1 } }),
-  timelineRow({
-    seq: 6,
-    atMs: 150,
-    kind: 'alert',
-    event: 'LINK_REFUSED',
-    cause: 5,
-    data: { severity: 'warning' },
-  }),
-  timelineRow({
-    seq: 7,
-    atMs: 160,
-    actor: 'north/plc-8',
-    tenant: 'north',
-    kind: 'ended',
-    event: 'source.stop',
-    toState: 'stopped',
-  }),
-];
-
-async function readerOf(timeline: readonly TimelineRow[]): Promise<TimelineReader> {
-  const file = temporaryFile();
-  await writeDatabase(file, { timeline });
-  return reading(file);
-}
-
-function reading(file: string): TimelineReader {
-  const reader = openTimelineReader(file);
-  onTestFinished(() => reader.close());
-  return reader;
-}
-
-const seqs = (rows: Row[]) => rows.map((row) => row['seq']);
+import { reading, readerOf, seqs, STORY } from './story.ts';
 
 describe('a page of the timeline', () => {
   const cases: [TimelineFilter, number[]][] = [
@@ -107,6 +44,14 @@ describe('a page of the timeline', () => {
   test.each(cases)('for %o has the rows %o', async (filter, expected) => {
     const reader = await readerOf(STORY);
     expect(seqs(reader.timeline(filter))).toEqual(expected);
+  });
+
+  test('between two times is exact where the clock stepped back a little without a word', async () => {
+    const times = [100_000, 101_000, 97_000, 98_000, 102_000, 150_000, 103_000, 104_000];
+    const reader = await readerOf(times.map((atMs, index) => timelineRow({ seq: index + 1, atMs })));
+    expect(seqs(reader.timeline({ sinceMs: 98_000, untilMs: 101_000 }))).toEqual([1, 2, 4]);
+    expect(seqs(reader.timeline({ sinceMs: 103_000 }))).toEqual([6, 7, 8]);
+    expect(seqs(reader.timeline({ untilMs: 97_000 }))).toEqual([3]);
   });
 
   test('has the columns of the table as keys, in their order, and data as it was', async () => {
@@ -159,7 +104,7 @@ describe('alerts', () => {
     const rows = reading(file).alerts();
     const ofView = query(file, 'SELECT * FROM alerts').map((row) => ({
       ...row,
-      data: JSON.parse(row['data'] === null ? 'null' : String(row['data'])),
+      data: JSON.parse((row['data'] as string | null) ?? 'null'),
     }));
     expect(rows).toEqual(ofView);
     expect(Object.keys(rows[0] ?? {})).toEqual(Object.keys(ofView[0] ?? {}));
@@ -171,85 +116,6 @@ describe('alerts', () => {
     expect(seqs(reader.alerts({ actor: 'plc-7' }))).toEqual([1, 4]);
     expect(seqs(reader.alerts({ limit: 2 }))).toEqual([3, 4]);
     expect(seqs(reader.alerts({ actor: 'plc-7', limit: 1 }))).toEqual([4]);
-  });
-});
-
-describe('explain', () => {
-  test('gives the chain of causes across actors, the first cause first', async () => {
-    const reader = await readerOf(STORY);
-    expect(seqs(reader.explain('plc-7'))).toEqual([1, 2, 3, 5]);
-    expect(reader.explain('plc-7').at(-1)).toMatchObject({ to_state: 'backingOff', data: { attempt: 1 } });
-    expect(seqs(reader.explain('default/plc-7'))).toEqual([1, 2, 3, 5]);
-    expect(seqs(reader.explain('north/plc-8'))).toEqual([7]);
-  });
-
-  test('gives the chain of an earlier time', async () => {
-    const reader = await readerOf(STORY);
-    expect(seqs(reader.explain('plc-7', 139))).toEqual([1, 2, 3]);
-    expect(seqs(reader.explain('plc-7', 140))).toEqual([1, 2, 3, 5]);
-    expect(seqs(reader.explain('plc-7', 119))).toEqual([]);
-  });
-
-  test('takes the last row of an actor that has no states', async () => {
-    const reader = await readerOf(STORY);
-    expect(seqs(reader.explain('registry'))).toEqual([1, 2]);
-  });
-
-  test('names the nearest actors for one it does not know', async () => {
-    const reader = await readerOf([
-      ...STORY,
-      timelineRow({ seq: 8, actor: 'plc-71' }),
-      timelineRow({ seq: 9, actor: 'boiler' }),
-    ]);
-    const error = await headgateError(() => reader.explain('pcl-7'), 'HG_SOURCE_UNKNOWN');
-    expect(error.details['nearest']).toEqual(['plc-7', 'plc-71']);
-    expect(error.message).toContain('"pcl-7"');
-    const nothingNear = await headgateError(() => reader.explain('q'), 'HG_SOURCE_UNKNOWN');
-    expect(nothingNear.details['nearest']).toEqual([]);
-    const empty = await readerOf([]);
-    await headgateError(() => empty.explain('plc-7'), 'HG_SOURCE_UNKNOWN');
-  });
-
-  test('ends after a thousand causes, with the nearest ones', async () => {
-    const rows = Array.from({ length: 1_500 }, (_, index) =>
-      timelineRow({ seq: index + 1, cause: index === 0 ? null : index }),
-    );
-    const chain = (await readerOf(rows)).explain('plc-7');
-    expect(chain).toHaveLength(1_000);
-    expect([chain.at(0)?.['seq'], chain.at(-1)?.['seq']]).toEqual([501, 1_500]);
-  });
-
-  test('does not follow causes in a circle, nor one that is not there', async () => {
-    const reader = await readerOf([
-      timelineRow({ seq: 3, cause: 2 }),
-      timelineRow({ seq: 4, cause: 5 }),
-      timelineRow({ seq: 5, cause: 4 }),
-      timelineRow({ seq: 6, cause: 6, actor: 'plc-8' }),
-      timelineRow({ seq: 7, cause: 3, actor: 'plc-9' }),
-    ]);
-    expect(seqs(reader.explain('plc-7'))).toEqual([4, 5]);
-    expect(seqs(reader.explain('plc-8'))).toEqual([6]);
-    expect(seqs(reader.explain('plc-9'))).toEqual([3, 7]);
-  });
-});
-
-describe('the states at a time', () => {
-  test('are those of each actor that was born by then, by name', async () => {
-    const reader = await readerOf(STORY);
-    expect(reader.stateAt(145)).toEqual([
-      { actor: 'engine', tenant: 'default', state: 'running', since_ms: 100, seq: 1, incarnation: 1 },
-      { actor: 'north/plc-8', tenant: 'north', state: 'streaming', since_ms: 130, seq: 4, incarnation: 1 },
-      { actor: 'plc-7', tenant: 'default', state: 'backingOff', since_ms: 140, seq: 5, incarnation: 1 },
-    ]);
-    expect(reader.stateAt(119).map((row) => row['actor'])).toEqual(['engine']);
-    expect(reader.stateAt(99)).toEqual([]);
-    expect(reader.stateAt(10_000).map((row) => row['state'])).toEqual(['running', 'stopped', 'backingOff']);
-  });
-
-  test('are refused for a time that is no number', async () => {
-    const reader = await readerOf(STORY);
-    await headgateError(() => reader.stateAt(Number.NaN), 'HG_OPTION_INVALID');
-    await headgateError(() => reader.explain('plc-7', Number.NaN), 'HG_OPTION_INVALID');
   });
 });
 
