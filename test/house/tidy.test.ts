@@ -71,7 +71,7 @@ describe('a planted offence is caught:', () => {
     ],
     ['clocks', 'a timer in a template', { 'actors/a.ts': 'const a = `${setTimeout(f, 1)}`;' }],
     ['chance', 'an actor rolls dice', { 'actors/a.ts': 'const x = Math.random();' }],
-    ['chance', 'an unseeded identifier', { 'src/engine.ts': 'const id = crypto.randomUUID();' }],
+    ['chance', 'an unseeded identifier', { 'storage/a.ts': 'const id = crypto.randomUUID();' }],
     ['console', 'the engine prints', { 'src/engine.ts': "console.log('x');" }],
     ['environment', 'the engine reads the environment', { 'src/engine.ts': 'const x = process.env.HOME;' }],
     ['names', 'camel case', { 'src/rateLimiter.ts': '' }],
@@ -81,6 +81,7 @@ describe('a planted offence is caught:', () => {
     ['sizes', 'a long line', { 'src/a.ts': `// ${'x'.repeat(108)}\n` }],
     ['sizes', 'a long file', { 'storage/a.ts': 'x;\n'.repeat(351) }],
     ['tests', 'a test that shuts out the others', { 'test/a.test.ts': "test.only('x', () => {});" }],
+    ['tests', 'a test that is left out', { 'test/a.test.ts': "test.skip('x', () => {});" }],
     ['tests', 'a test to be written', { 'test/a.test.ts': "describe.concurrent.todo('x');" }],
     ['tests', 'a title that hopes', { 'test/a.test.ts': `test('it ${'should'} work', () => {});` }],
     ['workplace', 'a path of a machine', { 'docs/a.md': ['see ', 'wor' + 'k', 'main'].join('/') }],
@@ -162,6 +163,11 @@ describe('what is allowed is let pass:', () => {
     ],
     ['clocks', 'the real clock', { 'src/real-clock.ts': 'Date.now();' }],
     ['clocks', 'a date of a given time', { 'src/engine.ts': 'new Date(atMs);' }],
+    [
+      'tests',
+      'a test that depends on the machine',
+      { 'test/a.test.ts': "test.skipIf(!root)('x', () => {});" },
+    ],
     ['tests', 'a test about what should be', { 'test/a.test.ts': "const x = 'should'; test('works', f);" }],
     [
       'circles',
