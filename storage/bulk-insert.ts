@@ -3,7 +3,7 @@
 
 import type Database from 'better-sqlite3';
 
-export type SqlValue = string | number | null;
+type SqlValue = string | number | null;
 
 export interface BulkTable<Row> {
   readonly table: string;

@@ -21,7 +21,7 @@ const DATABASE_BYTES_MIN = 512;
  *  `unreadable`: SQLite cannot read it. */
 export type Finding = 'absent' | 'blank' | 'ours' | 'damaged' | 'foreign' | 'unreadable';
 
-export interface InspectOptions {
+interface InspectOptions {
   /** Whether to read every page, which takes seconds per gigabyte. */
   readonly checkPages: boolean;
 }
