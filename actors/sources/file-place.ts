@@ -1,6 +1,6 @@
-/** Where a file source stands: in which file, how far. A name is not enough to know a file again, since logs are rotated
- *  by renaming and emptied in place; nor is the inode, which file systems give out anew. So a place carries the inode
- *  and a checksum over the first bytes of what was read. */
+/** Where a file source stands: in which file, how far. A name is not enough to know a file again, since logs
+ *  are rotated by renaming and emptied in place; nor is the inode, which file systems give out anew. So a
+ *  place carries the inode and a checksum over the first bytes of what was read. */
 
 import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -44,8 +44,8 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** @throws HeadgateError HG_LINK_REFUSED (retry) where it is not there or may not be read, HG_OPTION_INVALID where it is
- *  no regular file. */
+/** @throws HeadgateError HG_LINK_REFUSED (retry) where it is not there or may not be read, HG_OPTION_INVALID
+ *  where it is no regular file. */
 export async function openFile(path: string): Promise<OpenFile> {
   let handle: FileHandle | undefined;
   try {
@@ -111,7 +111,8 @@ export async function isAt(file: OpenFile, place: FilePlace): Promise<boolean> {
   return headCrc(await readHead(file.handle), place.offset) === place.headCrc;
 }
 
-/** The file of `place` under another name beside `path`: `log.1` for what was `log`. Null where there is none. */
+/** The file of `place` under another name beside `path`: `log.1` for what was `log`. Null where there is
+ *  none. */
 export async function findRenamed(path: string, place: FilePlace): Promise<OpenFile | null> {
   const folder = dirname(path);
   const name = basename(path);

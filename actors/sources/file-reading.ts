@@ -1,4 +1,5 @@
-/** One open file being read: chunk by chunk into lines, line by line into records that know where the next one begins. */
+/** One open file being read: chunk by chunk into lines, line by line into records that know where the next
+ *  one begins. */
 
 import type { FileHandle } from 'node:fs/promises';
 import { HeadgateError } from '../../src/domain/errors.ts';
@@ -24,8 +25,8 @@ export interface ReadingPlan {
   readonly rejections: Rejecter;
 }
 
-/** `end`: there is no more, for now. `rewritten`: the file no longer holds what was read of it: it was emptied, and perhaps
- *  filled again. Nothing was handed in then. */
+/** `end`: there is no more, for now. `rewritten`: the file no longer holds what was read of it: it was
+ *  emptied, and perhaps filled again. Nothing was handed in then. */
 type ChunkOutcome = 'more' | 'end' | 'rewritten';
 
 export interface FileReading {
@@ -87,7 +88,8 @@ async function learnColumns(handle: FileHandle, rows: RowDecoder, plan: ReadingP
   return true;
 }
 
-/** Without its columns a table has no meaning: the run ends, to be tried again when somebody has mended the file. */
+/** Without its columns a table has no meaning: the run ends, to be tried again when somebody has mended the
+ *  file. */
 function decodeColumns(line: Line, rows: RowDecoder, plan: ReadingPlan): void {
   try {
     if (line.overlong) throw tooLong(line, plan);
@@ -103,11 +105,11 @@ function decodeColumns(line: Line, rows: RowDecoder, plan: ReadingPlan): void {
 }
 
 function tooLong(line: Line, plan: ReadingPlan): HeadgateError {
-  return new HeadgateError(
-    'HG_READ_TOO_LARGE',
-    `line ${line.number} of "${plan.path}" is longer than ${plan.lineBytesMax} bytes and is left out; raise lineBytesMax`,
-    { details: { line: line.number, lineBytesMax: plan.lineBytesMax } },
-  );
+  const { path, lineBytesMax } = plan;
+  const problem = `is longer than ${lineBytesMax} bytes and is left out; raise lineBytesMax`;
+  return new HeadgateError('HG_READ_TOO_LARGE', `line ${line.number} of "${path}" ${problem}`, {
+    details: { line: line.number, lineBytesMax },
+  });
 }
 
 class Reading implements FileReading {
@@ -141,7 +143,8 @@ class Reading implements FileReading {
 
   async readChunk(io: SourceIo): Promise<ChunkOutcome> {
     const { bytesRead } = await this.#handle.read(this.#chunk, 0, CHUNK_BYTES, this.#offset);
-    // Compared after the reading: what was read before a rewriting would otherwise pass for a part of what came after.
+    // Compared after the reading: what was read before a rewriting would otherwise pass for a part of what
+    // came after.
     const head = (await readHead(this.#handle)).subarray(0, this.#offset + bytesRead);
     if (!head.subarray(0, this.#head.length).equals(this.#head)) return 'rewritten';
     if (bytesRead === 0) return (await this.#handle.stat()).size < this.#offset ? 'rewritten' : 'end';

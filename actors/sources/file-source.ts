@@ -1,12 +1,12 @@
 /** Reads a file line by line: once to its end, or on and on as it grows.
  *
- *  - Every record's cursor says where the next line begins, so that a restart goes on behind the last record that was
- *    committed. A file that was renamed meanwhile (`log` → `log.1`) is read to its end first; one renaming is followed,
- *    not several.
- *  - `tail` waits for a last line to get its line end. It notices a file that was emptied or replaced by another: the old
- *    one is read to its end, then the new one from its beginning.
- *  - A line over `lineBytesMax` is a failed read (HG_READ_TOO_LARGE) and left out. A line that cannot be decoded is a dead
- *    letter. While the outlet is full nothing is read.
+ *  - Every record's cursor says where the next line begins, so that a restart goes on behind the last record
+ *    that was committed. A file that was renamed meanwhile (`log` → `log.1`) is read to its end first; one
+ *    renaming is followed, not several.
+ *  - `tail` waits for a last line to get its line end. It notices a file that was emptied or replaced by
+ *    another: the old one is read to its end, then the new one from its beginning.
+ *  - A line over `lineBytesMax` is a failed read (HG_READ_TOO_LARGE) and left out. A line that cannot be
+ *    decoded is a dead letter. While the outlet is full nothing is read.
  *  - A file that is not there is trouble of the link: the engine waits and looks again. */
 
 import { z } from 'zod';
@@ -82,7 +82,8 @@ function lostError(error: unknown, path: string): HeadgateError {
   });
 }
 
-/** Opens the file where the last committed record says to go on; another file of the name from its beginning. */
+/** Opens the file where the last committed record says to go on; another file of the name from its beginning.
+ */
 async function openWhereLeft(io: SourceIo, plan: Plan): Promise<FileReading> {
   const place = parsePlace(io.cursor);
   const current = await openOrNull(plan.path);

@@ -1,5 +1,5 @@
-/** One poll of an HTTP source: asks, checks the answer's status, takes in its body up to the limit. Whatever goes wrong
- *  comes out as a HeadgateError that names the address without its secrets. */
+/** One poll of an HTTP source: asks, checks the answer's status, takes in its body up to the limit. Whatever
+ *  goes wrong comes out as a HeadgateError that names the address without its secrets. */
 
 import { HeadgateError, messageOf, type ErrorCode } from '../../src/domain/errors.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
@@ -30,8 +30,8 @@ export interface Polled {
 /** The longest a Retry-After is heeded. */
 const RETRY_AFTER_MS_MAX = 3_600_000;
 
-/** @throws HeadgateError HG_LINK_REFUSED, _LOST, _TIMEOUT, _UNAUTHORISED, HG_READ_STATUS (with `details.status` and
- *  `details.retryAfterMs`), HG_READ_TOO_LARGE, HG_READ_TRUNCATED. */
+/** @throws HeadgateError HG_LINK_REFUSED, _LOST, _TIMEOUT, _UNAUTHORISED, HG_READ_STATUS (with
+ *  `details.status` and `details.retryAfterMs`), HG_READ_TOO_LARGE, HG_READ_TRUNCATED. */
 export async function pollOnce(io: SourceIo, plan: PollPlan, validators: Validators): Promise<Polled> {
   const giveUp = new AbortController();
   const abort = () => giveUp.abort();
@@ -123,8 +123,8 @@ function statusError(answer: HttpAnswer, place: string, nowMs: number): Headgate
   });
 }
 
-/** Retry-After in milliseconds (RFC 9110, 10.2.3): seconds, or a date, which is measured against the far end's own
- *  clock where it shows one. Null where there is none that makes sense. */
+/** Retry-After in milliseconds (RFC 9110, 10.2.3): seconds, or a date, which is measured against the far
+ *  end's own clock where it shows one. Null where there is none that makes sense. */
 function retryAfter(answer: HttpAnswer, nowMs: number): number | null {
   const text = answer.header('retry-after')?.trim() ?? '';
   if (text === '') return null;
@@ -167,8 +167,8 @@ function transportError(
   return make('HG_LINK_REFUSED', `no connection to ${place}: ${reasonText(error, reason)}`);
 }
 
-/** fetch hides the code of what happened behind one or two errors, and several attempts in an AggregateError. What its
- *  parser throws has a name only. */
+/** fetch hides the code of what happened behind one or two errors, and several attempts in an AggregateError.
+ *  What its parser throws has a name only. */
 function codeOf(error: unknown, depth = 0): string {
   if (typeof error !== 'object' || error === null || depth > 4) return '';
   const { code, name, cause, errors } = error as {

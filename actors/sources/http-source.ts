@@ -1,13 +1,13 @@
 /** Asks an HTTP server at an interval and takes each answer for a reading.
  *
- *  - The first poll comes at once, the next ones `intervalMs` apart from start to start, one at a time. While the outlet
- *    is full nobody is asked. A Retry-After puts the next poll off, by an hour at most.
- *  - A failed poll is a failed read and the polling goes on; if the very first one fails the run ends with its error, so
- *    that the engine waits and connects anew.
- *  - Where the server gives an ETag or a Last-Modified, the next poll asks for news only; 304 and 204 are good reads
- *    without a record.
- *  - Redirects are not followed. User name and password in `url` become an Authorization header. No message shows them,
- *    nor the query. */
+ *  - The first poll comes at once, the next ones `intervalMs` apart from start to start, one at a time. While
+ *    the outlet is full nobody is asked. A Retry-After puts the next poll off, by an hour at most.
+ *  - A failed poll is a failed read and the polling goes on; if the very first one fails the run ends with
+ *    its error, so that the engine waits and connects anew.
+ *  - Where the server gives an ETag or a Last-Modified, the next poll asks for news only; 304 and 204 are
+ *    good reads without a record.
+ *  - Redirects are not followed. User name and password in `url` become an Authorization header. No message
+ *    shows them, nor the query. */
 
 import { z } from 'zod';
 import { decodeSchema, milliseconds, sourceSchema } from '../../src/config/source-options.ts';

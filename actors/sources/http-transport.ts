@@ -18,11 +18,12 @@ export interface HttpAnswer {
   readonly body: AsyncIterable<Uint8Array> | null;
 }
 
-/** Resolves with the answer's head; the body is still to come. Rejects where there is no answer, in any way it likes:
- *  the source makes a HeadgateError of it. Must give up when `request.signal` aborts. */
+/** Resolves with the answer's head; the body is still to come. Rejects where there is no answer, in any way
+ *  it likes: the source makes a HeadgateError of it. Must give up when `request.signal` aborts. */
 export type HttpTransport = (request: HttpRequest) => Promise<HttpAnswer>;
 
-/** Redirects are handed back as they are: followed, they would carry the source's own headers to another address. */
+/** Redirects are handed back as they are: followed, they would carry the source's own headers to another
+ *  address. */
 export const fetchTransport: HttpTransport = async ({ url, method, headers, body, signal }) => {
   const response = await fetch(url, {
     method,

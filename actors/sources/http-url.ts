@@ -39,7 +39,8 @@ function decode(part: string): string {
 /** Whether HTTP allows these names and values. */
 export function areHeaders(headers: Record<string, string>): boolean {
   try {
-    return new Headers(headers) !== null;
+    new Headers(headers);
+    return true;
   } catch {
     return false;
   }

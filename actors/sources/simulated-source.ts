@@ -1,10 +1,10 @@
-/** Sources without a transport: they make their own records, by the engine's clock and the engine's chance, so that a
- *  run can be repeated to the byte. For demos, tests, and the load a gateway is to be tried with.
+/** Sources without a transport: they make their own records, by the engine's clock and the engine's chance,
+ *  so that a run can be repeated to the byte. For demos, tests, and the load a gateway is to be tried with.
  *
  *  Exactly one of three patterns:
  *  - `intervalMs`: waits (plus up to `jitterMs`), then reads once; a read gives one record or fails.
- *  - `burst`: at 0, `gapMs`, 2·`gapMs` … after its start reads once; a good read gives `recordsMin` to `recordsMax`
- *    records, with a breath between each two.
+ *  - `burst`: at 0, `gapMs`, 2·`gapMs` … after its start reads once; a good read gives `recordsMin` to
+ *    `recordsMax` records, with a breath between each two.
  *  - `stream`: code of your own, see SourceLogic in src/domain/source.ts. */
 
 import { z } from 'zod';
@@ -15,8 +15,8 @@ import type { Random } from '../../src/domain/random.ts';
 import type { SourceIo, SourceLogic, SourceSpec } from '../../src/domain/source.ts';
 import { sourceSpec } from './define-source.ts';
 
-/** What a read of a script comes to. `ok`: as planned. `fail`: a failed read, the link stands. `lost`: the link breaks
- *  and the engine connects anew. `crash`: the source's code throws, as a defect would. */
+/** What a read of a script comes to. `ok`: as planned. `fail`: a failed read, the link stands. `lost`: the
+ *  link breaks and the engine connects anew. `crash`: the source's code throws, as a defect would. */
 const OUTCOMES = ['ok', 'fail', 'lost', 'crash'] as const;
 export type SimulatedOutcome = (typeof OUTCOMES)[number];
 
@@ -48,8 +48,8 @@ const schema = sourceSchema({
   count: z.number().int().min(1).optional(),
   /** How likely a read fails, 0 to 1. */
   failRate: z.number().min(0).max(1).default(0),
-  /** What the first reads come to, one by one, over all runs: after a crash the next run goes on behind it. The reads
-   *  after its end are left to `failRate`. */
+  /** What the first reads come to, one by one, over all runs: after a crash the next run goes on behind it.
+   *  The reads after its end are left to `failRate`. */
   script: z.array(z.enum(OUTCOMES)).default([]),
 });
 

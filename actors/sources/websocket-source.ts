@@ -1,13 +1,13 @@
 /** Takes the messages a WebSocket server sends, as a client (RFC 6455).
  *
- *  - Open once the handshake is done and the `subscribe` messages are sent. A link that breaks, or is closed by the far
- *    end in whatever manner, ends the run; the engine connects anew.
- *  - While the outlet is full the socket is not read, so that the far end's own buffers fill. WebSocket knows no
- *    acknowledgement: what is under way when a link breaks is lost.
- *  - A ping that brings no sign of life in time (HG_LINK_TIMEOUT) finds links that are dead without a word; while the
- *    socket is not read it is not counted.
- *  - Compression is off, since it costs 300 kB a connection. Redirects are not followed. User name and password in `url`
- *    become an Authorization header; no message shows them, nor the query. */
+ *  - Open once the handshake is done and the `subscribe` messages are sent. A link that breaks, or is closed
+ *    by the far end in whatever manner, ends the run; the engine connects anew.
+ *  - While the outlet is full the socket is not read, so that the far end's own buffers fill. WebSocket knows
+ *    no acknowledgement: what is under way when a link breaks is lost.
+ *  - A ping that brings no sign of life in time (HG_LINK_TIMEOUT) finds links that are dead without a word;
+ *    while the socket is not read it is not counted.
+ *  - Compression is off, since it costs memory for each connection. Redirects are not followed. User name and
+ *    password in `url` become an Authorization header; no message shows them, nor the query. */
 
 import { z } from 'zod';
 import { WebSocket, type RawData } from 'ws';
@@ -114,8 +114,8 @@ function connect(options: Options): WebSocket {
   });
 }
 
-/** Messages on their way from the socket to the outlet: one at a time, the socket paused while there is no room. What the
- *  socket had read already comes even so; it is a chunk at most, and waits here. */
+/** Messages on their way from the socket to the outlet: one at a time, the socket paused while there is no
+ *  room. What the socket had read already comes even so; it is a chunk at most, and waits here. */
 class Inbox {
   readonly #io: SourceIo;
   readonly #socket: WebSocket;

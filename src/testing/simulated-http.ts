@@ -1,5 +1,5 @@
-/** A simulated HTTP server: a transport for httpSource that answers on a clock, as told, without a network. It fails in
- *  the ways real ones do. */
+/** A simulated HTTP server: a transport for httpSource that answers on a clock, as told, without a network.
+ *  It fails in the ways real ones do. */
 
 import type { HttpAnswer, HttpRequest, HttpTransport } from '../../actors/sources/http-transport.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -15,8 +15,8 @@ export interface SimulatedAnswer {
   /** Pieces the body comes in, and the wait before each. Default: one, at once. */
   readonly chunks?: number;
   readonly chunkGapMs?: number;
-  /** `refused`: no connection. `reset`: closed without an answer. `silent`: never answers. `truncated`: half of the body
-   *  and no more. `endless`: the body is repeated for ever. */
+  /** `refused`: no connection. `reset`: closed without an answer. `silent`: never answers. `truncated`: half
+   *  of the body and no more. `endless`: the body is repeated for ever. */
   readonly fault?: 'refused' | 'reset' | 'silent' | 'truncated' | 'endless';
 }
 

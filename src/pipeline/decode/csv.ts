@@ -1,5 +1,6 @@
-/** CSV (RFC 4180): commas, double quotes, the first row names the columns. Every field stays a string: a leading zero
- *  or a twenty-digit counter must not be lost on the way in; a transform makes numbers of what is known to be one. */
+/** CSV (RFC 4180): commas, double quotes, the first row names the columns. Every field stays a string: a
+ *  leading zero or a twenty-digit counter must not be lost on the way in; a transform makes numbers of what
+ *  is known to be one. */
 
 import { parse } from 'csv-parse/sync';
 import { asDecodeError, decodeError, decodeText } from './text.ts';

@@ -7,8 +7,9 @@
  *  - `bytes`: the payload is one binary frame; the record's data is a list of frames, here of one.
  *  - a function: `(payload, contentType) => values`, one record each.
  *
- *  Text is UTF-8, with or without a byte order mark. A payload is decoded as a whole or refused as a whole; a source
- *  whose payloads hold many rows goes through payload-intake.ts, where a bad row costs itself alone. */
+ *  Text is UTF-8, with or without a byte order mark. A payload is decoded as a whole or refused as a whole; a
+ *  source whose payloads hold many rows goes through payload-intake.ts, where a bad row costs itself alone.
+ */
 
 import type { DecodeFunction } from '../../domain/source.ts';
 import { lineSplitter } from './line-splitter.ts';
@@ -18,8 +19,9 @@ import { decodeText } from './text.ts';
 
 export type PayloadFormat = 'json' | 'ndjson' | 'csv' | 'text' | 'bytes' | DecodeFunction;
 
-/** The function behind a `decode` option. What it throws for a bad payload is a HeadgateError HG_DECODE_FAILED, for
- *  formats of several lines with `details.line`; a function of the user's may throw anything. */
+/** The function behind a `decode` option. What it throws for a bad payload is a HeadgateError
+ *  HG_DECODE_FAILED, for formats of several lines with `details.line`; a function of the user's may throw
+ *  anything. */
 export function decoderFor(format: PayloadFormat): DecodeFunction {
   if (typeof format === 'function') return format;
   switch (format) {

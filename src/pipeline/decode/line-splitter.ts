@@ -1,9 +1,11 @@
-/** Cuts a stream of bytes into lines, or into CSV rows, whose quoted fields may span lines. Holds at most one line of
- *  `lineBytesMax` bytes and the chunk it was given; how the stream was cut into chunks changes nothing.
+/** Cuts a stream of bytes into lines, or into CSV rows, whose quoted fields may span lines. Holds at most one
+ *  line of `lineBytesMax` bytes and the chunk it was given; how the stream was cut into chunks changes
+ *  nothing.
  *
- *  A longer line is reported once as `overlong`, without its bytes, and skipped up to its end. A quote that is never
- *  closed would swallow all that follows: where a row grows over the limit, or the stream ends, within quotes, the line
- *  that opened them is given out by itself (its decoding fails) and cutting goes on with the next line. */
+ *  A longer line is reported once as `overlong`, without its bytes, and skipped up to its end. A quote that
+ *  is never closed would swallow all that follows: where a row grows over the limit, or the stream ends,
+ *  within quotes, the line that opened them is given out by itself (its decoding fails) and cutting goes on
+ *  with the next line. */
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -13,11 +15,13 @@ const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 const NO_BYTES = new Uint8Array(0);
 
 export interface Line {
-  /** Without the line end; empty if `overlong`. A view that holds until the next call of `push`: copy it to keep it. */
+  /** Without the line end; empty if `overlong`. A view that holds until the next call of `push`: copy it to
+   *  keep it. */
   readonly bytes: Uint8Array;
   /** Of the line where it begins, from 1. */
   readonly number: number;
-  /** Where the next line begins: bytes since the start of the stream. Of an overlong line: how far it was read. */
+  /** Where the next line begins: bytes since the start of the stream. Of an overlong line: how far it was
+   *  read. */
   readonly endOffset: number;
   readonly nextNumber: number;
   readonly overlong: boolean;
@@ -52,7 +56,8 @@ type Field = 'start' | 'plain' | 'quoted' | 'quote-in-quoted';
 class Splitter implements LineSplitter {
   readonly #lineBytesMax: number;
   readonly #csv: boolean;
-  /** The current line begins at `from`, has been looked at up to `scanned`; bytes are there up to `filled`. */
+  /** The current line begins at `from`, has been looked at up to `scanned`; bytes are there up to `filled`.
+   */
   #buffer: Uint8Array = NO_BYTES;
   /** Whether the buffer is not a caller's chunk. */
   #isOwn = false;
@@ -63,7 +68,8 @@ class Splitter implements LineSplitter {
   #offset: number;
   #number: number;
   #skipping: boolean;
-  /** Of the current CSV row: the kind of field, the first line feed within quotes (-1: none), how many of them. */
+  /** Of the current CSV row: the kind of field, the first line feed within quotes (-1: none), how many of
+   *  them. */
   #field: Field = 'start';
   #firstBreak = -1;
   #breaks = 0;
@@ -120,8 +126,8 @@ class Splitter implements LineSplitter {
     this.#filled += chunk.length;
   }
 
-  /** Moves the line begun to the front of a buffer of its own, which grows by doubling so that a long line costs linear
-   *  time. */
+  /** Moves the line begun to the front of a buffer of its own, which grows by doubling so that a long line
+   *  costs linear time. */
   #moveRest(needed: number): void {
     const kept = this.#filled - this.#from;
     const fits = this.#isOwn && needed <= this.#buffer.length;

@@ -1,7 +1,7 @@
-/** Hands the payloads of a source to the engine so that of many rows in one payload only the bad ones are lost: good
- *  rows go in as records, a few at a time, bad ones as dead letters of their own. */
+/** Hands the payloads of a source to the engine so that of many rows in one payload only the bad ones are
+ *  lost: good rows go in as records, a few at a time, bad ones as dead letters of their own. */
 
-import { HeadgateError } from '../../domain/errors.ts';
+import type { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { RecordMeta } from '../../domain/record.ts';
 import type { DecodeFunction, SourceIo } from '../../domain/source.ts';
@@ -15,8 +15,8 @@ type Intake = Pick<SourceIo, 'emitAll' | 'receive' | 'readSucceeded'>;
 export interface PayloadIntake {
   /** For the source's spec: refuses what `receive` found bad, decodes anything else. */
   readonly decode: DecodeFunction;
-  /** Hands in one payload. Gives after each piece of it whether there is room for more: where it says false, await
-   *  `io.room()` before going on. To be iterated to its end. */
+  /** Hands in one payload. Gives after each piece of it whether there is room for more: where it says false,
+   *  await `io.room()` before going on. To be iterated to its end. */
   receive(io: Intake, payload: Uint8Array, meta?: RecordMeta): Iterable<boolean>;
 }
 
@@ -43,8 +43,8 @@ export function payloadIntake({ format, items = 'whole' }: PayloadIntakeOptions)
   return { decode: rejections.decode, receive: (io, payload, meta) => [io.receive(payload, meta)] };
 }
 
-/** A decoder that also knows of pieces found bad elsewhere: the engine asks for the decoding of such a piece and is told
- *  why it failed, with the line it had in the whole. */
+/** A decoder that also knows of pieces found bad elsewhere: the engine asks for the decoding of such a piece
+ *  and is told why it failed, with the line it had in the whole. */
 export interface Rejecter {
   readonly decode: DecodeFunction;
   /** Hands in `payload` as a dead letter that bears `error`. */

@@ -1,4 +1,5 @@
-/** Text from bytes, strictly: what is not UTF-8 is refused instead of being patched with replacement characters. */
+/** Text from bytes, strictly: what is not UTF-8 is refused instead of being patched with replacement
+ *  characters. */
 
 import { HeadgateError, messageOf } from '../../domain/errors.ts';
 

@@ -343,7 +343,7 @@ describe('options', () => {
     ['another format', { format: 'xml' }, 'format'],
     ['a read from the end', { mode: 'read', startAt: 'end' }, 'startAt'],
   ])('refuse %s', (_, options, name) => {
-    expect(() => fileSource({ id: 'a', path: '/a', ...options } as FileSourceOptions)).toThrowError(
+    expect(() => fileSource({ id: 'a', path: '/a', ...options })).toThrowError(
       expect.objectContaining({ code: 'HG_OPTION_INVALID', details: { subject: 'fileSource', field: name } }),
     );
   });

@@ -4,7 +4,8 @@ import { simulatedHttp, type SimulatedAnswer } from '../../../src/testing/simula
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
 import { recordingIo } from '../../support/recording-io.ts';
 
-/** A source that polls a simulated server every 100 ms; `answers` are given one by one, the last one for ever. */
+/** A source that polls a simulated server every 100 ms; `answers` are given one by one, the last one for
+ *  ever. */
 function start(answers: readonly SimulatedAnswer[], options: Partial<HttpSourceOptions> = {}, room?: number) {
   const clock = virtualClock();
   const server = simulatedHttp(clock, (_, n) => answers[Math.min(n, answers.length) - 1] ?? {});

@@ -140,11 +140,14 @@ describe('a good answer', () => {
 describe('the request', () => {
   test('bears the method, headers and body it is told to', async () => {
     const seen: { method: string; token: string; body: string }[] = [];
-    const url = await serve(async (request, response) => {
-      let body = '';
-      for await (const chunk of request) body += String(chunk);
-      seen.push({ method: request.method ?? '', token: String(request.headers['x-token']), body });
-      response.end('{}');
+    const url = await serve((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.once('end', () => {
+        const body = Buffer.concat(chunks).toString();
+        seen.push({ method: request.method ?? '', token: String(request.headers['x-token']), body });
+        response.end('{}');
+      });
     });
     await take({ url, method: 'POST', headers: { 'X-Token': 'secret' }, body: '{"q":1}' });
     expect(seen[0]).toEqual({ method: 'POST', token: 'secret', body: '{"q":1}' });

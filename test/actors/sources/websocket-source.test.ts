@@ -91,7 +91,7 @@ describe('opening', () => {
     const url = await serve((client, request) => {
       seen.resolve(request);
       client.on('message', (data) => {
-        subscriptions.push(String(data));
+        subscriptions.push((data as Buffer).toString());
         if (subscriptions.length === 2) client.send('1');
       });
     });
@@ -280,9 +280,7 @@ describe('options', () => {
     ['a header with a line break', { headers: { a: 'b\nc' } }, 'headers'],
     ['no time for pings', { pingIntervalMs: 0 }, 'pingIntervalMs'],
   ])('refuse %s', (_, options, field) => {
-    expect(() =>
-      webSocketSource({ id: 'a', url: 'ws://a/', ...options } as WebSocketSourceOptions),
-    ).toThrowError(
+    expect(() => webSocketSource({ id: 'a', url: 'ws://a/', ...options })).toThrowError(
       expect.objectContaining({ code: 'HG_OPTION_INVALID', details: { subject: 'webSocketSource', field } }),
     );
   });
