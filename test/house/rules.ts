@@ -47,6 +47,7 @@ export const RULES = {
   tests: (files) => each(files, (path) => path.endsWith('.test.ts'), offencesOfTest),
   workplace: (files) => each(files, () => true, offencesOfWorkplace),
   dependencies: (files) => each(files, (path) => path === 'package.json', offencesOfManifest),
+  lockfile: (files) => each(files, (path) => path === 'package-lock.json', offencesOfLockfile),
 } satisfies Record<string, Rule>;
 
 export function describeOffence({ path, line, what }: Offence): string {
@@ -210,6 +211,19 @@ function offencesOfManifest(path: string, text: string): Offence[] {
         line: 1,
         what: `${kind}: ${name} "${version}" is not an exact version`,
       })),
+  );
+}
+
+/** Every optional package of every platform is locked, or `npm ci` refuses the lockfile on all of them. npm leaves out
+ *  those that its registry does not have. */
+function offencesOfLockfile(path: string, text: string): Offence[] {
+  const { packages } = JSON.parse(text) as { packages: Record<string, { optionalDependencies?: object }> };
+  return Object.entries(packages).flatMap(([parent, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter(
+        (name) => !(`node_modules/${name}` in packages) && !(`${parent}/node_modules/${name}` in packages),
+      )
+      .map((name) => ({ path, line: 1, what: `lacks ${name}, which ${parent} may need` })),
   );
 }
 

@@ -94,6 +94,13 @@ describe('a planted offence is caught:', () => {
     ['workplace', 'the number of a ticket', { 'src/a.ts': `// see issue ${'#'}12` }],
     ['workplace', 'the number of a requirement', { 'test/a.test.ts': `// R${'000'}-12` }],
     ['dependencies', 'a range', { 'package.json': '{"dependencies":{"zod":"^4.0.0"}}' }],
+    [
+      'lockfile',
+      'a platform is missing',
+      {
+        'package-lock.json': '{"packages":{"node_modules/a":{"optionalDependencies":{"@a/linux":"1.0.0"}}}}',
+      },
+    ],
     ['dependencies', 'a tag', { 'package.json': '{"devDependencies":{"zod":"latest"}}' }],
   ];
   for (const [rule, title, planted] of offences) {
