@@ -26,51 +26,83 @@ export function managed<
   run: (scope: Scope<Fact, Command>, input: Input) => void,
 ): CallbackActorLogic<AnyEventObject, Input> {
   return fromCallback<AnyEventObject, Input>(({ input, sendBack, receive }) => {
-    const releases: (() => void)[] = [];
-    let closed = false;
-
-    const close = () => {
-      if (closed) return;
-      closed = true;
-      for (const release of releases.splice(0).reverse()) {
-        try {
-          release();
-        } catch {
-          // What is released is on its way out; the others still have to go.
-        }
-      }
-    };
-    const fail = (error: unknown) => {
-      if (closed) return;
-      sendBack(failure(error));
-      close();
-    };
-    const guard =
-      <Args extends unknown[]>(callback: (...args: Args) => unknown) =>
-      (...args: Args): void => {
-        if (closed) return;
-        try {
-          const outcome = callback(...args);
-          if (outcome instanceof Promise) outcome.catch(fail);
-        } catch (error) {
-          fail(error);
-        }
-      };
-    const scope: Scope<Fact, Command> = {
-      send: (fact) => {
-        if (!closed) sendBack(fact);
-      },
-      receive: (handler) => receive(guard(handler as (event: AnyEventObject) => void)),
-      onClose: (release) => {
-        if (closed) release();
-        else releases.push(release);
-      },
-      guard,
-      get isClosed() {
-        return closed;
-      },
-    };
-    guard(() => run(scope, input))();
-    return close;
+    const scope = new ManagedScope<Fact, Command>(failure, sendBack, receive);
+    try {
+      run(scope, input);
+    } catch (error) {
+      scope.fail(error);
+    }
+    return () => scope.close();
   });
 }
+
+class ManagedScope<Fact extends { type: string }, Command extends AnyEventObject> implements Scope<
+  Fact,
+  Command
+> {
+  readonly #failure: (error: unknown) => Fact;
+  readonly #sendBack: (fact: Fact) => void;
+  readonly #receive: (handler: (event: AnyEventObject) => void) => void;
+  #releases: readonly (() => void)[] = NOTHING;
+  #isClosed = false;
+
+  constructor(
+    failure: (error: unknown) => Fact,
+    sendBack: (fact: Fact) => void,
+    receive: (handler: (event: AnyEventObject) => void) => void,
+  ) {
+    this.#failure = failure;
+    this.#sendBack = sendBack;
+    this.#receive = receive;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  send(fact: Fact): void {
+    if (!this.#isClosed) this.#sendBack(fact);
+  }
+
+  receive(handler: (command: Command) => void): void {
+    this.#receive(this.guard(handler as (event: AnyEventObject) => void));
+  }
+
+  onClose(release: () => void): void {
+    if (this.#isClosed) release();
+    else this.#releases = [release, ...this.#releases];
+  }
+
+  guard<Args extends unknown[]>(callback: (...args: Args) => unknown): (...args: Args) => void {
+    return (...args) => {
+      if (this.#isClosed) return;
+      try {
+        const outcome = callback(...args);
+        if (outcome instanceof Promise) outcome.catch((error: unknown) => this.fail(error));
+      } catch (error) {
+        this.fail(error);
+      }
+    };
+  }
+
+  fail(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#sendBack(this.#failure(error));
+    this.close();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const release of this.#releases) {
+      try {
+        release();
+      } catch {
+        // What is released is on its way out; the others still have to go.
+      }
+    }
+    this.#releases = NOTHING;
+  }
+}
+
+const NOTHING: readonly (() => void)[] = [];

@@ -61,6 +61,8 @@ export interface SourceOutput {
 /** A link that stood so long was sound: failures before it no longer count. */
 const STABLE_LINK_MS = 10_000;
 
+const NO_CRASHES: readonly number[] = [];
+
 type Failure = Extract<SourceFact, { type: 'link.failed' }>;
 
 function recentCrashes(context: SourceContext, monoMs: number): readonly number[] {
@@ -151,7 +153,7 @@ export const sourceMachine = sourceSetup.createMachine({
   context: ({ input }) => ({
     ...input,
     failures: 0,
-    crashesMonoMs: [],
+    crashesMonoMs: NO_CRASHES,
     openedMonoMs: null,
     waitMs: 0,
     deadlineMs: input.drainDeadlineMs,

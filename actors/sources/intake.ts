@@ -149,7 +149,7 @@ class Run {
   #leave(): void {
     this.#isOver = true;
     this.#stopConnectTimer();
-    this.#abort.abort();
+    this.#abort.abort(RUN_IS_OVER);
   }
 
   #stopConnectTimer(): void {
@@ -173,6 +173,7 @@ class Run {
     const nowMs = this.#ports.clock.wallMs();
     const monoMs = this.#ports.clock.monotonicMs();
     const records = this.#records(data, meta, nowMs, monoMs);
+    this.#moveOn(meta);
     rig.countRecords(records.length, monoMs);
     this.#goodRead(nowMs);
     this.#ports.arrivals$.next({ rig, records });
@@ -224,10 +225,17 @@ class Run {
     try {
       values = decode(typeof payload === 'string' ? ENCODER.encode(payload) : payload, meta?.contentType);
     } catch (error) {
-      if (!this.#isOver) this.#ports.deadLetter(this.#rig, 'decode', payload, error);
-      return true;
+      if (this.#isOver) return true;
+      this.#ports.deadLetter(this.#rig, 'decode', payload, error);
+      this.#moveOn(meta);
+      return this.#rig.queue.room > 0;
     }
     return this.#emitAll(values, meta);
+  }
+
+  /** A later run of this incarnation goes on after what was handed in: the outlet keeps that from one run to the next. */
+  #moveOn(meta: RecordMeta | undefined): void {
+    if (meta?.cursor !== undefined) this.#rig.cursor = meta.cursor;
   }
 
   async #room(): Promise<void> {
@@ -262,12 +270,17 @@ class Run {
   #createIo(): SourceIo {
     const { clock, random, log } = this.#ports;
     const rig = this.#rig;
+    // Most sources leave nothing to chance.
+    let own: Random | null = null;
     return {
       sourceId: rig.spec.id,
       tenant: rig.spec.tenant,
       signal: this.#abort.signal,
       clock,
-      random: random.fork(`${rig.childId}.${rig.restarts}`),
+      get random() {
+        own ??= random.fork(`${rig.childId}.${rig.restarts}`);
+        return own;
+      },
       log,
       cursor: rig.cursor,
       opened: () => this.#opened(),
@@ -284,6 +297,9 @@ class Run {
 }
 
 const ENCODER = new TextEncoder();
+
+/** Why a run's signal aborts. One for all: a reason made anew for each would cost a stack trace. */
+const RUN_IS_OVER = new HeadgateError('HG_SOURCE_STOPPED', 'the run of this source is over');
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;

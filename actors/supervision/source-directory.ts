@@ -20,8 +20,10 @@ interface Entry extends Placement {
   leaving: boolean;
   successor: SourceSpec | null;
   /** Requests to be answered when it has ended. */
-  readonly waiting: RegistryCommand[];
+  waiting: readonly RegistryCommand[];
 }
+
+const NOBODY: readonly RegistryCommand[] = [];
 
 interface Bay {
   readonly id: string;
@@ -110,7 +112,7 @@ export class SourceDirectory implements Directory {
       childId: rig.childId,
       leaving: false,
       successor: null,
-      waiting: [],
+      waiting: NOBODY,
     };
     this.#byName.set(rig.name, entry);
     this.#byChild.set(rig.childId, entry);
@@ -134,7 +136,7 @@ export class SourceDirectory implements Directory {
     const entry = this.#byChild.get(placement.childId) as Entry;
     entry.leaving = true;
     entry.successor = successor;
-    entry.waiting.push(command);
+    entry.waiting = [...entry.waiting, command];
     if (successor === null) entry.rig.deregisteredAtMs ??= entry.rig.nowMs;
   }
 

@@ -59,7 +59,6 @@ export class Journal {
   readonly #options: JournalOptions;
   readonly #subjects = new WeakMap<object, Subject>();
   readonly #byId = new Map<string, Subject>();
-  readonly #causes = new WeakMap<object, number>();
   #seq: number;
 
   constructor(options: JournalOptions) {
@@ -80,12 +79,12 @@ export class Journal {
   /** Writes a row that is no transition. Returns its `seq`. */
   note({ kind, event, data, actorId, cause }: Note): number {
     const subject = this.#byId.get(actorId) ?? newSubject(actorId);
-    const causeSeq = typeof cause === 'number' || cause === null ? cause : (this.#causes.get(cause) ?? null);
+    const causeSeq = typeof cause === 'number' || cause === null ? cause : causeOf(cause);
     const state = subject.state;
     const seq = this.#write(subject, kind, event, state, state, causeSeq ?? subject.lastRow, data);
     if (cause !== null && typeof cause === 'object') {
       // What the sender goes on to send while working on this event hangs on the note.
-      this.#causes.set(cause, seq);
+      setCause(cause, seq);
     }
     subject.lastRow = seq;
     return seq;
@@ -98,8 +97,7 @@ export class Journal {
 
   #messaged(sender: AnyActorRef | undefined, receiver: AnyActorRef, event: MessageEvent): void {
     const cause = sender === undefined ? null : this.#currentOf(sender);
-    if (cause === null) this.#causes.delete(event);
-    else this.#causes.set(event, cause);
+    setCause(event, cause);
     if (sender !== undefined && event.type.startsWith('xstate.error.actor.'))
       this.#broke(sender, event, cause);
 
@@ -109,10 +107,7 @@ export class Journal {
       this.#born(subject, receiver, cause);
     } else if (isRecordedCommand(event.type)) {
       const { state } = subject;
-      this.#causes.set(
-        event,
-        this.#write(subject, 'command', event.type, state, state, cause, factsOf(event)),
-      );
+      setCause(event, this.#write(subject, 'command', event.type, state, state, cause, factsOf(event)));
     }
   }
 
@@ -126,7 +121,7 @@ export class Journal {
 
   #stepped(actor: AnyActorRef, event: MessageEvent, snapshot: Snapshot): void {
     const subject = this.#subjectOf(actor);
-    const cause = this.#causes.get(event) ?? null;
+    const cause = causeOf(event);
     if (subject === undefined) {
       this.#hiddenCurrent.set(actor, cause);
       return;
@@ -157,7 +152,7 @@ export class Journal {
     if (subject === undefined || subject.ended || subject.lastRow === null) return;
     const data = { error: { code: 'HG_ENGINE_ESCALATED', message: messageOf(event.error) } };
     this.#ended(subject, sender.id, 'error', data);
-    if (cause !== null && subject.lastRow !== null) this.#causes.set(event, subject.lastRow);
+    if (cause !== null && subject.lastRow !== null) setCause(event, subject.lastRow);
   }
 
   #ended(
@@ -225,6 +220,18 @@ export class Journal {
     this.#subjects.set(actor, subject);
     return subject;
   }
+}
+
+/** The row that led to a message, kept on the message itself: a weak map of all messages costs the garbage collector more
+ *  than everything else here together. */
+const CAUSE: unique symbol = Symbol('headgate.cause');
+
+function causeOf(event: object): number | null {
+  return (event as { [CAUSE]?: number | null })[CAUSE] ?? null;
+}
+
+function setCause(event: object, cause: number | null): void {
+  if (Object.isExtensible(event)) (event as { [CAUSE]?: number | null })[CAUSE] = cause;
 }
 
 const HIDDEN: ReadonlySet<string> = new Set(['bay']);

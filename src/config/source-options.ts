@@ -71,12 +71,19 @@ export const decodeSchema = z.union([
 ]);
 export type DecodeOption = z.output<typeof decodeSchema>;
 
+/** An object of options that may be left out. Most sources leave it out, and all of those share one: ten thousand of them
+ *  need no copies of their own. */
+function withSharedDefault<Schema extends z.ZodObject>(schema: Schema) {
+  const shared = Object.freeze(schema.parse({}));
+  return schema.optional().transform((given) => given ?? (shared as z.output<Schema>));
+}
+
 const commonShape = {
   id: sourceId,
   tenant: name.default(DEFAULT_TENANT),
-  outlet: outlet.prefault({}),
-  restart: restart.prefault({}),
-  breaker: breaker.prefault({}),
+  outlet: withSharedDefault(outlet),
+  restart: withSharedDefault(restart),
+  breaker: withSharedDefault(breaker),
   rateLimit: rateLimitSchema.nullable().default(null),
   dedupKey: z
     .custom<(data: unknown, meta: RecordMeta) => string | undefined>(

@@ -40,19 +40,18 @@ const LONG_WAIT_MS = 5;
 export class BoundedQueue<Item> {
   readonly #options: BoundedQueueOptions<Item>;
   readonly #ring: RingBuffer<Item>;
-  #hand: readonly Item[] = [];
+  #hand: readonly Item[] = NOTHING;
   #handIndex = 0;
   #handSinceMs = 0;
   #handTimer: TimerHandle = undefined;
-  #roomWaiters: (() => void)[] = [];
-  #emptyWaiters: (() => void)[] = [];
+  #roomWaiters: (() => void)[] | null = null;
+  #emptyWaiters: (() => void)[] | null = null;
   #offered = 0;
   #dropped = 0;
   #highWater = 0;
   #waitCount = 0;
-  #waitSumMs = 0;
-  #waitMaxMs = 0;
-  #longWaits = 0;
+  /** Made at the first wait. */
+  #stays: { sumMs: number; maxMs: number; long: number } | null = null;
 
   constructor(options: BoundedQueueOptions<Item>) {
     this.#options = options;
@@ -95,9 +94,9 @@ export class BoundedQueue<Item> {
     const count = this.#waitCount;
     return {
       count,
-      avgMs: count === 0 ? 0 : this.#waitSumMs / count,
-      maxMs: this.#waitMaxMs,
-      over5ms: this.#longWaits,
+      avgMs: count === 0 ? 0 : (this.#stays?.sumMs ?? 0) / count,
+      maxMs: this.#stays?.maxMs ?? 0,
+      over5ms: this.#stays?.long ?? 0,
     };
   }
 
@@ -127,21 +126,21 @@ export class BoundedQueue<Item> {
     const items = this.#ring.take(max);
     if (items.length === 0) return items;
     if (this.held > 0) this.#refill();
-    if (this.room > 0) for (const wake of this.#roomWaiters.splice(0)) wake();
+    if (this.room > 0) wakeAll(this.#roomWaiters);
     if (!hadBudget && this.budget > 0) this.#options.onRoom?.();
-    if (this.isEmpty) for (const wake of this.#emptyWaiters.splice(0)) wake();
+    if (this.isEmpty) wakeAll(this.#emptyWaiters);
     return items;
   }
 
   /** Resolves when there is room, or `signal` aborts. */
   whenRoom(signal?: AbortSignal): Promise<void> {
     if (this.room > 0 || this.#options.overflow !== 'block') return Promise.resolve();
-    return this.#wait(this.#roomWaiters, signal);
+    return this.#wait((this.#roomWaiters ??= []), signal);
   }
 
   /** Resolves when nothing is left to take, or `signal` aborts. */
   whenEmpty(signal?: AbortSignal): Promise<void> {
-    return this.isEmpty ? Promise.resolve() : this.#wait(this.#emptyWaiters, signal);
+    return this.isEmpty ? Promise.resolve() : this.#wait((this.#emptyWaiters ??= []), signal);
   }
 
   /** Throws away what is in it and returns how much that was. Those who wait for room or emptiness are woken. */
@@ -149,8 +148,8 @@ export class BoundedQueue<Item> {
     const lost = this.#ring.take(this.#ring.size).length + this.held;
     this.#dropped += lost;
     this.#emptyHand();
-    for (const wake of this.#roomWaiters.splice(0)) wake();
-    for (const wake of this.#emptyWaiters.splice(0)) wake();
+    wakeAll(this.#roomWaiters);
+    wakeAll(this.#emptyWaiters);
     return lost;
   }
 
@@ -196,20 +195,21 @@ export class BoundedQueue<Item> {
   /** Moves items from the hand into free slots and books their waits. */
   #refill(): void {
     const waitMs = this.#options.clock.monotonicMs() - this.#handSinceMs;
+    const stays = (this.#stays ??= { sumMs: 0, maxMs: 0, long: 0 });
     while (this.#handIndex < this.#hand.length && this.#ring.room > 0) {
       const item = this.#hand[this.#handIndex++] as Item;
       this.#ring.push(item);
       this.#waitCount++;
-      this.#waitSumMs += waitMs;
-      if (waitMs > this.#waitMaxMs) this.#waitMaxMs = waitMs;
-      if (waitMs > LONG_WAIT_MS) this.#longWaits++;
+      stays.sumMs += waitMs;
+      if (waitMs > stays.maxMs) stays.maxMs = waitMs;
+      if (waitMs > LONG_WAIT_MS) stays.long++;
       this.#options.onWaited?.(item, waitMs);
     }
     if (this.held === 0) this.#emptyHand();
   }
 
   #emptyHand(): void {
-    this.#hand = [];
+    this.#hand = NOTHING;
     this.#handIndex = 0;
     if (this.#handTimer !== undefined) this.#options.clock.clearTimeout(this.#handTimer);
     this.#handTimer = undefined;
@@ -239,4 +239,10 @@ export class BoundedQueue<Item> {
       signal?.addEventListener('abort', cancel, { once: true });
     });
   }
+}
+
+const NOTHING: readonly never[] = [];
+
+function wakeAll(waiters: (() => void)[] | null): void {
+  for (const wake of waiters?.splice(0) ?? NOTHING) wake();
 }
