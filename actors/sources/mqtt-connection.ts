@@ -1,13 +1,14 @@
-/** One connection to an MQTT broker and the sources that run on it. Opened with the first run, closed with the last;
- *  while it stands, every message goes to each source whose filters match it.
+/** One connection to an MQTT broker and the sources that run on it. Opened with the first run, closed with
+ *  the last; while it stands, every message goes to each source whose filters match it.
  *
- *  What it does not do: reconnect. A lost link ends the runs on it with an error that asks for a retry, and the engine’s
- *  supervision decides when the next run opens a new one. There is no state outside the object: whoever made a connection
- *  owns it.
+ *  What it does not do: reconnect. A lost link ends the runs on it with an error that asks for a retry, and
+ *  the engine’s supervision decides when the next run opens a new one. There is no state outside the object:
+ *  whoever made a connection owns it.
  *
- *  In a kept session (`clean: false`) messages for a source may arrive before its run does: at the start, when the
- *  sources of one connection begin one after the other, and at the stop. Such a message waits for its source for half
- *  the keepalive; after that the source is taken to be away, and what comes for it is thrown away, with a warning. */
+ *  In a kept session (`clean: false`) messages for a source may arrive before its run does: at the start,
+ *  when the sources of one connection begin one after the other, and at the stop. Such a message waits for
+ *  its source for half the keepalive; after that the source is taken to be away, and what comes for it is
+ *  thrown away, with a warning. */
 
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { formatAddress } from '../../src/domain/address.ts';
@@ -31,7 +32,8 @@ export interface MqttConnection {
   readonly kind: 'mqttConnection';
   /** The broker, without credentials. */
   readonly url: string;
-  /** Lets a source take part. Called by {@link mqttSource} when its spec is made; does nothing on the wire. */
+  /** Lets a source take part. Called by {@link mqttSource} when its spec is made; does nothing
+   *  on the wire. */
   join(member: Member): ConnectionMember;
 }
 
@@ -40,11 +42,11 @@ export interface ConnectionMember {
   run(io: SourceIo): Promise<void>;
 }
 
-/** Makes a connection for several sources. Sources whose filters overlap without being the same may get a message
- *  once for each filter: that is how many brokers send it.
+/** Makes a connection for several sources. Sources whose filters overlap without being the same may get a
+ *  message once for each filter: that is how many brokers send it.
  *
- *  Options: `url` and everything else {@link mqttSource} takes about the link, credentials and session. All sources on
- *  one connection share its session: a full outlet of one holds back the others.
+ *  Options: `url` and everything else {@link mqttSource} takes about the link, credentials and session. All
+ *  sources on one connection share its session: a full outlet of one holds back the others.
  *
  *  @example
  *  const connection = mqttConnection({ url: 'mqtt://broker', clientId: 'gateway-7', clean: false });
@@ -205,7 +207,8 @@ function aborted(signal: AbortSignal): Promise<typeof OVER> {
   });
 }
 
-/** Waits for `work` as long as run and line last. Gives false when the run is over; throws what ended the line. */
+/** Waits for `work` as long as run and line last. Gives false when the run is over; throws what ended the
+ *  line. */
 async function within(line: Line, over: Promise<typeof OVER>, work: Promise<unknown>): Promise<boolean> {
   const lost = line.lost.then((error) => {
     throw error instanceof Error ? error : new HeadgateError('HG_LINK_LOST', String(error));

@@ -1,9 +1,10 @@
-/** Brings each message of a link to the sources it is for, one message at a time, and holds the link back while one of
- *  them has no room.
+/** Brings each message of a link to the sources it is for, one message at a time, and holds the link back
+ *  while one of them has no room.
  *
- *  What holds: a message is acknowledged after every source it is for has taken it; none is handed to a source without
- *  room; nothing is read from the link meanwhile, so that nothing piles up in memory. A hold lasts `holdMsMax` at most,
- *  then the link is given up: a broker with a kept session sends again what was not acknowledged. */
+ *  What holds: a message is acknowledged after every source it is for has taken it; none is handed to a
+ *  source without room; nothing is read from the link meanwhile, so that nothing piles up in memory. A hold
+ *  lasts `holdMsMax` at most, then the link is given up: a broker with a kept session sends again what was
+ *  not acknowledged. */
 
 import type { Clock } from '../../src/domain/clock.ts';
 import type { Absence, Seat, Seating } from './mqtt-seating.ts';
@@ -93,7 +94,8 @@ async function deliverHolding(
   return { outcome: 'taken', tooLong: false };
 }
 
-/** Hands a message to seats that have room. Gives its outcome, or the portions after which there was no room. */
+/** Hands a message to seats that have room. Gives its outcome, or the portions after which there was no
+ *  room. */
 function handIn(
   options: DeliveryOptions,
   message: MqttMessage,
@@ -111,8 +113,8 @@ function handIn(
   return outcome === 'left' || outcome.length > 0 ? outcome : 'taken';
 }
 
-/** Hands in piece after piece until there is no room. Gives the portions that must wait; `left` where a run ended in
- *  the middle of a message, since its source takes no more of it. */
+/** Hands in piece after piece until there is no room. Gives the portions that must wait; `left` where a run
+ *  ended in the middle of a message, since its source takes no more of it. */
 function goOn(portions: readonly Portion[]): 'left' | Portion[] {
   const waiting: Portion[] = [];
   for (const portion of portions) {

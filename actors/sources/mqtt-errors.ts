@@ -59,8 +59,17 @@ export function connectionFailed(url: URL, cause: unknown): HeadgateError {
 export function closedBeforeAnswer(url: URL): HeadgateError {
   return new HeadgateError(
     'HG_LINK_REFUSED',
-    `cannot connect to ${shownUrl(url)}: it closed the connection before it answered; is it an MQTT broker, and does ` +
-      'the url’s scheme (mqtt, mqtts) fit its port?',
+    `cannot connect to ${shownUrl(url)}: it closed the connection before it answered; is it an MQTT ` +
+      'broker, and does the url’s scheme (mqtt, mqtts) fit its port?',
+    { details: { url: shownUrl(url) } },
+  );
+}
+
+export function answeredWrongly(url: URL, packet: string): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_REFUSED',
+    `cannot connect to ${shownUrl(url)}: it sent "${packet}" before it accepted the connection; ` +
+      'is it an MQTT broker?',
     { details: { url: shownUrl(url) } },
   );
 }
@@ -84,9 +93,9 @@ export function connectionLost(url: URL, reason: string, cause?: unknown): Headg
 export function heldBackTooLong(url: URL, heldMs: number): HeadgateError {
   return new HeadgateError(
     'HG_LINK_LOST',
-    `held back ${shownUrl(url)} too long: the outlet had no room for ${heldMs} ms, half the keepalive, so the connection ` +
-      'was closed; with clean: false the broker keeps what was not taken. Take records faster, enlarge the outlet, or ' +
-      'let it drop',
+    `held back ${shownUrl(url)} too long: the outlet had no room for ${heldMs} ms, half the keepalive, ` +
+      'so the connection was closed; with clean: false the broker keeps what was not taken. Take records ' +
+      'faster, enlarge the outlet, or let it drop',
     { details: { url: shownUrl(url), heldMs } },
   );
 }
@@ -99,14 +108,15 @@ export function messageTooLarge(url: URL, bytes: number, bytesMax: number): Head
   );
 }
 
-/** The broker did not grant a subscription. 135 is MQTT 5’s "not authorised"; 3.1.1 knows only 128 for every reason. */
+/** The broker did not grant a subscription. 135 is MQTT 5’s "not authorised"; 3.1.1 knows only 128 for every
+ *  reason. */
 export function subscriptionRefused(url: URL, filter: string, reasonCode: number): HeadgateError {
   const unauthorised = reasonCode === 135;
   const why = unauthorised ? 'not authorised' : `reason code ${reasonCode}`;
   return new HeadgateError(
     unauthorised ? 'HG_LINK_UNAUTHORISED' : 'HG_LINK_REFUSED',
-    `the broker ${shownUrl(url)} refused the subscription to "${filter}" (${why}); check the topic and the broker’s ` +
-      'access list',
+    `the broker ${shownUrl(url)} refused the subscription to "${filter}" (${why}); check the topic and the ` +
+      'broker’s access list',
     { details: { url: shownUrl(url), filter, reasonCode } },
   );
 }

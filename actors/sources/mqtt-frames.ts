@@ -1,9 +1,10 @@
-/** Watches the bytes of a link for packets that are too large, before anything buffers them: the length of an MQTT
- *  packet stands in its first five bytes (MQTT 5.0, 2.1). Reads lengths only; the packets are mqtt.js’s. */
+/** Watches the bytes of a link for packets that are too large, before anything buffers them: the length of an
+ *  MQTT packet stands in its first five bytes (MQTT 5.0, 2.1). Reads lengths only; the packets are
+ *  mqtt.js’s. */
 
 export interface FrameWatch {
-  /** Takes the next bytes. Gives the length of the first packet that is larger than allowed, else null. A length that is
-   *  no MQTT length is left to the parser to refuse. */
+  /** Takes the next bytes. Gives the length of the first packet that is larger than allowed, else null. A
+   *  length that is no MQTT length is left to the parser to refuse. */
   push(bytes: Uint8Array): number | null;
 }
 

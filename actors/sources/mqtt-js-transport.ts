@@ -1,13 +1,16 @@
 /** The real transport: one mqtt.js client per link, never used again after the link is gone.
  *
- *  What mqtt.js is kept from: reconnecting (the engine supervises), its own keepalive (mqtt-keepalive.ts says why), its
- *  own connect timeout (the clock is the engine’s), and acknowledging before a message was taken. Handlers are set before
- *  the connection is opened, so that what a kept session sends first is not lost. */
+ *  What mqtt.js is kept from: reconnecting (the engine supervises), its own keepalive (mqtt-keepalive.ts says
+ *  why), its own connect timeout (the clock is the engine’s), and acknowledging before a message was taken.
+ *  Handlers are set before the connection is opened, so that what a kept session sends first is not lost. */
 
-import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient, type Packet } from 'mqtt';
+import type { Socket } from 'node:net';
+import mqtt, { type IPublishPacket, type MqttClient, type Packet } from 'mqtt';
 import type { Clock } from '../../src/domain/clock.ts';
 import { messageOf } from '../../src/domain/errors.ts';
+import { clientOptions, packetBytesMax } from './mqtt-client-options.ts';
 import {
+  answeredWrongly,
   closedBeforeAnswer,
   connectionFailed,
   connectionLost,
@@ -29,10 +32,6 @@ import type {
 
 /** How long a good-bye may take before the connection is cut. */
 const CLOSE_MS_MAX = 1_000;
-/** Room for topic, properties and header beside the payload of a packet. */
-const FRAME_OVERHEAD_BYTES = 128 * 1024;
-/** Longest delay a timer takes: mqtt.js’s own timeout is never to fire. */
-const NEVER_MS = 2 ** 31 - 1;
 
 /** Tells mqtt.js to go on without an acknowledgement. */
 const UNACKNOWLEDGED = new Error('not taken');
@@ -48,39 +47,20 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
   let reason: Error | null = null;
   const gone = Promise.withResolvers<void>();
 
-  /** A message is with its receiver. */
-  let handling = false;
-  let onHandled: (() => void) | null = null;
-
-  const receive = (packet: IPublishPacket, done: (outcome: MessageOutcome) => void): void => {
-    if (phase === 'closing' || phase === 'gone') {
-      if (packet.qos === 2) cutWhenFlushed();
-      done('left');
-      return;
-    }
-    handling = true;
-    keepalive?.hold(true);
-    events.message(messageOfPacket(packet), (outcome) => {
-      handling = false;
-      keepalive?.hold(false);
-      onHandled?.();
-      if (outcome === 'left' && packet.qos === 2) cutWhenFlushed();
-      // An acknowledgement never goes out over another connection than its message came in: the ids are used again.
-      if (phase !== 'gone') done(outcome);
-    });
-  };
-  /** mqtt.js reads no further after a QoS 2 message it may not acknowledge, so the broker’s good-bye would not be seen. */
-  const cutWhenFlushed = (): void => {
-    if (client.stream.writableFinished) client.stream.destroy();
-    else client.stream.once('finish', () => client.stream.destroy());
-  };
-
-  const store = qos2Store(options.session, receive);
-  const client = mqtt.connect({ ...clientOptions(options), incomingStore: store });
+  const inbound = createInbound({
+    phase: () => phase,
+    message: (message, done) => events.message(message, done),
+    held: (held) => keepalive?.hold(held),
+    cut: () => cutWhenFlushed(client),
+  });
+  const client = mqtt.connect({
+    ...clientOptions(options),
+    incomingStore: qos2Store(options.session, (packet, done) => inbound.receive(packet, done)),
+  });
   client.handleMessage = (packet, acknowledge) => {
     // A QoS 2 message was taken when it came; this is its release.
     if (packet.qos === 2) acknowledge();
-    else receive(packet, (outcome) => acknowledge(outcome === 'taken' ? undefined : UNACKNOWLEDGED));
+    else inbound.receive(packet, (outcome) => acknowledge(outcome === 'taken' ? undefined : UNACKNOWLEDGED));
   };
 
   const end = (error: Error): void => {
@@ -96,8 +76,12 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
     end(reason);
   };
 
+  let accepted = false;
   client.on('packetreceive', (packet: Packet) => {
-    keepalive?.alive();
+    // mqtt.js takes packets in any order. Its event of the connection comes late: messages may come before
+    // it.
+    if (packet.cmd === 'connack') accepted = true;
+    else if (!accepted && packet.cmd !== 'auth') fail(answeredWrongly(url, packet.cmd));
     if (packet.cmd === 'connack' && !packet.sessionPresent) options.session.takenIds.clear();
   });
   client.on('connect', (packet) => {
@@ -110,10 +94,10 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
     });
     events.opened({ present: packet.sessionPresent });
   });
-  client.on('disconnect', (packet) => {
+  client.on('disconnect', ({ reasonCode, properties }) => {
     reason ??= connectionLost(
       url,
-      `the broker closed it: ${packet.properties?.reasonString ?? disconnectReason(packet.reasonCode)}`,
+      `the broker closed it: ${properties?.reasonString ?? disconnectReason(reasonCode)}`,
     );
   });
   client.on('error', (error) => fail(explain(error, phase, url)));
@@ -121,25 +105,10 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
     end(reason ?? (phase === 'opening' ? closedBeforeAnswer(url) : connectionLost(url, 'it was closed')));
   });
 
-  const open = (): void => {
-    client.connect();
-    const frames = frameWatch(options.payloadBytesMax + FRAME_OVERHEAD_BYTES);
-    client.stream.on('data', (bytes: Uint8Array) => {
-      keepalive?.alive();
-      const tooLarge = frames.push(bytes);
-      if (tooLarge !== null) fail(messageTooLarge(url, tooLarge, options.payloadBytesMax));
-    });
-  };
   // After the caller has its link in hand.
   queueMicrotask(() => {
-    if (phase !== 'opening') return;
-    try {
-      open();
-    } catch (error) {
-      fail(connectionFailed(url, error));
-    }
+    if (phase === 'opening') open(client, options, { fail, alive: () => keepalive?.alive() });
   });
-
   return {
     subscribe: (subscriptions) => subscribe(client, options, subscriptions),
     async unsubscribe(filters) {
@@ -149,10 +118,10 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
       if (phase === 'gone') return;
       const connected = phase === 'open';
       phase = 'closing';
+      keepalive?.stop();
       if (connected) {
         // A message in hand is settled first: acknowledged after the good-bye it would come again.
-        if (handling)
-          await atMost(CLOSE_MS_MAX, clock, new Promise<void>((resolve) => (onHandled = resolve)));
+        await atMost(CLOSE_MS_MAX, clock, inbound.settled());
         client.end(false);
         await atMost(CLOSE_MS_MAX, clock, gone.promise);
       }
@@ -161,54 +130,92 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
   };
 }
 
-/** Waits, but not for ever: mqtt.js may never come to its end (a pending subscription, a peer that does not close). */
+interface Inbound {
+  receive(packet: IPublishPacket, done: (outcome: MessageOutcome) => void): void;
+  /** Resolves when no message is with its receiver. */
+  settled(): Promise<void>;
+}
+
+interface InboundOptions {
+  readonly phase: () => Phase;
+  readonly message: MqttLinkEvents['message'];
+  readonly held: (held: boolean) => void;
+  readonly cut: () => void;
+}
+
+/** Passes messages on, one at a time, and their acknowledgements back. */
+function createInbound({ phase, message, held, cut }: InboundOptions): Inbound {
+  let handling = false;
+  let onSettled: (() => void) | null = null;
+  const leave = (packet: IPublishPacket, done: (outcome: MessageOutcome) => void) => {
+    // mqtt.js reads no further after a QoS 2 message it may not acknowledge: the broker’s good-bye would not
+    // be seen.
+    if (packet.qos === 2) cut();
+    done('left');
+  };
+  return {
+    receive(packet, done) {
+      const now = phase();
+      if (now === 'closing' || now === 'gone') {
+        leave(packet, done);
+        return;
+      }
+      handling = true;
+      held(true);
+      message(messageOfPacket(packet), (outcome) => {
+        handling = false;
+        held(false);
+        onSettled?.();
+        // An acknowledgement never goes out over another connection than its message came in: ids are used
+        // again.
+        if (phase() === 'gone') return;
+        if (outcome === 'left') leave(packet, done);
+        else done(outcome);
+      });
+    },
+    settled: () =>
+      new Promise((resolve) => {
+        if (!handling) resolve();
+        onSettled = resolve;
+      }),
+  };
+}
+
+/** Connects, and watches the bytes that come in. */
+function open(
+  client: MqttClient,
+  options: MqttLinkOptions,
+  on: { fail: (error: Error) => void; alive: () => void },
+): void {
+  const { url, payloadBytesMax } = options;
+  try {
+    client.connect();
+  } catch (error) {
+    on.fail(connectionFailed(url, error));
+    return;
+  }
+  // Acknowledgements are small and the broker waits for them.
+  (client.stream as Partial<Socket>).setNoDelay?.();
+  const frames = frameWatch(packetBytesMax(payloadBytesMax));
+  client.stream.on('data', (bytes: Uint8Array) => {
+    on.alive();
+    const tooLarge = frames.push(bytes);
+    if (tooLarge !== null) on.fail(messageTooLarge(url, tooLarge, payloadBytesMax));
+  });
+}
+
+/** Ends the connection as soon as what was said is on its way. */
+function cutWhenFlushed({ stream }: MqttClient): void {
+  if (stream.writableFinished) stream.destroy();
+  else stream.once('finish', () => stream.destroy());
+}
+
+/** Waits, but not for ever: mqtt.js may never come to its end (a pending subscription, a peer that does not
+ *  close). */
 async function atMost(ms: number, clock: Clock, event: Promise<void>): Promise<void> {
   const over = new AbortController();
   await Promise.race([event, clock.sleep(ms, over.signal)]);
   over.abort();
-}
-
-function clientOptions(options: MqttLinkOptions): IClientOptions {
-  const { url, tls, protocolVersion } = options;
-  const isWebSocket = url.protocol.startsWith('ws');
-  // An IPv6 address stands in brackets within a URL only.
-  const host = isWebSocket ? url.hostname : url.hostname.replace(/^\[|\]$/g, '');
-  return {
-    protocol: url.protocol.slice(0, -1) as 'mqtt' | 'mqtts' | 'ws' | 'wss',
-    host,
-    hostname: host,
-    ...(url.port === '' ? {} : { port: Number(url.port) }),
-    ...(isWebSocket ? { path: `${url.pathname}${url.search}` } : {}),
-    ...(tls === undefined ? {} : (tls as IClientOptions)),
-    ...(options.username === undefined ? {} : { username: options.username }),
-    ...(options.password === undefined ? {} : { password: options.password }),
-    ...(options.will === undefined ? {} : { will: willOf(options.will) }),
-    protocolVersion,
-    clientId: options.clientId,
-    clean: options.clean,
-    keepalive: options.keepaliveSeconds,
-    ...(protocolVersion === 5 ? { properties: connectProperties(options) } : {}),
-    manualConnect: true,
-    reconnectPeriod: 0,
-    resubscribe: false,
-    queueQoSZero: false,
-    connectTimeout: NEVER_MS,
-    timerVariant: { set: () => 1, clear() {} },
-  };
-}
-
-function willOf(will: NonNullable<MqttLinkOptions['will']>): NonNullable<IClientOptions['will']> {
-  const { topic, payload, qos, retain } = will;
-  return { topic, payload: typeof payload === 'string' ? payload : Buffer.from(payload), qos, retain };
-}
-
-function connectProperties(options: MqttLinkOptions): NonNullable<IClientOptions['properties']> {
-  const { sessionExpirySeconds, receiveMaximum, payloadBytesMax } = options;
-  return {
-    sessionExpiryInterval: sessionExpirySeconds,
-    maximumPacketSize: payloadBytesMax + FRAME_OVERHEAD_BYTES,
-    ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
-  };
 }
 
 async function subscribe(
@@ -217,7 +224,8 @@ async function subscribe(
   subscriptions: readonly MqttSubscription[],
 ): Promise<void> {
   const { url, clean, protocolVersion } = options;
-  // Retained messages come with the first subscription of a session, not again with each connection; 3.1.1 cannot ask.
+  // Retained messages come with the first subscription of a session, not again with each connection; 3.1.1
+  // cannot ask.
   const rh = protocolVersion === 5 && !clean ? 1 : 0;
   const groups = Map.groupBy(subscriptions, ({ qos }) => qos);
   await Promise.all(

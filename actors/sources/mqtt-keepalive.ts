@@ -1,8 +1,9 @@
 /** Keeps a link alive and notices when it is dead.
  *
- *  mqtt.js does both, but from the packets it has handled: while a message is held back its PINGRESP waits behind it, and
- *  a slow source would lose its link for ever again. Here bytes count as life, pings go out whether or not anything is
- *  held, and silence is judged by ticks, so that a stalled event loop is not taken for a silent broker. */
+ *  mqtt.js does both, but from the packets it has handled: while a message is held back its PINGRESP waits
+ *  behind it, and a slow source would lose its link for ever again. Here bytes count as life, pings go out
+ *  whether or not anything is held, and silence is judged by ticks, so that a stalled event loop is not taken
+ *  for a silent broker. */
 
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 

@@ -1,5 +1,5 @@
-/** The options of MQTT sources and shared connections: their schemas, the checks that concern several options at once,
- *  and what they come to. */
+/** The options of MQTT sources and shared connections: their schemas, the checks that concern several options
+ *  at once, and what they come to. */
 
 import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
@@ -185,7 +185,7 @@ export function resolveConnection(fields: ConnectionFields): ResolvedConnection 
     username: username === '' ? undefined : username,
     password: password === '' ? undefined : password,
     tls: fields.tls as MqttTls | undefined,
-    will: fields.will as MqttWill | undefined,
+    will: fields.will,
     clean,
     sessionExpirySeconds: clean ? 0 : (fields.sessionExpirySeconds ?? SESSION_EXPIRY_SECONDS),
     keepaliveSeconds: fields.keepaliveSeconds ?? KEEPALIVE_SECONDS,

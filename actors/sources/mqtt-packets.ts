@@ -8,7 +8,8 @@ export function messageOfPacket(packet: IPublishPacket): MqttMessage {
   const properties = packet.properties === undefined ? undefined : propertiesOf(packet.properties);
   return {
     topic,
-    // A copy: the payload is a piece of the buffer its chunk came in, and a plain array of bytes is what sources give.
+    // A copy: the payload is a piece of the buffer its chunk came in, and a plain array of bytes is what
+    // sources give.
     payload: typeof payload === 'string' ? new TextEncoder().encode(payload) : new Uint8Array(payload),
     qos,
     retain,

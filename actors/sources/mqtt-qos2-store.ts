@@ -1,11 +1,11 @@
 /** QoS 2 the way a store that outlives the client needs it.
  *
- *  mqtt.js acknowledges a QoS 2 message (PUBREC), keeps it in memory and hands it over when the broker releases it
- *  (PUBREL): a link lost in between loses the message for good if the client is not the same any more. mqtt.js asks its
- *  `incomingStore` before it acknowledges, so this store hands the message over right there and keeps its id alone, as
- *  method B of MQTT 5.0, 4.3.3 has it. The ids live as long as the session, longer than a link: the same id again is the
- *  same message and is not handed over twice. After a restart of the process the ids are gone and a message may come
- *  twice; none is lost. */
+ *  mqtt.js acknowledges a QoS 2 message (PUBREC), keeps it in memory and hands it over when the broker
+ *  releases it (PUBREL): a link lost in between loses the message for good if the client is not the same any
+ *  more. mqtt.js asks its `incomingStore` before it acknowledges, so this store hands the message over right
+ *  there and keeps its id alone, as method B of MQTT 5.0, 4.3.3 has it. The ids live as long as the session,
+ *  longer than a link: the same id again is the same message and is not handed over twice. After a restart of
+ *  the process the ids are gone and a message may come twice; none is lost. */
 
 import { Store as MemoryStore, type IClientOptions, type IPublishPacket, type Packet } from 'mqtt';
 import type { MessageOutcome, MqttSessionMemory } from './mqtt-transport.ts';
@@ -20,7 +20,8 @@ export function qos2Store(
   const store: Store = {
     put(packet, acknowledge) {
       const id = packet.messageId ?? 0;
-      if (takenIds.has(id)) {
+      // Without the DUP flag an id is used again, by a broker that numbers anew: another message.
+      if (takenIds.has(id) && (packet as IPublishPacket).dup) {
         acknowledge();
         return store;
       }

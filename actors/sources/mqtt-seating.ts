@@ -1,5 +1,5 @@
-/** Who takes part in a connection: the sources that may use it and those that are running on it now. Answers who gets
- *  a message of a topic. */
+/** Who takes part in a connection: the sources that may use it and those that are running on it now. Answers
+ *  who gets a message of a topic. */
 
 import type { SourceIo } from '../../src/domain/source.ts';
 import { topicMatcher } from './mqtt-topics.ts';
@@ -58,7 +58,8 @@ interface Entry {
   arrival: PromiseWithResolvers<void>;
 }
 
-/** `awaitMissing`: whether what comes for a member that is not running is worth waiting for, as in a kept session. */
+/** `awaitMissing`: whether what comes for a member that is not running is worth waiting for, as in a kept
+ *  session. */
 export function createSeating(awaitMissing: boolean): Seating {
   const entries = new Map<string, Entry>();
   const seats = new Set<Seat>();

@@ -119,25 +119,29 @@ type MqttSourceOptions = z.output<typeof mqttSourceSchema>;
  *  Options, beside those of every source:
  *  - `url`: `mqtt://`, `mqtts://`, `ws://` or `wss://`; credentials may stand in it.
  *  - `topics`: one filter or several, as text or `{ topic, qos }`; wildcards `+` and `#`.
- *  - `qos` (default 1): for topics without their own. 0 may lose messages, 1 and 2 do not while the session lasts.
+ *  - `qos` (default 1): for topics without their own. 0 may lose messages, 1 and 2 do not while the session
+ *    lasts.
  *  - `protocolVersion` (default 4): 4 is MQTT 3.1.1, 5 is MQTT 5.
- *  - `clean` (default true). With false the broker keeps the session, and what is published while the source is away
- *    comes later; needs a `clientId` that never changes. MQTT 5 keeps it for `sessionExpirySeconds` (default one day).
- *    Topics taken off a source stay in its kept session until it expires; what comes for them is thrown away with a
- *    warning.
+ *  - `clean` (default true). With false the broker keeps the session, and what is published while the source
+ *    is away comes later; needs a `clientId` that never changes. MQTT 5 keeps it for `sessionExpirySeconds`
+ *    (default one day). Topics taken off a source stay in its kept session until it expires; what comes for
+ *    them is thrown away with a warning.
  *  - `clientId`, `username`, `password`, `tls` (`ca`, `cert`, `key` as PEM; `rejectUnauthorized`), `will`.
- *  - `sharedGroup`: sources of one group, on any gateway, share the messages among them. MQTT 5; some brokers, like
- *    Mosquitto, offer it with 3.1.1 too, others take it for a topic of that name.
- *  - `envelope`: whether a record’s data is an {@link MqttEnvelope} or the decoded payload alone. By default the payload
- *    alone where there is exactly one topic and it has no wildcards, so that the topic is known anyway.
+ *  - `sharedGroup`: sources of one group, on any gateway, share the messages among them. MQTT 5; some
+ *    brokers, like Mosquitto, offer it with 3.1.1 too, others take it for a topic of that name.
+ *  - `envelope`: whether a record’s data is an {@link MqttEnvelope} or the decoded payload alone. By default
+ *    the payload alone where there is exactly one topic and it has no wildcards, so that the topic is known
+ *    anyway.
  *  - `keepaliveSeconds` (default 60), `connectTimeoutMs` (default 10,000), `receiveMaximum` (MQTT 5).
- *  - `payloadBytesMax`: a larger message ends the link (HG_READ_TOO_LARGE); with MQTT 5 the broker withholds it instead.
+ *  - `payloadBytesMax`: a larger message ends the link (HG_READ_TOO_LARGE); with MQTT 5 the broker withholds
+ *    it instead.
  *  - `decode` (default `'json'`).
  *  - `connection`: made by {@link mqttConnection}, instead of all options about the link.
  *
- *  Back-pressure: while the outlet is full nothing is acknowledged and nothing is read, but the link is kept alive. After
- *  half the keepalive without room the link is closed (HG_LINK_LOST) and opened again after a wait: with a kept session
- *  and QoS 1 or 2 nothing is lost as long as the broker’s queue holds it (Mosquitto: max_queued_messages).
+ *  Back-pressure: while the outlet is full nothing is acknowledged and nothing is read, but the link is kept
+ *  alive. After half the keepalive without room the link is closed (HG_LINK_LOST) and opened again after a
+ *  wait: with a kept session and QoS 1 or 2 nothing is lost as long as the broker’s queue holds it
+ *  (Mosquitto: max_queued_messages).
  *
  *  Delivery is at least once for QoS 1 and 2: a message acknowledged too late comes again.
  *

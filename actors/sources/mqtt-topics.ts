@@ -1,4 +1,5 @@
-/** Topics and topic filters: which are well formed, and which filter matches which topic (MQTT 5.0, 4.7 and 4.8). */
+/** Topics and topic filters: which are well formed, and which filter matches which topic (MQTT 5.0, 4.7 and
+ *  4.8). */
 
 const SHARE_PREFIX = '$share/';
 const TOPIC_BYTES_MAX = 65_535;

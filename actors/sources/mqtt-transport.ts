@@ -1,5 +1,6 @@
-/** The port between MQTT sources and a broker. The real transport speaks through mqtt.js (mqtt-js-transport.ts), its
- *  simulated twin runs on a virtual clock (src/testing/simulated-mqtt.ts); the sources know neither. */
+/** The port between MQTT sources and a broker. The real transport speaks through mqtt.js
+ *  (mqtt-js-transport.ts), its simulated twin runs on a virtual clock (src/testing/simulated-mqtt.ts); the
+ *  sources know neither. */
 
 import type { Clock } from '../../src/domain/clock.ts';
 
@@ -54,8 +55,8 @@ export type PemInput = string | Uint8Array | readonly (string | Uint8Array)[];
 
 /** What a client must remember of a session from one connection to the next. */
 export interface MqttSessionMemory {
-  /** Packet ids of QoS 2 messages taken and not yet released by the broker: the same id again is the same message
-   *  (MQTT 5.0, 4.3.3, method B). */
+  /** Packet ids of QoS 2 messages taken and not yet released by the broker: the same id again is the same
+   *  message (MQTT 5.0, 4.3.3, method B). */
   readonly takenIds: Set<number>;
 }
 
@@ -80,14 +81,15 @@ export interface MqttLinkOptions {
   readonly session: MqttSessionMemory;
 }
 
-/** What became of a message. `taken` acknowledges it (PUBACK, or PUBREC for QoS 2); `left` does not: a broker with a
- *  kept session sends it again over the next connection. An acknowledgement that waits for a commit belongs here: call
- *  `done` later, or add an outcome that lets the next message through first. */
+/** What became of a message. `taken` acknowledges it (PUBACK, or PUBREC for QoS 2); `left` does not: a broker
+ *  with a kept session sends it again over the next connection. An acknowledgement that waits for a commit
+ *  belongs here: call `done` later, or add an outcome that lets the next message through first. */
 export type MessageOutcome = 'taken' | 'left';
 
 /** What a link reports. No event comes while the transport is still being called to open it. */
 export interface MqttLinkEvents {
-  /** The broker accepted the connection. Messages of a kept session may come before this and before any subscription. */
+  /** The broker accepted the connection. Messages of a kept session may come before this and before any
+   *  subscription. */
   opened(session: { readonly present: boolean }): void;
   /** One message. The next one comes only after `done`; until then nothing is read from the link. */
   message(message: MqttMessage, done: (outcome: MessageOutcome) => void): void;
@@ -99,7 +101,8 @@ export interface MqttLink {
   /** Resolves once the broker granted all. @throws HeadgateError if it refused one or the link went. */
   subscribe(subscriptions: readonly MqttSubscription[]): Promise<void>;
   unsubscribe(filters: readonly string[]): Promise<void>;
-  /** Says good-bye, so that no will is published, and frees everything; takes a second at most. Never rejects. */
+  /** Says good-bye, so that no will is published, and frees everything; takes a second or two at most. Never
+   *  rejects. */
   close(): Promise<void>;
 }
 

@@ -1,10 +1,11 @@
-/** An MQTT broker in memory, on the clock of a test or simulation: topics, QoS 0 and 1, retained messages, sessions that
- *  are kept, shared groups, wills, and outages on command. It is the twin of a real broker behind the port of
- *  actors/sources/mqtt-transport.ts; QoS 2 is delivered like QoS 1.
+/** An MQTT broker in memory, on the clock of a test or simulation: topics, QoS 0 and 1, retained messages,
+ *  sessions that are kept, shared groups, wills, and outages on command. It is the twin of a real broker
+ *  behind the port of actors/sources/mqtt-transport.ts; QoS 2 is delivered like QoS 1.
  *
  *  @example
  *  const broker = simulatedMqttBroker({ clock });
- *  await engine.register(mqttSource({ id: 'm', url: 'mqtt://simulated', topics: 'plant/#', transport: broker.transport }));
+ *  const { transport } = broker;
+ *  await engine.register(mqttSource({ id: 'm', url: 'mqtt://simulated', topics: 'plant/#', transport }));
  *  broker.publish('plant/a', '{"speed":7}'); */
 
 import { connectionLost, connectionFailed, connectionRefused } from '../../actors/sources/mqtt-errors.ts';
@@ -26,7 +27,8 @@ export interface SimulatedMqttOptions {
   readonly latencyMs?: number;
   /** What clients must give; none by default. */
   readonly credentials?: { readonly username: string; readonly password: string };
-  /** Messages kept for a client that does not take them; further ones are thrown away. Default 1,000, as Mosquitto’s. */
+  /** Messages kept for a client that does not take them; further ones are thrown away. Default 1,000, as
+   *  Mosquitto’s. */
   readonly queuedMessagesMax?: number;
   /** Messages sent to a client and not yet acknowledged. Default 20, as Mosquitto’s. */
   readonly inflightMessagesMax?: number;

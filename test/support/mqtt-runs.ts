@@ -9,7 +9,7 @@ export interface SourceRun extends RecordingIo {
   /** Resolves when the run is over: with null after a normal end, else with what it threw. */
   readonly over: Promise<HeadgateError | null>;
   /** Resolves when the source says its link stands. @throws what the run threw instead. */
-  opened(): Promise<void>;
+  whenOpened(): Promise<void>;
   /** Resolves once so many records are there. @throws what the run threw instead. */
   records(count: number): Promise<unknown[]>;
   /** Aborts the run and waits for its end. */
@@ -31,7 +31,7 @@ export function startRun(spec: SourceSpec, clock: Clock, options: { room?: numbe
   };
   return Object.assign(io, {
     over,
-    opened: () => unlessOver(io.until(() => io.state.opened)),
+    whenOpened: () => unlessOver(io.until(() => io.state.opened)),
     async records(count: number) {
       await unlessOver(io.until(() => io.values.length >= count));
       return io.values;

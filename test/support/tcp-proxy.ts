@@ -15,7 +15,8 @@ export interface TcpProxy {
   /** Passes nothing on and closes nothing, in both directions, for connections that stand and new ones. */
   freeze(): void;
   thaw(): void;
-  /** Passes at most so many bytes a second on towards the client, in pieces of a hundredth of that; null: no limit. */
+  /** Passes at most so many bytes a second on towards the client, in pieces of a hundredth of that; null: no
+   *  limit. */
   throttle(bytesPerSecond: number | null): void;
   /** Resolves at the next connection. */
   nextConnection(): Promise<void>;
@@ -28,6 +29,14 @@ interface Pair {
 }
 
 const THROTTLE_STEP_MS = 10;
+
+/** Resolves when the socket takes more, or never will again. */
+function drained(socket: net.Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.destroyed) resolve();
+    for (const event of ['drain', 'close'] as const) socket.once(event, () => resolve());
+  });
+}
 
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
@@ -45,12 +54,12 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     const limit = towardsClient ? bytesPerSecond : null;
     const step = limit === null ? bytes.length : Math.max(1, Math.ceil((limit * THROTTLE_STEP_MS) / 1000));
     if (limit !== null) from.pause();
-    for (let at = 0; at < bytes.length && !to.destroyed; at += step) {
+    for (let at = 0; at < bytes.length && to.writable; at += step) {
       const piece = bytes.subarray(at, at + step);
       if (towardsClient) bytesToClient += piece.length;
       if (!to.write(piece)) {
         from.pause();
-        await Promise.race([once(to, 'drain'), once(to, 'close')]);
+        await drained(to);
       }
       if (limit !== null) await realClock.sleep(THROTTLE_STEP_MS);
     }
@@ -67,6 +76,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       target.destroy();
     };
     for (const socket of [client, target]) {
+      socket.setNoDelay();
       socket.on('error', end);
       socket.on('close', end);
     }

@@ -73,7 +73,7 @@ const CASES: Case[] = [
 
 describe('an option is refused with its field and its reason', () => {
   test.each(CASES)('%s', (_about, options, field, message) => {
-    const error = refusal(() => mqttSource({ ...BASE, ...options } as MqttSourceInput));
+    const error = refusal(() => mqttSource({ ...BASE, ...options }));
     expect(error).toMatchObject({ code: 'HG_OPTION_INVALID', details: { subject: 'mqttSource', field } });
     expect(error.message).toMatch(message);
   });
