@@ -86,6 +86,9 @@ export class EngineRun {
       onWritten: (rows) => {
         for (const row of rows) outputs.rows.next(row);
       },
+      onGivenUp: (rows, error) => {
+        log.error({ rows, ...error }, 'rows could not be written and are lost');
+      },
       onFailed: (error) => edges$.next({ type: 'commit.failed', error }),
       onRecovered: (afterMs) => edges$.next({ type: 'commit.recovered', afterMs }),
     });
@@ -207,7 +210,16 @@ export class EngineRun {
     if (store.previousRun?.end === 'crash') {
       const { run, lastAtMs } = store.previousRun;
       const data = { previousRun: run, fromMs: lastAtMs, toMs: nowMs, lengthMs: nowMs - lastAtMs };
-      this.journal.note({ kind: 'gap', event: 'engine.outage', data, actorId: 'engine', cause: null });
+      const cause = this.journal.note({
+        kind: 'gap',
+        event: 'engine.outage',
+        data,
+        actorId: 'engine',
+        cause: null,
+      });
+      for (const { actor, incarnation, state } of store.unfinished) {
+        this.journal.noteLostEnd(incarnation === null ? actor : `${actor}#${incarnation}`, state, cause);
+      }
     }
     if (store.movedAside === null) return;
     const data = { movedTo: store.movedAside };

@@ -3,7 +3,7 @@
 import type { RegistryCommand } from '../machines/registry-machine.ts';
 import { errorFacts } from './domain/errors.ts';
 import type { SourceSpec } from './domain/source.ts';
-import { nearestName } from './config/resolve-options.ts';
+import { nearestNames } from './domain/nearest-names.ts';
 import { requireSpec } from './require-spec.ts';
 
 export type Command =
@@ -43,7 +43,7 @@ export function readCommand(input: unknown): Read {
   const command = input as Partial<Record<string, unknown>> | null | undefined;
   const type = String(command?.['type']);
   if (!TYPES.includes(type) || command === null || command === undefined) {
-    const near = nearestName(type, TYPES);
+    const [near] = nearestNames(type, TYPES);
     const advice = near === undefined ? `known commands: ${TYPES.join(', ')}` : `did you mean "${near}"?`;
     return { command: null, problem: `unknown command "${type}"; ${advice}` };
   }

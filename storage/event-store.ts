@@ -23,6 +23,14 @@ export interface PreviousRun {
   readonly lastAtMs: number;
 }
 
+/** An actor of a run that crashed: it was in `state` and nobody wrote its end. */
+export interface UnfinishedActor {
+  readonly tenant: string;
+  readonly actor: string;
+  readonly incarnation: number | null;
+  readonly state: string | null;
+}
+
 /** A database opened for writing by one engine. Opening locks the file and begins a run. */
 export interface EventStore {
   readonly run: number;
@@ -33,6 +41,8 @@ export interface EventStore {
   /** The highest incarnation any source ever had in this database; 0 in a new file. */
   readonly lastIncarnation: number;
   readonly previousRun: PreviousRun | null;
+  /** Actors whose end the previous run could not write, because it crashed. */
+  readonly unfinished: readonly UnfinishedActor[];
   /** The file name under which a damaged database was moved aside at this opening, without its folder. */
   readonly movedAside: string | null;
   /** Where sources said to go on, by `tenant/source`, the default tenant written out. Kept up by `commit`. */

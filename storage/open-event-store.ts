@@ -12,10 +12,11 @@ import type { CommitUnit } from '../src/domain/timeline.ts';
 import { createCommitWriter } from './commit-writer.ts';
 import { canonicalPath, IN_MEMORY, isInMemory } from './database-path.ts';
 import { lockIsMarked, takeEngineLock, type EngineLock } from './engine-lock.ts';
-import type { EventStore, OpenOptions } from './event-store.ts';
+import type { EventStore, OpenOptions, UnfinishedActor } from './event-store.ts';
 import { inspectDatabase, notADatabase } from './inspect-database.ts';
 import { beginRun, endRun, type BegunRun } from './runs.ts';
 import { guardStorage, storageError } from './storage-error.ts';
+import { UNFINISHED_SQL } from './timeline-queries.ts';
 import { openInMemory, openWritable } from './writable-database.ts';
 
 /** Tries to open a database on which another connection holds a write lock. Each waits the busy timeout. */
@@ -27,6 +28,7 @@ interface OpenDatabase extends BegunRun {
   readonly lastSeq: number;
   readonly lastIncarnation: number;
   readonly cursors: Map<string, string>;
+  readonly unfinished: readonly UnfinishedActor[];
 }
 
 /** @throws HeadgateError HG_STORAGE_LOCKED, _READONLY, _NOT_A_DATABASE, _VERSION, _BUSY, _FULL or _FAILED. */
@@ -83,7 +85,10 @@ function connect(file: string, lock: EngineLock, options: OpenOptions): OpenData
 
 function begin(db: Database.Database, options: OpenOptions, gatewayId: string | null): OpenDatabase {
   const known = { lastSeq: lastSeq(db), lastIncarnation: lastIncarnation(db), cursors: readCursors(db) };
-  return { db, ...known, ...beginRun(db, options, gatewayId) };
+  const begun = beginRun(db, options, gatewayId);
+  const hasCrashed = begun.previousRun?.end === 'crash';
+  const unfinished = hasCrashed ? (db.prepare(UNFINISHED_SQL).all() as UnfinishedActor[]) : [];
+  return { db, ...known, ...begun, unfinished };
 }
 
 function retryBusy<Result>(file: string, action: () => Result): Result {

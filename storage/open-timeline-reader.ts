@@ -11,7 +11,7 @@ import { resolve } from 'node:path';
 import { HeadgateError } from '../src/domain/errors.ts';
 import { isInMemory } from './database-path.ts';
 import { BUSY_TIMEOUT_MS, notADatabase, refuseNewer } from './inspect-database.ts';
-import { nearestActors } from './nearest-actors.ts';
+import { nearestNames } from '../src/domain/nearest-names.ts';
 import { APPLICATION_ID, applicationId, schemaVersion } from './schema.ts';
 import { seqAtTime, type SeqAtTime } from './seq-at-time.ts';
 import { guardStorage, sqliteCode, storageError } from './storage-error.ts';
@@ -120,7 +120,7 @@ function explain(db: Database.Database, times: SeqAtTime, actor: string, atMs: n
 
 function unknownActor(db: Database.Database, actor: string): HeadgateError {
   const known = db.prepare(ACTORS_SQL).pluck().all() as string[];
-  const nearest = nearestActors(actor, known);
+  const nearest = nearestNames(actor, known);
   const hint =
     nearest.length > 0
       ? `did you mean ${nearest.map((name) => `"${name}"`).join(' or ')}?`

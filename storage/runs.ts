@@ -59,6 +59,7 @@ function endPreviousRun(db: Database.Database): PreviousRun | null {
   }
   const lastAtMs = lastSignOfLife(db, previous);
   db.prepare("UPDATE runs SET ended_at_ms = ?, end = 'crash' WHERE run = ?").run(lastAtMs, run);
+  db.prepare("UPDATE sources SET state = 'stopped' WHERE state NOT IN ('stopped', 'failed')").run();
   return { run, end: 'crash', lastAtMs };
 }
 

@@ -99,6 +99,15 @@ const NAMES_SQL = `
     FROM names WHERE names.actor IS NOT NULL
   )`;
 
+/** Actors whose last state row is not their end. */
+export const UNFINISHED_SQL = `${NAMES_SQL}
+  SELECT t.tenant, t.actor, t.incarnation, t.to_state AS state
+  FROM names CROSS JOIN timeline t ON t.seq = (
+    SELECT s.seq FROM timeline s INDEXED BY timeline_actor
+    WHERE s.actor = names.actor AND s.${IS_STATE_ROW} ORDER BY s.seq DESC LIMIT 1
+  )
+  WHERE t.kind <> 'ended' ORDER BY t.seq`;
+
 export const ACTORS_SQL = `${NAMES_SQL} SELECT actor FROM names WHERE actor IS NOT NULL`;
 
 /** The last state row of every actor up to a row. */

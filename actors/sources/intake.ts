@@ -207,7 +207,7 @@ class Run {
         tenant,
         incarnation: rig.incarnation,
         seq: ++seq,
-        atMs: meta?.atMs ?? nowMs,
+        atMs: isTime(meta?.atMs) ? meta.atMs : nowMs,
         receivedMonoMs: monoMs,
         data: value,
         contentType: meta?.contentType,
@@ -300,6 +300,11 @@ const ENCODER = new TextEncoder();
 
 /** Why a run's signal aborts. One for all: a reason made anew for each would cost a stack trace. */
 const RUN_IS_OVER = new HeadgateError('HG_SOURCE_STOPPED', 'the run of this source is over');
+
+/** A time a source made up of nothing is none; the record then bears that of its arrival. */
+function isTime(atMs: number | undefined): atMs is number {
+  return Number.isFinite(atMs);
+}
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;

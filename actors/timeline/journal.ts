@@ -90,6 +90,11 @@ export class Journal {
     return seq;
   }
 
+  /** Writes the end of an actor that an earlier run left without one. */
+  noteLostEnd(actorId: string, state: string | null, cause: number): void {
+    this.#write(newSubject(actorId), 'ended', 'crash', state, 'stopped', cause, null);
+  }
+
   /** The last row of an actor. */
   lastRowOf(actorId: string): number | null {
     return this.#byId.get(actorId)?.lastRow ?? null;

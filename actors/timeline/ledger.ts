@@ -7,7 +7,7 @@
 
 import { backoffMs } from '../../src/domain/backoff.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
-import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
+import { errorFacts, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type {
   CommitUnit,
@@ -28,8 +28,10 @@ export interface LedgerOptions {
   /** Null: nothing is kept; everything counts as written at once. */
   readonly store: Committer | null;
   readonly clock: Clock;
-  /** Gives the rows of sources that have changed, at the moment of writing. */
+  /** Rows that are stored now. */
   readonly onWritten: (rows: readonly TimelineRow[]) => void;
+  /** Rows could not be written and never will be. */
+  readonly onGivenUp: (rows: number, error: ErrorFacts) => void;
   readonly onFailed: (error: ErrorFacts) => void;
   readonly onRecovered: (afterMs: number) => void;
 }
@@ -191,10 +193,11 @@ export class Ledger {
         await store?.commit(unit);
         break;
       } catch (error) {
-        if (this.#isClosed) {
-          this.#givenUp += unit.timeline.length + unit.records.length;
-          return;
-        }
+        const isHopeless = remedyOf(error) === 'drop';
+        if (this.#isClosed || isHopeless) this.#giveUp(unit, error);
+        if (this.#isClosed) return;
+        // What can never be written is settled all the same: those who wait for it must not wait for ever.
+        if (isHopeless) break;
         this.#failed(error);
         this.#boundWaitingRows();
         await clock.sleep(backoffMs(RETRY, this.#attempts, 0), this.#abort.signal);
@@ -203,6 +206,13 @@ export class Ledger {
     this.#recovered();
     for (const tell of onStored) tell();
     onWritten(unit.timeline);
+  }
+
+  /** The database will never take this unit, or there is no time left. */
+  #giveUp(unit: CommitUnit, error: unknown): void {
+    const rows = unit.timeline.length + unit.records.length + unit.deadLetters.length;
+    this.#givenUp += rows;
+    this.#options.onGivenUp(rows, errorFacts(error, 'HG_STORAGE_FAILED'));
   }
 
   #failed(error: unknown): void {

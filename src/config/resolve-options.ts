@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { HeadgateError } from '../domain/errors.ts';
+import { nearestNames } from '../domain/nearest-names.ts';
 
 /** Resolves `input` by `schema`. `subject` names the thing in messages: `httpSource`, `createEngine`.
  *  @throws HeadgateError HG_OPTION_UNKNOWN or HG_OPTION_INVALID, with `details.field`. */
@@ -29,7 +30,7 @@ function optionError(issue: Issue, schema: z.ZodType, subject: string): Headgate
     const name = issue.keys[0] ?? '';
     const field = parent === '' ? name : `${parent}.${name}`;
     const known = keysAt(schema, issue.path);
-    const near = nearestName(name, known);
+    const [near] = nearestNames(name, known);
     const advice = near === undefined ? `known options: ${known.join(', ')}` : `did you mean "${near}"?`;
     return new HeadgateError('HG_OPTION_UNKNOWN', `${subject}: unknown option "${field}"; ${advice}`, {
       details: { subject, field, ...(near === undefined ? {} : { suggestion: near }) },
@@ -58,34 +59,6 @@ function objectSchemas(schema: unknown): z.ZodObject[] {
   if (schema instanceof z.ZodPipe) return objectSchemas(schema.def.in);
   const inner = (schema as { def?: { innerType?: unknown } } | undefined)?.def?.innerType;
   return inner === undefined ? [] : objectSchemas(inner);
-}
-
-/** The candidate nearest to `name` by edit distance, if near enough to be a slip. */
-export function nearestName(name: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) {
-      best = candidate;
-      bestDistance = distance;
-    }
-  }
-  return best;
-}
-
-/** Levenshtein distance, one row at a time. */
-function editDistance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const substitution = (previous[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      row.push(Math.min(substitution, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
-    }
-    previous = row;
-  }
-  return previous[to.length] ?? 0;
 }
 
 /** Freezes plain objects and arrays; leaves functions, class instances and bytes as they are. */

@@ -1,10 +1,10 @@
-/** Which of the known actors a mistyped name may have meant. */
+/** Which of the known names a mistyped one may have meant. */
 
 const NAMES_MAX = 3;
 
 /** The nearest names by edit distance, nearest first, names of the same distance in order. A name that
  *  shares less than half its letters is no guess, unless one begins with the other. */
-export function nearestActors(name: string, known: readonly string[]): string[] {
+export function nearestNames(name: string, known: readonly string[]): string[] {
   return known
     .map((candidate) => ({ candidate, distance: distanceBetween(name, candidate) }))
     .filter(({ candidate, distance }) => distance <= Math.max(name.length, candidate.length) / 2)
