@@ -50,10 +50,11 @@ export async function run(setup: DemoSetup) {
     records: { keep: true },
     stages: STAGES,
     seed: setup.seed,
+    logger: setup.logger,
     ...pace.clock,
   });
 
-  return pace.play(async () => {
+  return await pace.play(engine, async () => {
     const queue = engine.consume({ capacityRecords: QUEUE_RECORDS });
     await engine.start();
     for (const spec of sensors.specs) await engine.register(spec);
@@ -63,7 +64,7 @@ export async function run(setup: DemoSetup) {
       elapsedMs: pace.elapsedMs(),
       durationMs: READINGS * READ_WAIT_MS,
       sources: engine.health(),
-      queue: { name: 'queue', records: queue.size, capacityRecords: QUEUE_RECORDS },
+      queue: { name: 'queue', records: queue.report().size, capacityRecords: QUEUE_RECORDS },
     }));
 
     const waitsMs: number[] = [];
@@ -79,17 +80,17 @@ export async function run(setup: DemoSetup) {
       await pace.sleep(READ_WAIT_MS);
     }
     // Everything is in: what is on its way still goes through to the consumer, at the consumer's pace.
-    await engine.stop({ deadlineMs: DEADLINE_MS });
+    const { stages } = await engine.stop({ deadlineMs: DEADLINE_MS });
     await consumed;
 
-    const kept = engine.stages().find((stage) => stage.stageName === KEEP_STAGE);
+    const kept = stages.find((stage) => stage.stageName === KEEP_STAGE);
     return {
       demo: 'backpressure' as const,
       produced: producedBy(engine),
       passed: kept?.out ?? 0,
       filtered: kept?.filtered ?? 0,
       consumed: waitsMs.length,
-      highWater: queue.highWater,
+      highWater: queue.report().highWater,
       queueWaitMs: {
         avg: waitsMs.length === 0 ? 0 : waitsMs.reduce((sum, waitMs) => sum + waitMs, 0) / waitsMs.length,
         max: Math.max(0, ...waitsMs),

@@ -5,6 +5,7 @@
 import {
   createEngine,
   isBurstAlert,
+  isPoison,
   mqttSource,
   simulatedSource,
   type BurstAlert,
@@ -42,14 +43,15 @@ export async function run(setup: DemoSetup) {
     records: { keep: true },
     burst: DETECTOR,
     seed: setup.seed,
+    logger: setup.logger,
     ...pace.clock,
   });
 
-  return pace.play(async () => {
+  return await pace.play(engine, async () => {
     const alerts: BurstAlert[] = [];
     const ingested: Record<string, number> = {};
-    engine.records$.subscribe(({ sourceId }) => {
-      ingested[sourceId] = (ingested[sourceId] ?? 0) + 1;
+    engine.records$.subscribe((record) => {
+      if (!isPoison(record)) ingested[record.sourceId] = (ingested[record.sourceId] ?? 0) + 1;
     });
     engine.alerts$.subscribe((alert) => {
       if (!isBurstAlert(alert)) return;
@@ -71,7 +73,7 @@ export async function run(setup: DemoSetup) {
     const scenarios = SCENARIOS.map(({ sourceId, limitPerSecond }) => ({
       limitPerSecond,
       ingested: ingested[sourceId] ?? 0,
-      dropped: engine.health(sourceId)?.droppedCount ?? 0,
+      dropped: engine.health(sourceId).droppedCount,
       alerts: alerts.filter((alert) => alert.sourceId === sourceId),
     }));
     const first = scenarios[0] as (typeof scenarios)[number];

@@ -1,7 +1,14 @@
 /** Three HTTP sensors, of whose answers every tenth fails, and two MQTT sensors that speak in bursts fill one queue for
  *  three seconds. Every half second their health is looked at; at the end the queue is drained. */
 
-import { createEngine, httpSource, mqttSource, simulatedSource, type SourceHealth } from '../src/index.ts';
+import {
+  createEngine,
+  httpSource,
+  isPoison,
+  mqttSource,
+  simulatedSource,
+  type SourceHealth,
+} from '../src/index.ts';
 import { seededRandom } from '../src/testing.ts';
 import type { DemoSetup } from './parts/demo.ts';
 import type { Feed } from './parts/feed.ts';
@@ -31,10 +38,11 @@ export async function run(setup: DemoSetup) {
     records: { keep: true },
     health: { intervalMs: SUMMARY_MS },
     seed: setup.seed,
+    logger: setup.logger,
     ...pace.clock,
   });
 
-  return pace.play(async () => {
+  return await pace.play(engine, async () => {
     const queue = engine.consume({ capacityRecords: QUEUE_RECORDS });
     await engine.start();
     for (const spec of sensors.specs) await engine.register(spec);
@@ -43,14 +51,14 @@ export async function run(setup: DemoSetup) {
     setup.watch(() => ({
       elapsedMs: pace.elapsedMs(),
       durationMs: DURATION_MS,
-      sources: engine.health(),
-      queue: { name: 'queue', records: queue.size, capacityRecords: QUEUE_RECORDS },
+      sources: byName(engine.health()),
+      queue: { name: 'queue', records: queue.report().size, capacityRecords: QUEUE_RECORDS },
     }));
 
     const healthSummaries: { atMs: number; sources: readonly SourceHealth[] }[] = [];
     for (let atMs = SUMMARY_MS; atMs <= DURATION_MS && !setup.signal.aborted; atMs += SUMMARY_MS) {
       await pace.until(atMs);
-      const sources = engine.health();
+      const sources = byName(engine.health());
       healthSummaries.push({ atMs: pace.elapsedMs(), sources });
       setup.tell(pace.elapsedMs(), sources.some(isFailing) ? 'alert' : 'plain', summaryText(sources));
     }
@@ -58,11 +66,11 @@ export async function run(setup: DemoSetup) {
     // What the sources had taken in goes on through the stages into the queue, and the queue ends after it.
     const stopped = engine.stop({ deadlineMs: 5_000 });
     const drainedBySource: Record<string, number> = {};
-    for await (const { record } of queue) {
+    for await (const record of queue) {
+      if (isPoison(record)) continue;
       drainedBySource[record.sourceId] = (drainedBySource[record.sourceId] ?? 0) + 1;
     }
-    await stopped;
-    const sources = engine.health();
+    const sources = byName((await stopped).sources);
     return {
       demo: 'health' as const,
       seed: setup.seed,
@@ -79,6 +87,10 @@ function totalsByType(counts: Readonly<Record<string, number>>, sources: readonl
   const totals = { http: 0, mqtt: 0 };
   for (const { sourceId, type } of sources) totals[type as keyof typeof totals] += counts[sourceId] ?? 0;
   return totals;
+}
+
+function byName(sources: readonly SourceHealth[]): SourceHealth[] {
+  return [...sources].sort((left, right) => (left.sourceId < right.sourceId ? -1 : 1));
 }
 
 function isFailing(source: SourceHealth): boolean {

@@ -17,7 +17,9 @@ const loadSource = defineSource({
 });
 
 const engine = createEngine({ timeline: { path: ':memory:' } });
-engine.records$.subscribe((record) => console.log(record.sourceId, record.seq, record.data));
+engine.records$.subscribe((record) => {
+  if ('data' in record) console.log(record.sourceId, record.seq, record.data);
+});
 await engine.start();
 await engine.register(loadSource({ id: 'gateway-load', everyMs: 200 }));
 await new Promise((resolve) => setTimeout(resolve, 1_000));

@@ -1,7 +1,14 @@
 /** Sources come and go while the engine runs, and none of the others notices: three at the start, a fourth after 1 s, one
  *  of the first three leaves after 2 s, two more come after 3 s. */
 
-import { createEngine, httpSource, mqttSource, simulatedSource, type SourceSpec } from '../src/index.ts';
+import {
+  createEngine,
+  httpSource,
+  isPoison,
+  mqttSource,
+  simulatedSource,
+  type SourceSpec,
+} from '../src/index.ts';
 import type { DemoSetup } from './parts/demo.ts';
 import { startHttpSensor } from './parts/http-sensor.ts';
 import { makePace } from './parts/pace.ts';
@@ -42,13 +49,15 @@ export async function run(setup: DemoSetup) {
     timeline: { path: setup.db },
     records: { keep: true },
     seed: setup.seed,
+    logger: setup.logger,
     ...pace.clock,
   });
 
-  return pace.play(async () => {
+  return await pace.play(engine, async () => {
     const perSource: Record<string, number> = {};
-    engine.records$.subscribe(({ sourceId }) => {
-      perSource[sourceId] = (perSource[sourceId] ?? 0) + 1;
+    engine.records$.subscribe((record) => {
+      if (isPoison(record)) return;
+      perSource[record.sourceId] = (perSource[record.sourceId] ?? 0) + 1;
     });
     await engine.start();
     pace.begin();

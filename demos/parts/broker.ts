@@ -52,6 +52,6 @@ async function loadAedes(): Promise<typeof import('aedes')> {
 
 /** Whether `error` says that this very package was not found, rather than something that it needs. */
 export function isMissing(error: unknown, name: string): boolean {
-  const { code, message } = error as { code?: unknown; message?: unknown };
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === 'ERR_MODULE_NOT_FOUND' && typeof message === 'string' && message.includes(`'${name}'`);
 }

@@ -1,6 +1,7 @@
 /** The time a demo runs on: the machine's own, or a virtual one that takes no time at all. */
 
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Engine } from '../../src/index.ts';
 import { virtualClock, type VirtualClock } from '../../src/testing.ts';
 
 export interface Pace {
@@ -14,8 +15,8 @@ export interface Pace {
   until(elapsedMs: number): Promise<void>;
   /** Resolves after `ms`, whatever happens. */
   sleep(ms: number): Promise<void>;
-  /** Gives `work` the time it needs. */
-  play<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Gives `work` the time it needs. When it has ended, well or not, so has the engine. */
+  play<Result>(engine: Engine, work: () => Promise<Result>): Promise<Result>;
 }
 
 export function makePace(virtual: boolean, signal: AbortSignal): Pace {
@@ -36,6 +37,19 @@ export function makePace(virtual: boolean, signal: AbortSignal): Pace {
     async sleep(ms) {
       await (clock === undefined ? wait(ms) : clock.sleep(ms));
     },
-    play: (work) => (clock === undefined ? work() : clock.runUntil(work())),
+    play(engine, work) {
+      const whole = workThenStop(engine, work);
+      return clock === undefined ? whole : clock.runUntil(whole);
+    },
   };
+}
+
+const STOP_DEADLINE_MS = 1_000;
+
+async function workThenStop<Result>(engine: Engine, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } finally {
+    await engine.stop({ deadlineMs: STOP_DEADLINE_MS });
+  }
 }

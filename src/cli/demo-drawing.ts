@@ -119,14 +119,24 @@ function drawRegistry(report: RegistryReport, output: Output): string[] {
     return `${lane.sourceId.padEnd(nameWidth)}  ${track}  ${String(report.perSource[lane.sourceId] ?? 0).padStart(5)}`;
   });
   const blank = ' '.repeat(nameWidth + 2);
-  const events = report.timeline.map((entry) => `${seconds(entry.atMs)} ${entry.event} ${entry.sourceId}`);
   return [
     heading('Sources: + registered, ─ running, × deregistered; records at the right', output),
     ...indented([blank + output.style('dim', timeAxis(REGISTRY_MS, laneCells(output))), ...lines]),
     '',
-    fact('timeline', events.join('; ')),
+    fact('timeline', planText(report.timeline)),
     fact('total', `${report.total} records`),
   ];
+}
+
+/** `0.0 s +a +b, 2.0 s -a`. */
+function planText(timeline: RegistryReport['timeline']): string {
+  const moments = new Map<string, string[]>();
+  for (const { atMs, event, sourceId } of timeline) {
+    const names = moments.get(seconds(atMs)) ?? [];
+    names.push(`${event === 'registered' ? '+' : '-'}${sourceId}`);
+    moments.set(seconds(atMs), names);
+  }
+  return [...moments].map(([moment, names]) => `${moment} ${names.join(' ')}`).join(', ');
 }
 
 const BURST_MS = 10_000;

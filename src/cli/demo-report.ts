@@ -3,6 +3,7 @@
 
 import type { BurstAlert } from '../domain/alert.ts';
 import type { SourceHealth } from '../domain/health.ts';
+import type { Logger } from '../domain/logger.ts';
 
 export interface HealthReport {
   readonly demo: 'health';
@@ -64,6 +65,7 @@ export interface DemoSetup {
   readonly seed: number;
   readonly db: string;
   readonly signal: AbortSignal;
+  readonly logger: Logger;
   tell(atMs: number, mood: Mood, text: string): void;
   watch(look: () => LiveFrame): void;
 }

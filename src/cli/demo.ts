@@ -5,11 +5,13 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { InvalidArgumentError } from 'commander';
-import { nearestName } from '../config/resolve-options.ts';
+import { nearestNames } from '../domain/nearest-names.ts';
+import type { Logger } from '../domain/logger.ts';
 import { drawReport, seconds } from './demo-drawing.ts';
 import type { DemoModule, DemoReport, DemoSetup, Mood } from './demo-report.ts';
 import { createLiveView, type LiveView } from './live.ts';
 import { standardOutput, type Output } from './output.ts';
+import { printable } from './printable.ts';
 
 export interface DemoOptions {
   readonly virtual?: boolean;
@@ -80,12 +82,24 @@ function setupFor(options: RunOptions, view: LiveView, screen: Output): DemoSetu
     seed: options.seed ?? DEFAULT_SEED,
     db: options.db,
     signal: options.signal,
+    logger: loggerTo(view, screen),
     tell: (atMs, mood, text) => {
       const time = screen.style('dim', seconds(atMs, 3).padStart(10));
       view.say(`${time}  ${styled(mood, text, screen)}`);
     },
     // Virtual time is over before anybody could look.
     watch: (look) => view.watch(virtual ? null : look),
+  };
+}
+
+/** The engine's warnings and errors, as lines among the others: written to stderr they would tear the live view. */
+function loggerTo(view: LiveView, screen: Output): Logger {
+  const nothing = () => {};
+  return {
+    debug: nothing,
+    info: nothing,
+    warn: (_fields, message) => view.say(`            ${screen.style('yellow', printable(message))}`),
+    error: (_fields, message) => view.say(`            ${screen.style('red', printable(message))}`),
   };
 }
 
@@ -106,7 +120,7 @@ function demosNamed(name: string): readonly DemoName[] {
   const known = DEMOS.find((demo) => demo === name);
   if (known !== undefined) return [known];
   const names = [...DEMOS, 'all'];
-  const near = nearestName(name, names);
+  const [near] = nearestNames(name, names);
   const advice = near === undefined ? `there are ${names.join(', ')}` : `did you mean "${near}"?`;
   const message = `error: unknown demo "${name}"; ${advice}`;
   process.stderr.write(`${message}\n`);

@@ -2,8 +2,9 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import type { Row } from '../../storage/timeline-reader.ts';
 import { headgate, startHeadgate } from '../support/command-line.ts';
-import { REPORT_SCHEMAS, type DemoName } from './demo-runs.ts';
+import { expectCleanEnd, REPORT_SCHEMAS, type DemoName } from './demo-runs.ts';
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-test-command-'));
@@ -44,21 +45,16 @@ test('without --db the database lies under the temporary folder, is kept, and it
   expect(readdirSync(folder)).toHaveLength(2);
 });
 
-test('the same seed gives the same stored timeline, another seed another one', async () => {
+test('the same seed gives the same stored timeline to the byte', async () => {
   const folder = temporaryFolder();
-  const timeline = async (file: string, seed: string) => {
+  const timeline = async (file: string) => {
     const db = join(folder, file);
-    await headgate(['demo', 'health', '--virtual', '--seed', seed, '--db', db]);
+    await headgate(['demo', 'health', '--virtual', '--seed', '7', '--db', db]);
     return (await headgate(['timeline', db, '--json'])).stdout;
   };
-  const [first, again, other] = await Promise.all([
-    timeline('a.db', '7'),
-    timeline('b.db', '7'),
-    timeline('c.db', '8'),
-  ]);
+  const [first, again] = await Promise.all([timeline('a.db'), timeline('b.db')]);
   expect(first.length).toBeGreaterThan(1_000);
   expect(again).toBe(first);
-  expect(other).not.toBe(first);
 });
 
 test('what is written for people bears no control sequences where there is no terminal', async () => {
@@ -94,7 +90,7 @@ test.for(['SIGINT', 'SIGTERM'] as const)(
     expect(exitCode).toBe(0);
     expect(stdout).toContain('all that was produced');
     const rows = await timelineRows(db);
-    expect(rows.at(-1)).toMatchObject({ actor: 'engine', to_state: 'stopped' });
+    expectCleanEnd(rows);
   },
 );
 
@@ -106,7 +102,7 @@ test('a reader that goes away ends the demo, not with an error', async () => {
   expect([exitCode, stderr]).toEqual([0, '']);
 });
 
-async function timelineRows(db: string): Promise<{ run: number; actor: string; to_state: string | null }[]> {
+async function timelineRows(db: string): Promise<(Row & { run: number })[]> {
   const { stdout } = await headgate(['timeline', db, '--json']);
-  return (JSON.parse(stdout) as { rows: { run: number; actor: string; to_state: string | null }[] }).rows;
+  return (JSON.parse(stdout) as { rows: (Row & { run: number })[] }).rows;
 }

@@ -1,10 +1,12 @@
 /** Runs demos for tests, in folders of their own, and says what their documents must look like. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { z } from 'zod';
+import type { Row } from '../../storage/timeline-reader.ts';
+import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import type { DemoModule, DemoReport, LiveFrame, Mood } from '../../src/cli/demo-report.ts';
 import * as backpressure from '../../demos/backpressure.ts';
 import * as burst from '../../demos/burst.ts';
@@ -38,6 +40,8 @@ export interface DemoRunOptions {
   readonly onTold?: (text: string) => void;
 }
 
+/** Memory where the machine offers it: a hundred runs would spend most of their time waiting for a disk to sync. */
+const quickFolder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const folders: string[] = [];
 afterAll(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
@@ -45,7 +49,7 @@ afterAll(() => {
 
 /** A path for a database, gone with the tests of the file. */
 export function temporaryDb(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'headgate-test-demo-'));
+  const folder = mkdtempSync(join(quickFolder, 'headgate-test-demo-'));
   folders.push(folder);
   return join(folder, 'demo.db');
 }
@@ -61,6 +65,7 @@ export async function runDemo<Name extends DemoName>(
     seed: options.seed ?? 1,
     db: options.db ?? temporaryDb(),
     signal: options.signal ?? new AbortController().signal,
+    logger: SILENT_LOGGER,
     tell: (atMs, mood, text) => {
       told.push({ atMs, mood, text });
       options.onTold?.(text);
@@ -71,6 +76,13 @@ export async function runDemo<Name extends DemoName>(
   });
   if (look === undefined) throw new Error(`the demo ${name} gives the live view nothing to look at`);
   return { report: report as ReportOf<Name>, told, lastFrame: look() };
+}
+
+/** The engine came to its end in order: it stopped, and after it nothing happened but the ends of its parts. */
+export function expectCleanEnd(rows: readonly Row[]): void {
+  const end = rows.findIndex((row) => row['actor'] === 'engine' && row['kind'] === 'ended');
+  expect(rows[end]).toMatchObject({ to_state: 'stopped' });
+  expect(rows.slice(end).every((row) => row['kind'] === 'ended')).toBe(true);
 }
 
 const count = z.number().int().min(0);

@@ -4,7 +4,14 @@ import { expect, test } from 'vitest';
 import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
 import type { Row } from '../../storage/timeline-reader.ts';
 import { arrivalsUntil, expectedBurst } from './burst-oracle.ts';
-import { DEMO_MODULES, REPORT_SCHEMAS, runDemo, temporaryDb, type DemoName } from './demo-runs.ts';
+import {
+  DEMO_MODULES,
+  expectCleanEnd,
+  REPORT_SCHEMAS,
+  runDemo,
+  temporaryDb,
+  type DemoName,
+} from './demo-runs.ts';
 
 const NAMES = Object.keys(DEMO_MODULES) as DemoName[];
 const START_MS = Date.UTC(2020, 0, 1);
@@ -66,7 +73,7 @@ test.for(NAMES)('%s leaves every cause before its effect, and a run that ended c
   const rows = timelineOf(db);
   for (const row of rows) if (row['cause'] !== null) expect(row['cause']).toBeLessThan(row['seq'] as number);
   expect(rows[0]?.['at_ms']).toBe(START_MS);
-  expect(rows.at(-1)).toMatchObject({ actor: 'engine', to_state: 'stopped' });
+  expectCleanEnd(rows);
 });
 
 test.for(NAMES)('%s ends early, drained and in order, when it is told to', async (name) => {
@@ -75,7 +82,7 @@ test.for(NAMES)('%s ends early, drained and in order, when it is told to', async
   const options = { virtual: true, db, signal: stop.signal, onTold: () => stop.abort() };
   const { report } = await runDemo(name, options);
   expect(REPORT_SCHEMAS[name].safeParse(report).error).toBeUndefined();
-  expect(timelineOf(db).at(-1)).toMatchObject({ actor: 'engine', to_state: 'stopped' });
+  expectCleanEnd(timelineOf(db));
 });
 
 test('health: totals, records produced and rows drained are the same number', async () => {
@@ -164,7 +171,7 @@ test('registry: the database tells the same, and that no source was restarted', 
     }));
   expect(told).toEqual(report.timeline);
   const sources = rowsOf(db, 'sources');
-  expect(sources.map((row) => row['source_id']).sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+  expect(sources.map((row) => row['source_id'])).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
   expect(sources.every((row) => row['restarts'] === 0)).toBe(true);
   const born = timelineOf(db).filter(
     (row) => row['kind'] === 'born' && 'abcdef'.includes(row['actor'] as string),
@@ -218,10 +225,15 @@ test('burst: every alert reported has its row', async () => {
   const db = temporaryDb();
   const { report } = await runDemo('burst', { virtual: true, db });
   const stored = rowsOf(db, 'alerts').filter((row) => row['event'] === 'BURST');
-  const reported = report.scenarios.flatMap(({ alerts }) => alerts);
-  expect(stored.map((row) => [row['at_ms'], row['actor']]).sort()).toEqual(
-    reported.map(({ timestamp, sourceId }) => [timestamp, sourceId]).sort(),
-  );
+  expect(stored.length).toBeGreaterThan(0);
+  for (const [index, { alerts }] of report.scenarios.entries()) {
+    const sourceId = ['bursty', 'bursty-20'][index];
+    expect(alerts.every((alert) => alert.sourceId === sourceId)).toBe(true);
+    expect(stored.filter((row) => row['actor'] === sourceId).map((row) => row['at_ms'])).toEqual(
+      alerts.map(({ timestamp }) => timestamp),
+    );
+  }
+  expect(stored).toHaveLength(report.scenarios.flatMap(({ alerts }) => alerts).length);
 });
 
 test('demos in virtual time leave nothing behind that keeps the process alive', async () => {
@@ -229,5 +241,5 @@ test('demos in virtual time leave nothing behind that keeps the process alive', 
   const before = resources();
   for (const name of NAMES) await runDemo(name, { virtual: true });
   await nextTurn();
-  expect(resources()).toBe(before);
+  expect(resources()).toBeLessThanOrEqual(before);
 });
