@@ -77,6 +77,8 @@ interface Line {
 export function createConnection(options: ResolvedConnection, transport: MqttTransport): MqttConnection {
   const seating = createSeating(!options.clean);
   const session = { takenIds: new Set<number>() };
+  /** The broker has been asked to keep a session, so it should know of one. */
+  let sessionKnown = false;
   let line: Line | null = null;
   /** Settled unless a link is still being closed: a session has one link at a time. */
   let closing: Promise<void> = Promise.resolve();
@@ -105,8 +107,15 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     const link = transport(
       { ...options, session },
       {
-        opened() {
+        opened({ present }) {
           stopWaiting();
+          if (sessionKnown && !present) {
+            io.log.warn(
+              { clientId: options.clientId, url: shownUrl(options.url) },
+              'the broker has lost the kept session, and what it held for it',
+            );
+          }
+          sessionKnown = !options.clean;
           opened.resolve(true);
         },
         message: deliver,

@@ -246,6 +246,25 @@ test('a QoS 2 message whose release comes over the next connection is neither lo
   expect([first.values, second.values]).toEqual([[1], []]);
 });
 
+test('a broker that has lost a kept session is subscribed to again, with a warning', async () => {
+  let subscriptions = 0;
+  const broker = await brokerThat((packet, peer) => {
+    if (packet.cmd === 'subscribe') subscriptions++;
+    politely(packet, peer);
+  });
+  const spec = sourceOf(broker.url, { clean: false, clientId: 'g' });
+  const warnings: object[] = [];
+  for (let round = 1; round <= 2; round++) {
+    const run = startRun(spec, realClock);
+    Object.assign(run, { log: { ...run.log, warn: (fields: object) => warnings.push(fields) } });
+    await run.whenOpened();
+    await run.stop();
+    expect(subscriptions).toBe(round);
+    expect(warnings).toHaveLength(round - 1);
+  }
+  expect(warnings).toMatchObject([{ clientId: 'g', url: broker.url }]);
+});
+
 test('a broker that sends more than it may is read no faster than there is room', async () => {
   const FLOOD = 65_000;
   let sent: net.Socket | null = null;
