@@ -1,6 +1,6 @@
-/** The one way this project writes a leaf actor. XState does not run a callback actor's cleanup when its code throws, and
- *  an error in a timer or promise of it ends the process; here, whatever happens, what was acquired is released once, in
- *  reverse order, and the failure reaches the parent as a fact. */
+/** The one way this project writes a leaf actor. XState does not run a callback actor's cleanup when its code
+ *  throws, and an error in a timer or promise of it ends the process; here, whatever happens, what was
+ *  acquired is released once, in reverse order, and the failure reaches the parent as a fact. */
 
 import { fromCallback, type AnyEventObject, type CallbackActorLogic } from 'xstate';
 
@@ -11,7 +11,8 @@ export interface Scope<Fact, Command = AnyEventObject> {
   receive(handler: (command: Command) => void): void;
   /** Releases something when the actor closes, whichever way; last come, first served. */
   onClose(release: () => void): void;
-  /** Wraps a callback that others will call: a throw or rejection in it fails the actor, and it is silent once closed. */
+  /** Wraps a callback that others will call: a throw or rejection in it fails the actor, and it is silent
+   *  once closed. */
   guard<Args extends unknown[]>(callback: (...args: Args) => unknown): (...args: Args) => void;
   readonly isClosed: boolean;
 }

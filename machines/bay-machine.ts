@@ -1,5 +1,5 @@
-/** A bay: supervises a shard of the sources. It starts them, passes commands on, clears away those that ended and tells
- *  the registry. It decides nothing about a single source; the source's own machine does. */
+/** A bay: supervises a shard of the sources. It starts them, passes commands on, clears away those that ended
+ *  and tells the registry. It decides nothing about a single source; the source's own machine does. */
 
 import { enqueueActions, sendParent, setup, spawnChild, stopChild } from 'xstate';
 import { MACHINE_OPTIONS } from './ports.ts';

@@ -1,5 +1,5 @@
-/** Burst detector: says whether any source is bursting. Owns no clock and counts no records: the meter does, its port, and
- *  tells it about the first burst that begins and the last one that ends. */
+/** Burst detector: says whether any source is bursting. Owns no clock and counts no records: the meter does,
+ *  its port, and tells it about the first burst that begins and the last one that ends. */
 
 import { sendParent, setup } from 'xstate';
 import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';

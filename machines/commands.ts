@@ -1,5 +1,5 @@
-/** The commands of all machines: messages that ask for something, where facts report something. The timeline keeps a row
- *  for each, also where it changes nothing, so that what it leads to has a cause. */
+/** The commands of all machines: messages that ask for something, where facts report something. The timeline
+ *  keeps a row for each, also where it changes nothing, so that what it leads to has a cause. */
 
 import type { EngineCommand } from './engine-machine.ts';
 import type { PipelineCommand } from './pipeline-machine.ts';

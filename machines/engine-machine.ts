@@ -1,5 +1,6 @@
-/** The engine: starts its parts in order, stops them in reverse, and ends as failed when a part or an essential source is
- *  past mending. Parts: recorder, pipeline, rate limiter, burst detector, health monitor, registry. */
+/** The engine: starts its parts in order, stops them in reverse, and ends as failed when a part or an
+ *  essential source is past mending. Parts: recorder, pipeline, rate limiter, burst detector, health monitor,
+ *  registry. */
 
 import { assign, sendTo, setup } from 'xstate';
 import type { ErrorFacts } from '../src/domain/errors.ts';
@@ -70,7 +71,8 @@ export const engineMachine = setup({
     booting: { on: { 'engine.start': 'up.running', 'engine.stop': 'stopped' } },
     up: {
       initial: 'running',
-      // In this order they start; XState stops them in the order of their birth, so the way down is by drains, in reverse.
+      // In this order they start; XState stops them in the order of their birth, so the way down is by
+      // drains, in reverse.
       invoke: [
         { id: 'recorder', src: 'recorder', onError: { target: 'failed', actions: 'noteError' } },
         {

@@ -1,4 +1,5 @@
-/** Health monitor: says whether every source does what it should. Its port, the sampler, looks at them at an interval. */
+/** Health monitor: says whether every source does what it should. Its port, the sampler, looks at them at an
+ *  interval. */
 
 import { sendParent, setup } from 'xstate';
 import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';

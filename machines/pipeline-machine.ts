@@ -1,5 +1,5 @@
-/** Pipeline: the group of stages. Says whether records move, and ends when everything has gone through or the deadline has
- *  come. The records themselves are the business of its port, the stages. */
+/** Pipeline: the group of stages. Says whether records move, and ends when everything has gone through or the
+ *  deadline has come. The records themselves are the business of its port, the stages. */
 
 import { assign, sendParent, sendTo, setup } from 'xstate';
 import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';

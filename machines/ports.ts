@@ -1,4 +1,5 @@
-/** What all machines share: how a machine names the work it does not do itself, and the settings of every machine. */
+/** What all machines share: how a machine names the work it does not do itself, and the settings of every
+ *  machine. */
 
 import { fromCallback, type AnyEventObject, type CallbackActorLogic } from 'xstate';
 import { LIMITS } from '../src/domain/limits.ts';
@@ -17,8 +18,8 @@ export function unprovidedPort<Input>(name: string): CallbackActorLogic<AnyEvent
 /** A defect in the work of one of the engine's own parts, told by its port. */
 export type PartFact = { type: 'part.failed'; error: ErrorFacts };
 
-/** What a part tells the engine when its port has failed. The engine ends as failed: a part of its own that is broken is
- *  no source's fault, and whoever runs the engine must hear of it. */
+/** What a part tells the engine when its port has failed. The engine ends as failed: a part of its own that
+ *  is broken is no source's fault, and whoever runs the engine must hear of it. */
 export function partFailure({ error }: { type: string; error?: unknown }): PartFact {
   const facts = isErrorFacts(error) ? error : { code: 'HG_ENGINE_ESCALATED', message: String(error) };
   return { type: 'part.failed', error: facts };

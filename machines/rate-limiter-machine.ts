@@ -1,5 +1,5 @@
-/** Rate limiter: says whether a limit is being hit. Counts nothing and waits for nothing: the gate does, its port, and
- *  tells it about edges only. */
+/** Rate limiter: says whether a limit is being hit. Counts nothing and waits for nothing: the gate does, its
+ *  port, and tells it about edges only. */
 
 import { sendParent, setup } from 'xstate';
 import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';

@@ -1,4 +1,5 @@
-/** Recorder: says whether what arrives can be written. The writing itself, one commit at a time, is its port's business. */
+/** Recorder: says whether what arrives can be written. The writing itself, one commit at a time, is its
+ *  port's business. */
 
 import { sendParent, setup } from 'xstate';
 import type { ErrorFacts } from '../src/domain/errors.ts';

@@ -1,6 +1,6 @@
-/** The registry: takes the messages that register, deregister, update, pause and resume sources, refuses those that cannot
- *  be carried out, and spreads the sources over bays. Who is registered where is the directory's knowledge, a port; the
- *  registry decides, the directory remembers. */
+/** The registry: takes the messages that register, deregister, update, pause and resume sources, refuses
+ *  those that cannot be carried out, and spreads the sources over bays. Who is registered where is the
+ *  directory's knowledge, a port; the registry decides, the directory remembers. */
 
 import { sendParent, setup } from 'xstate';
 import type { ErrorFacts } from '../src/domain/errors.ts';
@@ -9,7 +9,8 @@ import { bayMachine, type BayReport } from './bay-machine.ts';
 import { MACHINE_OPTIONS } from './ports.ts';
 import type { SourceCommand, SourceInput } from './source-machine.ts';
 
-/** Commands. `requestId` names who waits for the answer; `problem` is why the command cannot be understood. */
+/** Commands. `requestId` names who waits for the answer; `problem` is why the command cannot be understood.
+ *  */
 interface Request {
   readonly requestId?: number;
   readonly problem?: ErrorFacts;

@@ -1,6 +1,7 @@
-/** A source: decides when to connect, when to wait and for how long, and when to give up. It owns no transport, no clock
- *  and no randomness: its ports do, and report facts that carry time and chance. Its ports promise to report: `intake`
- *  an open link, a failure or an end within the connect timeout; `wait` its end; `drain` its end within its deadline. */
+/** A source: decides when to connect, when to wait and for how long, and when to give up. It owns no
+ *  transport, no clock and no randomness: its ports do, and report facts that carry time and chance. Its
+ *  ports promise to report: `intake` an open link, a failure or an end within the connect timeout; `wait` its
+ *  end; `drain` its end within its deadline. */
 
 import { assign, enqueueActions, sendParent, setup } from 'xstate';
 import { backoffMs } from '../src/domain/backoff.ts';
@@ -11,7 +12,8 @@ import { MACHINE_OPTIONS, unprovidedPort } from './ports.ts';
 export type SourceCommand =
   | { type: 'source.pause' }
   | { type: 'source.resume' }
-  /** End, after what was taken in has gone on; at the latest after `deadlineMs` (default: the source's own). */
+  /** End, after what was taken in has gone on; at the latest after `deadlineMs` (default: the source's own).
+   *  */
   | { type: 'source.drain'; deadlineMs?: number }
   /** End now. What waits in the outlet is lost and counted. */
   | { type: 'source.stop' };

@@ -1,31 +1,20 @@
-/** One run of an engine, from start to stop: the parts, made and wired. Whatever is opened here is closed here. */
+/** One run of an engine, from start to stop: the parts, made and wired. Whatever is opened here is closed
+ *  here. */
 
 import { Subject, type Observer } from 'rxjs';
-import { createActor, type Actor } from 'xstate';
+import type { Actor } from 'xstate';
 import { Exit } from '../actors/flow/exit.ts';
-import { createMeterPort } from '../actors/flow/burst-meter.ts';
-import { createGatePort, createStagesPort } from '../actors/flow/flow-ports.ts';
 import { Plane } from '../actors/flow/plane.ts';
-import { createSamplerPort } from '../actors/health/sampler.ts';
-import { createIntake } from '../actors/sources/intake.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
-import { createDrain, createWait } from '../actors/sources/waiting.ts';
 import { SourceDirectory } from '../actors/supervision/source-directory.ts';
 import { AlertDesk } from '../actors/timeline/alert-desk.ts';
 import { DeadLetterDesk } from '../actors/timeline/dead-letter-desk.ts';
 import { Journal } from '../actors/timeline/journal.ts';
 import { Ledger } from '../actors/timeline/ledger.ts';
 import { alertOf, logRow } from '../actors/timeline/lifecycle-rules.ts';
-import { createLedgerPort, type LedgerEdge } from '../actors/timeline/recorder-port.ts';
-import { bayMachine } from '../machines/bay-machine.ts';
-import { burstDetectorMachine } from '../machines/burst-detector-machine.ts';
-import { engineMachine, type EngineOutput } from '../machines/engine-machine.ts';
-import { healthMonitorMachine } from '../machines/health-monitor-machine.ts';
-import { pipelineMachine } from '../machines/pipeline-machine.ts';
-import { rateLimiterMachine } from '../machines/rate-limiter-machine.ts';
-import { recorderMachine } from '../machines/recorder-machine.ts';
-import { registryMachine, type RegistryCommand } from '../machines/registry-machine.ts';
-import { sourceMachine } from '../machines/source-machine.ts';
+import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
+import type { engineMachine, EngineOutput } from '../machines/engine-machine.ts';
+import type { RegistryCommand } from '../machines/registry-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { formatAddress } from './domain/address.ts';
@@ -38,6 +27,7 @@ import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+import { createEngineActor } from './engine-actor.ts';
 import type { Stage } from './pipeline/stage.ts';
 
 /** Where a run shows what it does; these outlive it. */
@@ -287,44 +277,28 @@ export class EngineRun {
 
   #createActor(edges$: Subject<LedgerEdge>): Actor<typeof engineMachine> {
     const { clock, options, outputs, random, log } = this.#options;
-    const { plane } = this;
-    const source = sourceMachine.provide({
-      actors: {
-        intake: createIntake({
-          clock,
-          random: random.fork('sources'),
-          log,
-          arrivals$: plane.arrivals$,
-          deadLetter: (rig, stage, payload, error) => {
-            const { tenant, id: sourceId } = rig.spec;
-            const origin = { tenant, sourceId, actorId: rig.childId };
-            this.#deadLetters.bury(origin, stage, payload, error, 'HG_DECODE_FAILED');
-          },
-        }),
-        wait: createWait(clock),
-        drain: createDrain(clock),
-      },
-    });
-    const waiting = () => {
-      let records = 0;
-      for (const rig of this.directory.rigs()) records += rig.queue.size + rig.queue.held;
-      return records;
-    };
-    const { burst } = options;
-    const meter = createMeterPort({
+    const { directory, plane } = this;
+    return createEngineActor({
       clock,
+      options,
+      random,
+      log,
       plane,
-      options:
-        burst === null ? null : { ...burst, clearRecords: burst.clearRecords ?? burst.thresholdRecords },
-      raise: (alert, rig) => this.#desk.raise(alert, rig.childId, this.journal.lastRowOf(rig.childId)),
-    });
-    const sampler = createSamplerPort({
-      clock,
-      intervalMs: options.health.intervalMs,
-      healths: () => Array.from(this.directory.rigs(), (rig) => rig.health()),
+      directory,
+      edges$,
+      exit: outputs.exit,
+      inspect: this.journal.inspect,
+      deadLetter: (rig, stage, payload, error) => {
+        const { tenant, id: sourceId } = rig.spec;
+        const origin = { tenant, sourceId, actorId: rig.childId };
+        this.#deadLetters.bury(origin, stage, payload, error, 'HG_DECODE_FAILED');
+      },
+      raiseBurst: (alert, rig) => {
+        this.#desk.raise(alert, rig.childId, this.journal.lastRowOf(rig.childId));
+      },
       onSample: (rows, healths) => {
         this.#ledger.addHealth(rows);
-        for (const rig of this.directory.rigs()) if (rig.hasNews()) this.#ledger.touch(rig);
+        for (const rig of directory.rigs()) if (rig.hasNews()) this.#ledger.touch(rig);
         outputs.health.next(healths);
       },
       onClockJump: (jumpMs) => {
@@ -337,29 +311,6 @@ export class EngineRun {
           cause: null,
         });
       },
-    });
-    const machine = engineMachine.provide({
-      actors: {
-        recorder: recorderMachine.provide({ actors: { ledger: createLedgerPort(edges$) } }),
-        pipeline: pipelineMachine.provide({
-          actors: { stages: createStagesPort(clock, plane, outputs.exit, waiting) },
-        }),
-        rateLimiter: rateLimiterMachine.provide({ actors: { gate: createGatePort(clock, plane) } }),
-        burstDetector: burstDetectorMachine.provide({ actors: { meter } }),
-        healthMonitor: healthMonitorMachine.provide({ actors: { sampler } }),
-        registry: registryMachine.provide({
-          actors: { bay: bayMachine.provide({ actors: { source } }) },
-        }),
-      },
-    });
-    return createActor(machine, {
-      id: 'engine',
-      input: { directory: this.directory },
-      clock: {
-        setTimeout: (callback, delayMs) => clock.setTimeout(callback, delayMs),
-        clearTimeout: (handle) => clock.clearTimeout(handle),
-      },
-      inspect: this.journal.inspect,
     });
   }
 

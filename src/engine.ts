@@ -1,5 +1,5 @@
-/** The engine as its users hold it: the composition root. Options are resolved when it is made, work starts in `start()`,
- *  and a stopped engine can be started again. */
+/** The engine as its users hold it: the composition root. Options are resolved when it is made, work starts
+ *  in `start()`, and a stopped engine can be started again. */
 
 import { createHash, randomUUID } from 'node:crypto';
 import pino from 'pino';
@@ -14,7 +14,7 @@ import { EngineRun, type RunOutputs } from './engine-run.ts';
 import { formatAddress, parseAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
-import { HeadgateError, messageOf, type ErrorCode, type ErrorFacts } from './domain/errors.ts';
+import { HeadgateError, messageOf, type ErrorFacts } from './domain/errors.ts';
 import { INACTIVE_STATES, type SourceHealth } from './domain/health.ts';
 import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
@@ -26,6 +26,7 @@ import type { Consumer } from './pipeline/consumer.ts';
 import type { StageReport } from './pipeline/flow.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { realClock } from './real-clock.ts';
+import { PendingRequests, type Registration } from './pending-requests.ts';
 import { readCommand, type Command } from './read-command.ts';
 import { requireSpec } from './require-spec.ts';
 import { VERSION } from './version.ts';
@@ -47,11 +48,6 @@ export interface DeregisterOptions {
   readonly deadlineMs?: number;
 }
 
-export interface Registration {
-  readonly id: string;
-  readonly incarnation: number;
-}
-
 /** What an engine did, counted since its last start. */
 export interface EngineReport {
   readonly sources: readonly SourceHealth[];
@@ -67,11 +63,6 @@ export interface EngineReport {
 
 export type EngineState = 'idle' | 'booting' | 'running' | 'draining' | 'stopped' | 'failed';
 
-interface Waiting {
-  readonly resolve: (registration: Registration) => void;
-  readonly reject: (error: HeadgateError) => void;
-}
-
 const STOP_DEADLINE_MS = 10_000;
 
 /** Makes an engine. Nothing is opened and nothing runs before `start()`.
@@ -81,7 +72,8 @@ export function createEngine(options: CreateEngineOptions = {}): Engine {
 }
 
 export class Engine {
-  /** Batches of records, once they are stored (after the stages where nothing is kept). Holds nothing back. */
+  /** Batches of records, once they are stored (after the stages where nothing is kept). Holds nothing back.
+   *  */
   readonly batches$: Observable<Batch>;
   /** The same, one by one; poison records among them, in their place. */
   readonly records$: Observable<FlowItem>;
@@ -98,10 +90,9 @@ export class Engine {
   readonly #log: Logger;
   readonly #exit: Exit;
   readonly #outputs: RunOutputs;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #requests = new PendingRequests();
   /** Commands given before the start. */
   #backlog: RegistryCommand[] = [];
-  #requests = 0;
   #run: EngineRun | null = null;
   #deliveredBefore = 0;
   #lost = 0;
@@ -125,7 +116,7 @@ export class Engine {
     this.#outputs = {
       ...subjects,
       exit: this.#exit,
-      answer: (command, outcome, rig) => this.#answer(command, outcome, rig),
+      answer: (command, refusal, rig) => this.#requests.answer(command, refusal, rig),
     };
     const report = (error: unknown) => {
       this.#log.error(
@@ -182,7 +173,8 @@ export class Engine {
     return this.#request({ type: 'registry.register', spec: requireSpec(spec) });
   }
 
-  /** Replaces a source by one with other options, after it has drained. Resolves when the old one has ended. */
+  /** Replaces a source by one with other options, after it has drained. Resolves when the old one has ended.
+   *  */
   async update(spec: SourceSpec): Promise<Registration> {
     return this.#request({ type: 'registry.update', spec: requireSpec(spec) });
   }
@@ -249,8 +241,8 @@ export class Engine {
     };
   }
 
-  /** Reads what comes out of the stages, at the reader's pace: a full queue of `capacityRecords` holds the pipeline back.
-   *  Ends when the engine has drained. Leaving the loop (`break`) lets the pipeline go. */
+  /** Reads what comes out of the stages, at the reader's pace: a full queue of `capacityRecords` holds the
+   *  pipeline back. Ends when the engine has drained. Leaving the loop (`break`) lets the pipeline go. */
   consume({ capacityRecords = LIMITS.consumerCapacityRecords }: { capacityRecords?: number } = {}): Consumer {
     if (!Number.isInteger(capacityRecords) || capacityRecords < 1) {
       throw new HeadgateError(
@@ -301,43 +293,20 @@ export class Engine {
       this.#lost = lostRecords;
       this.#exit.end();
       await run.close();
-      this.#refuseWaiting();
+      this.#requests.refuseAll(STOPPED);
     });
     run.start();
     for (const command of this.#backlog.splice(0)) run.send(command);
   }
 
   #request(command: RegistryCommand): Promise<Registration> {
-    return new Promise((resolve, reject) => {
-      const requestId = ++this.#requests;
-      this.#waiting.set(requestId, { resolve, reject });
-      this.#dispatch({ ...command, requestId });
-    });
+    return this.#requests.ask(command, (asked) => this.#dispatch(asked));
   }
 
   #dispatch(command: RegistryCommand): void {
     if (this.#run === null) this.#backlog.push(command);
-    else if (this.#isOver) this.#answer(command, STOPPED, null);
+    else if (this.#isOver) this.#requests.answer(command, STOPPED, null);
     else this.#run.send(command);
-  }
-
-  #answer(
-    command: RegistryCommand,
-    outcome: ErrorFacts | null,
-    rig: { name: string; incarnation: number } | null,
-  ): void {
-    const waiting = command.requestId === undefined ? undefined : this.#waiting.get(command.requestId);
-    if (command.requestId === undefined || waiting === undefined) return;
-    this.#waiting.delete(command.requestId);
-    if (outcome !== null) waiting.reject(new HeadgateError(outcome.code as ErrorCode, outcome.message));
-    else waiting.resolve({ id: rig?.name ?? '', incarnation: rig?.incarnation ?? 0 });
-  }
-
-  /** The engine is down: whoever still waits for an answer gets one. */
-  #refuseWaiting(): void {
-    for (const { reject } of this.#waiting.values())
-      reject(new HeadgateError('HG_ENGINE_STATE', STOPPED.message));
-    this.#waiting.clear();
   }
 }
 

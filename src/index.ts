@@ -9,10 +9,10 @@ export {
   type Engine,
   type EngineReport,
   type EngineState,
-  type Registration,
   type StopOptions,
 } from './engine.ts';
 export type { Command } from './read-command.ts';
+export type { Registration } from './pending-requests.ts';
 export { VERSION } from './version.ts';
 
 export { defineSource, type SourceKind } from '../actors/sources/define-source.ts';

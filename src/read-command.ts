@@ -37,8 +37,8 @@ const TYPES: readonly string[] = [
   'source.stop',
 ];
 
-/** Understands a command, or says why it cannot. A command of a known type whose content is wrong goes to the registry
- *  with its problem, which refuses it there. Never throws. */
+/** Understands a command, or says why it cannot. A command of a known type whose content is wrong goes to the
+ *  registry with its problem, which refuses it there. Never throws. */
 export function readCommand(input: unknown): Read {
   const command = input as Partial<Record<string, unknown>> | null | undefined;
   const type = String(command?.['type']);

@@ -19,9 +19,10 @@ export function requireSpec(value: unknown): SourceSpec {
 }
 
 function notASpec(id: string): HeadgateError {
+  const what = id === '' ? 'this' : `"${id}"`;
   return new HeadgateError(
     'HG_OPTION_INVALID',
-    `register: ${id === '' ? 'this' : `"${id}"`} is no source; make one with a factory such as simulatedSource() or defineSource()`,
+    `register: ${what} is no source; make one with a factory such as simulatedSource() or defineSource()`,
     { details: { field: 'spec' } },
   );
 }

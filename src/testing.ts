@@ -1,4 +1,5 @@
-/** What tests and simulations need: the virtual clock, seeded chance, simulated transports and the conformance suite. */
+/** What tests and simulations need: the virtual clock, seeded chance, simulated transports and the
+ *  conformance suite. */
 
 import './node-version.ts';
 

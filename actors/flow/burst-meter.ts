@@ -1,4 +1,5 @@
-/** The burst meter: taps the arrivals of every source, never delays them, and raises alerts on the edges of a burst. */
+/** The burst meter: taps the arrivals of every source, never delays them, and raises alerts on the edges of a
+ *  burst. */
 
 import type { BurstAlert, BurstOverAlert } from '../../src/domain/alert.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';

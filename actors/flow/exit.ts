@@ -1,5 +1,5 @@
-/** The exit: the end of the stages. Records are stored first, if they are kept, and then shown: to the observables, which
- *  hold nothing back, and to the consumers, which do. */
+/** The exit: the end of the stages. Records are stored first, if they are kept, and then shown: to the
+ *  observables, which hold nothing back, and to the consumers, which do. */
 
 import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';

@@ -17,7 +17,8 @@ export function partFailed(error: unknown): PartFact {
   return { type: 'part.failed', error: errorFacts(error, 'HG_ENGINE_ESCALATED') };
 }
 
-/** Opens the gate. Reports `limit.hit` at the first refusal and `limit.cleared` after a window without one. */
+/** Opens the gate. Reports `limit.hit` at the first refusal and `limit.cleared` after a window without one.
+ *  */
 export function createGatePort(clock: Clock, plane: Plane) {
   return managed<undefined, { type: string } & Record<string, unknown>>(partFailed, (scope) => {
     let timer: TimerHandle = undefined;
@@ -55,8 +56,8 @@ export function createGatePort(clock: Clock, plane: Plane) {
   });
 }
 
-/** Runs the stages. Reports `flow.blocked` when records wait and none moves, `flow.moved` when they do again, and
- *  `flow.drained` after a drain. `waiting` counts the records in outlets. */
+/** Runs the stages. Reports `flow.blocked` when records wait and none moves, `flow.moved` when they do again,
+ *  and `flow.drained` after a drain. `waiting` counts the records in outlets. */
 export function createStagesPort(clock: Clock, plane: Plane, exit: Exit, waiting: () => number) {
   return managed<undefined, { type: string } & Record<string, unknown>, { type: string; deadlineMs: number }>(
     partFailed,

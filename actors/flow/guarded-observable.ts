@@ -1,5 +1,5 @@
-/** Observables for users. RxJS turns a throw in a subscriber into an uncaught exception, which ends the process; here it
- *  is reported and the subscriber goes on, also behind operators. */
+/** Observables for users. RxJS turns a throw in a subscriber into an uncaught exception, which ends the
+ *  process; here it is reported and the subscriber goes on, also behind operators. */
 
 import { Observable, type Observer, type Operator, type Subscription } from 'rxjs';
 
@@ -34,7 +34,8 @@ export class GuardedObservable<Value> extends Observable<Value> {
             ...(complete ? { complete } : {}),
           }
         : observerOrNext;
-    // A subscriber of an operator is part of the chain; its errors travel down the chain and are caught at the end.
+    // A subscriber of an operator is part of the chain; its errors travel down the chain and are caught at
+    // the end.
     if ('isStopped' in observer) return super.subscribe(observer);
     return super.subscribe({
       next: (value) => this.#attempt(() => observer.next?.(value)),

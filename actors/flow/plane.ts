@@ -1,5 +1,5 @@
-/** The data plane of one run of the engine: arrivals, gate, stages and exit, wired so that fullness travels back and items
- *  travel on. Actors open and watch it; records never pass through a statechart. */
+/** The data plane of one run of the engine: arrivals, gate, stages and exit, wired so that fullness travels
+ *  back and items travel on. Actors open and watch it; records never pass through a statechart. */
 
 import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';

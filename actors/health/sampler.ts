@@ -1,5 +1,5 @@
-/** The sampler: looks at every source at an interval, keeps what it saw in the health table, and notices when the wall
- *  clock has jumped. */
+/** The sampler: looks at every source at an interval, keeps what it saw in the health table, and notices when
+ *  the wall clock has jumped. */
 
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import type { SourceHealth, SourceState } from '../../src/domain/health.ts';

@@ -1,5 +1,5 @@
-/** How a kind of source is made: a schema for its options and the logic they give. Built-in kinds and users' own go
- *  through here. */
+/** How a kind of source is made: a schema for its options and the logic they give. Built-in kinds and users'
+ *  own go through here. */
 
 import { z } from 'zod';
 import { commonSpec, sourceSchema, type SourceOptionsInput } from '../../src/config/source-options.ts';
@@ -42,7 +42,10 @@ export function defineSource<S extends Shape = Record<never, never>>(
   kind: SourceKind<Own<S> & { id: string }> & { readonly options?: S },
 ): (options: SourceOptionsInput & OwnInput<S>) => SourceSpec {
   if (typeof kind.stream !== 'function') {
-    throw new HeadgateError('HG_SOURCE_NO_STREAM', `source kind "${kind.type}": stream() is missing; every source has one`);
+    throw new HeadgateError(
+      'HG_SOURCE_NO_STREAM',
+      `source kind "${kind.type}": stream() is missing; every source has one`,
+    );
   }
   const schema = sourceSchema((kind.options ?? {}) as S);
   return (input) => {

@@ -1,5 +1,6 @@
-/** The intake: one run of a source's code, from `live` until that state is left. It hands the code its `io`, takes what it
- *  gives into the outlet, and tells the statechart about the link: opened, failed, ended; reads failing, recovered. */
+/** The intake: one run of a source's code, from `live` until that state is left. It hands the code its `io`,
+ *  takes what it gives into the outlet, and tells the statechart about the link: opened, failed, ended; reads
+ *  failing, recovered. */
 
 import type { Subject } from 'rxjs';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
@@ -233,7 +234,8 @@ class Run {
     return this.#emitAll(values, meta);
   }
 
-  /** A later run of this incarnation goes on after what was handed in: the outlet keeps that from one run to the next. */
+  /** A later run of this incarnation goes on after what was handed in: the outlet keeps that from one run to
+   *  the next. */
   #moveOn(meta: RecordMeta | undefined): void {
     if (meta?.cursor !== undefined) this.#rig.cursor = meta.cursor;
   }

@@ -20,11 +20,13 @@ export type PushSourceOptions = z.input<typeof schema>;
 
 export interface PushSource extends SourceSpec {
   /** Hands in one record. Resolves when it is in the outlet; waits while that is full.
-   *  @throws HeadgateError HG_SOURCE_STOPPED if the source is not running, HG_PUSH_OVERLOADED if too many pushes wait. */
+   *  @throws HeadgateError HG_SOURCE_STOPPED if the source is not running, HG_PUSH_OVERLOADED if too many
+   *  pushes wait. */
   push(data: unknown, meta?: RecordMeta): Promise<void>;
   /** Hands in many records; resolves when the last one is in. Otherwise as {@link push}. */
   pushAll(data: readonly unknown[], meta?: RecordMeta): Promise<void>;
-  /** Hands in text or bytes, to be decoded. What cannot be decoded is a dead letter. Otherwise as {@link push}. */
+  /** Hands in text or bytes, to be decoded. What cannot be decoded is a dead letter. Otherwise as {@link
+   *  push}. */
   pushPayload(payload: string | Uint8Array, meta?: RecordMeta): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
-/** What one incarnation of a source works with: its outlet, its meter, its place at the gate. The statechart decides, the
- *  rig carries; it lives as long as the source is registered and through all of its runs. */
+/** What one incarnation of a source works with: its outlet, its meter, its place at the gate. The statechart
+ *  decides, the rig carries; it lives as long as the source is registered and through all of its runs. */
 
 import { formatAddress } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';

@@ -1,5 +1,6 @@
-/** The two ways a source waits: for a time, and for its end. Timers of their own instead of XState's `after`: XState looks
- *  through all pending timers of the system whenever an actor stops, which at ten thousand waiting sources takes seconds. */
+/** The two ways a source waits: for a time, and for its end. Timers of their own instead of XState's `after`:
+ *  XState looks through all pending timers of the system whenever an actor stops, which at ten thousand
+ *  waiting sources takes seconds. */
 
 import type { Clock } from '../../src/domain/clock.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
@@ -14,8 +15,8 @@ export function createWait(clock: Clock) {
   });
 }
 
-/** Reports `drain.finished` when the last run has settled and the outlet is empty; at the latest after `deadlineMs`, and
- *  then what is left in the outlet is lost and counted. */
+/** Reports `drain.finished` when the last run has settled and the outlet is empty; at the latest after
+ *  `deadlineMs`, and then what is left in the outlet is lost and counted. */
 export function createDrain(clock: Clock) {
   return managed<{ rig: object; deadlineMs: number }, SourceFact>(
     crashed(clock),

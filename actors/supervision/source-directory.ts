@@ -1,5 +1,5 @@
-/** The directory: which sources are registered, where they run, who waits for what. The registry decides, the directory
- *  remembers; it holds every source that has not ended. */
+/** The directory: which sources are registered, where they run, who waits for what. The registry decides, the
+ *  directory remembers; it holds every source that has not ended. */
 
 import { DEFAULT_TENANT, formatAddress, parseAddress } from '../../src/domain/address.ts';
 import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
@@ -62,6 +62,13 @@ export class SourceDirectory implements Directory {
   /** The rigs of all sources that have not ended, in order of registration. */
   *rigs(): IterableIterator<SourceRig> {
     for (const entry of this.#byName.values()) yield entry.rig;
+  }
+
+  /** Records in all outlets. */
+  get waitingRecords(): number {
+    let records = 0;
+    for (const rig of this.rigs()) records += rig.queue.size + rig.queue.held;
+    return records;
   }
 
   find(id: string): SourceRig | undefined {

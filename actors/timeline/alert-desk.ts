@@ -1,5 +1,5 @@
-/** The alert desk: every alert gets its row, and is stored before anybody is told. Only then come the observers and the
- *  user's callback; a storm of alerts is collapsed there, and only there. */
+/** The alert desk: every alert gets its row, and is stored before anybody is told. Only then come the
+ *  observers and the user's callback; a storm of alerts is collapsed there, and only there. */
 
 import { Subject } from 'rxjs';
 import type { Alert } from '../../src/domain/alert.ts';

@@ -1,5 +1,5 @@
-/** The dead-letter desk: keeps every record that could not be used, and tells the timeline about it once at the first and
- *  then once a second, however many there are. */
+/** The dead-letter desk: keeps every record that could not be used, and tells the timeline about it once at
+ *  the first and then once a second, however many there are. */
 
 import { Subject } from 'rxjs';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';

@@ -1,5 +1,5 @@
-/** What of a message goes into its row: plain facts. Objects that only machines hand each other, and anything that could
- *  carry a secret, stay out. */
+/** What of a message goes into its row: plain facts. Objects that only machines hand each other, and anything
+ *  that could carry a secret, stay out. */
 
 /** Bookkeeping of the runtime: rows have times and causes of their own. */
 const LEFT_OUT: ReadonlySet<string> = new Set([

@@ -1,11 +1,12 @@
-/** The journal: the one observer of all actors. It sees every birth, transition and end through XState's inspection and
- *  makes a timeline row of each, with its cause: the row that made the sender send. No actor logs its own lifecycle, so
- *  none can forget to.
+/** The journal: the one observer of all actors. It sees every birth, transition and end through XState's
+ *  inspection and makes a timeline row of each, with its cause: the row that made the sender send. No actor
+ *  logs its own lifecycle, so none can forget to.
  *
- *  How causes are found. A message names its sender; what the sender is doing at that moment, its current row, is the
- *  cause of what the message leads to. For a machine that is the row made of the event it is working on, or, where that
- *  event changed nothing, whatever caused that event. For a leaf, which has no rows, it is the last row of its parent.
- *  XState reports a machine's step before it delivers what the step sent, so the row is always there first. */
+ *  How causes are found. A message names its sender; what the sender is doing at that moment, its current
+ *  row, is the cause of what the message leads to. For a machine that is the row made of the event it is
+ *  working on, or, where that event changed nothing, whatever caused that event. For a leaf, which has no
+ *  rows, it is the last row of its parent. XState reports a machine's step before it delivers what the step
+ *  sent, so the row is always there first. */
 
 import type { AnyActorRef, InspectionEvent } from 'xstate';
 import { DEFAULT_TENANT, parseAddress } from '../../src/domain/address.ts';
@@ -216,7 +217,8 @@ export class Journal {
   /** Machines without rows of their own, which pass on what they were told. */
   readonly #hiddenCurrent = new WeakMap<object, number | null>();
 
-  /** Rows are kept of machines, except of bays: how sources are sharded is nobody's business but the registry's. */
+  /** Rows are kept of machines, except of bays: how sources are sharded is nobody's business but the
+   *  registry's. */
   #subjectOf(actor: AnyActorRef): Subject | undefined {
     const known = this.#subjects.get(actor);
     if (known !== undefined) return known;
@@ -227,8 +229,8 @@ export class Journal {
   }
 }
 
-/** The row that led to a message, kept on the message itself: a weak map of all messages costs the garbage collector more
- *  than everything else here together. */
+/** The row that led to a message, kept on the message itself: a weak map of all messages costs the garbage
+ *  collector more than everything else here together. */
 const CAUSE: unique symbol = Symbol('headgate.cause');
 
 function causeOf(event: object): number | null {

@@ -1,9 +1,10 @@
-/** The ledger: gathers everything that is to be written and writes it, one transaction at a time, in order. What comes in
- *  while a commit is under way goes with the next one, so commits grow with the load by themselves.
+/** The ledger: gathers everything that is to be written and writes it, one transaction at a time, in order.
+ *  What comes in while a commit is under way goes with the next one, so commits grow with the load by
+ *  themselves.
  *
- *  Guarantee: what `flush` promises is stored when it resolves. When the database cannot take a unit, it is kept and tried
- *  again with growing waits; nothing is lost but what goes beyond the bound on waiting timeline rows, and that leaves a
- *  gap row. */
+ *  Guarantee: what `flush` promises is stored when it resolves. When the database cannot take a unit, it is
+ *  kept and tried again with growing waits; nothing is lost but what goes beyond the bound on waiting
+ *  timeline rows, and that leaves a gap row. */
 
 import { backoffMs } from '../../src/domain/backoff.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
@@ -113,8 +114,8 @@ export class Ledger {
     });
   }
 
-  /** Writes what is left, with one last try if the database has been failing, then takes nothing more. Returns how many
-   *  rows and records were given up. */
+  /** Writes what is left, with one last try if the database has been failing, then takes nothing more.
+   *  Returns how many rows and records were given up. */
   async close(): Promise<number> {
     if (this.isStalled) {
       this.#isClosed = true;

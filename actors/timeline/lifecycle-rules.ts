@@ -1,5 +1,5 @@
-/** What transitions mean to people: which of them are alerts, and which line the log gets. One table each; no actor raises
- *  or logs its own lifecycle. */
+/** What transitions mean to people: which of them are alerts, and which line the log gets. One table each; no
+ *  actor raises or logs its own lifecycle. */
 
 import type { AlertSeverity, OperatorAlert } from '../../src/domain/alert.ts';
 import type { Logger } from '../../src/domain/logger.ts';
@@ -88,7 +88,8 @@ export function logRow(log: Logger, row: TimelineRow): void {
   }
 }
 
-/** A crash is the source's own defect and may have cost what it was reading; trouble of the link costs nothing. */
+/** A crash is the source's own defect and may have cost what it was reading; trouble of the link costs
+ *  nothing. */
 function logFailure(log: Logger, fields: object, row: TimelineRow): void {
   const isCrash = row.data?.['remedy'] === undefined || row.data['remedy'] === 'drop';
   if (isCrash) log.error(fields, `${row.actor} crashed; it is ${row.toState} now`);

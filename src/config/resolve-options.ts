@@ -1,5 +1,5 @@
-/** Turns what a user wrote into checked, frozen options: unknown names and wrong values become errors that say how to
- *  mend them, defaults are filled in, the caller's object is never changed. */
+/** Turns what a user wrote into checked, frozen options: unknown names and wrong values become errors that
+ *  say how to mend them, defaults are filled in, the caller's object is never changed. */
 
 import { z } from 'zod';
 import { HeadgateError } from '../domain/errors.ts';

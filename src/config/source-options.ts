@@ -71,8 +71,8 @@ export const decodeSchema = z.union([
 ]);
 export type DecodeOption = z.output<typeof decodeSchema>;
 
-/** An object of options that may be left out. Most sources leave it out, and all of those share one: ten thousand of them
- *  need no copies of their own. */
+/** An object of options that may be left out. Most sources leave it out, and all of those share one: ten
+ *  thousand of them need no copies of their own. */
 function withSharedDefault<Schema extends z.ZodObject>(schema: Schema) {
   const shared = Object.freeze(schema.parse({}));
   return schema.optional().transform((given) => given ?? (shared as z.output<Schema>));

@@ -1,4 +1,5 @@
-/** Names of actors. A source is addressed as `tenant/source`; the tenant `default` may be left out and is never shown. */
+/** Names of actors. A source is addressed as `tenant/source`; the tenant `default` may be left out and is
+ *  never shown. */
 
 export const DEFAULT_TENANT = 'default';
 

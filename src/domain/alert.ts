@@ -35,7 +35,8 @@ export interface BurstOverAlert {
   readonly peakRecords: number;
 }
 
-/** A lifecycle edge an operator must hear of: a quarantined or failed source, a stalled recorder, a damaged file. */
+/** A lifecycle edge an operator must hear of: a quarantined or failed source, a stalled recorder, a damaged
+ *  file. */
 export interface OperatorAlert {
   readonly event: string;
   readonly severity: AlertSeverity;

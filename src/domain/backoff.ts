@@ -20,8 +20,8 @@ export const DEFAULT_BACKOFF: BackoffPolicy = {
   jitter: 'tenth',
 };
 
-/** The wait before attempt `attempt` (the first retry is 1), in milliseconds. `roll` is a random number in [0, 1):
- *  chance is handed in, so that whoever decides stays a pure function. */
+/** The wait before attempt `attempt` (the first retry is 1), in milliseconds. `roll` is a random number in
+ *  [0, 1): chance is handed in, so that whoever decides stays a pure function. */
 export function backoffMs(policy: BackoffPolicy, attempt: number, roll: number): number {
   const step = Math.max(1, attempt);
   const base =

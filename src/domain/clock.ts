@@ -1,17 +1,20 @@
-/** Time as the engine sees it. One clock is handed in at the composition root and reaches every part from there. */
+/** Time as the engine sees it. One clock is handed in at the composition root and reaches every part from
+ *  there. */
 
 /** What {@link Clock.setTimeout} returns; only good for {@link Clock.clearTimeout} of the same clock. */
 export type TimerHandle = unknown;
 
 export interface Clock {
-  /** Wall time in epoch milliseconds. May jump; rows and schedules carry it, windows and waits never use it. */
+  /** Wall time in epoch milliseconds. May jump; rows and schedules carry it, windows and waits never use it.
+   *  */
   wallMs(): number;
   /** Milliseconds since an arbitrary start, never going back. Windows, waits and timeouts run on it. */
   monotonicMs(): number;
   /** Calls `callback` once, `delayMs` from now or later. */
   setTimeout(callback: () => void, delayMs: number): TimerHandle;
   clearTimeout(handle: TimerHandle): void;
-  /** Resolves after `delayMs`, or as soon as `signal` aborts. Never rejects: look at the signal afterwards. */
+  /** Resolves after `delayMs`, or as soon as `signal` aborts. Never rejects: look at the signal afterwards.
+   *  */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 

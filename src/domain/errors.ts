@@ -1,7 +1,8 @@
-/** The errors Headgate raises: each has a code, a message that says what to do, and a remedy the runtime obeys. */
+/** The errors Headgate raises: each has a code, a message that says what to do, and a remedy the runtime
+ *  obeys. */
 
-/** What the runtime does next. `retry`: try again after a wait. `drop`: give up this item, carry on. `stop`: end the
- *  part that failed; trying again cannot help. */
+/** What the runtime does next. `retry`: try again after a wait. `drop`: give up this item, carry on. `stop`:
+ *  end the part that failed; trying again cannot help. */
 export type Remedy = 'retry' | 'drop' | 'stop';
 
 /** Every code, what it means and what its reader does next. docs/errors.md is tested against this table. */
@@ -137,13 +138,15 @@ export interface ErrorFacts {
   readonly message: string;
 }
 
-/** Turns anything thrown into facts. A thrown non-Headgate value gets `fallback` as its code. Never throws itself. */
+/** Turns anything thrown into facts. A thrown non-Headgate value gets `fallback` as its code. Never throws
+ *  itself. */
 export function errorFacts(thrown: unknown, fallback: ErrorCode = 'HG_SOURCE_CRASHED'): ErrorFacts {
   if (thrown instanceof HeadgateError) return { code: thrown.code, message: thrown.message };
   return { code: fallback, message: messageOf(thrown) };
 }
 
-/** The remedy an error asks for. An error nobody classified is a defect: `stop` this run, let the supervisor decide. */
+/** The remedy an error asks for. An error nobody classified is a defect: `stop` this run, let the supervisor
+ *  decide. */
 export function remedyOf(thrown: unknown): Remedy | undefined {
   return thrown instanceof HeadgateError ? thrown.remedy : undefined;
 }

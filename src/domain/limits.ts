@@ -1,7 +1,9 @@
-/** Every bound in one place, with how they relate. What can grow has its limit here; overflow is a planned outcome. */
+/** Every bound in one place, with how they relate. What can grow has its limit here; overflow is a planned
+ *  outcome. */
 
 export const LIMITS = {
-  /** Sources one bay supervises. XState copies a machine's children at each spawn: small bays keep spawning linear. */
+  /** Sources one bay supervises. XState copies a machine's children at each spawn: small bays keep spawning
+   *  linear. */
   baySourcesMax: 16,
   /** Sources that have ended and whose last health is still told. */
   endedSourcesKept: 1_024,
@@ -10,7 +12,8 @@ export const LIMITS = {
   /** Records an outlet holds unless its source says otherwise. */
   outletCapacityRecords: 1_024,
   outletCapacityRecordsMax: 1_000_000,
-  /** Records a source may hand in before it lets the event loop turn: one that never waits cannot starve the rest. */
+  /** Records a source may hand in before it lets the event loop turn: one that never waits cannot starve the
+   *  rest. */
   sourceTurnRecordsMax: 16_384,
   /** Records one outlet gives before the merge turns to the next. */
   mergeQuantumRecords: 256,
@@ -20,7 +23,8 @@ export const LIMITS = {
   consumerCapacityRecords: 1_024,
   /** Rows of one transaction. */
   commitRowsMax: 4_096,
-  /** Timeline rows kept in memory while the database cannot take them; older ones then give way to a gap row. */
+  /** Timeline rows kept in memory while the database cannot take them; older ones then give way to a gap row.
+   *  */
   journalPendingRowsMax: 200_000,
   /** Characters of an error message that rows and health keep. */
   errorMessageCharsMax: 1_000,

@@ -5,8 +5,8 @@ export interface Random {
   next(): number;
   /** A whole number in [min, max], both included. */
   integer(min: number, max: number): number;
-  /** An independent generator whose numbers depend on this one's seed and on `label` alone, not on how many numbers
-   *  were drawn: the order in which parts are made changes nothing. */
+  /** An independent generator whose numbers depend on this one's seed and on `label` alone, not on how many
+   *  numbers were drawn: the order in which parts are made changes nothing. */
   fork(label: string): Random;
   /** A version-4 UUID made of this generator's numbers. */
   uuid(): string;

@@ -6,11 +6,13 @@ import type { ErrorFacts } from './errors.ts';
 export interface IngestRecord<Data = unknown> {
   readonly sourceId: string;
   readonly tenant: string;
-  /** Rises with every registration of any source in one database, so an id registered again repeats no identity. */
+  /** Rises with every registration of any source in one database, so an id registered again repeats no
+   *  identity. */
   readonly incarnation: number;
   /** Rises by one per source and incarnation, from 1. With `incarnation` it is the record's identity. */
   readonly seq: number;
-  /** Wall time the record bears, epoch milliseconds: its own if the source knows it, else that of its arrival. */
+  /** Wall time the record bears, epoch milliseconds: its own if the source knows it, else that of its
+   *  arrival. */
   readonly atMs: number;
   /** Monotonic time of arrival, milliseconds. */
   readonly receivedMonoMs: number;
@@ -34,8 +36,8 @@ export interface RecordMeta {
 
 const POISON: unique symbol = Symbol.for('headgate.poison');
 
-/** A record whose turn in a stage threw. It bears the identity and place of the original, says why, and has no data of its
- *  own; a copy of the original is among the dead letters. */
+/** A record whose turn in a stage threw. It bears the identity and place of the original, says why, and has
+ *  no data of its own; a copy of the original is among the dead letters. */
 export interface PoisonRecord extends IngestRecord<undefined> {
   readonly error: ErrorFacts;
   readonly originalRecord: IngestRecord;

@@ -6,12 +6,14 @@ import type { Logger } from './logger.ts';
 import type { Random } from './random.ts';
 import type { RecordMeta } from './record.ts';
 
-/** What a source's code gets for one run. A run lasts from one call of `stream` until it ends or `signal` aborts; every
- *  call below is ignored after that, so a late callback of an old connection can do no harm. No method throws. */
+/** What a source's code gets for one run. A run lasts from one call of `stream` until it ends or `signal`
+ *  aborts; every call below is ignored after that, so a late callback of an old connection can do no harm. No
+ *  method throws. */
 export interface SourceIo {
   readonly sourceId: string;
   readonly tenant: string;
-  /** Aborts when the run must end: pause, deregistration, update, stop. The run then has the drain deadline to settle. */
+  /** Aborts when the run must end: pause, deregistration, update, stop. The run then has the drain deadline
+   *  to settle. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
   /** Seeded by engine seed and source id. */
@@ -20,22 +22,24 @@ export interface SourceIo {
   /** Where the last committed record said to go on; null at the first start. */
   readonly cursor: string | null;
 
-  /** The link stands. A source with `connects: true` is `connecting` until it says so. Further calls do nothing. */
+  /** The link stands. A source with `connects: true` is `connecting` until it says so. Further calls do
+   *  nothing. */
   opened(): void;
 
-  /** Hands in one record. Returns whether there is room for more; after `false`, `await room()` before the next.
-   *  What is handed in nevertheless is taken by the overflow policy of the outlet. Also counts as a good read. */
+  /** Hands in one record. Returns whether there is room for more; after `false`, `await room()` before the
+   *  next. What is handed in nevertheless is taken by the overflow policy of the outlet. Also counts as a
+   *  good read. */
   emit(data: unknown, meta?: RecordMeta): boolean;
   /** Hands in many records that came together. As {@link emit}; all bear the same `meta`. */
   emitAll(data: readonly unknown[], meta?: RecordMeta): boolean;
-  /** Hands in text or bytes as the wire had them; the source's `decode` makes records of them. What cannot be decoded
-   *  becomes a dead letter. As {@link emit} otherwise. */
+  /** Hands in text or bytes as the wire had them; the source's `decode` makes records of them. What cannot be
+   *  decoded becomes a dead letter. As {@link emit} otherwise. */
   receive(payload: string | Uint8Array, meta?: RecordMeta): boolean;
   /** Resolves when the outlet has room, or the run is over. */
   room(): Promise<void>;
 
-  /** One read failed; the link stands. Raises `consecutiveErrors`; enough of them degrade the source, and more open its
-   *  circuit. */
+  /** One read failed; the link stands. Raises `consecutiveErrors`; enough of them degrade the source, and
+   *  more open its circuit. */
   readFailed(error: unknown): void;
   /** One read went well and brought nothing new. A good read that brought records need not be told. */
   readSucceeded(): void;
@@ -43,17 +47,18 @@ export interface SourceIo {
 
 /** The code of a source.
  *
- *  Call order: the engine calls `stream(io)` once per run and never twice at a time. The run ends when the returned
- *  promise settles or the returned iterable is exhausted. A normal end means the source has nothing more to give. A
- *  throw with a {@link HeadgateError} whose remedy is `retry` is trouble of the link: the engine waits and runs again,
- *  for as long as it takes. Any other throw is a defect of the source's code: it is restarted within its restart
- *  budget, then quarantined. Remedy `stop` fails the source at once. */
+ *  Call order: the engine calls `stream(io)` once per run and never twice at a time. The run ends when the
+ *  returned promise settles or the returned iterable is exhausted. A normal end means the source has nothing
+ *  more to give. A throw with a {@link HeadgateError} whose remedy is `retry` is trouble of the link: the
+ *  engine waits and runs again, for as long as it takes. Any other throw is a defect of the source's code: it
+ *  is restarted within its restart budget, then quarantined. Remedy `stop` fails the source at once. */
 export interface SourceLogic {
-  /** Streams records. Either an async iterable, each item one record's data, pulled only while there is room; or a
-   *  promise that settles when the run is over, the records being handed in through `io`. Must end soon after
-   *  `io.signal` aborts. */
+  /** Streams records. Either an async iterable, each item one record's data, pulled only while there is room;
+   *  or a promise that settles when the run is over, the records being handed in through `io`. Must end soon
+   *  after `io.signal` aborts. */
   stream(io: SourceIo): AsyncIterable<unknown> | Promise<void>;
-  /** Whether `stream` reports an open link by `io.opened()`. Default false: the source streams from the start. */
+  /** Whether `stream` reports an open link by `io.opened()`. Default false: the source streams from the
+   *  start. */
   readonly connects?: boolean;
 }
 
@@ -62,7 +67,8 @@ export type OverflowPolicy = 'block' | 'drop-newest' | 'drop-oldest';
 export interface OutletOptions {
   readonly capacityRecords: number;
   readonly overflow: OverflowPolicy;
-  /** With `block`: the longest a record waits for room before it is dropped; null waits for ever. Milliseconds. */
+  /** With `block`: the longest a record waits for room before it is dropped; null waits for ever.
+   *  Milliseconds. */
   readonly waitMsMax: number | null;
 }
 

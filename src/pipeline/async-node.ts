@@ -1,4 +1,5 @@
-/** A stage whose function returns a promise: a bounded number of calls in flight, results in the order of arrival. */
+/** A stage whose function returns a promise: a bounded number of calls in flight, results in the order of
+ *  arrival. */
 
 import { errorFacts } from '../domain/errors.ts';
 import {

@@ -1,8 +1,10 @@
-/** A bounded queue with one writer: outlets, queues between stages and consumers' queues are all of this kind.
+/** A bounded queue with one writer: outlets, queues between stages and consumers' queues are all of this
+ *  kind.
  *
- *  `block`: what does not fit stays in the writer's hand, in order, until slots come free; how long each item stayed there
- *  is its queue wait. The writer is to look at `room` and wait; one that offers more while its hand is full loses what it
- *  offers (counted). `waitMsMax` bounds the stay in the hand. `drop-newest`, `drop-oldest`: nothing ever waits.
+ *  `block`: what does not fit stays in the writer's hand, in order, until slots come free; how long each item
+ *  stayed there is its queue wait. The writer is to look at `room` and wait; one that offers more while its
+ *  hand is full loses what it offers (counted). `waitMsMax` bounds the stay in the hand. `drop-newest`,
+ *  `drop-oldest`: nothing ever waits.
  *
  *  Invariant: offered = taken + dropped + size + held, at every moment. */
 
@@ -108,8 +110,8 @@ export class BoundedQueue<Item> {
     return this.held === 0 ? 1 : 0;
   }
 
-  /** Hands in items; what happens to those that do not fit is the overflow policy's matter. Returns whether there is
-   *  room for more. */
+  /** Hands in items; what happens to those that do not fit is the overflow policy's matter. Returns whether
+   *  there is room for more. */
   offer(items: readonly Item[]): boolean {
     if (items.length === 0) return this.#ring.room > 0;
     this.#offered += items.length;
@@ -143,7 +145,8 @@ export class BoundedQueue<Item> {
     return this.isEmpty ? Promise.resolve() : this.#wait((this.#emptyWaiters ??= []), signal);
   }
 
-  /** Throws away what is in it and returns how much that was. Those who wait for room or emptiness are woken. */
+  /** Throws away what is in it and returns how much that was. Those who wait for room or emptiness are woken.
+   *  */
   clear(): number {
     const lost = this.#ring.take(this.#ring.size).length + this.held;
     this.#dropped += lost;

@@ -26,8 +26,8 @@ export type BurstEdge =
       readonly peakRecords: number;
     };
 
-/** Above so many runs, arrivals closer together than a 4,096th of the window count as one instant: memory stays bounded,
- *  and a record leaves the window at most that much early. */
+/** Above so many runs, arrivals closer together than a 4,096th of the window count as one instant: memory
+ *  stays bounded, and a record leaves the window at most that much early. */
 const EXACT_RUNS_MAX = 4_096;
 
 export class BurstWindow {

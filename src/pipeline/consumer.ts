@@ -1,10 +1,12 @@
-/** A consumer at the end of the stages: an async iterable over a bounded queue. A full queue holds the pipeline back. */
+/** A consumer at the end of the stages: an async iterable over a bounded queue. A full queue holds the
+ *  pipeline back. */
 
 import type { Clock } from '../domain/clock.ts';
 import type { FlowItem } from '../domain/record.ts';
 import { BoundedQueue, type QueueWaits } from './bounded-queue.ts';
 
-/** What a consumer reads: a record, or a poison record, and how long it waited for a slot of the consumer's queue. */
+/** What a consumer reads: a record, or a poison record, and how long it waited for a slot of the consumer's
+ *  queue. */
 export type Consumed = FlowItem & { readonly queueWaitMs: number };
 
 interface Entry {

@@ -1,6 +1,6 @@
-/** The stages at work: chains of RxJS operators over batches, with bounded nodes (queues, async stages) between them, each
- *  pulled by a pump of its own. A full node stops the pump before it; so fullness travels back to the gate and from there
- *  to the sources. */
+/** The stages at work: chains of RxJS operators over batches, with bounded nodes (queues, async stages)
+ *  between them, each pulled by a pump of its own. A full node stops the pump before it; so fullness travels
+ *  back to the gate and from there to the sources. */
 
 import { Subject, type Observable, type Subscription } from 'rxjs';
 import type { Clock } from '../domain/clock.ts';
@@ -86,7 +86,8 @@ export class Flow implements Downstream {
     this.admitted$.complete();
   }
 
-  /** Lays the chain from the first stage to the exit: operators are gathered until a node or the exit ends a segment. */
+  /** Lays the chain from the first stage to the exit: operators are gathered until a node or the exit ends a
+   *  segment. */
   #build(): void {
     const names = uniqueNames(this.#options.stages);
     let head: Observable<Batch> = this.admitted$;

@@ -1,6 +1,6 @@
-/** The gate: merges the outlets of all sources fairly and lets through what the rate limits allow. Outlets take turns, at
- *  most a quantum of records each; a limit that is reached pauses its scope, and what arrives meanwhile waits in the
- *  outlets, where back-pressure begins. */
+/** The gate: merges the outlets of all sources fairly and lets through what the rate limits allow. Outlets
+ *  take turns, at most a quantum of records each; a limit that is reached pauses its scope, and what arrives
+ *  meanwhile waits in the outlets, where back-pressure begins. */
 
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -110,7 +110,8 @@ export class Gate implements Upstream {
     return batch;
   }
 
-  /** Applies the policy of the limit that had no room: drops one record and pauses, or waits until there is room. */
+  /** Applies the policy of the limit that had no room: drops one record and pauses, or waits until there is
+   *  room. */
   #refuse(lane: Lane, limit: Limit, nowMs: number): void {
     const { policy, refusalPauseMs } = limit.options;
     let dropped = 0;

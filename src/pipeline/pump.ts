@@ -1,5 +1,5 @@
-/** Moves batches from something that can be pulled to something that says how much it can bear. Pulling is what makes
- *  back-pressure: nothing is fetched that has no place to go. */
+/** Moves batches from something that can be pulled to something that says how much it can bear. Pulling is
+ *  what makes back-pressure: nothing is fetched that has no place to go. */
 
 import type { Batch } from '../domain/record.ts';
 
@@ -20,8 +20,9 @@ export interface Pump {
   stop(): void;
 }
 
-/** Runs in a microtask after a poke, so that what arrives in one turn of the event loop travels as one batch and user
- *  code in stages never runs inside a transport's callback. `fail` hears of a throw, which ends the pump. */
+/** Runs in a microtask after a poke, so that what arrives in one turn of the event loop travels as one batch
+ *  and user code in stages never runs inside a transport's callback. `fail` hears of a throw, which ends the
+ *  pump. */
 export function createPump(
   upstream: Upstream,
   budget: () => number,

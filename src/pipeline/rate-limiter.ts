@@ -11,8 +11,8 @@ export interface RateWindow {
 
 export const RATE_WINDOW_MS = 1_000;
 
-/** A sliding-window log: never more than `recordsMax` in (t − 1 s, t], for every t. Passes at one instant share an entry,
- *  so it holds at most `recordsMax` entries and usually far fewer. */
+/** A sliding-window log: never more than `recordsMax` in (t − 1 s, t], for every t. Passes at one instant
+ *  share an entry, so it holds at most `recordsMax` entries and usually far fewer. */
 export class SlidingWindow implements RateWindow {
   readonly #recordsMax: number;
   readonly #runs = new RunLog();
@@ -107,8 +107,8 @@ export class RunLog {
     this.#counts.push(count);
   }
 
-  /** Forgets runs at or before `untilMs`. Returns the time of the run whose leaving brought the total down to `target`
-   *  or below, if one did. */
+  /** Forgets runs at or before `untilMs`. Returns the time of the run whose leaving brought the total down to
+   *  `target` or below, if one did. */
   expire(untilMs: number, target = -1): number | undefined {
     let fellAtMs: number | undefined;
     while (this.#head < this.#times.length && (this.#times[this.#head] as number) <= untilMs) {

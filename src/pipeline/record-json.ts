@@ -4,7 +4,8 @@ import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 
 /** The data as JSON. Bytes become `{ "base64": "…" }`; a value JSON has no word for at all is `null`.
- *  @throws HeadgateError HG_RECORD_UNSTORABLE for a circular structure, a bigint, or depth beyond the stack. */
+ *  @throws HeadgateError HG_RECORD_UNSTORABLE for a circular structure, a bigint, or depth beyond the stack.
+ *  */
 export function dataAsJson(data: unknown): string {
   try {
     const text = hasBytes(data) ? JSON.stringify(withoutBytes(data)) : JSON.stringify(data);

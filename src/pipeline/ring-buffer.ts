@@ -1,4 +1,5 @@
-/** A first-in-first-out buffer that grows up to a fixed capacity and never beyond. An idle one holds no memory. */
+/** A first-in-first-out buffer that grows up to a fixed capacity and never beyond. An idle one holds no
+ *  memory. */
 export class RingBuffer<Item> {
   readonly capacity: number;
   #slots: (Item | undefined)[] = [];

@@ -1,5 +1,5 @@
-/** What stands between the limiter and the record log: stages, as the user lists them. A stage is a description; the
- *  engine makes a fresh running one of it, so that one list can serve several engines. */
+/** What stands between the limiter and the record log: stages, as the user lists them. A stage is a
+ *  description; the engine makes a fresh running one of it, so that one list can serve several engines. */
 
 import { map, type OperatorFunction } from 'rxjs';
 import { errorFacts } from '../domain/errors.ts';
@@ -50,8 +50,9 @@ export function emptyCounts(): StageCounts {
   return { in: 0, out: 0, filtered: 0, failed: 0 };
 }
 
-/** Applies `step` to every record of every batch. Poison passes by untouched, in its place; a throw makes poison. `step`
- *  returns the record to go on, or undefined to leave it out. Batches that end up empty go on as empty ones. */
+/** Applies `step` to every record of every batch. Poison passes by untouched, in its place; a throw makes
+ *  poison. `step` returns the record to go on, or undefined to leave it out. Batches that end up empty go on
+ *  as empty ones. */
 export function recordOperator(
   step: (record: IngestRecord) => IngestRecord | undefined,
 ): OperatorStage['operator'] {

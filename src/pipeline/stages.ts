@@ -47,8 +47,8 @@ export interface AsyncTransformOptions {
   readonly stageName?: string;
 }
 
-/** As {@link transform}, with a function that returns a promise. At most `concurrency` (default 8) calls are in flight;
- *  results leave in the order the records came. A rejection makes poison, as a throw does. */
+/** As {@link transform}, with a function that returns a promise. At most `concurrency` (default 8) calls are
+ *  in flight; results leave in the order the records came. A rejection makes poison, as a throw does. */
 export function transformAsync(
   change: (record: IngestRecord) => Promise<unknown>,
   options: AsyncTransformOptions = {},

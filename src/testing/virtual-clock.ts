@@ -1,5 +1,6 @@
-/** A clock that a test or a simulation moves. Timers fire one by one, in order of time and then of setting; between two
- *  of them all promises settle, so that what the first one set off happens before the second one fires. */
+/** A clock that a test or a simulation moves. Timers fire one by one, in order of time and then of setting;
+ *  between two of them all promises settle, so that what the first one set off happens before the second one
+ *  fires. */
 
 import { sleepOn, type Clock } from '../domain/clock.ts';
 
@@ -7,7 +8,8 @@ export interface VirtualClock extends Clock {
   /** Moves time forward by `ms`, firing what is due on the way. */
   advance(ms: number): Promise<void>;
   /** Moves time forward, timer by timer, until `work` settles; gives back its outcome.
-   *  @throws Error if no timer is left and `work` has not settled: it waits for something that is not on the clock. */
+   *  @throws Error if no timer is left and `work` has not settled: it waits for something that is not on the
+   *  clock. */
   runUntil<Result>(work: Promise<Result>): Promise<Result>;
   /** Lets the wall clock jump, as an operator or NTP would; monotonic time goes on. */
   jumpWall(ms: number): void;

@@ -1,0 +1,100 @@
+/** The actor system of one run: every machine with its ports filled. Machines name what they need, here it is
+ *  given. */
+
+import type { Subject } from 'rxjs';
+import { createActor, type Actor, type InspectionEvent } from 'xstate';
+import { createMeterPort, type MeterPorts } from '../actors/flow/burst-meter.ts';
+import type { Exit } from '../actors/flow/exit.ts';
+import { createGatePort, createStagesPort } from '../actors/flow/flow-ports.ts';
+import type { Plane } from '../actors/flow/plane.ts';
+import { createSamplerPort, type SamplerPorts } from '../actors/health/sampler.ts';
+import { createIntake, type IntakePorts } from '../actors/sources/intake.ts';
+import { createDrain, createWait } from '../actors/sources/waiting.ts';
+import type { SourceDirectory } from '../actors/supervision/source-directory.ts';
+import { createLedgerPort, type LedgerEdge } from '../actors/timeline/recorder-port.ts';
+import { bayMachine } from '../machines/bay-machine.ts';
+import { burstDetectorMachine } from '../machines/burst-detector-machine.ts';
+import { engineMachine } from '../machines/engine-machine.ts';
+import { healthMonitorMachine } from '../machines/health-monitor-machine.ts';
+import { pipelineMachine } from '../machines/pipeline-machine.ts';
+import { rateLimiterMachine } from '../machines/rate-limiter-machine.ts';
+import { recorderMachine } from '../machines/recorder-machine.ts';
+import { registryMachine } from '../machines/registry-machine.ts';
+import { sourceMachine } from '../machines/source-machine.ts';
+import type { EngineOptions } from './config/engine-options.ts';
+import type { Clock } from './domain/clock.ts';
+import type { Logger } from './domain/logger.ts';
+import type { Random } from './domain/random.ts';
+
+export interface EngineActorParts {
+  readonly clock: Clock;
+  readonly options: EngineOptions;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly plane: Plane;
+  readonly exit: Exit;
+  readonly directory: SourceDirectory;
+  readonly edges$: Subject<LedgerEdge>;
+  readonly inspect: (inspected: InspectionEvent) => void;
+  readonly deadLetter: IntakePorts['deadLetter'];
+  readonly raiseBurst: MeterPorts['raise'];
+  readonly onSample: SamplerPorts['onSample'];
+  readonly onClockJump: SamplerPorts['onClockJump'];
+}
+
+/** Makes the root actor; nothing runs before it is started. */
+export function createEngineActor(parts: EngineActorParts): Actor<typeof engineMachine> {
+  const { clock, plane, exit, directory, edges$, inspect } = parts;
+  const machine = engineMachine.provide({
+    actors: {
+      recorder: recorderMachine.provide({ actors: { ledger: createLedgerPort(edges$) } }),
+      pipeline: pipelineMachine.provide({
+        actors: { stages: createStagesPort(clock, plane, exit, () => directory.waitingRecords) },
+      }),
+      rateLimiter: rateLimiterMachine.provide({ actors: { gate: createGatePort(clock, plane) } }),
+      burstDetector: burstDetectorMachine.provide({ actors: { meter: meterOf(parts) } }),
+      healthMonitor: healthMonitorMachine.provide({ actors: { sampler: samplerOf(parts) } }),
+      registry: registryMachine.provide({
+        actors: { bay: bayMachine.provide({ actors: { source: sourceOf(parts) } }) },
+      }),
+    },
+  });
+  return createActor(machine, {
+    id: 'engine',
+    input: { directory },
+    clock: {
+      setTimeout: (callback, delayMs) => clock.setTimeout(callback, delayMs),
+      clearTimeout: (handle) => clock.clearTimeout(handle),
+    },
+    inspect,
+  });
+}
+
+function sourceOf({ clock, random, log, plane, deadLetter }: EngineActorParts) {
+  const intake = createIntake({
+    clock,
+    random: random.fork('sources'),
+    log,
+    arrivals$: plane.arrivals$,
+    deadLetter,
+  });
+  return sourceMachine.provide({
+    actors: { intake, wait: createWait(clock), drain: createDrain(clock) },
+  });
+}
+
+function meterOf({ clock, plane, options: { burst }, raiseBurst }: EngineActorParts) {
+  const options =
+    burst === null ? null : { ...burst, clearRecords: burst.clearRecords ?? burst.thresholdRecords };
+  return createMeterPort({ clock, plane, options, raise: raiseBurst });
+}
+
+function samplerOf({ clock, options, directory, onSample, onClockJump }: EngineActorParts) {
+  return createSamplerPort({
+    clock,
+    intervalMs: options.health.intervalMs,
+    healths: () => Array.from(directory.rigs(), (rig) => rig.health()),
+    onSample,
+    onClockJump,
+  });
+}

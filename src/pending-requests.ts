@@ -1,0 +1,48 @@
+/** Requests to the registry that wait for their answers: a command goes out as a message, the answer settles
+ *  a promise. */
+
+import type { RegistryCommand } from '../machines/registry-machine.ts';
+import { HeadgateError, type ErrorCode, type ErrorFacts } from './domain/errors.ts';
+
+export interface Registration {
+  readonly id: string;
+  readonly incarnation: number;
+}
+
+interface Waiting {
+  readonly resolve: (registration: Registration) => void;
+  readonly reject: (error: HeadgateError) => void;
+}
+
+export class PendingRequests {
+  readonly #waiting = new Map<number, Waiting>();
+  #count = 0;
+
+  /** Sends the command with a request id; resolves or rejects with its answer. */
+  ask(command: RegistryCommand, send: (command: RegistryCommand) => void): Promise<Registration> {
+    return new Promise((resolve, reject) => {
+      const requestId = ++this.#count;
+      this.#waiting.set(requestId, { resolve, reject });
+      send({ ...command, requestId });
+    });
+  }
+
+  /** Settles the request the command came from, if it came from one. */
+  answer(
+    { requestId }: RegistryCommand,
+    refusal: ErrorFacts | null,
+    rig: { readonly name: string; readonly incarnation: number } | null,
+  ): void {
+    const waiting = requestId === undefined ? undefined : this.#waiting.get(requestId);
+    if (requestId === undefined || waiting === undefined) return;
+    this.#waiting.delete(requestId);
+    if (refusal !== null) waiting.reject(new HeadgateError(refusal.code as ErrorCode, refusal.message));
+    else waiting.resolve({ id: rig?.name ?? '', incarnation: rig?.incarnation ?? 0 });
+  }
+
+  /** Nobody is left to answer: those who still wait are told so. */
+  refuseAll({ code, message }: ErrorFacts): void {
+    for (const { reject } of this.#waiting.values()) reject(new HeadgateError(code as ErrorCode, message));
+    this.#waiting.clear();
+  }
+}
