@@ -1,5 +1,6 @@
-/** A slow reader at the end of the flow slows everything before it: five sensors give 20 readings each as fast as they
- *  can, a filter and a transform follow, and a queue of ten waits for a consumer that takes its time. */
+/** A slow reader at the end of the flow slows everything before it: five sensors give 20 readings each as
+ *  fast as they can, a filter and a transform follow, and a queue of ten waits for a consumer that takes
+ *  its time. */
 
 import {
   createEngine,

@@ -1,6 +1,6 @@
-/** A source that speaks in bursts: 50 records 1 ms apart, then 10 records 200 ms apart, again and again for ten seconds.
- *  More than 30 records within half a second raise an alert. Two sources do so side by side, under two rate limits: one
- *  that lets every record through, and one that does not. */
+/** A source that speaks in bursts: 50 records 1 ms apart, then 10 records 200 ms apart, again and again
+ *  for ten seconds. More than 30 records within half a second raise an alert. Two sources do so side by
+ *  side, under two rate limits: one that lets every record through, and one that does not. */
 
 import {
   createEngine,

@@ -1,5 +1,6 @@
-/** Three HTTP sensors, of whose answers every tenth fails, and two MQTT sensors that speak in bursts fill one queue for
- *  three seconds. Every half second their health is looked at; at the end the queue is drained. */
+/** Three HTTP sensors, of whose answers every tenth fails, and two MQTT sensors that speak in bursts fill
+ *  one queue for three seconds. Every half second their health is looked at; at the end the queue is
+ *  drained. */
 
 import {
   createEngine,

@@ -1,4 +1,4 @@
-/** A kind of source of one's own: the load of this machine, read at an interval. `node demos/own-source.ts` */
+/** A kind of source of one's own: the load of this machine, read at an interval. Run it with node. */
 
 import { loadavg } from 'node:os';
 import { z } from 'zod';

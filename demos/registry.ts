@@ -1,5 +1,5 @@
-/** Sources come and go while the engine runs, and none of the others notices: three at the start, a fourth after 1 s, one
- *  of the first three leaves after 2 s, two more come after 3 s. */
+/** Sources come and go while the engine runs, and none of the others notices: three at the start, a fourth
+ *  after 1 s, one of the first three leaves after 2 s, two more come after 3 s. */
 
 import {
   createEngine,
@@ -92,7 +92,8 @@ function simulatedSpecs(): Specs {
   });
 }
 
-/** Every sensor runs from the start, as it would in the field; which of them are listened to is the registry's matter. */
+/** Every sensor runs from the start, as it would in the field; which of them are listened to is the
+ *  registry's matter. */
 async function realSpecs(parts: AsyncDisposableStack): Promise<Specs> {
   const cycle = [{ waitMs: INTERVAL_MS, records: 1 }];
   const feeds = IDS.filter((id) => TYPES[id] === 'mqtt').map((id) => ({

@@ -44,7 +44,7 @@ async function loadAedes(): Promise<typeof import('aedes')> {
     if (!isMissing(error, 'aedes')) throw error;
     throw new HeadgateError(
       'HG_PEER_MISSING',
-      'the demos need the MQTT broker aedes, which is not installed: npm install aedes (or run them with --virtual)',
+      'the demos need the MQTT broker aedes, which is not installed: npm install aedes (or use --virtual)',
       { details: { package: 'aedes' }, cause: error },
     );
   }

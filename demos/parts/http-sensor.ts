@@ -1,5 +1,5 @@
-/** A sensor with an HTTP server of its own, on a free port of the loopback interface, that fails now and then as sensors
- *  do: it answers 503, resets the connection, or answers too late. */
+/** A sensor with an HTTP server of its own, on a free port of the loopback interface, that fails now and
+ *  then as sensors do: it answers 503, resets the connection, or answers too late. */
 
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';

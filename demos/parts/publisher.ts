@@ -1,6 +1,7 @@
-/** A program of its own: publishes the data set over MQTT, as sensors in the field would. publisher-process.ts starts it
- *  and talks to it over Node's message channel: `ready` when connected, then `begin`, then `stop` (or the feeds end),
- *  then `done`. It ends itself when that channel closes, so that it never outlives its parent. */
+/** A program of its own: publishes the data set over MQTT, as sensors in the field would. What starts it
+ *  (publisher-process.ts) talks to it over Node's message channel: `ready` when connected, then `begin`,
+ *  then `stop` (or the feeds end), then `done`. It ends itself when that channel closes, so that it never
+ *  outlives its parent. */
 
 import { connectAsync, type MqttClient } from 'mqtt';
 import type { Feed, PublisherNews, PublisherOrder, PublisherTask } from './feed.ts';
@@ -28,7 +29,7 @@ client.on('close', () => {
 let work: Promise<void> | undefined;
 process.on('message', (order: PublisherOrder) => {
   if (order.type === 'stop') stop.abort();
-  // A failure is left to Node: it prints the reason and ends this process with code 1, which the parent reports.
+  // A failure is left to Node: it prints the reason and ends the process, which the parent reports.
   work ??= publishAll();
 });
 tell({ type: 'ready' });

@@ -43,7 +43,8 @@ function drawHealth(report: HealthReport, output: Output): string[] {
         cell: (summary) => {
           const source = of(summary);
           if (source === undefined) return '-';
-          return `${source.recordsProduced}${source.consecutiveErrors > 0 ? ` (${source.consecutiveErrors})` : ''}`;
+          const failed = source.consecutiveErrors > 0 ? ` (${source.consecutiveErrors})` : '';
+          return `${source.recordsProduced}${failed}`;
         },
         style: (summary) => ((of(summary)?.consecutiveErrors ?? 0) > 0 ? 'yellow' : undefined),
       };
@@ -93,10 +94,7 @@ function drawBackpressure(report: BackpressureReport, output: Output): string[] 
     heading('Every 10th record', output),
     ...indentedTable(columns, report.printed, output),
     '',
-    fact(
-      'flow',
-      `${report.produced} read → ${report.passed} kept, ${report.filtered} filtered → ${report.consumed} consumed`,
-    ),
+    fact('flow', flowText(report)),
     fact('queue', `at most ${report.highWater} of 10 in it`),
     fact(
       'queue wait',
@@ -104,6 +102,10 @@ function drawBackpressure(report: BackpressureReport, output: Output): string[] 
         `${queueWaitMs.over5ms} over 5 ms`,
     ),
   ];
+}
+
+function flowText({ produced, passed, filtered, consumed }: BackpressureReport): string {
+  return `${produced} read → ${passed} kept, ${filtered} filtered → ${consumed} consumed`;
 }
 
 const REGISTRY_MS = 5_000;
@@ -116,7 +118,8 @@ function drawRegistry(report: RegistryReport, output: Output): string[] {
       .replace(/─+/g, (line) => output.style('green', line))
       .replaceAll('+', output.style('bold', '+'))
       .replaceAll('×', output.style('red', '×'));
-    return `${lane.sourceId.padEnd(nameWidth)}  ${track}  ${String(report.perSource[lane.sourceId] ?? 0).padStart(5)}`;
+    const records = String(report.perSource[lane.sourceId] ?? 0);
+    return `${lane.sourceId.padEnd(nameWidth)}  ${track}  ${records.padStart(5)}`;
   });
   const blank = ' '.repeat(nameWidth + 2);
   return [

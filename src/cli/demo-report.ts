@@ -1,5 +1,5 @@
-/** The documents that the demos give, as the command prints and draws them. demos/ fulfils them; it is loaded at run time
- *  only, by its path. */
+/** The documents that the demos give, as the command prints and draws them. demos/ fulfils them; it is loaded
+ *  at run time only, by its path. */
 
 import type { BurstAlert } from '../domain/alert.ts';
 import type { SourceHealth } from '../domain/health.ts';

@@ -1,5 +1,5 @@
-/** The command `demo`: runs the programs in demos/, shows them while they run and prints what they report. The demos are
- *  loaded by a path made at run time: nothing in src/ depends on them. */
+/** The command `demo`: runs the programs in demos/, shows them while they run and prints what they report.
+ *  The demos are loaded by a path made at run time: nothing in src/ depends on them. */
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,8 +25,8 @@ type DemoName = (typeof DEMOS)[number];
 
 const DEFAULT_SEED = 1;
 
-/** Runs the demo `name`, or each in turn for `all` and where none is named. Resolves when it has ended cleanly, early
- *  ends by SIGINT or SIGTERM included.
+/** Runs the demo `name`, or each in turn for `all` and where none is named. Resolves when it has ended
+ *  cleanly, early ends by SIGINT or SIGTERM included.
  *  @throws CommanderError for an unknown name, HeadgateError for what an engine refuses. */
 export async function runDemoCommand(name: string | undefined, options: DemoOptions): Promise<void> {
   const names = demosNamed(name ?? 'all');
@@ -92,7 +92,8 @@ function setupFor(options: RunOptions, view: LiveView, screen: Output): DemoSetu
   };
 }
 
-/** The engine's warnings and errors, as lines among the others: written to stderr they would tear the live view. */
+/** The engine's warnings and errors, as lines among the others: written to stderr they would tear the live
+ *  view. */
 function loggerTo(view: LiveView, screen: Output): Logger {
   const nothing = () => {};
   return {
@@ -127,7 +128,8 @@ function demosNamed(name: string): readonly DemoName[] {
   throw new InvalidArgumentError(message);
 }
 
-/** Hands `work` a signal that SIGINT, SIGTERM or the loss of the reader aborts; a second SIGINT ends the process. */
+/** Hands `work` a signal that SIGINT, SIGTERM or the loss of the reader aborts; a second SIGINT ends the
+ *  process. */
 async function untilTold<Result>(
   output: Output,
   work: (signal: AbortSignal) => Promise<Result>,

@@ -1,5 +1,6 @@
-/** Shows a run while it goes on. On a terminal a block of lines is redrawn in place, several times a second, and what is
- *  said meanwhile scrolls by above it. Elsewhere it is plain lines: what is said, and one line of progress now and then. */
+/** Shows a run while it goes on. On a terminal a block of lines is redrawn in place, several times a second,
+ *  and what is said meanwhile scrolls by above it. Elsewhere it is plain lines: what is said, and one line of
+ *  progress now and then. */
 
 import type { SourceHealth } from '../domain/health.ts';
 import type { LiveFrame } from './demo-report.ts';
@@ -116,7 +117,8 @@ export function frameLines(frame: LiveFrame, output: Output): string[] {
   return lines;
 }
 
-/** A table two columns from the left, and one short of the right: a full last line would make a terminal scroll. */
+/** A table two columns from the left, and one short of the right: a full last line would make a terminal
+ *  scroll. */
 export function indentedTable<Item>(
   columns: readonly Column<Item>[],
   items: readonly Item[],

@@ -1,4 +1,5 @@
-/** What the burst demo must come to, worked out the slow way: every window is counted anew from the list of all times. */
+/** What the burst demo must come to, worked out the slow way: every window is counted anew from the list
+ *  of all times. */
 
 export interface ExpectedBurst {
   readonly ingested: number;

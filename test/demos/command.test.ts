@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Row } from '../../storage/timeline-reader.ts';
 import { headgate, startHeadgate } from '../support/command-line.ts';
 import { expectCleanEnd, REPORT_SCHEMAS, type DemoName } from './demo-runs.ts';
+import { childrenOf, commandLine, isPublisher } from './processes.ts';
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-test-command-'));
@@ -58,7 +59,8 @@ test('the same seed gives the same stored timeline to the byte', async () => {
 });
 
 test('what is written for people bears no control sequences where there is no terminal', async () => {
-  const { stdout, stderr } = await headgate(['demo', 'registry', '--virtual']);
+  const db = join(temporaryFolder(), 'edge.db');
+  const { stdout, stderr } = await headgate(['demo', 'registry', '--virtual', '--db', db]);
   expect(stdout).toMatch(/a {2}\+─+×/);
   expect(stdout + stderr).not.toContain('\u001b');
 });
@@ -95,11 +97,54 @@ test.for(['SIGINT', 'SIGTERM'] as const)(
 );
 
 test('a reader that goes away ends the demo, not with an error', async () => {
-  const running = startHeadgate(['demo', 'registry']);
+  const running = startHeadgate(['demo', 'registry', '--db', join(temporaryFolder(), 'edge.db')]);
   await running.lines.next();
   running.hangUp();
   const { exitCode, stderr } = await running.ended;
   expect([exitCode, stderr]).toEqual([0, '']);
+});
+
+test('where the broker is not installed, real demos say what to install and virtual ones run', async () => {
+  const hook = `import { registerHooks } from 'node:module';
+    registerHooks({ resolve(specifier, context, next) {
+      if (specifier !== 'aedes') return next(specifier, context);
+      const error = new Error("Cannot find package 'aedes' imported from " + context.parentURL);
+      throw Object.assign(error, { code: 'ERR_MODULE_NOT_FOUND' });
+    } });`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` };
+  const db = join(temporaryFolder(), 'edge.db');
+  const real = await headgate(['demo', 'registry', '--db', db], { env });
+  expect(real.exitCode).toBe(69);
+  expect(real.stderr).toContain('npm install aedes');
+  const simulated = await headgate(['demo', 'registry', '--virtual', '--db', db], { env });
+  expect(simulated.exitCode).toBe(0);
+});
+
+test('a database that cannot be used ends the demo with its reason, and everything it had started', async () => {
+  const { exitCode, stderr } = await headgate([
+    'demo',
+    'burst',
+    '--db',
+    join(temporaryFolder(), 'no', 'x.db'),
+  ]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('does not exist; create it or choose another path');
+});
+
+test.runIf(process.platform === 'linux')('a demo that is killed takes its publisher with it', async () => {
+  const db = join(temporaryFolder(), 'edge.db');
+  const running = startHeadgate(['demo', 'registry', '--db', db]);
+  for (;;) {
+    const { done, value } = await running.lines.next();
+    expect(done, 'the demo registers its first source').not.toBe(true);
+    if ((value as string).includes('registered a')) break;
+  }
+  const demo = childrenOf(process.pid).find((pid) => commandLine(pid).includes(db)) ?? '';
+  const publisher = childrenOf(demo).find(isPublisher) ?? '';
+  expect(publisher).not.toBe('');
+  running.signal('SIGKILL');
+  await running.ended;
+  await expect.poll(() => isPublisher(publisher)).toBe(false);
 });
 
 async function timelineRows(db: string): Promise<(Row & { run: number })[]> {

@@ -40,7 +40,8 @@ export interface DemoRunOptions {
   readonly onTold?: (text: string) => void;
 }
 
-/** Memory where the machine offers it: a hundred runs would spend most of their time waiting for a disk to sync. */
+/** Memory where the machine offers it: a hundred runs would spend most of their time waiting for a disk to
+ *  sync. */
 const quickFolder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const folders: string[] = [];
 afterAll(() => {
@@ -78,7 +79,8 @@ export async function runDemo<Name extends DemoName>(
   return { report: report as ReportOf<Name>, told, lastFrame: look() };
 }
 
-/** The engine came to its end in order: it stopped, and after it nothing happened but the ends of its parts. */
+/** The engine came to its end in order: it stopped, and after it nothing happened but the ends of its
+ *  parts. */
 export function expectCleanEnd(rows: readonly Row[]): void {
   const end = rows.findIndex((row) => row['actor'] === 'engine' && row['kind'] === 'ended');
   expect(rows[end]).toMatchObject({ to_state: 'stopped' });

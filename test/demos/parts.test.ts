@@ -171,7 +171,7 @@ test('a broker that is closed cuts every connection', async () => {
 });
 
 test('only the missing package itself counts as missing', () => {
-  const program = `import('aedes').catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`;
+  const program = `import('aedes').catch((e) => console.log(JSON.stringify({ ...e, message: e.message })))`;
   const output = execFileSync(process.execPath, ['--input-type=module', '--eval', program], {
     cwd: tmpdir(),
   });

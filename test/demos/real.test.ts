@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
 import { expectCleanEnd, REPORT_SCHEMAS, runDemo, temporaryDb, type DemoName } from './demo-runs.ts';
+import { childrenOf, isPublisher } from './processes.ts';
 
-/** On real brokers, servers and processes, in real time. They run side by side: the longest one takes ten seconds. */
+/** On real brokers, servers and processes, in real time. They run side by side: the longest one takes ten
+ *  seconds. */
 const TIMEOUT = { timeout: 60_000 };
 
 test.concurrent('health: real sensors fail, and nothing that was read is lost', TIMEOUT, async () => {
@@ -73,27 +74,9 @@ test.concurrent('burst: real bursts raise alerts, and the lower limit drops reco
 });
 
 test.runIf(process.platform === 'linux')('no publisher outlives the demos', () => {
-  expect(commandLines().some((line) => line.includes('vitest'))).toBe(true);
-  expect(commandLines().filter((line) => line.includes('demos/parts/publisher'))).toEqual([]);
+  expect(childrenOf(process.ppid)).toContain(String(process.pid));
+  expect(childrenOf(process.pid).filter(isPublisher)).toEqual([]);
 });
-
-/** The command lines of this process's family: itself and its children. */
-function commandLines(): string[] {
-  const read = (file: string) => {
-    try {
-      return readFileSync(file, 'utf8');
-    } catch {
-      return '';
-    }
-  };
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      const parent = /\) \S (\d+)/.exec(read(`/proc/${pid}/stat`))?.[1];
-      return pid === String(process.pid) || parent === String(process.pid);
-    })
-    .map((pid) => read(`/proc/${pid}/cmdline`));
-}
 
 async function runReal<Name extends DemoName>(name: Name) {
   const db = temporaryDb();

@@ -179,7 +179,7 @@ test('registry: the database tells the same, and that no source was restarted', 
   expect(born).toHaveLength(6);
 });
 
-test('registry: the parts sum up to the whole, and each source gave a record every 100 ms of its stay', async () => {
+test('registry: the parts sum up to the whole, a record every 100 ms of each stay', async () => {
   const { report } = await runDemo('registry', { virtual: true });
   expect(Object.values(report.perSource).reduce((sum, records) => sum + records, 0)).toBe(report.total);
   const stayMs = { a: 2_000, b: 5_000, c: 5_000, d: 4_000, e: 2_000, f: 2_000 };
