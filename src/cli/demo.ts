@@ -66,7 +66,7 @@ async function runEach(
     if (options.signal.aborted && reports.length > 0) break;
     const demo = await loadDemo(name);
     const time = options.virtual === true ? 'virtual time' : 'real time';
-    view.say(`\n${screen.style('bold', name)}  ${demo.title}  ${screen.style('dim', `(${time})`)}\n`);
+    view.say(`\n${screen.style('bold', name)}  ${screen.style('dim', time)}\n${demo.title}\n`);
     const report = await demo.run(setupFor(options, view, screen));
     view.watch(null);
     reports.push(report);
