@@ -15,10 +15,13 @@ export type { Command } from './read-command.ts';
 export type { Registration } from './pending-requests.ts';
 export { VERSION } from './version.ts';
 
+/** Schemas of a kind of source's own options are written with zod; this is the one the engine uses. */
+export { z } from 'zod';
 export { defineSource, type SourceKind } from '../actors/sources/define-source.ts';
 export { fileSource, type FileSourceOptions } from '../actors/sources/file-source.ts';
 export { httpSource, type HttpSourceOptions } from '../actors/sources/http-source.ts';
 export { mqttConnection, type MqttConnection } from '../actors/sources/mqtt-connection.ts';
+export type { MqttConnectionInput } from '../actors/sources/mqtt-options.ts';
 export { mqttSource, type MqttEnvelope, type MqttSourceInput } from '../actors/sources/mqtt-source.ts';
 export { pushSource, type PushSource, type PushSourceOptions } from '../actors/sources/push-source.ts';
 export { simulatedSource, type SimulatedSourceOptions } from '../actors/sources/simulated-source.ts';
