@@ -3,7 +3,7 @@
 
 import { Subject, type Observer } from 'rxjs';
 import type { Actor } from 'xstate';
-import { Exit } from '../actors/flow/exit.ts';
+import type { Exit } from '../actors/flow/exit.ts';
 import { Plane } from '../actors/flow/plane.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
 import { SourceDirectory } from '../actors/supervision/source-directory.ts';
@@ -95,7 +95,7 @@ export class EngineRun {
         this.journal.note({ kind: 'alert', event: alert.event, data: { ...alert }, actorId, cause });
       },
       flush: () => this.#ledger.flush(),
-      notify: options.burst?.onBurst ?? null,
+      onBurst: options.burst?.onBurst ?? null,
     });
     this.#desk.alerts$.subscribe(outputs.alerts);
     this.#deadLetters = new DeadLetterDesk({
@@ -173,11 +173,12 @@ export class EngineRun {
     await store?.close(givenUp > 0 ? null : { atMs: clock.wallMs() });
   }
 
-  /** Health of all sources that have not ended and of those that ended last. */
+  /** Health of all sources that have not ended and of those that ended last, in order of registration. */
   healths(): SourceHealth[] {
     const live = Array.from(this.directory.rigs(), (rig) => rig.health());
     const names = new Set(live.map(nameOf));
-    return [...[...this.#ended.values()].filter((health) => !names.has(nameOf(health))), ...live];
+    const ended = [...this.#ended.values()].filter((health) => !names.has(nameOf(health)));
+    return [...ended, ...live].sort((one, other) => one.incarnation - other.incarnation);
   }
 
   /** Keeps a record that a stage or the recorder could not use. */

@@ -10,6 +10,7 @@ import type { RegistryCommand } from '../machines/registry-machine.ts';
 import { openEventStore } from '../storage/open-event-store.ts';
 import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from './config/engine-options.ts';
 import { resolveOptions } from './config/resolve-options.ts';
+import type { DeregisterOptions, EngineReport, StopOptions } from './engine-report.ts';
 import { EngineRun, type RunOutputs } from './engine-run.ts';
 import { formatAddress, parseAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
@@ -23,7 +24,6 @@ import type { Batch, FlowItem } from './domain/record.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 import type { Consumer } from './pipeline/consumer.ts';
-import type { StageReport } from './pipeline/flow.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { realClock } from './real-clock.ts';
 import { PendingRequests, type Registration } from './pending-requests.ts';
@@ -34,31 +34,6 @@ import { VERSION } from './version.ts';
 export interface CreateEngineOptions extends Omit<EngineOptionsInput, 'stages'> {
   /** Stages, in the order records go through them. */
   readonly stages?: readonly Stage[];
-}
-
-export interface StopOptions {
-  /** How long the sources, and after them the stages, may take to drain. Default 10 s. */
-  readonly deadlineMs?: number;
-}
-
-export interface DeregisterOptions {
-  /** `drain` (default): what was taken in goes on; `now`: what waits in the outlet is lost and counted. */
-  readonly mode?: 'drain' | 'now';
-  /** How long the drain may take; default the source's own `drainDeadlineMs`. */
-  readonly deadlineMs?: number;
-}
-
-/** What an engine did, counted since its last start. */
-export interface EngineReport {
-  readonly sources: readonly SourceHealth[];
-  readonly stages: readonly StageReport[];
-  /** Records the gate let through, and records it refused. */
-  readonly admitted: number;
-  readonly dropped: number;
-  /** Records that came out of the last stage, stored where records are kept. */
-  readonly delivered: number;
-  /** Records that were on their way when a stop's deadline came. */
-  readonly lost: number;
 }
 
 export type EngineState = 'idle' | 'booting' | 'running' | 'draining' | 'stopped' | 'failed';
@@ -152,7 +127,8 @@ export class Engine {
   /** Drains sources and stages, writes what is left, closes the database. Calling it twice does no harm. */
   async stop({ deadlineMs = STOP_DEADLINE_MS }: StopOptions = {}): Promise<EngineReport> {
     await this.#starting;
-    if (this.#run !== null && !this.#isOver) await this.#run.stop(deadlineMs);
+    if (this.#run === null) this.#forgetBacklog();
+    else if (!this.#isOver) await this.#run.stop(deadlineMs);
     await this.#ending;
     return this.report();
   }
@@ -196,6 +172,12 @@ export class Engine {
   /** Lets a paused or quarantined source go on. */
   async resume(id: string): Promise<Registration> {
     return this.#request({ type: 'registry.resume', id });
+  }
+
+  /** Asks the registry for all sources: those that are registered and those that ended last. */
+  async list(): Promise<SourceHealth[]> {
+    await this.#request({ type: 'registry.list' });
+    return this.#healths();
   }
 
   /** Sends a command as a message. Never throws: a refusal is a row of the timeline. */
@@ -301,6 +283,12 @@ export class Engine {
 
   #request(command: RegistryCommand): Promise<Registration> {
     return this.#requests.ask(command, (asked) => this.#dispatch(asked));
+  }
+
+  /** An engine that is stopped before it was started will not carry out what was asked of it. */
+  #forgetBacklog(): void {
+    this.#backlog = [];
+    this.#requests.refuseAll(STOPPED);
   }
 
   #dispatch(command: RegistryCommand): void {

@@ -2,15 +2,8 @@
 
 import './node-version.ts';
 
-export {
-  createEngine,
-  type CreateEngineOptions,
-  type DeregisterOptions,
-  type Engine,
-  type EngineReport,
-  type EngineState,
-  type StopOptions,
-} from './engine.ts';
+export { createEngine, type CreateEngineOptions, type Engine, type EngineState } from './engine.ts';
+export type { DeregisterOptions, EngineReport, StopOptions } from './engine-report.ts';
 export type { Command } from './read-command.ts';
 export type { Registration } from './pending-requests.ts';
 export { VERSION } from './version.ts';
@@ -35,7 +28,7 @@ export type { Consumed, Consumer, ConsumerReport } from './pipeline/consumer.ts'
 
 export { isBurstAlert } from './domain/alert.ts';
 export type { Alert, BurstAlert, BurstOverAlert, OperatorAlert } from './domain/alert.ts';
-export type { Notification } from '../actors/timeline/alert-desk.ts';
+export type { BurstNotification } from '../actors/timeline/alert-desk.ts';
 export type { BackoffPolicy } from './domain/backoff.ts';
 export type { Clock } from './domain/clock.ts';
 export { HeadgateError, ERROR_CODES, type ErrorCode, type Remedy } from './domain/errors.ts';

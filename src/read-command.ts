@@ -56,7 +56,8 @@ function withSpec(type: 'registry.register' | 'registry.update', spec: unknown):
   try {
     return understood({ type, spec: requireSpec(spec) });
   } catch (error) {
-    const id = String((spec as { id?: unknown } | null | undefined)?.id ?? '');
+    const { id: given } = (spec ?? {}) as { id?: unknown };
+    const id = typeof given === 'string' ? given : '';
     return understood({ type, spec: { id } as SourceSpec, problem: errorFacts(error, 'HG_OPTION_INVALID') });
   }
 }

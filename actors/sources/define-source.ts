@@ -1,7 +1,7 @@
 /** How a kind of source is made: a schema for its options and the logic they give. Built-in kinds and users'
  *  own go through here. */
 
-import { z } from 'zod';
+import { type z } from 'zod';
 import { commonSpec, sourceSchema, type SourceOptionsInput } from '../../src/config/source-options.ts';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';

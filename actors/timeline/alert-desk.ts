@@ -2,15 +2,15 @@
  *  observers and the user's callback; a storm of alerts is collapsed there, and only there. */
 
 import { Subject } from 'rxjs';
-import type { Alert } from '../../src/domain/alert.ts';
+import { isBurstAlert, type Alert, type BurstAlert } from '../../src/domain/alert.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 
-/** An alert as the user's callback gets it. */
-export type Notification<A extends Alert = Alert> = A & {
-  /** Alerts of this source that were stored but not notified since the last notification. */
+/** A burst as the user's callback gets it. */
+export type BurstNotification = BurstAlert & {
+  /** Bursts of this source that were stored, but not notified, since the last notification. */
   readonly suppressed: number;
 };
 
@@ -21,8 +21,8 @@ export interface AlertDeskOptions {
   readonly record: (alert: Alert, actorId: string, cause: object | number | null) => void;
   /** Resolves when what was recorded is stored. */
   readonly flush: () => Promise<void>;
-  /** The user's callback. May throw, reject or hang: nothing waits for it. */
-  readonly notify: ((alert: Notification) => unknown) | null;
+  /** The user's callback for bursts. May throw, reject or hang: nothing waits for it. */
+  readonly onBurst: ((alert: BurstNotification) => unknown) | null;
 }
 
 const MINUTE_MS = 60_000;
@@ -52,9 +52,9 @@ export class AlertDesk {
 
   #show(alert: Alert): void {
     this.alerts$.next(alert);
-    const { notify } = this.#options;
-    if (notify === null) return;
-    const budget = this.#budget(alert.sourceId ?? '');
+    const { onBurst } = this.#options;
+    if (onBurst === null || !isBurstAlert(alert)) return;
+    const budget = this.#budget(alert.sourceId);
     if (
       budget.used >= LIMITS.notificationsPerMinuteMax ||
       this.#inFlight >= LIMITS.notificationsInFlightMax
@@ -65,16 +65,19 @@ export class AlertDesk {
     const { suppressed } = budget;
     budget.used++;
     budget.suppressed = 0;
-    void this.#call(notify, { ...alert, suppressed });
+    void this.#call(onBurst, { ...alert, suppressed });
   }
 
-  async #call(notify: (alert: Notification) => unknown, notification: Notification): Promise<void> {
+  async #call(
+    onBurst: (alert: BurstNotification) => unknown,
+    notification: BurstNotification,
+  ): Promise<void> {
     this.#inFlight++;
     try {
-      await notify(notification);
+      await onBurst(notification);
     } catch (error) {
-      const fields = { alert: notification.event, source: notification.sourceId, error: messageOf(error) };
-      this.#options.log.warn(fields, 'the alert callback failed; the alert itself is stored');
+      const fields = { source: notification.sourceId, error: messageOf(error) };
+      this.#options.log.warn(fields, 'onBurst failed; the alert itself is stored');
     } finally {
       this.#inFlight--;
     }

@@ -73,7 +73,7 @@ export class Journal {
       const { sourceRef, actorRef, event } = inspected;
       this.#messaged(sourceRef as AnyActorRef | undefined, actorRef as AnyActorRef, event);
     } else if (inspected.type === '@xstate.microstep') {
-      this.#stepped(inspected.actorRef as AnyActorRef, inspected.event, inspected.snapshot as Snapshot);
+      this.#stepped(inspected.actorRef as AnyActorRef, inspected.event, inspected.snapshot);
     }
   };
 

@@ -1,6 +1,6 @@
 /** The port of the recorder: reports whether commits go through. */
 
-import { Subject } from 'rxjs';
+import { type Subject } from 'rxjs';
 import type { ErrorFacts } from '../../src/domain/errors.ts';
 import type { PartFact } from '../../machines/ports.ts';
 import { partFailed } from '../flow/flow-ports.ts';

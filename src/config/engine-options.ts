@@ -1,7 +1,7 @@
 /** The options of an engine: what `createEngine` takes, with defaults. */
 
 import { z } from 'zod';
-import type { Alert } from '../domain/alert.ts';
+import type { BurstAlert } from '../domain/alert.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
 import { milliseconds, rateLimitSchema } from './source-options.ts';
@@ -23,9 +23,9 @@ const burst = z
     clearRecords: z.number().int().min(0).optional(),
     /** A burst that goes on is reported again after so long; null: never. */
     realertMs: milliseconds(1).nullable().default(null),
-    /** Told of every burst's begin, re-alert and end; may take its time, throw or hang. */
+    /** Told of every burst's begin and re-alert; may take its time, throw or hang. */
     onBurst: z
-      .custom<(alert: Alert & { readonly suppressed: number }) => unknown>(
+      .custom<(alert: BurstAlert & { readonly suppressed: number }) => unknown>(
         (value) => typeof value === 'function',
         'must be a function of an alert',
       )

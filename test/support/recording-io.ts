@@ -21,10 +21,14 @@ export interface RecordingIo extends SourceIo {
   until(done: () => boolean): Promise<void>;
 }
 
-export function recordingIo(spec: SourceSpec, clock: Clock, options: { room?: number; cursor?: string } = {}): RecordingIo {
+export function recordingIo(
+  spec: SourceSpec,
+  clock: Clock,
+  options: { room?: number; cursor?: string } = {},
+): RecordingIo {
   const controller = new AbortController();
   let capacity = options.room ?? Number.POSITIVE_INFINITY;
-  let roomWaiters: (() => void)[] = [];
+  const roomWaiters: (() => void)[] = [];
   let watchers: { done: () => boolean; resolve: () => void }[] = [];
   const values: unknown[] = [];
   const metas: (RecordMeta | undefined)[] = [];

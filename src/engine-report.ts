@@ -1,0 +1,29 @@
+/** What calls on the engine take and give back. */
+
+import type { SourceHealth } from './domain/health.ts';
+import type { StageReport } from './pipeline/flow.ts';
+
+export interface StopOptions {
+  /** How long the sources, and after them the stages, may take to drain. Default 10 s. */
+  readonly deadlineMs?: number;
+}
+
+export interface DeregisterOptions {
+  /** `drain` (default): what was taken in goes on; `now`: what waits in the outlet is lost and counted. */
+  readonly mode?: 'drain' | 'now';
+  /** How long the drain may take; default the source's own `drainDeadlineMs`. */
+  readonly deadlineMs?: number;
+}
+
+/** What an engine did, counted since its last start. */
+export interface EngineReport {
+  readonly sources: readonly SourceHealth[];
+  readonly stages: readonly StageReport[];
+  /** Records the gate let through, and records it refused. */
+  readonly admitted: number;
+  readonly dropped: number;
+  /** Records that came out of the last stage, stored where records are kept. */
+  readonly delivered: number;
+  /** Records that were on their way when a stop's deadline came. */
+  readonly lost: number;
+}
