@@ -17,7 +17,11 @@ export { mqttConnection, type MqttConnection } from '../actors/sources/mqtt-conn
 export type { MqttConnectionInput } from '../actors/sources/mqtt-options.ts';
 export { mqttSource, type MqttEnvelope, type MqttSourceInput } from '../actors/sources/mqtt-source.ts';
 export { pushSource, type PushSource, type PushSourceOptions } from '../actors/sources/push-source.ts';
-export { simulatedSource, type SimulatedSourceOptions } from '../actors/sources/simulated-source.ts';
+export {
+  simulatedSource,
+  type SimulatedOutcome,
+  type SimulatedSourceOptions,
+} from '../actors/sources/simulated-source.ts';
 export { webSocketSource, type WebSocketSourceOptions } from '../actors/sources/websocket-source.ts';
 
 export { boundedQueue, filter, transform, transformAsync } from './pipeline/stages.ts';
@@ -29,6 +33,7 @@ export type { Consumed, Consumer, ConsumerReport } from './pipeline/consumer.ts'
 export { isBurstAlert } from './domain/alert.ts';
 export type { Alert, BurstAlert, BurstOverAlert, OperatorAlert } from './domain/alert.ts';
 export type { BurstNotification } from '../actors/timeline/alert-desk.ts';
+export type { DecodeOption } from './config/source-options.ts';
 export type { BackoffPolicy } from './domain/backoff.ts';
 export type { Clock } from './domain/clock.ts';
 export { HeadgateError, ERROR_CODES, type ErrorCode, type Remedy } from './domain/errors.ts';
