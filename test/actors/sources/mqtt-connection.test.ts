@@ -103,6 +103,24 @@ describe('several sources on one connection', () => {
     await runs[1]?.stop();
   });
 
+  test('of a kept session get a message that waited for them on a lost link once, over the next one', async () => {
+    const { clock, broker, connectionOf } = field();
+    const connection = connectionOf(KEPT);
+    const [here, late] = ['here', 'late'].map((id) => mqttSource({ id, connection, topics: `plant/${id}` }));
+    const open = (spec: typeof here) => startRun(spec as NonNullable<typeof spec>, clock);
+    const before = [open(here), open(late)];
+    await clock.advance(10);
+    await before[1]?.stop();
+    broker.publish('plant/late', '1');
+    await clock.advance(100);
+    broker.cut();
+    expect(await before[0]?.over).toMatchObject({ code: 'HG_LINK_LOST' });
+    const after = [open(here), open(late)];
+    await clock.advance(100);
+    expect(after.map((run) => run.values)).toEqual([[], [1]]);
+    await Promise.all(after.map((run) => run.stop()));
+  });
+
   test('of a clean session lose no time over one that is not running', async () => {
     const { clock, broker, connectionOf } = field();
     const connection = connectionOf();

@@ -143,6 +143,16 @@ describe('the link', () => {
     },
   );
 
+  test('an abort at once opens no link', async () => {
+    const { clock, broker, start } = field();
+    const run = start();
+    run.abort();
+    await clock.advance(10);
+    expect(await run.over).toBeNull();
+    expect(broker.connections).toBe(0);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   test('an abort while the broker hangs ends the run', async () => {
     const { clock, broker, start } = field();
     broker.freeze();
