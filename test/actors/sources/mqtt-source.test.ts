@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { MqttTransport } from '../../../actors/sources/mqtt-transport.ts';
 import type { Logger } from '../../../src/domain/logger.ts';
 import { startRun } from '../../support/mqtt-runs.ts';
 import { field, KEPT, numbers } from '../../support/mqtt-simulated-field.ts';
@@ -151,6 +152,33 @@ describe('the link', () => {
     expect(await run.over).toBeNull();
     expect(broker.connections).toBe(0);
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('waits until the one before is closed, and is not opened for a run that has ended by then', async () => {
+    const { clock, broker, sourceOf } = field();
+    let links = 0;
+    const transport: MqttTransport = (...args) => {
+      links++;
+      const link = broker.transport(...args);
+      return { ...link, close: () => clock.sleep(500).then(() => link.close()) };
+    };
+    const spec = sourceOf({ transport });
+    const first = startRun(spec, clock);
+    await clock.advance(10);
+    first.abort();
+    await clock.advance(100);
+    const second = startRun(spec, clock);
+    await clock.advance(100);
+    second.abort();
+    await clock.advance(1_000);
+    expect([await first.over, await second.over]).toEqual([null, null]);
+    expect(links).toBe(1);
+    const third = startRun(spec, clock);
+    await clock.advance(10);
+    expect(third.state.opened).toBe(true);
+    third.abort();
+    await clock.advance(1_000);
+    expect([links, broker.connections, clock.pendingTimers]).toEqual([2, 0, 0]);
   });
 
   test('an abort while the broker hangs ends the run', async () => {
