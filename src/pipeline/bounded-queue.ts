@@ -113,13 +113,13 @@ export class BoundedQueue<Item> {
   /** Hands in items; what happens to those that do not fit is the overflow policy's matter. Returns whether
    *  there is room for more. */
   offer(items: readonly Item[]): boolean {
-    if (items.length === 0) return this.#ring.room > 0;
+    if (items.length === 0) return this.#hasRoom;
     this.#offered += items.length;
     const wasEmpty = this.#ring.size === 0;
     if (this.held > 0) this.#drop(items);
     else this.#insert(items);
     if (wasEmpty && this.#ring.size > 0) this.#options.onItems?.();
-    return this.room > 0 || this.#options.overflow !== 'block';
+    return this.#hasRoom;
   }
 
   /** Takes up to `max` items, oldest first. */
@@ -136,7 +136,7 @@ export class BoundedQueue<Item> {
 
   /** Resolves when there is room, or `signal` aborts. */
   whenRoom(signal?: AbortSignal): Promise<void> {
-    if (this.room > 0 || this.#options.overflow !== 'block') return Promise.resolve();
+    if (this.#hasRoom) return Promise.resolve();
     return this.#wait((this.#roomWaiters ??= []), signal);
   }
 
@@ -154,6 +154,10 @@ export class BoundedQueue<Item> {
     wakeAll(this.#roomWaiters);
     wakeAll(this.#emptyWaiters);
     return lost;
+  }
+
+  get #hasRoom(): boolean {
+    return this.room > 0 || this.#options.overflow !== 'block';
   }
 
   #insert(items: readonly Item[]): void {
