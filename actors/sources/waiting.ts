@@ -38,13 +38,10 @@ function drain(clock: Clock, scope: Scope<SourceFact>, rig: SourceRig, deadlineM
     finish(true);
     return;
   }
-  const abort = new AbortController();
   const timer = clock.setTimeout(() => finish(true), deadlineMs);
-  scope.onClose(() => {
-    clock.clearTimeout(timer);
-    abort.abort();
-  });
-  void Promise.all([rig.closing, rig.queue.whenEmpty(abort.signal)]).then(() => finish(false));
+  scope.onClose(() => clock.clearTimeout(timer));
+  // After the deadline nobody listens any more; the promise goes with the rig.
+  void Promise.all([rig.closing, rig.queue.whenEmpty()]).then(() => finish(false));
 }
 
 function crashed(clock: Clock) {

@@ -4,7 +4,7 @@
 export const LIMITS = {
   /** Sources one bay supervises. XState copies a machine's children at each spawn: small bays keep spawning
    *  linear. */
-  baySourcesMax: 16,
+  baySourcesMax: 32,
   /** Sources that have ended and whose last health is still told. */
   endedSourcesKept: 1_024,
   /** Microsteps of one event before a machine is taken to loop. */
