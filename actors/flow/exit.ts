@@ -57,15 +57,16 @@ export class Exit implements Downstream {
   }
 
   push(batch: Batch): void {
+    const sinceMs = this.#options.clock.monotonicMs();
     if (this.#ledger === null) {
-      this.#deliver(batch);
+      this.#deliver(batch, sinceMs);
       return;
     }
     const { rows, cursors, stored } = this.#rowsOf(batch);
     this.#pending += batch.length;
     this.#ledger.addRecords(rows, cursors, () => {
       this.#pending -= batch.length;
-      this.#deliver(stored);
+      this.#deliver(stored, sinceMs);
       this.#onRoom();
     });
   }
@@ -97,11 +98,11 @@ export class Exit implements Downstream {
     return lost;
   }
 
-  #deliver(batch: Batch): void {
+  #deliver(batch: Batch, sinceMs: number): void {
     if (batch.length === 0) return;
     this.#delivered += batch.length;
     this.batches$.next(batch);
-    for (const consumer of this.#consumers) consumer.push(batch);
+    for (const consumer of this.#consumers) consumer.push(batch, sinceMs);
   }
 
   #rowsOf(batch: Batch): { rows: RecordRow[]; cursors: CursorRow[]; stored: Batch } {

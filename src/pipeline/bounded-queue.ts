@@ -110,14 +110,15 @@ export class BoundedQueue<Item> {
     return this.held === 0 ? 1 : 0;
   }
 
-  /** Hands in items; what happens to those that do not fit is the overflow policy's matter. Returns whether
+  /** Hands in items; what happens to those that do not fit is the overflow policy's matter. The wait of one
+   *  that does not fit counts from `sinceMs`, by default from now. Returns whether
    *  there is room for more. */
-  offer(items: readonly Item[]): boolean {
+  offer(items: readonly Item[], sinceMs?: number): boolean {
     if (items.length === 0) return this.#hasRoom;
     this.#offered += items.length;
     const wasEmpty = this.#ring.size === 0;
     if (this.held > 0) this.#drop(items);
-    else this.#insert(items);
+    else this.#insert(items, sinceMs);
     if (wasEmpty && this.#ring.size > 0) this.#options.onItems?.();
     return this.#hasRoom;
   }
@@ -160,15 +161,15 @@ export class BoundedQueue<Item> {
     return this.room > 0 || this.#options.overflow !== 'block';
   }
 
-  #insert(items: readonly Item[]): void {
+  #insert(items: readonly Item[], sinceMs: number | undefined): void {
     const fitting = Math.min(items.length, this.#ring.room);
     for (let index = 0; index < fitting; index++) this.#ring.push(items[index] as Item);
     this.#waitCount += fitting;
-    if (fitting < items.length) this.#overflow(fitting === 0 ? items : items.slice(fitting));
+    if (fitting < items.length) this.#overflow(fitting === 0 ? items : items.slice(fitting), sinceMs);
     if (this.#ring.size > this.#highWater) this.#highWater = this.#ring.size;
   }
 
-  #overflow(rest: readonly Item[]): void {
+  #overflow(rest: readonly Item[], sinceMs: number | undefined): void {
     switch (this.#options.overflow) {
       case 'drop-newest':
         this.#drop(rest);
@@ -181,15 +182,15 @@ export class BoundedQueue<Item> {
         return;
       }
       case 'block':
-        this.#hold(rest);
+        this.#hold(rest, sinceMs);
     }
   }
 
-  #hold(items: readonly Item[]): void {
+  #hold(items: readonly Item[], sinceMs: number | undefined): void {
     const { clock, waitMsMax } = this.#options;
     this.#hand = items;
     this.#handIndex = 0;
-    this.#handSinceMs = clock.monotonicMs();
+    this.#handSinceMs = sinceMs ?? clock.monotonicMs();
     if (waitMsMax === null) return;
     this.#handTimer = clock.setTimeout(() => {
       const late = this.#hand.slice(this.#handIndex);

@@ -70,8 +70,12 @@ export class Consumer implements AsyncIterableIterator<Consumed> {
     };
   }
 
-  push(batch: readonly FlowItem[]): void {
-    this.#queue.offer(batch.map((item) => ({ item, waitMs: 0 })));
+  /** Takes a batch that reached the end of the stages at `sinceMs`, monotonic time. */
+  push(batch: readonly FlowItem[], sinceMs: number): void {
+    this.#queue.offer(
+      batch.map((item) => ({ item, waitMs: 0 })),
+      sinceMs,
+    );
   }
 
   /** Nothing more will come; what is in the queue can still be read. */
