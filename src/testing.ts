@@ -11,3 +11,10 @@ export {
   type SimulatedMqttBroker,
   type SimulatedMqttOptions,
 } from './testing/simulated-mqtt.ts';
+export { sourceConformance, type ConformanceCase } from './testing/source-conformance.ts';
+export type {
+  ConformanceAbility,
+  ConformanceField,
+  ConformanceKit,
+  ConformanceOverrides,
+} from './testing/conformance-kit.ts';

@@ -122,7 +122,8 @@ class Reading implements FileReading {
   /** How far the file was read, and its first bytes as they were then. */
   #offset: number;
   #head: Buffer;
-  #hasRoom = true;
+  /** At first nobody knows: the outlet may still be full from the run before. */
+  #hasRoom = false;
 
   constructor(
     file: OpenFile,

@@ -1,7 +1,7 @@
 /** Asks an HTTP server at an interval and takes each answer for a reading.
  *
  *  - The first poll comes at once, the next ones `intervalMs` apart from start to start, one at a time. While
- *    the outlet is full nobody is asked. A Retry-After puts the next poll off, by an hour at most.
+ *    the outlet is full nobody is asked a second time. A Retry-After puts the next poll off, by an hour at most.
  *  - A failed poll is a failed read and the polling goes on; if the very first one fails the run ends with
  *    its error, so that the engine waits and connects anew.
  *  - Where the server gives an ETag or a Last-Modified, the next poll asks for news only; 304 and 204 are
@@ -82,14 +82,19 @@ async function pollOn(
   let validators: Validators = { etag: null, lastModified: null };
   let opened = false;
   for (;;) {
-    await io.room();
+    // The first poll shows that the link stands; without it a full outlet would pass for a dead far end.
+    if (opened) await io.room();
     if (io.signal.aborted) return;
     let nextMs = io.clock.monotonicMs() + intervalMs;
     try {
       const polled = await pollOnce(io, plan, validators);
       if (io.signal.aborted) return;
-      if (!opened) io.opened();
-      opened = true;
+      if (!opened) {
+        opened = true;
+        io.opened();
+        await io.room();
+        if (io.signal.aborted) return;
+      }
       await handIn(io, intake, polled);
       validators = plan.request.method === 'GET' ? polled.validators : validators;
     } catch (error) {

@@ -122,6 +122,8 @@ class Run {
     const iterator = stream[Symbol.asyncIterator]();
     let exhausted = false;
     try {
+      // The outlet may still be full from the run before.
+      await io.room();
       while (!io.signal.aborted) {
         const { done, value } = await iterator.next();
         if (done === true) {

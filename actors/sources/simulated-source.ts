@@ -130,6 +130,7 @@ async function streamInterval(
   read: ReadPlan,
 ): Promise<void> {
   const { jitterMs, value = defaultValue, count = Infinity } = options;
+  await io.room();
   for (let n = 1; n <= count;) {
     await io.clock.sleep(jitterMs === 0 ? intervalMs : intervalMs + io.random.next() * jitterMs, io.signal);
     if (io.signal.aborted) return;
@@ -146,6 +147,7 @@ async function streamBursts(
   read: ReadPlan,
 ): Promise<void> {
   const { value = defaultValue, count = Infinity } = options;
+  await io.room();
   const startMs = io.clock.monotonicMs();
   for (let n = 1, burstIndex = 0; n <= count;) {
     const waitMs = startMs + burstIndex * burst.gapMs - io.clock.monotonicMs();

@@ -122,6 +122,8 @@ class Inbox {
   readonly #intake: PayloadIntake;
   readonly #waiting: { payload: Uint8Array; isBinary: boolean }[] = [];
   #isDraining = false;
+  /** At first nobody knows: the outlet may still be full from the run before. */
+  #hasRoom = false;
   #drained: Promise<void> = Promise.resolve();
   onLife: (() => void) | null = null;
 
@@ -156,6 +158,8 @@ class Inbox {
     try {
       for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
         const meta = message.isBinary ? { contentType: 'application/octet-stream' } : undefined;
+        if (!this.#hasRoom) await this.#waitForRoom();
+        if (this.#io.signal.aborted) return;
         for (const hasRoom of this.#intake.receive(this.#io, message.payload, meta)) {
           if (!hasRoom) await this.#waitForRoom();
           if (this.#io.signal.aborted) return;
@@ -170,6 +174,7 @@ class Inbox {
   async #waitForRoom(): Promise<void> {
     this.#socket.pause();
     await this.#io.room();
+    this.#hasRoom = true;
     this.noteLife();
   }
 }

@@ -1,0 +1,12 @@
+/** One rule of the contract, as the suite puts it to the test. */
+
+import type { Bench } from './conformance-bench.ts';
+import type { ConformanceAbility } from './conformance-kit.ts';
+
+export interface ConformanceRule {
+  /** A sentence about a source. */
+  readonly title: string;
+  /** Left out where the kit does not declare all of these. Default: none. */
+  readonly needs?: readonly ConformanceAbility[];
+  readonly run: (bench: Bench) => Promise<void>;
+}
