@@ -102,7 +102,8 @@ export class EngineRun {
       clock,
       keep: (letter) => this.#ledger.addDeadLetter(letter),
       note: (actorId, data) => {
-        this.journal.note({ kind: 'dead_letter', event: 'dead_letter', data, actorId, cause: null });
+        const cause = this.journal.lastRowOf(actorId);
+        this.journal.note({ kind: 'dead_letter', event: 'dead_letter', data, actorId, cause });
       },
     });
     this.#deadLetters.letters$.subscribe(outputs.deadLetters);

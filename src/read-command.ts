@@ -65,7 +65,7 @@ function withSpec(type: 'registry.register' | 'registry.update', spec: unknown):
 function withId(type: string, command: Partial<Record<string, unknown>>): Read {
   const { id, mode, deadlineMs } = command;
   const problem = problemOf(type, id, mode, deadlineMs);
-  const request = { id: String(id), ...(problem === null ? {} : { problem }) };
+  const request = { id: typeof id === 'string' ? id : '', ...(problem === null ? {} : { problem }) };
   const deadline = typeof deadlineMs === 'number' ? { deadlineMs } : {};
   switch (type) {
     case 'registry.pause':

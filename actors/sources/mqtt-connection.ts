@@ -184,7 +184,9 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   };
 
   const subscribed = async (mine: Line, member: Member): Promise<void> => {
-    if (await mine.opened) await mine.link.subscribe(member.subscriptions);
+    // A line that could not be opened has failed; `lost` says so, and nothing may look like success before.
+    if (!(await mine.opened)) await new Promise<never>(() => {});
+    await mine.link.subscribe(member.subscriptions);
   };
 
   const release = async (member: Member): Promise<void> => {

@@ -23,7 +23,7 @@ export interface Note {
   readonly data: Readonly<Record<string, unknown>> | null;
   /** Whose row it is: an actor's id, `plc-7#12` for a source, `registry` for a part. */
   readonly actorId: string;
-  /** The event that led to it, or the `seq` of the row that did. */
+  /** The event that led to it, or the `seq` of the row that did; null: it came from outside. */
   readonly cause: object | number | null;
 }
 
@@ -82,7 +82,7 @@ export class Journal {
     const subject = this.#byId.get(actorId) ?? newSubject(actorId);
     const causeSeq = typeof cause === 'number' || cause === null ? cause : causeOf(cause);
     const state = subject.state;
-    const seq = this.#write(subject, kind, event, state, state, causeSeq ?? subject.lastRow, data);
+    const seq = this.#write(subject, kind, event, state, state, causeSeq, data);
     if (cause !== null && typeof cause === 'object') {
       // What the sender goes on to send while working on this event hangs on the note.
       setCause(cause, seq);

@@ -28,6 +28,15 @@ describe('several sources on one connection', () => {
     expect(broker.connections).toBe(0);
   });
 
+  test('never say that a link stands where there is no broker', async () => {
+    const { clock, broker, connectionOf } = field();
+    broker.down();
+    const run = startRun(mqttSource({ id: 'a', connection: connectionOf(), topics: 'plant/a' }), clock);
+    await clock.advance(10);
+    expect(await run.over).toMatchObject({ code: 'HG_LINK_REFUSED' });
+    expect(run.state.opened).toBe(false);
+  });
+
   test('fail together when the link fails, and the next runs share a new one', async () => {
     const { clock, broker, connectionOf } = field();
     const connection = connectionOf();
