@@ -141,11 +141,16 @@ export class Gate implements Upstream {
     else lane.queued = false;
   }
 
+  /** Calls `wake` when `atMs` has come, and not before: a timer of the runtime may fire a fraction of a
+   *  millisecond early, and a wake-up too early would be the last. */
   #wakeAt(atMs: number, nowMs: number, wake: () => void): void {
-    const timer = this.#options.clock.setTimeout(
+    const { clock } = this.#options;
+    const timer = clock.setTimeout(
       () => {
         this.#timers.delete(timer);
-        wake();
+        const firedMs = clock.monotonicMs();
+        if (firedMs < atMs) this.#wakeAt(atMs, firedMs, wake);
+        else wake();
       },
       Math.ceil(Math.max(0, atMs - nowMs)),
     );
