@@ -95,8 +95,13 @@ export class Flow implements Downstream {
       if (this.#nodes.length === 0) this.#entrance = to;
       this.#subscriptions.push(
         head.subscribe({
+          // Caught here: what a subscriber throws, RxJS would throw at the whole process.
           next: (batch) => {
-            if (batch.length > 0) to.push(batch);
+            try {
+              if (batch.length > 0) to.push(batch);
+            } catch (error) {
+              this.#options.onFailure(error);
+            }
           },
           error: this.#options.onFailure,
         }),
@@ -203,10 +208,11 @@ export class Flow implements Downstream {
 
 /** The stages' names, a second `filter` being called `filter-2`. */
 function uniqueNames(stages: readonly Stage[]): string[] {
-  const seen = new Map<string, number>();
+  const used = new Set<string>();
   return stages.map(({ stageName }) => {
-    const count = (seen.get(stageName) ?? 0) + 1;
-    seen.set(stageName, count);
-    return count === 1 ? stageName : `${stageName}-${count}`;
+    let name = stageName;
+    for (let count = 2; used.has(name); count++) name = `${stageName}-${count}`;
+    used.add(name);
+    return name;
   });
 }
