@@ -56,17 +56,20 @@ export class Exit implements Downstream {
     return true;
   }
 
+  /** Consumers get what is pushed while they are there: one that comes while a batch is being stored has made
+   *  no room for it, and would lose a part from the midst of the stream. */
   push(batch: Batch): void {
+    const consumers = [...this.#consumers];
     const sinceMs = this.#options.clock.monotonicMs();
     if (this.#ledger === null) {
-      this.#deliver(batch, sinceMs);
+      this.#deliver(batch, consumers, sinceMs);
       return;
     }
     const { rows, cursors, stored } = this.#rowsOf(batch);
     this.#pending += batch.length;
     this.#ledger.addRecords(rows, cursors, () => {
       this.#pending -= batch.length;
-      this.#deliver(stored, sinceMs);
+      this.#deliver(stored, consumers, sinceMs);
       this.#onRoom();
     });
   }
@@ -98,11 +101,11 @@ export class Exit implements Downstream {
     return lost;
   }
 
-  #deliver(batch: Batch, sinceMs: number): void {
+  #deliver(batch: Batch, consumers: readonly Consumer[], sinceMs: number): void {
     if (batch.length === 0) return;
     this.#delivered += batch.length;
     this.batches$.next(batch);
-    for (const consumer of this.#consumers) consumer.push(batch, sinceMs);
+    for (const consumer of consumers) if (this.#consumers.has(consumer)) consumer.push(batch, sinceMs);
   }
 
   #rowsOf(batch: Batch): { rows: RecordRow[]; cursors: CursorRow[]; stored: Batch } {

@@ -27,7 +27,7 @@ function reading(capacityRecords: number, supply: FlowItem[]) {
       },
     },
     () => consumer.budget,
-    (batch) => consumer.push(batch),
+    (batch) => consumer.push(batch, clock.monotonicMs()),
     (error) => {
       throw error;
     },
