@@ -3,14 +3,16 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import pino from 'pino';
-import { Observable, Subject } from 'rxjs';
+import { Subject, type Observable } from 'rxjs';
 import { Exit } from '../actors/flow/exit.ts';
 import { GuardedObservable } from '../actors/flow/guarded-observable.ts';
 import type { RegistryCommand } from '../machines/registry-machine.ts';
+import type { EventStore } from '../storage/event-store.ts';
 import { openEventStore } from '../storage/open-event-store.ts';
 import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from './config/engine-options.ts';
 import { resolveOptions } from './config/resolve-options.ts';
 import type { DeregisterOptions, EngineReport, StopOptions } from './engine-report.ts';
+import { eachOf, transitionsOf } from './engine-streams.ts';
 import { EngineRun, type RunOutputs } from './engine-run.ts';
 import { formatAddress, parseAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
@@ -19,7 +21,7 @@ import { HeadgateError, messageOf, type ErrorFacts } from './domain/errors.ts';
 import { INACTIVE_STATES, type SourceHealth } from './domain/health.ts';
 import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
-import { seededRandom } from './domain/random.ts';
+import { seededRandom, type Random } from './domain/random.ts';
 import type { Batch, FlowItem } from './domain/record.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
@@ -28,7 +30,6 @@ import type { Stage } from './pipeline/stage.ts';
 import { realClock } from './real-clock.ts';
 import { PendingRequests, type Registration } from './pending-requests.ts';
 import { readCommand, type Command } from './read-command.ts';
-import { requireSpec } from './require-spec.ts';
 import { VERSION } from './version.ts';
 
 export interface CreateEngineOptions extends Omit<EngineOptionsInput, 'stages'> {
@@ -112,9 +113,11 @@ export class Engine {
     return this.#starting === null ? 'idle' : 'booting';
   }
 
-  /** Opens the database and starts the parts in order. Calling it on a running engine does nothing.
+  /** Opens the database and starts the parts in order. Calling it on a running engine does nothing; one that
+   *  drains ends first and is then started anew.
    *  @throws HeadgateError HG_STORAGE_LOCKED and other HG_STORAGE_ codes; the engine then is as before. */
   async start(): Promise<void> {
+    if (this.state === 'running') return;
     await this.#ending;
     if (this.#run !== null && this.#isOver) this.#run = null;
     if (this.#run !== null) return;
@@ -126,6 +129,7 @@ export class Engine {
 
   /** Drains sources and stages, writes what is left, closes the database. Calling it twice does no harm. */
   async stop({ deadlineMs = STOP_DEADLINE_MS }: StopOptions = {}): Promise<EngineReport> {
+    requireMs('stop', { deadlineMs });
     await this.#starting;
     if (this.#run === null) this.#forgetBacklog();
     else if (!this.#isOver) await this.#run.stop(deadlineMs);
@@ -136,33 +140,30 @@ export class Engine {
   /** Starts, waits, stops. */
   async run({
     durationMs,
-    deadlineMs,
+    deadlineMs = STOP_DEADLINE_MS,
   }: { readonly durationMs: number } & StopOptions): Promise<EngineReport> {
+    requireMs('run', { durationMs, deadlineMs });
     await this.start();
     await this.#clock.sleep(durationMs);
-    return this.stop(deadlineMs === undefined ? {} : { deadlineMs });
+    return this.stop({ deadlineMs });
   }
 
   /** Registers a source. Resolves when it is accepted; before `start()`, once that has been called.
-   *  @throws HeadgateError HG_SOURCE_DUPLICATE, HG_OPTION_INVALID, HG_ENGINE_STATE */
+   *  @throws HeadgateError HG_SOURCE_DUPLICATE, HG_SOURCE_NO_STREAM, HG_OPTION_INVALID, HG_ENGINE_STATE */
   async register(spec: SourceSpec): Promise<Registration> {
-    return this.#request({ type: 'registry.register', spec: requireSpec(spec) });
+    return this.#request({ type: 'registry.register', spec });
   }
 
   /** Replaces a source by one with other options, after it has drained. Resolves when the old one has ended.
    *  */
   async update(spec: SourceSpec): Promise<Registration> {
-    return this.#request({ type: 'registry.update', spec: requireSpec(spec) });
+    return this.#request({ type: 'registry.update', spec });
   }
 
   /** Takes a source out. Resolves when it has ended.
    *  @throws HeadgateError HG_SOURCE_UNKNOWN */
-  async deregister(
-    id: string,
-    { mode = 'drain', deadlineMs }: DeregisterOptions = {},
-  ): Promise<Registration> {
-    const deadline = deadlineMs === undefined ? {} : { deadlineMs };
-    return this.#request({ type: 'registry.deregister', id, mode, ...deadline });
+  async deregister(id: string, options: DeregisterOptions = {}): Promise<Registration> {
+    return this.#request({ ...options, type: 'registry.deregister', id });
   }
 
   async pause(id: string): Promise<Registration> {
@@ -182,13 +183,10 @@ export class Engine {
 
   /** Sends a command as a message. Never throws: a refusal is a row of the timeline. */
   send(command: Command): void {
-    const { command: understood, problem } = readCommand(command);
-    if (understood !== null) {
-      this.#dispatch(understood);
-      return;
-    }
-    this.#log.warn({ command: String(command?.type) }, problem);
-    this.#run?.refuseUnknown(String(command?.type), problem);
+    const read = readCommand(command);
+    if (read.command !== null) this.#dispatch(read.command);
+    else if (this.#run !== null && !this.#isOver) this.#run.refuseUnknown(read.type, read.problem);
+    else this.#log.warn({ command: read.type }, read.problem);
   }
 
   /** Ids of the sources that are neither paused, open-circuit, quarantined nor ended. */
@@ -204,7 +202,7 @@ export class Engine {
   health(id: string): SourceHealth;
   health(id?: string): SourceHealth[] | SourceHealth {
     if (id === undefined) return this.#healths();
-    const name = formatAddress(parseAddress(id));
+    const name = formatAddress(parseAddress(String(id)));
     const found = this.#run?.directory.find(name)?.health();
     const health = found ?? this.#healths().find((one) => formatAddress(one) === name);
     if (health === undefined)
@@ -261,15 +259,7 @@ export class Engine {
           });
     this.#deliveredBefore = this.#exit.delivered;
     this.#lost = 0;
-    const run = new EngineRun({
-      options: this.#options,
-      stages: this.#options.stages as unknown as readonly Stage[],
-      clock: this.#clock,
-      random,
-      log: this.#log,
-      store,
-      outputs: this.#outputs,
-    });
+    const run = await this.#wire(random, store);
     this.#run = run;
     this.#ending = run.finished.then(async ({ lostRecords }) => {
       this.#lost = lostRecords;
@@ -281,8 +271,21 @@ export class Engine {
     for (const command of this.#backlog.splice(0)) run.send(command);
   }
 
-  #request(command: RegistryCommand): Promise<Registration> {
-    return this.#requests.ask(command, (asked) => this.#dispatch(asked));
+  /** Makes the parts of a run. If one cannot be made, the database is let go again. */
+  async #wire(random: Random, store: EventStore | null): Promise<EngineRun> {
+    const stages = this.#options.stages as unknown as readonly Stage[];
+    const parts = { options: this.#options, clock: this.#clock, log: this.#log, outputs: this.#outputs };
+    try {
+      return new EngineRun({ ...parts, stages, random, store });
+    } catch (error) {
+      await store?.close({ atMs: this.#clock.wallMs() });
+      throw error;
+    }
+  }
+
+  #request(command: Command): Promise<Registration> {
+    const { command: understood } = readCommand(command);
+    return this.#requests.ask(understood as RegistryCommand, (asked) => this.#dispatch(asked));
   }
 
   /** An engine that is stopped before it was started will not carry out what was asked of it. */
@@ -292,9 +295,17 @@ export class Engine {
   }
 
   #dispatch(command: RegistryCommand): void {
-    if (this.#run === null) this.#backlog.push(command);
-    else if (this.#isOver) this.#requests.answer(command, STOPPED, null);
-    else this.#run.send(command);
+    if (this.#run !== null && !this.#isOver) this.#run.send(command);
+    else if (this.#run !== null) this.#refuse(command, STOPPED);
+    else if (command.problem !== undefined) this.#refuse(command, command.problem);
+    else if (this.#backlog.length >= LIMITS.backlogCommandsMax) this.#refuse(command, NOT_STARTED);
+    else this.#backlog.push(command);
+  }
+
+  /** Refuses where no registry runs that could. */
+  #refuse(command: RegistryCommand, error: ErrorFacts): void {
+    this.#log.warn({ command: command.type, ...error }, 'a command was refused');
+    this.#requests.answer(command, error, null);
   }
 }
 
@@ -303,20 +314,21 @@ const STOPPED: ErrorFacts = {
   message: 'the engine has stopped; start it again first',
 };
 
-function eachOf(batches$: Observable<Batch>): Observable<FlowItem> {
-  return new Observable((subscriber) =>
-    batches$.subscribe((batch) => {
-      for (const item of batch) subscriber.next(item);
-    }),
-  );
-}
+const NOT_STARTED: ErrorFacts = {
+  code: 'HG_ENGINE_STATE',
+  message: 'too many commands wait for the engine; start it first',
+};
 
-function transitionsOf(rows$: Observable<TimelineRow>): Observable<TimelineRow> {
-  return new Observable((subscriber) =>
-    rows$.subscribe((row) => {
-      if (row.kind === 'born' || row.kind === 'transition' || row.kind === 'ended') subscriber.next(row);
-    }),
-  );
+/** @throws HeadgateError HG_OPTION_INVALID if a value is no time to wait. */
+function requireMs(subject: string, fields: Readonly<Record<string, number>>): void {
+  for (const [field, ms] of Object.entries(fields)) {
+    if (Number.isFinite(ms) && ms >= 0) continue;
+    throw new HeadgateError(
+      'HG_OPTION_INVALID',
+      `${subject}: option "${field}": must be a number of milliseconds, 0 or more`,
+      { details: { subject, field } },
+    );
+  }
 }
 
 /** A digest of what the user configured, without what is particular to the process. */

@@ -1,21 +1,34 @@
-/** Checks that what a user hands to `register` is a source, before it travels as a message. */
+/** Checks that what a user hands to `register` is a source, before it travels as a message. A factory's specs
+ *  pass as they are; one that was put together by hand must hold what a factory's would. */
 
+import { requireCommonSpec } from './config/source-options.ts';
 import { HeadgateError } from './domain/errors.ts';
 import type { SourceSpec } from './domain/source.ts';
+
+/** What every spec has, whatever its kind. */
+const FIELDS = [
+  ...['tenant', 'type', 'decode', 'dedupKey', 'outlet', 'restart', 'breaker', 'rateLimit'],
+  ...['connectTimeoutMs', 'degradedAfterErrors', 'drainDeadlineMs'],
+] as const;
 
 /** @throws HeadgateError HG_SOURCE_NO_STREAM, HG_OPTION_INVALID */
 export function requireSpec(value: unknown): SourceSpec {
   if (typeof value !== 'object' || value === null) throw notASpec('');
-  const spec = value as Partial<SourceSpec>;
+  const spec = value as Partial<SourceSpec> & Readonly<Record<string, unknown>>;
   if (typeof spec.id !== 'string') throw notASpec('');
   if (typeof spec.logic?.stream !== 'function') {
     throw new HeadgateError('HG_SOURCE_NO_STREAM', `source "${spec.id}": its logic has no stream() method`, {
       details: { field: 'logic.stream' },
     });
   }
-  if (spec.outlet === undefined || spec.restart === undefined || spec.breaker === undefined)
-    throw notASpec(spec.id);
-  return spec as SourceSpec;
+  if (FIELDS.some((field) => spec[field] === undefined)) throw notASpec(spec.id);
+  requireCommonSpec(spec);
+  if (typeof spec.type !== 'string' || spec.type === '') throw invalid('type', 'must be the name of a kind');
+  if (spec.decode !== null && typeof spec.decode !== 'function') {
+    throw invalid('decode', 'must be a function of a payload, or null');
+  }
+  // What is checked must not change under the engine's hands.
+  return (Object.isFrozen(spec) ? spec : Object.freeze({ ...spec })) as SourceSpec;
 }
 
 function notASpec(id: string): HeadgateError {
@@ -25,4 +38,10 @@ function notASpec(id: string): HeadgateError {
     `register: ${what} is no source; make one with a factory such as simulatedSource() or defineSource()`,
     { details: { field: 'spec' } },
   );
+}
+
+function invalid(field: string, rule: string): HeadgateError {
+  return new HeadgateError('HG_OPTION_INVALID', `register: option "${field}": ${rule}`, {
+    details: { subject: 'register', field },
+  });
 }

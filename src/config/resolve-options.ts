@@ -21,7 +21,19 @@ type Issue = z.core.$ZodIssue;
 
 /** Misspelled names first: they explain the missing ones. */
 function firstIssue(issues: readonly Issue[]): Issue {
-  return issues.find((issue) => issue.code === 'unrecognized_keys') ?? (issues[0] as Issue);
+  const told = issues.flatMap(withinUnion);
+  return told.find((issue) => issue.code === 'unrecognized_keys') ?? (told[0] as Issue);
+}
+
+/** Where a value can be of several shapes, what is wrong inside the one it resembles says more than that it is
+ *  none of them. */
+function withinUnion(issue: Issue): Issue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const inner = issue.errors
+    .flat()
+    .filter(({ code, path }) => path.length > 0 || code === 'unrecognized_keys')
+    .map((one): Issue => ({ ...one, path: [...issue.path, ...one.path] }));
+  return inner.length === 0 ? [issue] : inner.flatMap(withinUnion);
 }
 
 function optionError(issue: Issue, schema: z.ZodType, subject: string): HeadgateError {

@@ -6,6 +6,7 @@ import { DEFAULT_BACKOFF } from '../domain/backoff.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { DecodeFunction, SourceSpec } from '../domain/source.ts';
 import type { RecordMeta } from '../domain/record.ts';
+import { resolveOptions } from './resolve-options.ts';
 
 const name = z
   .string()
@@ -107,6 +108,12 @@ type CommonOptions = z.output<typeof commonSchema>;
 
 /** What a user may write for the common options. */
 export type SourceOptionsInput = z.input<typeof commonSchema>;
+
+/** Checks the common part of a spec that no factory vouches for.
+ *  @throws HeadgateError HG_OPTION_INVALID, HG_OPTION_UNKNOWN */
+export function requireCommonSpec(spec: unknown): void {
+  resolveOptions(commonSchema, spec, 'register');
+}
 
 /** The part of a {@link SourceSpec} that every kind takes from its resolved options as it is. */
 export function commonSpec(options: CommonOptions): Omit<SourceSpec, 'type' | 'logic' | 'decode'> {

@@ -7,6 +7,8 @@ export const LIMITS = {
   baySourcesMax: 32,
   /** Sources that have ended and whose last health is still told. */
   endedSourcesKept: 1_024,
+  /** Commands that wait for an engine which has not been started. */
+  backlogCommandsMax: 100_000,
   /** Microsteps of one event before a machine is taken to loop. */
   machineIterationsMax: 1_000,
   /** Records an outlet holds unless its source says otherwise. */
