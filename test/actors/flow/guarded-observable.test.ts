@@ -1,7 +1,21 @@
 /** What users' subscribers do must stay with them: a throw harms no other subscriber, and not the process. */
 
-import { config, firstValueFrom, lastValueFrom, Observable, Subject, toArray } from 'rxjs';
-import { concatMap, filter, map, mergeMap, of, share, take, tap } from 'rxjs';
+import {
+  concatMap,
+  config,
+  filter,
+  firstValueFrom,
+  lastValueFrom,
+  map,
+  mergeMap,
+  of,
+  share,
+  Subject,
+  take,
+  tap,
+  toArray,
+  type Observable,
+} from 'rxjs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { GuardedObservable } from '../../../actors/flow/guarded-observable.ts';
 
