@@ -28,6 +28,8 @@ export const SUBJECT = 'subject';
 const PATIENCE_MS = 10_000;
 /** How long nothing must happen before it counts as not happening. That something stays away can only be waited for. */
 const QUIET_MS = 40;
+/** How long a source may take to end after its case. */
+const STOP_DEADLINE_MS = 1_000;
 
 /** The source broke the contract; the message says how. */
 export class ConformanceFailure extends Error {
@@ -84,11 +86,11 @@ export class Bench {
     const bench = new Bench(kit, clock, virtual, field);
     const failure = await failureOf(work(bench));
     bench.release();
-    const stopFailure = await failureOf(
-      bench.drive(bench.engine.stop({ deadlineMs: 1_000 }), 'the engine stops'),
-    );
+    const stopped = bench.engine.stop({ deadlineMs: STOP_DEADLINE_MS });
+    const stopFailure = await failureOf(bench.drive(stopped, 'the engine stops'));
     await field.close();
-    if ((failure ?? stopFailure) !== null) throw failure ?? stopFailure;
+    if (failure !== null) throw failure;
+    if (stopFailure !== null) throw stopFailure;
   }
 
   /** Timers set on a virtual clock; 0 on the real one, whose timers {@link openHandles} shows. */

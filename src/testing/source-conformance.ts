@@ -13,7 +13,7 @@ export interface ConformanceCase {
   /** A sentence about the source. */
   readonly title: string;
   /** Opens a far end of its own, and closes it. @throws ConformanceFailure where the source breaks the contract. */
-  run(): Promise<void>;
+  readonly run: () => Promise<void>;
 }
 
 const RULES = [...STREAMING_RULES, ...PRESSURE_RULES, ...LIFECYCLE_RULES, ...LINK_RULES, ...LEAK_RULES];

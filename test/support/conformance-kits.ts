@@ -142,6 +142,8 @@ export const promiseKit: ConformanceKit = {
 };
 
 /** The common options alone: kinds made by defineSource decode nothing. */
-function ownOptions({ decode: _, ...common }: ConformanceOverrides): Omit<ConformanceOverrides, 'decode'> {
+export function ownOptions(overrides: ConformanceOverrides): Omit<ConformanceOverrides, 'decode'> {
+  const { decode, ...common } = overrides;
+  if (decode !== undefined) throw new Error('this kind decodes nothing');
   return common;
 }
