@@ -116,21 +116,19 @@ export class Engine {
   /** Opens the database and starts the parts in order. Calling it on a running engine does nothing; one that
    *  drains ends first and is then started anew.
    *  @throws HeadgateError HG_STORAGE_LOCKED and other HG_STORAGE_ codes; the engine then is as before. */
-  async start(): Promise<void> {
-    if (this.state === 'running') return;
-    await this.#ending;
-    if (this.#run !== null && this.#isOver) this.#run = null;
-    if (this.#run !== null) return;
-    this.#starting ??= this.#boot().finally(() => {
+  start(): Promise<void> {
+    if (this.#starting === null && this.state === 'running') return Promise.resolve();
+    this.#starting ??= this.#startAnew().finally(() => {
       this.#starting = null;
     });
-    await this.#starting;
+    return this.#starting;
   }
 
   /** Drains sources and stages, writes what is left, closes the database. Calling it twice does no harm. */
   async stop({ deadlineMs = STOP_DEADLINE_MS }: StopOptions = {}): Promise<EngineReport> {
     requireMs('stop', { deadlineMs });
-    await this.#starting;
+    // A start that fails tells whoever called it.
+    if (this.#starting !== null) await this.#starting.catch(() => {});
     if (this.#run === null) this.#forgetBacklog();
     else if (!this.#isOver) await this.#run.stop(deadlineMs);
     await this.#ending;
@@ -242,7 +240,9 @@ export class Engine {
     return this.#run?.healths() ?? [];
   }
 
-  async #boot(): Promise<void> {
+  async #startAnew(): Promise<void> {
+    await this.#ending;
+    this.#run = null;
     const { timeline, seed } = this.#options;
     const isSimulated = this.#options.clock !== undefined && seed !== undefined;
     const random = seededRandom(seed ?? randomUUID());

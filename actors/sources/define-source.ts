@@ -18,8 +18,9 @@ export interface SourceKind<Options> {
 
 /** The schema of a kind's own options, each a zod type. */
 type Shape = z.ZodRawShape;
-type Own<S extends Shape> = z.output<z.ZodObject<S>>;
-type OwnInput<S extends Shape> = z.input<z.ZodObject<S>>;
+// A kind without options of its own adds nothing: zod's type of an empty object would forbid all names.
+type Own<S extends Shape> = keyof S extends never ? unknown : z.output<z.ZodObject<S>>;
+type OwnInput<S extends Shape> = keyof S extends never ? unknown : z.input<z.ZodObject<S>>;
 
 /** Makes a factory for a kind of source of one's own.
  *

@@ -113,3 +113,10 @@ export function codeOf(work: Promise<unknown>): Promise<string> {
     (error: { code?: string; message: string }) => error.code ?? error.message,
   );
 }
+
+/** Everything an async iterable gives until it ends. */
+export async function readAll<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const all: Item[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
