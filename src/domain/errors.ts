@@ -153,7 +153,8 @@ export function remedyOf(thrown: unknown): Remedy | undefined {
 
 export function messageOf(thrown: unknown): string {
   try {
-    if (thrown instanceof Error) return thrown.message || thrown.name;
+    // Nothing keeps a library from making its message a number.
+    if (thrown instanceof Error) return String(thrown.message || thrown.name);
     return String(thrown);
   } catch {
     return 'an error that cannot be printed';
