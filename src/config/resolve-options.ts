@@ -13,7 +13,7 @@ export function resolveOptions<Schema extends z.ZodType>(
   subject: string,
 ): z.output<Schema> {
   const result = schema.safeParse(input);
-  if (result.success) return deepFreezePlain(result.data);
+  if (result.success) return freezeMade(result.data, input);
   throw optionError(firstIssue(result.error.issues), schema, subject);
 }
 
@@ -49,9 +49,18 @@ function optionError(issue: Issue, schema: z.ZodType, subject: string): Headgate
     });
   }
   const field = parent === '' ? '(the whole)' : parent;
-  return new HeadgateError('HG_OPTION_INVALID', `${subject}: option "${field}": ${issue.message}`, {
+  return new HeadgateError('HG_OPTION_INVALID', `${subject}: option "${field}": ${problemOf(issue)}`, {
     details: { subject, field },
   });
+}
+
+/** Of an option that may take several forms, why none of them fits. */
+function problemOf(issue: Issue): string {
+  if (issue.code !== 'invalid_union') return issue.message;
+  const problems = new Set(
+    issue.errors.flatMap(([first]) => (first === undefined ? [] : [problemOf(first)])),
+  );
+  return problems.size === 0 ? issue.message : [...problems].join('; or: ');
 }
 
 /** The option names an object schema knows at `path`, looking through defaults, optionals and unions. */
@@ -73,11 +82,13 @@ function objectSchemas(schema: unknown): z.ZodObject[] {
   return inner === undefined ? [] : objectSchemas(inner);
 }
 
-/** Freezes plain objects and arrays; leaves functions, class instances and bytes as they are. */
-function deepFreezePlain<Value>(value: Value): Value {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+/** Freezes the plain objects and arrays that a schema made of `given`. What it let through as it was, a clock
+ *  or a logger, is the caller's own and stays as it is, as do functions, class instances and bytes. */
+export function freezeMade<Value>(value: Value, given: unknown): Value {
+  if (typeof value !== 'object' || value === null || value === given || Object.isFrozen(value)) return value;
   const prototype = Object.getPrototypeOf(value) as unknown;
   if (prototype !== Object.prototype && prototype !== null && !Array.isArray(value)) return value;
-  for (const inner of Object.values(value)) deepFreezePlain(inner);
+  const source = (given ?? {}) as Record<string, unknown>;
+  for (const [name, inner] of Object.entries(value)) freezeMade(inner, source[name]);
   return Object.freeze(value);
 }

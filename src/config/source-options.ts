@@ -6,7 +6,7 @@ import { DEFAULT_BACKOFF } from '../domain/backoff.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { DecodeFunction, SourceSpec } from '../domain/source.ts';
 import type { RecordMeta } from '../domain/record.ts';
-import { resolveOptions } from './resolve-options.ts';
+import { freezeMade, resolveOptions } from './resolve-options.ts';
 
 const name = z
   .string()
@@ -75,8 +75,8 @@ export type DecodeOption = z.output<typeof decodeSchema>;
 /** An object of options that may be left out. Most sources leave it out, and all of those share one: ten
  *  thousand of them need no copies of their own. */
 function withSharedDefault<Schema extends z.ZodObject>(schema: Schema) {
-  const shared = Object.freeze(schema.parse({}));
-  return schema.optional().transform((given) => given ?? (shared as z.output<Schema>));
+  const shared = freezeMade(schema.parse({}), undefined);
+  return schema.optional().transform((given) => given ?? shared);
 }
 
 const commonShape = {
