@@ -54,14 +54,15 @@ function optionError(issue: Issue, schema: z.ZodType, subject: string): Headgate
   });
 }
 
-/** Of an option that may take several forms, why none of them fits. */
+/** Of an option that may take several forms, why none of them fits, unless its schema has words of its own. */
 function problemOf(issue: Issue): string {
-  if (issue.code !== 'invalid_union') return issue.message;
-  const problems = new Set(
-    issue.errors.flatMap(([first]) => (first === undefined ? [] : [problemOf(first)])),
-  );
-  return problems.size === 0 ? issue.message : [...problems].join('; or: ');
+  if (issue.code !== 'invalid_union' || issue.message !== WORDLESS) return issue.message;
+  const problems = issue.errors.flatMap(([first]) => (first === undefined ? [] : [problemOf(first)]));
+  return problems.length === 0 ? issue.message : [...new Set(problems)].join('; or: ');
 }
+
+/** What zod says where a schema says nothing. */
+const WORDLESS = 'Invalid input';
 
 /** The option names an object schema knows at `path`, looking through defaults, optionals and unions. */
 function keysAt(schema: unknown, path: readonly PropertyKey[]): string[] {
