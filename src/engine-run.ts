@@ -165,13 +165,14 @@ export class EngineRun {
     const { store, clock, log } = this.#options;
     this.#deadLetters.close();
     const givenUp = await this.#ledger.close();
-    if (givenUp > 0) {
+    try {
+      await store?.close(givenUp > 0 ? null : { atMs: clock.wallMs() });
+    } catch (error) {
       log.error(
-        { rows: givenUp },
-        'the database could not take the last rows; they are lost, look at its disk',
+        { error: messageOf(error) },
+        'the end of the run could not be written; it will look like a crash',
       );
     }
-    await store?.close(givenUp > 0 ? null : { atMs: clock.wallMs() });
   }
 
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
