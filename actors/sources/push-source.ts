@@ -6,7 +6,7 @@ import { decodeSchema, sourceSchema } from '../../src/config/source-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import type { RecordMeta } from '../../src/domain/record.ts';
 import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
-import { decoderFor } from '../../src/pipeline/decode/decoder.ts';
+import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from './define-source.ts';
 
 const schema = sourceSchema({
@@ -19,14 +19,16 @@ const schema = sourceSchema({
 export type PushSourceOptions = z.input<typeof schema>;
 
 export interface PushSource extends SourceSpec {
-  /** Hands in one record. Resolves when it is in the outlet; waits while that is full.
-   *  @throws HeadgateError HG_SOURCE_STOPPED if the source is not running, HG_PUSH_OVERLOADED if too many
-   *  pushes wait. */
+  /** Hands in one record. Resolves when it is in the outlet; waits while that is full. Pushes go in in the order in
+   *  which they were made, awaited or not.
+   *  @throws HeadgateError HG_SOURCE_STOPPED if the source is not running: nothing was taken, and it may be tried
+   *  again once it runs. HG_PUSH_OVERLOADED if too many pushes wait. */
   push(data: unknown, meta?: RecordMeta): Promise<void>;
-  /** Hands in many records; resolves when the last one is in. Otherwise as {@link push}. */
+  /** Hands in many records, all or none of them. Resolves when they are in the outlet and it has room for more. A
+   *  list is taken as it is at the call. Otherwise as {@link push}. */
   pushAll(data: readonly unknown[], meta?: RecordMeta): Promise<void>;
-  /** Hands in text or bytes, to be decoded. What cannot be decoded is a dead letter. Otherwise as {@link
-   *  push}. */
+  /** Hands in text or bytes, to be decoded. What cannot be decoded is a dead letter; of lines and tables only the bad
+   *  rows are. Otherwise as {@link pushAll}. */
   pushPayload(payload: string | Uint8Array, meta?: RecordMeta): Promise<void>;
 }
 
@@ -34,23 +36,68 @@ export interface PushSource extends SourceSpec {
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID */
 export function pushSource(input: PushSourceOptions): PushSource {
   const options = resolveOptions(schema, input, 'pushSource');
-  const intake = new PushIntake(options.id, options.pendingMax);
-  const spec = sourceSpec('push', options, decoderFor(options.decode), { stream: (io) => intake.run(io) });
+  const payloads = payloadIntake({ format: options.decode });
+  const door = new Door(options.id, options.pendingMax);
+  const spec = sourceSpec('push', options, payloads.decode, { stream: (io) => door.run(io) });
   return Object.freeze({
     ...spec,
-    push: (data: unknown, meta?: RecordMeta) => intake.hand((io) => io.emit(data, meta)),
-    pushAll: (data: readonly unknown[], meta?: RecordMeta) => intake.hand((io) => io.emitAll(data, meta)),
-    pushPayload: (payload: string | Uint8Array, meta?: RecordMeta) =>
-      intake.hand((io) => io.receive(payload, meta)),
+    push: (data: unknown, meta?: RecordMeta) => door.hand((io) => io.emit(data, meta)),
+    async pushAll(data: readonly unknown[], meta?: RecordMeta) {
+      if (!Array.isArray(data)) throw invalid(options.id, 'pushAll', 'data', 'a list of records’ data');
+      const values = [...(data as readonly unknown[])];
+      await door.handMany((io) => io.emitAll(values, meta));
+    },
+    async pushPayload(payload: string | Uint8Array, meta?: RecordMeta) {
+      const bytes = typeof payload === 'string' ? ENCODER.encode(payload) : copyOf(payload);
+      if (bytes === null) throw invalid(options.id, 'pushPayload', 'payload', 'text or a Uint8Array');
+      await door.handMany((io) => receive(payloads, io, bytes, meta));
+    },
   });
 }
 
+const ENCODER = new TextEncoder();
+
+/** Null for what is no bytes. */
+function copyOf(payload: unknown): Uint8Array | null {
+  return payload instanceof Uint8Array ? new Uint8Array(payload) : null;
+}
+
+function invalid(id: string, method: string, field: string, wanted: string): HeadgateError {
+  return new HeadgateError('HG_OPTION_INVALID', `source "${id}": ${method}: "${field}" must be ${wanted}`, {
+    details: { field },
+  });
+}
+
+/** Hands in the good rows of a payload at once, and what is bad of it as dead letters. */
+function receive(
+  payloads: PayloadIntake,
+  io: SourceIo,
+  bytes: Uint8Array,
+  meta: RecordMeta | undefined,
+): boolean {
+  const good: unknown[] = [];
+  let hasRoom = true;
+  const gathering: Parameters<PayloadIntake['receive']>[0] = {
+    emitAll(values) {
+      for (const value of values) good.push(value);
+      return true;
+    },
+    receive: (piece, pieceMeta) => (hasRoom = io.receive(piece, pieceMeta)),
+    readSucceeded: () => io.readSucceeded(),
+  };
+  for (const _ of payloads.receive(gathering, bytes, meta));
+  return good.length > 0 ? io.emitAll(good, meta) : hasRoom;
+}
+
+/** Gives an io what is pushed; returns whether there is room for more. */
+type Give = (io: SourceIo) => boolean;
+
 /** Lets pushes in one after the other: each waits until the one before it left room. */
-class PushIntake {
+class Door {
   readonly #id: string;
   readonly #pendingMax: number;
   #io: SourceIo | null = null;
-  #hasRoom = true;
+  #hasRoom = false;
   #pending = 0;
   #tail: Promise<void> = Promise.resolve();
 
@@ -59,22 +106,33 @@ class PushIntake {
     this.#pendingMax = pendingMax;
   }
 
-  run(io: SourceIo): Promise<void> {
+  async run(io: SourceIo): Promise<void> {
+    const over = new Promise<void>((resolve) => {
+      io.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
     this.#io = io;
-    this.#hasRoom = true;
-    return new Promise((resolve) => {
-      io.signal.addEventListener('abort', () => {
-        if (this.#io === io) this.#io = null;
-        resolve();
-      });
+    // The outlet may still be full from the run before: the first push asks.
+    this.#hasRoom = false;
+    await over;
+    if (this.#io === io) this.#io = null;
+  }
+
+  hand(give: Give): Promise<void> {
+    return this.#inTurn((io) => {
+      this.#hasRoom = give(io);
     });
   }
 
-  async hand(give: (io: SourceIo) => boolean): Promise<void> {
-    if (this.#pending === 0 && this.#hasRoom) {
-      this.#hasRoom = give(this.#running());
-      return;
-    }
+  /** As {@link hand}, and waits afterwards: of many records some may not have found room. */
+  handMany(give: Give): Promise<void> {
+    return this.#inTurn(async (io) => {
+      this.#hasRoom = give(io);
+      if (!this.#hasRoom) await io.room();
+    });
+  }
+
+  async #inTurn(enter: (io: SourceIo) => void | Promise<void>): Promise<void> {
+    if (this.#pending === 0 && this.#hasRoom) return enter(this.#running());
     if (this.#pending >= this.#pendingMax) {
       throw new HeadgateError(
         'HG_PUSH_OVERLOADED',
@@ -83,7 +141,10 @@ class PushIntake {
       );
     }
     this.#pending++;
-    const turn = this.#tail.then(() => this.#wait(give));
+    const turn = this.#tail.then(async () => {
+      if (!this.#hasRoom) await this.#running().room();
+      await enter(this.#running());
+    });
     this.#tail = turn.catch(() => {});
     try {
       await turn;
@@ -92,19 +153,12 @@ class PushIntake {
     }
   }
 
-  async #wait(give: (io: SourceIo) => boolean): Promise<void> {
-    if (!this.#hasRoom) await this.#running().room();
-    this.#hasRoom = give(this.#running());
-  }
-
   #running(): SourceIo {
-    if (this.#io !== null) return this.#io;
+    if (this.#io !== null && !this.#io.signal.aborted) return this.#io;
     throw new HeadgateError(
       'HG_SOURCE_STOPPED',
       `source "${this.#id}" is not running; the record was not taken`,
-      {
-        remedy: 'retry',
-      },
+      { remedy: 'retry' },
     );
   }
 }

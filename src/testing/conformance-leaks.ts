@@ -34,6 +34,7 @@ export const LEAK_RULES: readonly ConformanceRule[] = [
       const before = openHandles(bench);
       for (let count = 0; count < CYCLES; count++) {
         await bench.resume();
+        await bench.untilState('streaming');
         await bench.pause();
       }
       await untilHandlesAreBack(bench, before);

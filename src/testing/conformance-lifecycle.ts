@@ -30,6 +30,7 @@ export const LIFECYCLE_RULES: readonly ConformanceRule[] = [
       await bench.quiet();
       demandSame(bench.health.recordsProduced, recordsProduced, 'a paused source produces nothing');
       demandSame(bench.state, 'paused', 'a paused source stays so');
+      demandSame(bench.health.lateRecords, 0, 'nothing is handed in after the signal aborted');
       await bench.resume();
       await bench.untilState('streaming');
       await demandGoesOn(bench, feeding);
@@ -231,6 +232,7 @@ async function demandSilentEnd(bench: Bench): Promise<void> {
     [came, produced],
     'nothing comes after the end',
   );
+  demandSame(bench.health.lateRecords, 0, 'nothing is handed in after the signal aborted');
 }
 
 async function demandSecondIncarnation(bench: Bench): Promise<void> {

@@ -116,6 +116,16 @@ export const LINK_RULES: readonly ConformanceRule[] = [
       await demandPromptEnd(bench);
     },
   },
+{
+    title: 'stops while its far end, which has answered before, answers nothing',
+    needs: ['connects', 'hangs'],
+    async run(bench) {
+      await bench.stream();
+      await silence(bench);
+      await bench.quiet();
+      await demandPromptEnd(bench);
+    },
+  },
 ];
 
 async function cut(bench: Bench): Promise<void> {

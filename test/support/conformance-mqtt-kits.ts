@@ -1,39 +1,46 @@
-/** Kits of the conformance suite for MQTT: real brokers, and the simulated one. The session is kept, so that
- *  what is fed while the source is paused waits for it. */
+/** Kits of the conformance suite for MQTT: real brokers, and the simulated one, with both kinds of session. */
 
 import { mqttSource } from '../../actors/sources/mqtt-source.ts';
-import type { ConformanceKit } from '../../src/testing/conformance-kit.ts';
+import type { ConformanceAbility, ConformanceKit } from '../../src/testing/conformance-kit.ts';
 import { simulatedMqttBroker } from '../../src/testing/simulated-mqtt.ts';
 import { declares } from './conformance-kits.ts';
 import type { BrokerKind } from './mqtt-broker-field.ts';
 import { startPublisher, type TestPublisher } from './mqtt-publisher.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
 
-const ABILITIES = declares(
-  'pushback',
-  'resumes',
-  'decodes',
-  'decode-function',
-  'connects',
-  'reconnects',
-  'hangs',
-);
+/** `clean`: the broker forgets a client that goes. `kept`: what is fed while the source is away waits for it. */
+export type Session = 'clean' | 'kept';
+export const SESSIONS: readonly Session[] = ['clean', 'kept'];
+
+/** In a kept session a full outlet is not yet borne as the contract has it: see the tests. */
+const abilitiesOf = (session: Session): ReadonlySet<ConformanceAbility> =>
+  declares(
+    'decodes',
+    'decode-function',
+    'connects',
+    'reconnects',
+    'hangs',
+    session === 'kept' ? 'resumes' : 'pushback',
+  );
+
 const TOPIC = 'plant/a';
-const KEPT = { topics: TOPIC, clean: false, clientId: 'gateway' } as const;
+const optionsOf = (session: Session) =>
+  session === 'kept' ? ({ topics: TOPIC, clean: false, clientId: 'gateway' } as const) : { topics: TOPIC };
 const UNDECODABLE = '{"a":';
 /** Messages on their way to a broker at a time. */
 const PUBLISHED_AT_ONCE = 20;
 
-export function mqttKit(kind: BrokerKind): ConformanceKit {
+export function mqttKit(kind: BrokerKind, session: Session): ConformanceKit {
   return {
-    name: `an MQTT source before ${kind.name}`,
+    name: `an MQTT source before ${kind.name}, its session ${session}`,
     clock: 'real',
-    declares: ABILITIES,
+    declares: abilitiesOf(session),
     async open() {
       const broker = await kind.start();
       const proxy = await startTcpProxy(broker.port);
       let publisher: TestPublisher | null = await startPublisher(broker.url);
       let isSilent = false;
+      const publish = async (payload: string) => publisher?.publish(TOPIC, payload);
       const leave = async () => {
         await publisher?.close();
         publisher = null;
@@ -42,16 +49,16 @@ export function mqttKit(kind: BrokerKind): ConformanceKit {
         source: (overrides) =>
           mqttSource({
             ...overrides,
-            ...KEPT,
+            ...optionsOf(session),
             url: isSilent ? `mqtt://127.0.0.1:${proxy.port}` : broker.url,
           }),
         async feed(values) {
           for (let sent = 0; sent < values.length; sent += PUBLISHED_AT_ONCE) {
             const some = values.slice(sent, sent + PUBLISHED_AT_ONCE);
-            await Promise.all(some.map((value) => publisher?.publish(TOPIC, String(value))));
+            await Promise.all(some.map((value) => publish(String(value))));
           }
         },
-        spoil: async () => publisher?.publish(TOPIC, UNDECODABLE),
+        spoil: () => publish(UNDECODABLE),
         async cut() {
           await leave();
           await broker.stop();
@@ -77,23 +84,26 @@ export function mqttKit(kind: BrokerKind): ConformanceKit {
   };
 }
 
-export const simulatedMqttKit: ConformanceKit = {
-  name: 'an MQTT source before a simulated broker',
-  clock: 'virtual',
-  declares: ABILITIES,
-  async open(clock) {
-    const broker = simulatedMqttBroker({ clock });
-    const { transport } = broker;
-    return {
-      source: (overrides) => mqttSource({ ...overrides, ...KEPT, url: 'mqtt://simulated', transport }),
-      async feed(values) {
-        for (const value of values) broker.publish(TOPIC, String(value));
-      },
-      spoil: async () => broker.publish(TOPIC, UNDECODABLE),
-      cut: async () => broker.down(),
-      silence: async () => broker.freeze(),
-      restore: async () => broker.up(),
-      close: async () => {},
-    };
-  },
-};
+export function simulatedMqttKit(session: Session): ConformanceKit {
+  return {
+    name: `an MQTT source before a simulated broker, its session ${session}`,
+    clock: 'virtual',
+    declares: abilitiesOf(session),
+    async open(clock) {
+      const broker = simulatedMqttBroker({ clock });
+      const { transport } = broker;
+      const url = 'mqtt://simulated';
+      return {
+        source: (overrides) => mqttSource({ ...overrides, ...optionsOf(session), url, transport }),
+        async feed(values) {
+          for (const value of values) broker.publish(TOPIC, String(value));
+        },
+        spoil: async () => broker.publish(TOPIC, UNDECODABLE),
+        cut: async () => broker.down(),
+        silence: async () => broker.freeze(),
+        restore: async () => broker.up(),
+        close: async () => {},
+      };
+    },
+  };
+}
