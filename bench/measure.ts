@@ -1,0 +1,29 @@
+/** The program that a measurement runs in: `node --expose-gc bench/measure.ts NAME ARGUMENTS-AS-JSON`. Prints
+ *  what was measured as JSON. */
+
+import { measureBurstDemo } from './measurements/burst-demo.ts';
+import { measureChurn } from './measurements/churn.ts';
+import { measureObserverCost } from './measurements/observer-cost.ts';
+import { measurePipeline } from './measurements/pipeline.ts';
+import { measureRegistration } from './measurements/registration.ts';
+import { measureSourceBytes } from './measurements/source-bytes.ts';
+import { measureTimelineRows } from './measurements/timeline-rows.ts';
+
+const MEASUREMENTS = {
+  burstDemo: measureBurstDemo,
+  churn: measureChurn,
+  observerCost: measureObserverCost,
+  pipeline: measurePipeline,
+  registration: measureRegistration,
+  sourceBytes: measureSourceBytes,
+  timelineRows: measureTimelineRows,
+};
+
+export type Measurements = typeof MEASUREMENTS;
+export type MeasurementName = keyof Measurements;
+
+const [name = '', args = '[]'] = process.argv.slice(2);
+const measurement = (MEASUREMENTS as Record<string, (...values: never[]) => Promise<unknown>>)[name];
+if (measurement === undefined) throw new Error(`no measurement is called "${name}"`);
+const figures = await measurement(...(JSON.parse(args) as never[]));
+process.stdout.write(`${JSON.stringify(figures)}\n`);
