@@ -17,8 +17,8 @@ export function partFailed(error: unknown): PartFact {
   return { type: 'part.failed', error: errorFacts(error, 'HG_ENGINE_ESCALATED') };
 }
 
-/** Opens the gate. Reports `limit.hit` at the first refusal and `limit.cleared` after a window without one.
- *  */
+/** Opens the gate. Reports `limit.hit` at the first refusal, and `limit.cleared` a window after the pause of
+ *  the last one: a limit that holds records back window after window is hit all the while. */
 export function createGatePort(clock: Clock, plane: Plane) {
   return managed<undefined, { type: string } & Record<string, unknown>>(partFailed, (scope) => {
     let timer: TimerHandle = undefined;
@@ -39,7 +39,7 @@ export function createGatePort(clock: Clock, plane: Plane) {
     const limited = plane.limited$.subscribe(
       scope.guard((event) => {
         const { limit } = event;
-        lastMonoMs = clock.monotonicMs();
+        lastMonoMs = Math.max(clock.monotonicMs(), limit.pausedUntilMs);
         dropped += event.dropped;
         if (timer !== undefined) return;
         timer = clock.setTimeout(look, RATE_WINDOW_MS);
