@@ -244,8 +244,11 @@ class Run {
 
   async #room(): Promise<void> {
     const { signal } = this.#abort;
-    if (this.#turnRecords >= LIMITS.sourceTurnRecordsMax) await this.#ports.clock.sleep(0, signal);
-    this.#turnRecords = 0;
+    // Room alone is no turn: an outlet that is emptied by promises has room again before any timer fires.
+    if (this.#turnRecords >= LIMITS.sourceTurnRecordsMax) {
+      await this.#ports.clock.sleep(0, signal);
+      this.#turnRecords = 0;
+    }
     await this.#rig.queue.whenRoom(signal);
   }
 
@@ -266,7 +269,8 @@ class Run {
     this.#ports.log.debug({ source: rig.name, ...error, consecutiveErrors }, 'a read failed');
     if (consecutiveErrors >= rig.spec.breaker.failures) {
       this.#scope.send({ type: 'reads.exhausted', error, consecutiveErrors });
-    } else if (consecutiveErrors === rig.spec.degradedAfterErrors) {
+    } else if (consecutiveErrors >= rig.spec.degradedAfterErrors) {
+      // Told at every further failure: the link may not have stood when the count was reached.
       this.#scope.send({ type: 'reads.failing', error, consecutiveErrors });
     }
   }

@@ -89,9 +89,10 @@ export function logRow(log: Logger, row: TimelineRow): void {
 }
 
 /** A crash is the source's own defect and may have cost what it was reading; trouble of the link costs
- *  nothing. */
+ *  nothing, unless it is past mending. */
 function logFailure(log: Logger, fields: object, row: TimelineRow): void {
   const isCrash = row.data?.['remedy'] === undefined || row.data['remedy'] === 'drop';
   if (isCrash) log.error(fields, `${row.actor} crashed; it is ${row.toState} now`);
+  else if (row.toState === 'failed') log.error(fields, `${row.actor} cannot be run; it is failed now`);
   else log.warn(fields, `${row.actor} lost its link; it is ${row.toState} now`);
 }

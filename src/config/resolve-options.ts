@@ -25,8 +25,8 @@ function firstIssue(issues: readonly Issue[]): Issue {
   return told.find((issue) => issue.code === 'unrecognized_keys') ?? (told[0] as Issue);
 }
 
-/** Where a value can be of several shapes, what is wrong inside the one it resembles says more than that it is
- *  none of them. */
+/** Where a value can be of several shapes, what is wrong inside the one it resembles says more than that it
+ *  is none of them. */
 function withinUnion(issue: Issue): Issue[] {
   if (issue.code !== 'invalid_union') return [issue];
   const inner = issue.errors
@@ -54,7 +54,8 @@ function optionError(issue: Issue, schema: z.ZodType, subject: string): Headgate
   });
 }
 
-/** Of an option that may take several forms, why none of them fits, unless its schema has words of its own. */
+/** Of an option that may take several forms, why none of them fits, unless its schema has words of its own.
+ *  */
 function problemOf(issue: Issue): string {
   if (issue.code !== 'invalid_union' || issue.message !== WORDLESS) return issue.message;
   const problems = issue.errors.flatMap(([first]) => (first === undefined ? [] : [problemOf(first)]));
