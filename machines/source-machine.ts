@@ -34,7 +34,9 @@ export type SourceFact =
   | { type: 'reads.exhausted'; error: ErrorFacts; consecutiveErrors: number }
   | { type: 'reads.recovered' }
   | { type: 'wait.over' }
-  | { type: 'drain.finished'; forced: boolean; lostRecords: number };
+  | { type: 'drain.finished'; forced: boolean; lostRecords: number }
+  /** `wait` or `drain` cannot keep its promise. */
+  | { type: 'port.failed'; error: ErrorFacts };
 
 export interface SourceInput {
   /** What the ports work on; the machine only hands it over. */
@@ -203,7 +205,7 @@ export const sourceMachine = sourceSetup.createMachine({
         input: ({ context }) => ({ delayMs: context.waitMs }),
         onError: { target: 'quarantined' },
       },
-      on: { 'wait.over': 'live' },
+      on: { 'wait.over': 'live', 'port.failed': 'quarantined' },
     },
     circuitOpen: {
       invoke: {
@@ -212,7 +214,7 @@ export const sourceMachine = sourceSetup.createMachine({
         input: ({ context }) => ({ delayMs: context.waitMs }),
         onError: { target: 'quarantined' },
       },
-      on: { 'wait.over': 'live', 'source.resume': 'live' },
+      on: { 'wait.over': 'live', 'source.resume': 'live', 'port.failed': 'quarantined' },
     },
     paused: { on: { 'source.resume': 'live' } },
     quarantined: { on: { 'source.resume': { target: 'live', actions: 'forgiveFailures' } } },
@@ -225,6 +227,7 @@ export const sourceMachine = sourceSetup.createMachine({
       },
       on: {
         'drain.finished': { target: 'stopped', actions: 'noteDrained' },
+        'port.failed': 'failed',
         'source.pause': {},
         'source.drain': {},
         'source.stop': { target: 'draining', reenter: true, actions: 'setDeadline' },

@@ -3,13 +3,14 @@
  *  waiting sources takes seconds. */
 
 import type { Clock } from '../../src/domain/clock.ts';
+import { errorFacts } from '../../src/domain/errors.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
 import type { SourceRig } from './source-rig.ts';
 
 /** Reports `wait.over` after `delayMs`. */
 export function createWait(clock: Clock) {
-  return managed<{ delayMs: number }, SourceFact>(crashed(clock), (scope, { delayMs }) => {
+  return managed<{ delayMs: number }, SourceFact>(portFailed, (scope, { delayMs }) => {
     const timer = clock.setTimeout(() => scope.send({ type: 'wait.over' }), delayMs);
     scope.onClose(() => clock.clearTimeout(timer));
   });
@@ -19,7 +20,7 @@ export function createWait(clock: Clock) {
  *  `deadlineMs`, and then what is left in the outlet is lost and counted. */
 export function createDrain(clock: Clock) {
   return managed<{ rig: object; deadlineMs: number }, SourceFact>(
-    crashed(clock),
+    portFailed,
     (scope, { rig, deadlineMs }) => {
       drain(clock, scope, rig as SourceRig, deadlineMs);
     },
@@ -44,12 +45,6 @@ function drain(clock: Clock, scope: Scope<SourceFact>, rig: SourceRig, deadlineM
   void Promise.all([rig.closing, rig.queue.whenEmpty()]).then(() => finish(false));
 }
 
-function crashed(clock: Clock) {
-  return (error: unknown): SourceFact => ({
-    type: 'link.failed',
-    error: { code: 'HG_SOURCE_CRASHED', message: String(error) },
-    remedy: undefined,
-    monoMs: clock.monotonicMs(),
-    roll: 0,
-  });
+function portFailed(error: unknown): SourceFact {
+  return { type: 'port.failed', error: errorFacts(error, 'HG_ENGINE_ESCALATED') };
 }

@@ -9,6 +9,8 @@ import {
   simulatedSource,
   type SourceSpec,
 } from '../../src/index.ts';
+import type { Clock } from '../../src/domain/clock.ts';
+import { virtualClock } from '../../src/testing/virtual-clock.ts';
 import { codeOf, startedRig, type EngineRig } from '../support/engine-rig.ts';
 import { FAULTS, ODD_THROWS, throwing } from '../support/engine-faulty-sources.ts';
 
@@ -187,6 +189,27 @@ describe('a source that crashes for ever', () => {
     }
     expect(waits).toHaveLength(5);
     expect(waits.some((waitMs, index) => waitMs !== 100 * 2 ** index)).toBe(true);
+  });
+
+  test('is quarantined where it cannot even wait, because the clock it was given throws', async () => {
+    const whole = virtualClock();
+    const setTimeout: Clock['setTimeout'] = (callback, delayMs) => {
+      if (delayMs === 1_234) throw new Error('no such delay');
+      return whole.setTimeout(callback, delayMs);
+    };
+    const clock = Object.create(whole, { setTimeout: { value: setTimeout } }) as typeof whole;
+    const backoff = { kind: 'constant', initialMs: 1_234, jitter: 'none' } as const;
+    const rig = await startedRig(
+      { clock },
+      ...neighbours(),
+      FAULTS.rejects({ id: 'faulty', restart: { backoff } }),
+    );
+    await rig.clock.advance(1_000);
+    expect(rig.course('faulty').slice(1)).toEqual(['streaming>backingOff', 'backingOff>quarantined']);
+    expect(rig.timeline("event = 'port.failed'")[0]?.data).toEqual({
+      error: { code: 'HG_ENGINE_ESCALATED', message: 'no such delay' },
+    });
+    expect(rig.engine.health('ticks').state).toBe('streaming');
   });
 
   test('fails at once where its error says that trying again cannot help', async () => {

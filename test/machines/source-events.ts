@@ -55,6 +55,7 @@ export const FACT = {
   recovered: { type: 'reads.recovered' },
   waited: { type: 'wait.over' },
   drained: { type: 'drain.finished', forced: false, lostRecords: 0 },
+  broken: { type: 'port.failed', error: ERROR },
   forced: { type: 'drain.finished', forced: true, lostRecords: 3 },
 } as const satisfies Record<string, SourceFact | ((monoMs?: number) => SourceFact)>;
 

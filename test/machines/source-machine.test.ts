@@ -47,11 +47,16 @@ const NEXT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   connecting: { ...FROM_LIVE, 'link.opened': 'streaming' },
   streaming: { ...FROM_LIVE, 'reads.failing': 'degraded' },
   degraded: { ...FROM_LIVE, 'reads.recovered': 'streaming' },
-  backingOff: { ...FROM_REST, 'wait.over': 'connecting' },
-  circuitOpen: { ...FROM_REST, 'wait.over': 'connecting', 'source.resume': 'connecting' },
+  backingOff: { ...FROM_REST, 'wait.over': 'connecting', 'port.failed': 'quarantined' },
+  circuitOpen: {
+    ...FROM_REST,
+    'wait.over': 'connecting',
+    'source.resume': 'connecting',
+    'port.failed': 'quarantined',
+  },
   paused: { ...FROM_REST, 'source.resume': 'connecting' },
   quarantined: { ...FROM_REST, 'source.resume': 'connecting' },
-  draining: { 'drain.finished': 'stopped' },
+  draining: { 'drain.finished': 'stopped', 'port.failed': 'failed' },
 };
 
 const nameOf = (event: AnyEventObject) =>
