@@ -24,7 +24,6 @@ import { virtualClock, type VirtualClock } from './virtual-clock.ts';
 /** The id of the source under test. */
 export const SUBJECT = 'subject';
 
-/** How long anything may take that is to happen. */
 const PATIENCE_MS = 10_000;
 /** How long nothing must happen before it counts as not happening. That something stays away can only be waited for. */
 const QUIET_MS = 40;
@@ -200,10 +199,11 @@ export class Bench {
 
   /** Waits until `holds`. @throws ConformanceFailure if that takes too long. */
   async until(what: string, holds: () => boolean): Promise<void> {
+    const { patienceMs = PATIENCE_MS } = this.kit;
     const startMs = this.clock.monotonicMs();
     while (!holds()) {
-      if (this.clock.monotonicMs() - startMs > PATIENCE_MS) {
-        throw new ConformanceFailure(`waited ${PATIENCE_MS} ms until ${what}; ${this.#situation()}`);
+      if (this.clock.monotonicMs() - startMs > patienceMs) {
+        throw new ConformanceFailure(`waited ${patienceMs} ms until ${what}; ${this.#situation()}`);
       }
       await this.#step();
     }

@@ -39,6 +39,8 @@ export interface ConformanceKit {
   fedValue?(data: unknown): unknown;
   /** The most records the source hands in at a time. Default 1. */
   readonly handRecordsMax?: number;
+  /** How long anything may take that is to happen, milliseconds. Default 10,000. */
+  readonly patienceMs?: number;
 }
 
 /** A far end, and the sources that read it. Numbers are fed to it, each of which is to become one record. */

@@ -116,7 +116,7 @@ export const LINK_RULES: readonly ConformanceRule[] = [
       await demandPromptEnd(bench);
     },
   },
-{
+  {
     title: 'stops while its far end, which has answered before, answers nothing',
     needs: ['connects', 'hangs'],
     async run(bench) {
