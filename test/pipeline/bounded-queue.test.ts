@@ -1,5 +1,6 @@
 /** The queue against a toy of it, action by action: offers, takes, time, clearing, and those who wait. */
 
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { OverflowPolicy } from '../../src/domain/source.ts';
@@ -330,6 +331,17 @@ describe('a bounded queue', () => {
     await subject.queue.whenRoom(AbortSignal.abort());
     await subject.queue.whenEmpty(AbortSignal.abort());
     expect(subject.queue.size).toBe(2);
+  });
+
+  test('leaves nothing on the signal of one who was woken, or gave up', async () => {
+    const subject = new Subject(setting);
+    const abort = new AbortController();
+    subject.offer(2);
+    const waits = [subject.queue.whenRoom(abort.signal), subject.queue.whenEmpty(abort.signal)];
+    expect(getEventListeners(abort.signal, 'abort').length).toBe(2);
+    subject.queue.take(2);
+    await Promise.all(waits);
+    expect(getEventListeners(abort.signal, 'abort').length).toBe(0);
   });
 
   test('costs next to nothing while idle, whatever it could hold', async () => {

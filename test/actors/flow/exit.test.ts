@@ -218,6 +218,17 @@ describe.each([true, false])('consumers (records kept: %s)', (keep) => {
     expect(await fromStayer).toEqual(seqsOf(records(30)));
   });
 
+  test('that left while records were on their way read none of them', async () => {
+    const field = new Field({ keep });
+    const [leaver, stayer] = [field.exit.consume(10), field.exit.consume(10)];
+    field.send(records(5));
+    await settled();
+    await leaver.return();
+    await field.clock.advance(50);
+    expect(await leaver.next()).toEqual({ done: true, value: undefined });
+    expect([leaver.report().size, stayer.report().size]).toEqual([0, 5]);
+  });
+
   test('that all left hold nothing back', async () => {
     const field = new Field({ keep });
     const consumer = field.exit.consume(2);

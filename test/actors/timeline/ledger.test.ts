@@ -322,6 +322,16 @@ describe('the ledger', () => {
     expect(flushedMs).toBe(30);
   });
 
+  test('lets nobody wait for company who flushes during a commit', async () => {
+    const desk = new Desk();
+    desk.latencyMs = 20;
+    desk.row();
+    await desk.clock.advance(15);
+    desk.row();
+    await desk.clock.runUntil(desk.ledger.flush());
+    expect([desk.clock.monotonicMs(), desk.committed]).toEqual([50, ['row 1', 'row 2']]);
+  });
+
   test('tries again with growing waits, up to five seconds, and tells of the edges alone', async () => {
     const desk = new Desk();
     desk.trouble = 'full';
