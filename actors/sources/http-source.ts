@@ -1,7 +1,7 @@
 /** Asks an HTTP server at an interval and takes each answer for a reading.
  *
  *  - The first poll comes at once, the next ones `intervalMs` apart from start to start, one at a time. While
- *    the outlet is full nobody is asked a second time. A Retry-After puts the next poll off, by an hour at most.
+ *    the outlet is full nobody is asked a second time. A Retry-After puts the next poll off, an hour at most.
  *  - A failed poll is a failed read and the polling goes on; if the very first one fails the run ends with
  *    its error, so that the engine waits and connects anew.
  *  - Where the server gives an ETag or a Last-Modified, the next poll asks for news only; 304 and 204 are

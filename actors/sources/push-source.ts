@@ -19,16 +19,16 @@ const schema = sourceSchema({
 export type PushSourceOptions = z.input<typeof schema>;
 
 export interface PushSource extends SourceSpec {
-  /** Hands in one record. Resolves when it is in the outlet; waits while that is full. Pushes go in in the order in
-   *  which they were made, awaited or not.
-   *  @throws HeadgateError HG_SOURCE_STOPPED if the source is not running: nothing was taken, and it may be tried
-   *  again once it runs. HG_PUSH_OVERLOADED if too many pushes wait. */
+  /** Hands in one record. Resolves when it is in the outlet; waits while that is full. Pushes go in in the
+   *  order in which they were made, awaited or not.
+   *  @throws HeadgateError HG_SOURCE_STOPPED if the source is not running: nothing was taken, and it may be
+   *  tried again once it runs. HG_PUSH_OVERLOADED if too many pushes wait. */
   push(data: unknown, meta?: RecordMeta): Promise<void>;
-  /** Hands in many records, all or none of them. Resolves when they are in the outlet and it has room for more. A
-   *  list is taken as it is at the call. Otherwise as {@link push}. */
+  /** Hands in many records, all or none of them. Resolves when they are in the outlet and it has room for
+   *  more. A list is taken as it is at the call. Otherwise as {@link push}. */
   pushAll(data: readonly unknown[], meta?: RecordMeta): Promise<void>;
-  /** Hands in text or bytes, to be decoded. What cannot be decoded is a dead letter; of lines and tables only the bad
-   *  rows are. Otherwise as {@link pushAll}. */
+  /** Hands in text or bytes, to be decoded. What cannot be decoded is a dead letter; of lines and tables only
+   *  the bad rows are. Otherwise as {@link pushAll}. */
   pushPayload(payload: string | Uint8Array, meta?: RecordMeta): Promise<void>;
 }
 

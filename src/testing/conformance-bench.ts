@@ -1,5 +1,5 @@
-/** The bench a case of the conformance suite works on: an engine, the source under test, its far end, and notes of all that
- *  can be seen of it from outside. */
+/** The bench a case of the conformance suite works on: an engine, the source under test, its far end, and
+ *  notes of all that can be seen of it from outside. */
 
 import { isDeepStrictEqual } from 'node:util';
 import { createEngine, type Engine } from '../engine.ts';
@@ -25,7 +25,8 @@ import { virtualClock, type VirtualClock } from './virtual-clock.ts';
 export const SUBJECT = 'subject';
 
 const PATIENCE_MS = 10_000;
-/** How long nothing must happen before it counts as not happening. That something stays away can only be waited for. */
+/** How long nothing must happen before it counts as not happening. That something stays away can only be
+ *  waited for. */
 const QUIET_MS = 40;
 /** How long a source may take to end after its case. */
 const STOP_DEADLINE_MS = 1_000;
@@ -165,7 +166,8 @@ export class Bench {
     await this.drive(this.field.feed(this.#next(count)), `the far end takes ${count} values`);
   }
 
-  /** Feeds the next `count` values without waiting. The promise resolves with the error if they could not be given. */
+  /** Feeds the next `count` values without waiting. The promise resolves with the error if they could not be
+   *  given. */
   feedLater(count: number): Promise<Error | null> {
     return failureOf(this.field.feed(this.#next(count)));
   }
@@ -177,7 +179,7 @@ export class Bench {
     return values;
   }
 
-  /** Holds everything back behind the source: what comes out of the stages is not read until {@link release}. */
+  /** Holds everything back behind the source: what leaves the stages is not read until {@link release}. */
   stall(): void {
     this.#stalling = this.engine.consume({ capacityRecords: 1 });
   }
@@ -237,7 +239,8 @@ export class Bench {
     const { state, recordsProduced, queueDepth, droppedCount, lastError } = health;
     const counts = `${recordsProduced} records produced, ${queueDepth} waiting, ${droppedCount} dropped`;
     const error = lastError === null ? '' : `; its last error is ${lastError.code}: ${lastError.message}`;
-    return `the source is ${state}, ${counts}, ${this.values.length} of ${this.fed.length} fed values came out${error}`;
+    const came = `${this.values.length} of ${this.fed.length} fed values came out`;
+    return `the source is ${state}, ${counts}, ${came}${error}`;
   }
 }
 

@@ -1,4 +1,5 @@
-/** What cases of the conformance suite demand of the records that came out, and of what a stopped source leaves behind. */
+/** What cases of the conformance suite demand of the records that came out, and of what a stopped source
+ *  leaves behind. */
 
 import { existsSync, readdirSync } from 'node:fs';
 import { DEFAULT_TENANT } from '../domain/address.ts';
@@ -91,8 +92,8 @@ export async function untilHandlesAreBack(bench: Bench, before: ReadonlyMap<stri
 
 const DESCRIPTORS = '/proc/self/fd';
 
-/** Files and sockets the process has open; null where the system does not tell. Unlike {@link openHandles} it counts those
- *  that would let the process end. */
+/** Files and sockets the process has open; null where the system does not tell. Unlike {@link openHandles} it
+ *  counts those that would let the process end. */
 export function openDescriptors(): number | null {
   return existsSync(DESCRIPTORS) ? readdirSync(DESCRIPTORS).length : null;
 }

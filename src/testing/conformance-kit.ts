@@ -1,17 +1,21 @@
-/** What a kind of source brings to be put through the conformance suite: a far end that can be told what to do, and sources
- *  that read it. */
+/** What a kind of source brings to be put through the conformance suite: a far end that can be told what to
+ *  do, and sources that read it. */
 
 import type { SourceOptionsInput } from '../config/source-options.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { DecodeFunction, SourceSpec } from '../domain/source.ts';
 
-/** What a kind promises beyond the contract that binds all. Cases about what it does not declare are left out.
+/** What a kind promises beyond the contract that binds all. What it does not declare is not tested.
  *
  *  - `pushback`: while the outlet is full the transport is held back, and nothing that was fed is lost.
- *  - `resumes`: what is fed while the source is paused comes after it is resumed; nothing is lost over a pause.
- *  - `decodes`: it carries payloads; one that cannot be decoded is a dead letter ({@link ConformanceField.spoil}).
- *  - `decode-function`: its option `decode` takes a function of a payload, each payload bearing one JSON number.
- *  - `connects`: it has a link, and waits for a far end that is not there ({@link ConformanceField.cut}, `restore`).
+ *  - `resumes`: what is fed while the source is paused comes after it is resumed; nothing is lost over a
+ *    pause.
+ *  - `decodes`: it carries payloads; one that cannot be decoded is a dead letter ({@link
+ *    ConformanceField.spoil}).
+ *  - `decode-function`: its option `decode` takes a function of a payload, each payload bearing one JSON
+ *    number.
+ *  - `connects`: it has a link, and waits for a far end that is not there ({@link ConformanceField.cut},
+ *    `restore`).
  *  - `reconnects`: it notices that its link was cut.
  *  - `hangs`: the far end can be made to answer nothing ({@link ConformanceField.silence}, `restore`). */
 export type ConformanceAbility =
@@ -34,8 +38,8 @@ export interface ConformanceKit {
   readonly declares: ReadonlySet<ConformanceAbility>;
   /** Makes a far end with nothing in it; called once for each case. */
   open(clock: Clock): Promise<ConformanceField>;
-  /** The fed value that a record bears; undefined for a record that bears none, such as a reading that repeats itself.
-   *  Default: the record's data. */
+  /** The fed value that a record bears; undefined for a record that bears none, such as a reading that
+   *  repeats itself. Default: the record's data. */
   fedValue?(data: unknown): unknown;
   /** The most records the source hands in at a time. Default 1. */
   readonly handRecordsMax?: number;
@@ -45,10 +49,10 @@ export interface ConformanceKit {
 
 /** A far end, and the sources that read it. Numbers are fed to it, each of which is to become one record. */
 export interface ConformanceField {
-  /** Makes a source that reads this far end. Called several times; at most one of its sources runs at a time. */
+  /** Makes a source that reads this far end. Called several times; one of its sources runs at a time. */
   source(overrides: ConformanceOverrides): SourceSpec;
-  /** Gives the far end values to send. Resolves when it has them, or the source has; may reject where there is nobody to
-   *  give them to. */
+  /** Gives the far end values to send. Resolves when it has them, or the source has; may reject where there
+   *  is nobody to give them to. */
   feed(values: readonly number[]): Promise<void>;
   /** Has it send one payload that cannot be decoded. */
   spoil?(): Promise<void>;

@@ -1,5 +1,6 @@
-/** The conformance suite: what every kind of source owes, as cases that any test runner can run. They use an engine as a
- *  user does and look at nothing but what the contract names: records, health, dead letters, the timeline. */
+/** The conformance suite: what every kind of source owes, as cases that any test runner can run. They use an
+ *  engine as a user does and look at nothing but what the contract names: records, health, dead letters, the
+ *  timeline. */
 
 import { Bench } from './conformance-bench.ts';
 import type { ConformanceKit } from './conformance-kit.ts';
@@ -12,14 +13,15 @@ import { STREAMING_RULES } from './conformance-streaming.ts';
 export interface ConformanceCase {
   /** A sentence about the source. */
   readonly title: string;
-  /** Opens a far end of its own, and closes it. @throws ConformanceFailure where the source breaks the contract. */
+  /** Opens a far end of its own, and closes it. @throws ConformanceFailure where the source breaks the
+   *  contract. */
   readonly run: () => Promise<void>;
 }
 
 const RULES = [...STREAMING_RULES, ...PRESSURE_RULES, ...LIFECYCLE_RULES, ...LINK_RULES, ...LEAK_RULES];
 
-/** The cases for a kind of source, by what it declares. They do not disturb each other, but are not to run at the same time:
- *  they count what is open in the process.
+/** The cases for a kind of source, by what it declares. They do not disturb each other, but are not to run at
+ *  the same time: they count what is open in the process.
  *
  *  @example
  *  describe('my source', () => {

@@ -1,4 +1,5 @@
-/** Kits of the conformance suite whose far ends are in memory: simulated sources, pushed ones, and kinds of a user's own. */
+/** Kits of the conformance suite whose far ends are in memory: simulated sources, pushed ones, and kinds of a
+ *  user's own. */
 
 import { z } from 'zod';
 import { defineSource } from '../../actors/sources/define-source.ts';

@@ -55,7 +55,8 @@ export class Mailbox {
     });
   }
 
-  /** Resolves with the next value, or undefined when `signal` aborts. @throws HeadgateError HG_LINK_LOST when it is down. */
+  /** Resolves with the next value, or undefined when `signal` aborts. @throws HeadgateError HG_LINK_LOST when
+   *  it is down. */
   async next(signal: AbortSignal): Promise<unknown> {
     while (!signal.aborted) {
       if (!this.#isUp) throw new HeadgateError('HG_LINK_LOST', 'the mailbox is shut');

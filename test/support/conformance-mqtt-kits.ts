@@ -1,4 +1,4 @@
-/** Kits of the conformance suite for MQTT: real brokers, and the simulated one, with both kinds of session. */
+/** Kits of the conformance suite for MQTT: real brokers and the simulated one, both kinds of session. */
 
 import { mqttSource } from '../../actors/sources/mqtt-source.ts';
 import type { ConformanceAbility, ConformanceKit } from '../../src/testing/conformance-kit.ts';
@@ -8,7 +8,7 @@ import type { BrokerKind } from './mqtt-broker-field.ts';
 import { startPublisher, type TestPublisher } from './mqtt-publisher.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
 
-/** `clean`: the broker forgets a client that goes. `kept`: what is fed while the source is away waits for it. */
+/** `clean`: the broker forgets a client that goes. `kept`: what is fed while it is away waits for it. */
 export type Session = 'clean' | 'kept';
 export const SESSIONS: readonly Session[] = ['clean', 'kept'];
 
@@ -63,7 +63,7 @@ export function mqttKit(kind: BrokerKind, session: Session): ConformanceKit {
           await leave();
           await broker.stop();
         },
-        // Through the proxy only then: a good-bye through it resets the connection, and acknowledgements are lost.
+        // Through the proxy only then: a good-bye through it resets the link and loses what is under way.
         async silence() {
           isSilent = true;
           proxy.freeze();

@@ -1,5 +1,5 @@
-/** Kits of the conformance suite whose far ends are real: an HTTP server, a WebSocket server, a file. Ports and paths are kept
- *  over a cut. */
+/** Kits of the conformance suite whose far ends are real: an HTTP server, a WebSocket server, a file. Ports
+ *  and paths are kept over a cut. */
 
 import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -27,7 +27,7 @@ function pressure(kit: ConformanceKit) {
 describe('an MQTT source, its session kept, before a full outlet', () => {
   const aedes = BROKER_KINDS.find(({ name }) => name === 'Aedes') as (typeof BROKER_KINDS)[number];
   for (const { title, run } of pressure({ ...mqttKit(aedes, 'kept'), patienceMs: 2_000 })) {
-    // A message that waits for room stands before the broker's answer to the subscription, so the link does not open.
+    // A message that waits for room stands before the broker's answer to the subscription: no link opens.
     (title.startsWith('drops nothing when it is paused') ? test.fails : test)(title, run);
   }
 

@@ -203,7 +203,7 @@ describe('a source that does not run', () => {
 });
 
 describe('pushAll', () => {
-  test('hands in many records, more than the outlet holds, and resolves when the last one is in', async () => {
+  test('hands in more records than the outlet holds, and resolves when the last one is in', async () => {
     const desk = await open(SMALL, { stalled: true });
     const push = desk.source.pushAll(numbers(10));
     await desk.clock.advance(1_000);
