@@ -1,5 +1,8 @@
 /** An engine under the virtual clock, with what tests look at: its log, its database, its state. */
 
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import {
   createEngine,
@@ -12,7 +15,7 @@ import {
 } from '../../src/index.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts';
-import { query, temporaryFile } from '../storage/fixture.ts';
+import { query } from '../storage/fixture.ts';
 
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -57,9 +60,19 @@ export type RigOptions = Omit<CreateEngineOptions, 'clock' | 'logger' | 'timelin
   readonly clock?: VirtualClock;
 };
 
-/** Makes an engine that is stopped after the test; `:memory:` as file where nobody looks into it. */
+/** Where files cost no writing to a disk, if there is such a place: a virtual second then takes milliseconds. */
+const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
+/** A file that is gone after the test, and in memory where it can be. */
+function memoryFile(): string {
+  const folder = mkdtempSync(join(MEMORY, 'headgate-engine-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, 'edge.db');
+}
+
+/** Makes an engine that is stopped after the test. */
 export function engineRig({
-  file = temporaryFile(),
+  file = memoryFile(),
   clock = virtualClock(),
   ...options
 }: RigOptions = {}): EngineRig {
