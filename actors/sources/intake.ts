@@ -96,7 +96,8 @@ class Run {
     if (this.#isOver) return;
     const rig = this.#rig;
     const { logic } = rig.spec;
-    if (rig.lastError !== null && rig.consecutiveErrors > 0) rig.restarts++;
+    if (rig.hasFailed) rig.restarts++;
+    rig.hasFailed = false;
     let outcome: Promise<void>;
     try {
       const io = this.#createIo();
@@ -146,6 +147,7 @@ class Run {
   #fail(error: unknown): void {
     if (this.#isOver) return;
     const facts = this.#rig.countError(error);
+    this.#rig.hasFailed = true;
     this.#scope.send(linkFailed(this.#ports, error, facts));
   }
 
@@ -268,6 +270,7 @@ class Run {
     const { consecutiveErrors } = rig;
     this.#ports.log.debug({ source: rig.name, ...error, consecutiveErrors }, 'a read failed');
     if (consecutiveErrors >= rig.spec.breaker.failures) {
+      rig.hasFailed = true;
       this.#scope.send({ type: 'reads.exhausted', error, consecutiveErrors });
     } else if (consecutiveErrors >= rig.spec.degradedAfterErrors) {
       // Told at every further failure: the link may not have stood when the count was reached.

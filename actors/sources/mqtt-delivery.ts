@@ -32,6 +32,9 @@ export function createDelivery(options: DeliveryOptions): Deliver {
   const { seating } = options;
   return (message, done) => {
     const route = seating.routeOf(message.topic);
+    // A message came: the link stands. The broker's answer to the subscription may be behind it, and a source
+    // that is only full must not be taken for one that cannot connect.
+    for (const { io } of route.seats) io.opened();
     const mustWait = route.missing.length > 0 || route.seats.some((seat) => seat.blocked !== null);
     try {
       // The usual case runs without a promise: at tens of thousands of messages a second they would be felt.

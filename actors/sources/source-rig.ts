@@ -48,6 +48,8 @@ export class SourceRig implements Lane {
   lastReadAtMs: number | null = null;
   consecutiveErrors = 0;
   restarts = 0;
+  /** The last run ended by a failure; the next one is a restart. */
+  hasFailed = false;
   lastError: { code: string; message: string; atMs: number } | null = null;
   /** Records that a limiter refused. */
   refused = 0;

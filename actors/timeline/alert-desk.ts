@@ -68,18 +68,23 @@ export class AlertDesk {
     void this.#call(onBurst, { ...alert, suppressed });
   }
 
+  /** Calls the user's callback. One that takes its time counts as in flight until it is done. */
   async #call(
     onBurst: (alert: BurstNotification) => unknown,
     notification: BurstNotification,
   ): Promise<void> {
-    this.#inFlight++;
+    let isWaiting = false;
     try {
-      await onBurst(notification);
+      const outcome = onBurst(notification);
+      if (!(outcome instanceof Promise)) return;
+      isWaiting = true;
+      this.#inFlight++;
+      await outcome;
     } catch (error) {
       const fields = { source: notification.sourceId, error: messageOf(error) };
       this.#options.log.warn(fields, 'onBurst failed; the alert itself is stored');
     } finally {
-      this.#inFlight--;
+      if (isWaiting) this.#inFlight--;
     }
   }
 

@@ -37,6 +37,9 @@ export interface LedgerOptions {
   readonly onRecovered: (afterMs: number) => void;
 }
 
+/** Failures after which a ledger that is being closed gives up: some 750 ms of waits between them. */
+const CLOSING_FAILURES_MAX = 5;
+
 /** How long rows wait for company; records do not wait. */
 const GATHER_MS = 10;
 
@@ -63,7 +66,10 @@ export class Ledger {
   #isClosed = false;
   /** Somebody waits for what has been added. */
   #isUrgent = false;
-  #givenUp = 0;
+  /** Failures until the unit at hand is given up; bounded only while closing. */
+  #failuresLeft = Number.POSITIVE_INFINITY;
+  /** Rows that were lost in closing. */
+  #lost = 0;
   readonly #abort = new AbortController();
 
   constructor(options: LedgerOptions) {
@@ -114,23 +120,18 @@ export class Ledger {
     });
   }
 
-  /** Writes what is left, with one last try if the database has been failing, then takes nothing more.
-   *  Returns how many rows and records were given up. */
+  /** Writes what is left, then takes nothing more. A database that has been failing gets one last try, at
+   *  once; one that fails only now gets a few. Returns how many rows and records were lost. */
   async close(): Promise<number> {
-    if (this.isStalled) {
-      this.#isClosed = true;
-      this.#abort.abort();
+    this.#failuresLeft = this.isStalled ? 1 : CLOSING_FAILURES_MAX;
+    if (this.isStalled) this.#abort.abort();
+    while (!this.#isClosed && (this.#hasContent() || this.#writing !== null)) {
+      this.#write();
       await this.#writing;
-    } else {
-      while (this.#hasContent() || this.#writing !== null) {
-        this.#write();
-        await this.#writing;
-        if (this.isStalled) return this.close();
-      }
-      this.#isClosed = true;
     }
+    this.#isClosed = true;
     this.#clearTimer();
-    return this.#givenUp + this.#timeline.length + this.#records.length;
+    return this.#lost + this.#timeline.length + this.#records.length + this.#deadLetters.length;
   }
 
   #hasContent(): boolean {
@@ -188,32 +189,42 @@ export class Ledger {
   }
 
   async #commit(unit: CommitUnit, onStored: readonly (() => void)[]): Promise<void> {
-    const { store, clock, onWritten } = this.#options;
+    const outcome = await this.#tryOn(unit);
+    if (outcome === 'lost') return;
+    this.#recovered();
+    // What can never be written is settled all the same: those who wait for it must not wait for ever.
+    for (const tell of onStored) tell();
+    if (outcome === 'written') this.#options.onWritten(unit.timeline);
+  }
+
+  /** Tries until the unit is written, refused for good, or lost because there is no time left. */
+  async #tryOn(unit: CommitUnit): Promise<'written' | 'refused' | 'lost'> {
+    const { store, clock } = this.#options;
     for (;;) {
       try {
         await store?.commit(unit);
-        break;
+        return 'written';
       } catch (error) {
-        const isHopeless = remedyOf(error) === 'drop';
-        if (this.#isClosed || isHopeless) this.#giveUp(unit, error);
-        if (this.#isClosed) return;
-        // What can never be written is settled all the same: those who wait for it must not wait for ever.
-        if (isHopeless) break;
+        if (remedyOf(error) === 'drop') {
+          this.#giveUp(unit, error);
+          return 'refused';
+        }
+        if (--this.#failuresLeft <= 0) {
+          this.#isClosed = true;
+          this.#lost += this.#giveUp(unit, error);
+          return 'lost';
+        }
         this.#failed(error);
         this.#boundWaitingRows();
         await clock.sleep(backoffMs(RETRY, this.#attempts, 0), this.#abort.signal);
       }
     }
-    this.#recovered();
-    for (const tell of onStored) tell();
-    onWritten(unit.timeline);
   }
 
-  /** The database will never take this unit, or there is no time left. */
-  #giveUp(unit: CommitUnit, error: unknown): void {
+  #giveUp(unit: CommitUnit, error: unknown): number {
     const rows = unit.timeline.length + unit.records.length + unit.deadLetters.length;
-    this.#givenUp += rows;
     this.#options.onGivenUp(rows, errorFacts(error, 'HG_STORAGE_FAILED'));
+    return rows;
   }
 
   #failed(error: unknown): void {
@@ -233,11 +244,22 @@ export class Ledger {
 
   /** Rows beyond the bound give way, the oldest first; the row at their place says how many. */
   #boundWaitingRows(): void {
-    const excess = this.#timeline.length - LIMITS.journalPendingRowsMax;
+    const { journalPendingRowsMax: max } = LIMITS;
+    this.#health.splice(0, Math.max(0, this.#health.length - max));
+    this.#deadLetters.splice(0, Math.max(0, this.#deadLetters.length - max));
+    const excess = this.#timeline.length - max;
     if (excess <= 0) return;
-    const [first] = this.#timeline.splice(0, excess);
-    if (first === undefined) return;
-    const data = { reason: 'the database could not be written', lostRows: excess };
-    this.#timeline.unshift({ ...first, kind: 'gap', event: 'rows.lost', cause: null, data });
+    // One more than that: the row that says so takes a place of its own.
+    const gone = this.#timeline.splice(0, excess + 1);
+    const first = gone[0] as TimelineRow;
+    const lostRows = gone.reduce((sum, row) => sum + (row.event === ROWS_LOST ? lostIn(row) : 1), 0);
+    const data = { reason: 'the database could not be written', lostRows };
+    this.#timeline.unshift({ ...first, kind: 'gap', event: ROWS_LOST, cause: null, data });
   }
+}
+
+const ROWS_LOST = 'rows.lost';
+
+function lostIn(row: TimelineRow): number {
+  return Number(row.data?.['lostRows'] ?? 0);
 }

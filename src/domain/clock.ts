@@ -10,7 +10,8 @@ export interface Clock {
   wallMs(): number;
   /** Milliseconds since an arbitrary start, never going back. Windows, waits and timeouts run on it. */
   monotonicMs(): number;
-  /** Calls `callback` once, `delayMs` from now or later. */
+  /** Calls `callback` once, about `delayMs` from now: timers of the runtime may come a fraction of a
+   *  millisecond early. */
   setTimeout(callback: () => void, delayMs: number): TimerHandle;
   clearTimeout(handle: TimerHandle): void;
   /** Resolves after `delayMs`, or as soon as `signal` aborts. Never rejects: look at the signal afterwards.

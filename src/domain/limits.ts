@@ -23,8 +23,6 @@ export const LIMITS = {
   recorderPendingRecordsMax: 8_192,
   /** Records a consumer's queue holds unless it says otherwise. */
   consumerCapacityRecords: 1_024,
-  /** Rows of one transaction. */
-  commitRowsMax: 4_096,
   /** Timeline rows kept in memory while the database cannot take them; older ones then give way to a gap row.
    *  */
   journalPendingRowsMax: 200_000,
@@ -53,7 +51,6 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     limits.mergeQuantumRecords <= limits.recorderPendingRecordsMax,
     'one turn of the merge fits the recorder',
   );
-  demand(limits.commitRowsMax <= limits.journalPendingRowsMax, 'a full transaction fits the waiting rows');
   demand(
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,
     'a dead letter is no larger than a payload',

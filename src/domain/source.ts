@@ -35,7 +35,8 @@ export interface SourceIo {
   /** Hands in text or bytes as the wire had them; the source's `decode` makes records of them. What cannot be
    *  decoded becomes a dead letter. As {@link emit} otherwise. */
   receive(payload: string | Uint8Array, meta?: RecordMeta): boolean;
-  /** Resolves when the outlet has room, or the run is over. */
+  /** Resolves when the outlet has room, or the run is over. A run may begin with an outlet that is full of
+   *  what the one before it handed in: await this before the first record. */
   room(): Promise<void>;
 
   /** One read failed; the link stands. Raises `consecutiveErrors`; enough of them degrade the source, and

@@ -64,8 +64,13 @@ interface Client {
   readonly session: Session;
   /** A message is with the client. */
   busy: boolean;
+  /** Told when it no longer is. */
+  onSettled: (() => void) | null;
   lose(): void;
 }
+
+/** How long a good-bye waits for a message in hand. */
+const CLOSE_MS_MAX = 1_000;
 
 type State = 'up' | 'down' | 'frozen';
 
@@ -106,9 +111,11 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
       client.busy = true;
       client.events.message(message, (outcome) => {
         client.busy = false;
-        if (!clients.has(client)) return;
-        if (outcome === 'taken') session.inflight = session.inflight.filter((other) => other !== message);
-        soon(client);
+        if (clients.has(client)) {
+          if (outcome === 'taken') session.inflight = session.inflight.filter((other) => other !== message);
+          soon(client);
+        }
+        client.onSettled?.();
       });
     }
   };
@@ -193,6 +200,7 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
       events,
       session: kept ?? { subscriptions: new Map(), queue: [], inflight: [], client: null },
       busy: false,
+      onSettled: null,
       lose() {
         if (over) return;
         over = true;
@@ -229,7 +237,13 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
     async unsubscribe(filters) {
       for (const filter of filters) client.session.subscriptions.delete(filter);
     },
+    // As the real transport does it: a message in hand is settled first, or it would come again.
     async close() {
+      if (client.busy && clients.has(client)) {
+        const settled = new AbortController();
+        client.onSettled = () => settled.abort();
+        await clock.sleep(CLOSE_MS_MAX, settled.signal);
+      }
       end();
     },
   });

@@ -25,14 +25,15 @@ function pressure(kit: ConformanceKit) {
 }
 
 describe('an MQTT source, its session kept, before a full outlet', () => {
-  const aedes = BROKER_KINDS.find(({ name }) => name === 'Aedes') as (typeof BROKER_KINDS)[number];
-  for (const { title, run } of pressure({ ...mqttKit(aedes, 'kept'), patienceMs: 2_000 })) {
-    // A message that waits for room stands before the broker's answer to the subscription: no link opens.
-    (title.startsWith('drops nothing when it is paused') ? test.fails : test)(title, run);
+  const mosquitto = BROKER_KINDS.find(({ name }) => name === 'Mosquitto') as (typeof BROKER_KINDS)[number];
+  for (const { title, run } of pressure({ ...mqttKit(mosquitto, 'kept'), patienceMs: 2_000 })) {
+    // Not this one: a message published while the broker sends again what it kept may overtake that, so there is
+    // no order to hold the source to. Before the simulated broker it is held to it.
+    if (title.startsWith('drops nothing when it is paused')) continue;
+    test.skipIf(mosquitto.missing !== null)(title, run);
   }
 
   for (const { title, run } of pressure(simulatedMqttKit('kept'))) {
-    // The simulated link closes before a message in hand is acknowledged, and the broker sends it again.
-    (title.startsWith('drops nothing when it is paused') ? test.fails : test)(title, run);
+    test(title, run);
   }
 });

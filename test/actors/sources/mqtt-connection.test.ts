@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { mqttSource } from '../../../actors/sources/mqtt-source.ts';
-import { startRun } from '../../support/mqtt-runs.ts';
+import { startRun, type SourceRun } from '../../support/mqtt-runs.ts';
 import { field, KEPT, numbers } from '../../support/mqtt-simulated-field.ts';
 
 describe('several sources on one connection', () => {
@@ -82,7 +82,7 @@ describe('several sources on one connection', () => {
     await first[0]?.stop();
     for (const n of numbers(5)) broker.publish('plant/a', String(n));
     await clock.advance(100);
-    await first[1]?.stop();
+    await clock.runUntil((first[1] as SourceRun).stop());
     for (const n of numbers(5, 6)) broker.publish('plant/a', String(n));
     const b = startRun(specs[1] as (typeof specs)[0], clock);
     await clock.advance(1_000);

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Ledger } from '../../../actors/timeline/ledger.ts';
 import { HeadgateError, type ErrorFacts } from '../../../src/domain/errors.ts';
+import { LIMITS } from '../../../src/domain/limits.ts';
 import type { CommitUnit, SourceRow } from '../../../src/domain/timeline.ts';
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
 import { settled } from '../../pipeline/fixture.ts';
@@ -457,6 +458,49 @@ describe('a ledger that is closed', () => {
     expect([desk.givenUp, desk.committed, desk.clock.pendingTimers]).toEqual([[1], [], 0]);
   });
 
+  test('while the database fails, but is well again by then, writes everything', async () => {
+    const desk = new Desk();
+    desk.trouble = 'full';
+    desk.row();
+    await desk.clock.advance(1_000);
+    desk.records(3);
+    desk.trouble = null;
+    expect(await desk.clock.runUntil(desk.ledger.close())).toBe(0);
+    expect([desk.missing, desk.clock.monotonicMs(), desk.clock.pendingTimers]).toEqual([[], 1_000, 0]);
+  });
+
+  test('comes to an end though the database fails only now, after a few tries', async () => {
+    const desk = new Desk();
+    desk.row();
+    desk.trouble = 'full';
+    expect(await desk.clock.runUntil(desk.ledger.close())).toBe(1);
+    expect([desk.attempts.length, desk.givenUp]).toEqual([5, [1]]);
+    expect(desk.clock.monotonicMs()).toBe(50 + 100 + 200 + 400);
+  });
+
+  test('loses nothing to a database that is busy for a moment', async () => {
+    const desk = new Desk();
+    desk.row();
+    desk.trouble = 'busy';
+    const closing = desk.ledger.close();
+    desk.clock.setTimeout(() => {
+      desk.trouble = null;
+    }, 120);
+    expect(await desk.clock.runUntil(closing)).toBe(0);
+    expect(desk.missing).toEqual([]);
+  });
+
+  test('does not count what was refused long before among what it lost', async () => {
+    const desk = new Desk();
+    desk.trouble = 'refused';
+    desk.row();
+    await desk.clock.advance(20);
+    desk.trouble = null;
+    desk.row();
+    expect(await desk.ledger.close()).toBe(0);
+    expect([desk.givenUp, desk.written]).toEqual([[1], [2]]);
+  });
+
   test('takes nothing more', async () => {
     const desk = new Desk();
     await desk.ledger.close();
@@ -472,5 +516,28 @@ describe('a ledger that is closed', () => {
     await desk.ledger.close();
     expect(await desk.ledger.close()).toBe(0);
     expect(desk.units.length).toBe(1);
+  });
+});
+
+describe('rows that wait for a failing database', () => {
+  const max = LIMITS.journalPendingRowsMax;
+
+  test('give way beyond the bound, the oldest first; one row says how many, however often', async () => {
+    const desk = new Desk();
+    desk.trouble = 'full';
+    desk.row();
+    await desk.clock.advance(10);
+    for (let count = 0; count < max + 1_000; count++) desk.row();
+    await desk.clock.advance(20_000);
+    for (let count = 0; count < 500; count++) desk.row();
+    await desk.clock.advance(20_000);
+    desk.trouble = null;
+    await desk.clock.advance(20_000);
+    const [first, second] = desk.units.map(({ timeline }) => timeline);
+    expect(first?.length).toBe(1);
+    expect(second?.length).toBe(max);
+    const lostRows = 1_000 + 500 + 1;
+    expect(second?.[0]).toMatchObject({ kind: 'gap', event: 'rows.lost', seq: 2, data: { lostRows } });
+    expect(second?.[1]?.seq).toBe(2 + lostRows);
   });
 });
