@@ -43,9 +43,6 @@ export const loadSource = defineSource({
   },
 });
 
-/** An outlet that takes what a source hands in between two turns of the event loop. */
-const OUTLET = { capacityRecords: 32_768 };
-
 const readingOf = (record: IngestRecord) => record.data as Reading;
 
 /** An engine with everything between outlet and exit: detector, limiter, filter, transform. Limits are far
@@ -65,7 +62,7 @@ export function loadedEngine(options: Pick<CreateEngineOptions, 'timeline'>): En
 
 export async function registerLoad(engine: Engine, sources: number): Promise<void> {
   for (let index = 1; index <= sources; index++) {
-    await engine.register(loadSource({ id: `load-${index}`, outlet: OUTLET }));
+    await engine.register(loadSource({ id: `load-${index}` }));
   }
 }
 

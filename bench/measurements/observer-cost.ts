@@ -10,8 +10,9 @@ import { scratchFolder } from './scratch.ts';
 const LOAD_SOURCES = 4;
 /** Sources beside the load, whose lives are told. */
 const OTHER_SOURCES = 200;
-/** A command every so often: half of them pause a source, half let it go on. Each makes three rows. */
-const COMMAND_EVERY_MS = 10;
+/** Each of them changes its state every ten seconds, far more often than links of a gateway do: one command
+ *  pauses a source, the next lets it go on. Each makes three rows. */
+const COMMAND_EVERY_MS = 50;
 const WARM_UP_MS = 500;
 const WINDOW_MS = 1_500;
 
