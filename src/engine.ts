@@ -265,6 +265,7 @@ export class Engine {
       this.#lost = lostRecords;
       this.#exit.end();
       await run.close();
+      this.#lost += this.#exit.detach();
       this.#requests.refuseAll(STOPPED);
     });
     run.start();

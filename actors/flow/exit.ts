@@ -39,6 +39,14 @@ export class Exit implements Downstream {
     this.#onRoom = onRoom;
   }
 
+  /** The run is over. Returns how many records it took and never stored. */
+  detach(): number {
+    const lost = this.#pending;
+    this.#pending = 0;
+    this.#ledger = null;
+    return lost;
+  }
+
   get budget(): number {
     let budget: number = LIMITS.recorderPendingRecordsMax;
     for (const consumer of this.#consumers) budget = Math.min(budget, consumer.budget);

@@ -1,0 +1,155 @@
+/** A database that refuses for a while, under the virtual clock: what was accepted is stored when it gives in,
+ *  what cannot be stored any more is told, and the next run starts afresh. */
+
+import { expect, test, vi } from 'vitest';
+import { HeadgateError, pushSource, simulatedSource, transform, type ErrorCode } from '../../src/index.ts';
+import { startedRig, type EngineRig } from '../support/engine-rig.ts';
+
+/** Why the database refuses just now; null: it does not. */
+const disk = vi.hoisted(() => ({ refuses: null as ErrorCode | null, refused: 0 }));
+
+vi.mock('../../storage/open-event-store.ts', async (importOriginal) => {
+  const original = await importOriginal<typeof import('../../storage/open-event-store.ts')>();
+  return {
+    openEventStore: async (options: Parameters<typeof original.openEventStore>[0]) => {
+      const store = await original.openEventStore(options);
+      const commit: typeof store.commit = async (unit) => {
+        if (disk.refuses === null) return store.commit(unit);
+        disk.refused++;
+        throw new HeadgateError(disk.refuses, 'for the test');
+      };
+      return { ...store, commit };
+    },
+  };
+});
+
+/** Runs `act` while the database refuses with `code`. */
+async function whileRefusing(code: ErrorCode, act: () => Promise<void>): Promise<void> {
+  disk.refuses = code;
+  try {
+    await act();
+  } finally {
+    disk.refuses = null;
+  }
+}
+
+const counting = (id = 'a', intervalMs = 10) => simulatedSource({ id, intervalMs, value: (n) => n });
+
+const stored = (rig: EngineRig) =>
+  rig.query('SELECT data FROM records ORDER BY seq').map(({ data }) => Number(data));
+
+for (const code of [
+  'HG_STORAGE_BUSY',
+  'HG_STORAGE_FULL',
+  'HG_STORAGE_READONLY',
+  'HG_STORAGE_FAILED',
+] as const) {
+  test(`${code}: sources are held back, everything accepted is stored in order once it is over`, async () => {
+    const rig = await startedRig({}, counting());
+    await rig.clock.advance(105);
+    await whileRefusing(code, () => rig.clock.advance(20_000));
+    expect(rig.course('recorder')).toEqual([]);
+    expect(rig.engine.health('a').recordsProduced).toBe(2_010);
+    await rig.clock.advance(10_000);
+    const report = await rig.stop();
+    expect(report).toMatchObject({ lost: 0, delivered: 3_010, dropped: 0 });
+    expect(stored(rig)).toEqual(Array.from({ length: 3_010 }, (_, n) => n + 1));
+    expect(rig.course('recorder')).toEqual(['recording>stalled', 'stalled>recording']);
+    const [stalled] = rig.timeline("actor = 'recorder' AND to_state = 'stalled'");
+    expect(stalled?.data).toEqual({ error: { code, message: 'for the test' } });
+    expect(rig.query("SELECT severity FROM alerts WHERE event = 'RECORDER_STALLED'")).toEqual([
+      { severity: 'critical' },
+    ]);
+    expect(rig.complaints('error')).toEqual(expect.arrayContaining(['recorder is stalled']));
+  });
+}
+
+test('it is asked again ever more rarely, and at least every five seconds', async () => {
+  const rig = await startedRig({}, counting());
+  disk.refused = 0;
+  await whileRefusing('HG_STORAGE_FULL', () => rig.clock.advance(60_000));
+  expect(disk.refused).toBeGreaterThanOrEqual(60_000 / 5_000);
+  expect(disk.refused).toBeLessThan(25);
+});
+
+test('memory is bounded meanwhile: outlets fill, transports wait, health and dead letters give way', async () => {
+  const burst = { recordsMin: 500, recordsMax: 500, gapMs: 10 };
+  const rig = await startedRig(
+    { health: { intervalMs: 10 } },
+    ...['a', 'b'].map((id) => simulatedSource({ id, burst, outlet: { capacityRecords: 100 } })),
+  );
+  await whileRefusing('HG_STORAGE_FULL', () => rig.clock.advance(30_000));
+  const { sources } = rig.engine.report();
+  for (const { recordsProduced, droppedCount } of sources) {
+    expect(recordsProduced).toBeLessThan(9_000);
+    expect(droppedCount).toBe(0);
+  }
+  expect(rig.engine.health('a').queueDepth).toBeLessThanOrEqual(101);
+  const before = sources.reduce((sum, { recordsProduced }) => sum + recordsProduced, 0);
+  await rig.engine.pause('a');
+  await rig.engine.pause('b');
+  await rig.clock.advance(10_000);
+  await rig.stop();
+  expect(stored(rig)).toHaveLength(before);
+});
+
+test('a stop meanwhile ends at its deadline, says what is lost, and looks like no clean end', async () => {
+  const rig = await startedRig({}, counting());
+  await rig.clock.advance(55);
+  await whileRefusing('HG_STORAGE_FULL', async () => {
+    await rig.clock.advance(1_000);
+    const report = await rig.stop({ deadlineMs: 500 });
+    expect(report.delivered).toBe(5);
+    expect(report.lost).toBe(rig.engine.health('a').recordsProduced - 5);
+  });
+  expect(rig.engine.state).toBe('stopped');
+  expect(rig.complaints('error').join('\n')).toContain('could not be written and are lost');
+  expect(rig.query('SELECT end FROM runs')).toEqual([{ end: null }]);
+  expect(stored(rig)).toEqual([1, 2, 3, 4, 5]);
+  expect(rig.clock.pendingTimers).toBe(0);
+});
+
+test('the run after one whose last records were lost has its whole room again', async () => {
+  const source = pushSource({ id: 'a', outlet: { capacityRecords: 20_000 } });
+  const rig = await startedRig({}, source);
+  await whileRefusing('HG_STORAGE_FULL', async () => {
+    await source.pushAll(Array.from({ length: 10_000 }, (_, n) => n));
+    await rig.clock.advance(1_000);
+    await rig.stop({ deadlineMs: 100 });
+  });
+  await rig.engine.start();
+  await rig.engine.register(counting('b'));
+  await rig.clock.advance(105);
+  const report = await rig.stop();
+  expect(report).toMatchObject({ delivered: 10, lost: 0 });
+  expect(stored(rig)).toEqual(Array.from({ length: 10 }, (_, n) => n + 1));
+  const [gap] = rig.timeline("kind = 'gap'");
+  expect(gap).toMatchObject({ run: 2, event: 'engine.outage' });
+});
+
+test('rows that the database will never take are given up and told, and what comes after is stored', async () => {
+  const rig = await startedRig({}, counting());
+  await rig.clock.advance(45);
+  disk.refuses = 'HG_RECORD_UNSTORABLE';
+  await rig.clock.advance(20);
+  disk.refuses = null;
+  await rig.clock.advance(40);
+  await rig.stop();
+  expect(stored(rig)).toEqual([1, 2, 3, 4, 7, 8, 9, 10]);
+  expect(rig.complaints('error')).toEqual(
+    expect.arrayContaining([expect.stringContaining('could not be written and are lost')]),
+  );
+  expect(rig.engine.state).toBe('stopped');
+});
+
+test('dead letters that come meanwhile are kept, as far as there is room for them', async () => {
+  const failing = transform(() => {
+    throw new Error('no good');
+  });
+  const rig = await startedRig({ stages: [failing] }, counting());
+  await whileRefusing('HG_STORAGE_BUSY', () => rig.clock.advance(2_005));
+  await rig.clock.advance(6_000);
+  await rig.stop();
+  const [{ n } = {}] = rig.query('SELECT count(*) AS n FROM dead_letters');
+  expect(n).toBe(rig.engine.health('a').recordsProduced);
+});
