@@ -2,10 +2,13 @@
 
 import { sleepOn, type Clock } from './domain/clock.ts';
 
+/** The longest delay Node can wait for: 24.8 days. A longer one would fire at once. */
+const DELAY_MS_MAX = 2 ** 31 - 1;
+
 export const realClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
+  setTimeout: (callback, delayMs) => setTimeout(callback, Math.min(delayMs, DELAY_MS_MAX)),
   clearTimeout: (handle) => clearTimeout(handle as NodeJS.Timeout),
   sleep: (delayMs, signal) => sleepOn(realClock, delayMs, signal),
 };
