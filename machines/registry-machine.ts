@@ -34,7 +34,10 @@ export type RegistryCommand = Request &
 
 /** Where a source runs. */
 export interface Placement {
+  /** Its place in the bay. */
   readonly childId: string;
+  /** Its name in the timeline. */
+  readonly actorId: string;
   readonly bayId: string;
 }
 
@@ -65,7 +68,7 @@ export interface Directory {
 export interface RegistryNote {
   readonly kind: 'registered' | 'deregistered' | 'command' | 'alert';
   /** Actor id of the source concerned; null: the registry itself. */
-  readonly childId: string | null;
+  readonly actorId: string | null;
   readonly event: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
@@ -113,7 +116,7 @@ function subjectOf(command: RegistryCommand): { id?: string } {
 
 function refuse(directory: Directory, command: RegistryCommand, error: ErrorFacts): void {
   const data = { ...subjectOf(command), ...error };
-  directory.note(command, { kind: 'command', childId: null, event: `${command.type}.refused`, data });
+  directory.note(command, { kind: 'command', actorId: null, event: `${command.type}.refused`, data });
   directory.answer(command, error);
 }
 
@@ -133,10 +136,10 @@ function enterSource(
   event: Event,
   data: Record<string, unknown>,
 ): void {
-  const { childId, bayId, input, opensBay } = directory.admit(spec);
+  const { childId, actorId, bayId, input, opensBay } = directory.admit(spec);
   directory.note(event, {
     kind: 'registered',
-    childId,
+    actorId,
     event: event.type,
     data: { type: spec.type, ...data },
   });
@@ -148,12 +151,12 @@ function enterSource(
 const dismiss = registrySetup.enqueueActions(({ enqueue, context: { directory }, event }) => {
   if (event.type !== 'registry.deregister' && event.type !== 'registry.update') return;
   const placement = directory.locate(event);
-  const { childId, bayId } = placement;
+  const { childId, actorId, bayId } = placement;
   const successor = event.type === 'registry.update' ? event.spec : null;
   directory.retire(placement, event, successor);
   if (event.type === 'registry.deregister') {
     const data = { mode: event.mode };
-    directory.note(event, { kind: 'deregistered', childId, event: event.type, data });
+    directory.note(event, { kind: 'deregistered', actorId, event: event.type, data });
   }
   const now = event.type === 'registry.deregister' && event.mode === 'now';
   const deadline = event.type === 'registry.deregister' ? event.deadlineMs : undefined;

@@ -39,6 +39,8 @@ export type SourceFact =
   | { type: 'port.failed'; error: ErrorFacts };
 
 export interface SourceInput {
+  /** The name the timeline gives it: address and incarnation, `plc-7#12`. */
+  readonly actorId: string;
   /** What the ports work on; the machine only hands it over. */
   readonly rig: object;
   readonly restart: RestartOptions;

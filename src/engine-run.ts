@@ -129,7 +129,7 @@ export class EngineRun {
           kind,
           event: note.event,
           data,
-          actorId: note.childId ?? 'registry',
+          actorId: note.actorId ?? 'registry',
           cause: event,
         });
       },
@@ -268,7 +268,7 @@ export class EngineRun {
     logRow(this.#options.log, row);
     const actorId = row.incarnation === null ? row.actor : `${row.actor}#${row.incarnation}`;
     if (row.incarnation !== null && row.toState !== null) {
-      const rig = this.directory.byChildId(actorId);
+      const rig = this.directory.byActorId(actorId);
       if (rig !== undefined && rig.state !== row.toState) {
         rig.state = row.toState as SourceState;
         this.#ledger.touch(rig);
@@ -293,11 +293,11 @@ export class EngineRun {
       inspect: this.journal.inspect,
       deadLetter: (rig, stage, payload, error) => {
         const { tenant, id: sourceId } = rig.spec;
-        const origin = { tenant, sourceId, actorId: rig.childId };
+        const origin = { tenant, sourceId, actorId: rig.actorId };
         this.#deadLetters.bury(origin, stage, payload, error, 'HG_DECODE_FAILED');
       },
       raiseBurst: (alert, rig) => {
-        this.#desk.raise(alert, rig.childId, this.journal.lastRowOf(rig.childId));
+        this.#desk.raise(alert, rig.actorId, this.journal.lastRowOf(rig.actorId));
       },
       onSample: (rows, healths) => {
         this.#ledger.addHealth(rows);

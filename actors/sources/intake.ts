@@ -289,7 +289,7 @@ class Run {
       signal: this.#abort.signal,
       clock,
       get random() {
-        own ??= random.fork(`${rig.childId}.${rig.restarts}`);
+        own ??= random.fork(`${rig.actorId}.${rig.restarts}`);
         return own;
       },
       log,

@@ -29,8 +29,8 @@ export class SourceRig implements Lane {
   readonly incarnation: number;
   /** As users see it: `plc-7`, `acme/plc-7`. */
   readonly name: string;
-  /** The actor's id: name and incarnation. */
-  readonly childId: string;
+  /** Its name in the timeline's causes: name and incarnation. */
+  readonly actorId: string;
   readonly queue: BoundedQueue<IngestRecord>;
   readonly limit: Limit | null;
   readonly registeredAtMs: number;
@@ -64,7 +64,7 @@ export class SourceRig implements Lane {
     this.spec = spec;
     this.incarnation = incarnation;
     this.name = formatAddress({ tenant: spec.tenant, sourceId: spec.id });
-    this.childId = `${this.name}#${incarnation}`;
+    this.actorId = `${this.name}#${incarnation}`;
     this.#clock = clock;
     this.registeredAtMs = clock.wallMs();
     this.limit = limit === null ? null : createLimit(limit);

@@ -27,7 +27,8 @@ const NOBODY: readonly RegistryCommand[] = [];
 
 interface Bay {
   readonly id: string;
-  sources: number;
+  /** Ids of children that no source has now. */
+  readonly free: string[];
 }
 
 export interface DirectoryPorts {
@@ -75,8 +76,9 @@ export class SourceDirectory implements Directory {
     return this.#byName.get(formatAddress(parseAddress(id)))?.rig;
   }
 
-  byChildId(childId: string): SourceRig | undefined {
-    return this.#byChild.get(childId)?.rig;
+  byActorId(actorId: string): SourceRig | undefined {
+    const rig = this.#byName.get(actorId.slice(0, actorId.lastIndexOf('#')))?.rig;
+    return rig?.actorId === actorId ? rig : undefined;
   }
 
   refusal(command: RegistryCommand): ErrorFacts | null {
@@ -105,32 +107,18 @@ export class SourceDirectory implements Directory {
   admit(spec: SourceSpec): Admission {
     const rig = this.#ports.createRig(spec);
     const opensBay = this.#roomy.length === 0;
-    if (opensBay) {
-      const bay = { id: `bay-${this.#bays.length + 1}`, sources: 0 };
-      this.#bays.push(bay);
-      this.#roomy.push(bay);
-    }
+    if (opensBay) this.#roomy.push(this.#openBay());
     const bay = this.#roomy.at(-1) as Bay;
-    bay.sources++;
-    if (bay.sources === LIMITS.baySourcesMax) this.#roomy.pop();
-    const entry: Entry = {
-      rig,
-      bayId: bay.id,
-      childId: rig.childId,
-      leaving: false,
-      successor: null,
-      waiting: NOBODY,
-    };
+    const childId = bay.free.pop() as string;
+    if (bay.free.length === 0) this.#roomy.pop();
+    const { actorId } = rig;
+    const placement = { childId, actorId, bayId: bay.id };
+    const entry: Entry = { ...placement, rig, leaving: false, successor: null, waiting: NOBODY };
     this.#byName.set(rig.name, entry);
-    this.#byChild.set(rig.childId, entry);
+    this.#byChild.set(childId, entry);
     this.#ports.onAdmitted(rig);
     const { restart, breaker, drainDeadlineMs } = spec;
-    return {
-      childId: rig.childId,
-      bayId: bay.id,
-      opensBay,
-      input: { rig, restart, breaker, drainDeadlineMs },
-    };
+    return { ...placement, opensBay, input: { actorId, rig, restart, breaker, drainDeadlineMs } };
   }
 
   locate(command: RegistryCommand): Placement {
@@ -152,7 +140,7 @@ export class SourceDirectory implements Directory {
     if (entry === undefined) return null;
     this.#byChild.delete(childId);
     this.#byName.delete(entry.rig.name);
-    this.#vacate(entry.bayId);
+    this.#vacate(entry);
     this.#ports.onReleased(entry.rig);
     for (const command of entry.waiting) this.#ports.answer(command, null, entry.rig);
     return entry.successor;
@@ -167,10 +155,18 @@ export class SourceDirectory implements Directory {
     this.#ports.note(event, note);
   }
 
-  #vacate(bayId: string): void {
+  #openBay(): Bay {
+    const id = `bay-${this.#bays.length + 1}`;
+    const free = Array.from({ length: LIMITS.baySourcesMax }, (_, place) => `${id}:${place + 1}`).reverse();
+    const bay = { id, free };
+    this.#bays.push(bay);
+    return bay;
+  }
+
+  #vacate({ bayId, childId }: Placement): void {
     const bay = this.#bays[Number(bayId.slice('bay-'.length)) - 1] as Bay;
-    if (bay.sources === LIMITS.baySourcesMax) this.#roomy.push(bay);
-    bay.sources--;
+    if (bay.free.length === 0) this.#roomy.push(bay);
+    bay.free.push(childId);
   }
 }
 

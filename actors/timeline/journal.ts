@@ -120,7 +120,7 @@ export class Journal {
   #born(subject: Subject, actor: AnyActorRef, cause: number | null): void {
     const snapshot = actor.getSnapshot() as Snapshot;
     subject.state = stateName(snapshot.value);
-    this.#byId.set(actor.id, subject);
+    this.#byId.set(idOf(actor), subject);
     subject.lastRow = this.#write(subject, 'born', 'born', null, subject.state, cause, null);
     subject.current = subject.lastRow;
   }
@@ -143,7 +143,7 @@ export class Journal {
       subject.current = subject.lastRow;
     }
     if (snapshot.status === 'stopped') subject.lastRow = this.#stopperOf(actor) ?? subject.lastRow;
-    if (snapshot.status !== 'active') this.#ended(subject, actor.id, snapshot.status, null);
+    if (snapshot.status !== 'active') this.#ended(subject, idOf(actor), snapshot.status, null);
   }
 
   /** Who stops an actor sends no message; it is its parent, and what that does just now is the cause. */
@@ -157,7 +157,7 @@ export class Journal {
     const subject = this.#subjectOf(sender);
     if (subject === undefined || subject.ended || subject.lastRow === null) return;
     const data = { error: { code: 'HG_ENGINE_ESCALATED', message: messageOf(event.error) } };
-    this.#ended(subject, sender.id, 'error', data);
+    this.#ended(subject, idOf(sender), 'error', data);
     if (cause !== null && subject.lastRow !== null) setCause(event, subject.lastRow);
   }
 
@@ -223,7 +223,9 @@ export class Journal {
     const known = this.#subjects.get(actor);
     if (known !== undefined) return known;
     if (!isMachine(actor) || HIDDEN.has(machineId(actor) ?? '')) return undefined;
-    const subject = newSubject(actor.id);
+    // Not made up yet: it has no name, and no row before its birth.
+    if (actor.getSnapshot() === undefined) return undefined;
+    const subject = newSubject(idOf(actor));
     this.#subjects.set(actor, subject);
     return subject;
   }
@@ -273,6 +275,13 @@ function waitOf(state: string | null, context: unknown): { waitMs?: number } {
 
 function orNull(data: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | null {
   return Object.keys(data).length === 0 ? null : data;
+}
+
+/** The name of an actor in the timeline. Sources bear theirs in their context: as children they have places, which
+ *  others had before them. */
+function idOf(actor: AnyActorRef): string {
+  const { context } = (actor.getSnapshot() ?? {}) as { context?: { actorId?: string } };
+  return context?.actorId ?? actor.id;
 }
 
 function machineId(actor: AnyActorRef): string | undefined {

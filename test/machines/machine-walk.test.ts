@@ -19,8 +19,8 @@ import { deadEnds, runningPorts, stateName, walk, type Walk } from './walk.ts';
 function directoryOf(size: number): Directory {
   return {
     refusal: () => ERROR,
-    admit: () => ({ childId: 'a#1', bayId: 'bay-1', input: sourceInput(), opensBay: false }),
-    locate: () => ({ childId: 'a#1', bayId: 'bay-1' }),
+    admit: () => ({ childId: 'a#1', actorId: 'a#1', bayId: 'bay-1', input: sourceInput(), opensBay: false }),
+    locate: () => ({ childId: 'a#1', actorId: 'a#1', bayId: 'bay-1' }),
     retire() {},
     release: () => null,
     size,

@@ -29,13 +29,14 @@ function registry({ bays = 1 } = {}) {
     },
     admit(spec) {
       admitted++;
-      const placement = { childId: `${spec.id}#${admitted}`, bayId: `bay-${((admitted - 1) % bays) + 1}` };
+      const actorId = `${spec.id}#${admitted}`;
+      const placement = { childId: actorId, actorId, bayId: `bay-${((admitted - 1) % bays) + 1}` };
       listed.set(spec.id, placement.childId);
       return { ...placement, input: sourceInput(), opensBay: admitted <= bays };
     },
     locate(command) {
       const childId = listed.get(idOf(command)) as string;
-      return { childId, bayId: `bay-${((Number(childId.split('#')[1]) - 1) % bays) + 1}` };
+      return { childId, actorId: childId, bayId: `bay-${((Number(childId.split('#')[1]) - 1) % bays) + 1}` };
     },
     retire({ childId }, _command, successor) {
       if (successor !== null) successors.set(childId, successor);
@@ -51,8 +52,8 @@ function registry({ bays = 1 } = {}) {
       return Array.from({ length: Math.min(admitted, bays) }, (_, index) => `bay-${index + 1}`);
     },
     answer: (command, outcome) => void answers.push(`${command.type} ${outcome?.code ?? 'done'}`),
-    note: (_event: object, { kind, event, childId }: RegistryNote) =>
-      void notes.push([kind, event, childId].filter((part) => part !== null).join(' ')),
+    note: (_event: object, { kind, event, actorId }: RegistryNote) =>
+      void notes.push([kind, event, actorId].filter((part) => part !== null).join(' ')),
   };
   const bay = setup({ actions: { note: ({ self, event }) => void told.push(tell(self.id, event)) } });
   const machine = registryMachine.provide({

@@ -23,6 +23,7 @@ const RESTART: RestartOptions = {
 
 export function sourceInput(restart: Partial<RestartOptions> = {}, breakerFailures = 3): SourceInput {
   return {
+    actorId: 'a#1',
     rig: {},
     restart: { ...RESTART, ...restart },
     breaker: { failures: breakerFailures, coolDownMs: 7_000 },

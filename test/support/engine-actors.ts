@@ -34,7 +34,8 @@ export function liveStates(root: AnyActorRef): Map<string, string> {
     const snapshot = actor.getSnapshot() as AnyMachineSnapshot;
     if (snapshot.status !== 'active' || snapshot.value === undefined) return;
     // Bays only shard the sources; the timeline does not know them.
-    if (!/^bay-\d+$/.test(actor.id)) states.set(actor.id, stateName(snapshot.value));
+    const { actorId = actor.id } = snapshot.context as { actorId?: string };
+    if (!/^bay-\d+$/.test(actorId)) states.set(actorId, stateName(snapshot.value));
     for (const child of childrenOf(actor)) visit(child);
   };
   visit(root);
