@@ -1,7 +1,7 @@
 /** Starting, stopping, and starting again; several engines at once; nothing left behind. */
 
 import { describe, expect, test } from 'vitest';
-import { map } from 'rxjs';
+import { firstValueFrom, map, skip } from 'rxjs';
 import {
   createEngine,
   defineSource,
@@ -194,6 +194,22 @@ describe('a stopped engine leaves nothing on the clock', () => {
 
   function fail(): never {
     throw new Error('for the test');
+  }
+});
+
+test('an engine on the real clock leaves no timer and no handle to the process', async () => {
+  const resources = () => process.getActiveResourcesInfo().toSorted();
+  const before = resources();
+  for (let round = 0; round < 2; round++) {
+    const engine = createEngine({ health: { intervalMs: 10 }, burst: { thresholdRecords: 1, windowMs: 50 } });
+    const sixth = firstValueFrom(engine.records$.pipe(skip(5)));
+    await engine.start();
+    for (const id of ['a', 'b']) await engine.register(ticking(id, 2));
+    await engine.register(simulatedSource({ id: 'x', intervalMs: 1, script: ['lost'] }));
+    await sixth;
+    expect(resources().length).toBeGreaterThan(before.length);
+    await engine.stop();
+    expect(resources()).toEqual(before);
   }
 });
 
