@@ -5,8 +5,8 @@ import { enqueueActions, sendParent, setup, spawnChild, stopChild } from 'xstate
 import { MACHINE_OPTIONS } from './ports.ts';
 import { sourceMachine, type SourceCommand, type SourceInput, type SourceOutput } from './source-machine.ts';
 
-/** Commands of the registry. `childId` is a place in the bay: another source gets it when one has ended, since
- *  XState never forgets a type of event, and the end of a child is a type of its own for each id. */
+/** Commands of the registry. `childId` is a place in the bay: another source gets it when one has ended,
+ *  since XState never forgets a type of event, and the end of a child is a type of its own for each id. */
 export type BayCommand =
   | { type: 'bay.admit'; childId: string; input: SourceInput }
   | { type: 'bay.tell'; childId: string; command: SourceCommand }

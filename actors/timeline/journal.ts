@@ -277,8 +277,8 @@ function orNull(data: Readonly<Record<string, unknown>>): Readonly<Record<string
   return Object.keys(data).length === 0 ? null : data;
 }
 
-/** The name of an actor in the timeline. Sources bear theirs in their context: as children they have places, which
- *  others had before them. */
+/** The name of an actor in the timeline. Sources bear theirs in their context: as children they have places,
+ *  which others had before them. */
 function idOf(actor: AnyActorRef): string {
   const { context } = (actor.getSnapshot() ?? {}) as { context?: { actorId?: string } };
   return context?.actorId ?? actor.id;

@@ -16,7 +16,7 @@ export interface SourceIo {
    *  to settle. */
   readonly signal: AbortSignal;
   readonly clock: Clock;
-  /** Seeded by engine seed and source id. */
+  /** Seeded by engine seed, source id, incarnation and number of restarts. */
   readonly random: Random;
   readonly log: Logger;
   /** Where the last committed record said to go on; null at the first start. */
