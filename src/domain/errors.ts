@@ -33,7 +33,6 @@ export const ERROR_CODES = {
     remedy: 'retry',
     meaning: 'A source ignored its abort signal: its last run never ended.',
   },
-  HG_SOURCE_ENDED: { remedy: 'retry', meaning: 'A permanent source came to its end; it is started again.' },
   HG_SOURCE_STOPPED: {
     remedy: 'drop',
     meaning: 'The source is draining or has ended and takes no more records.',
@@ -68,7 +67,6 @@ export const ERROR_CODES = {
     meaning:
       'A stage threw for one record; the record went on as a poison record and is kept as a dead letter.',
   },
-  HG_QUEUE_CLOSED: { remedy: 'drop', meaning: 'A queue was closed while a writer waited for room.' },
   HG_STORAGE_LOCKED: {
     remedy: 'stop',
     meaning: 'Another engine uses this database file. One engine per file.',
