@@ -73,6 +73,7 @@ export class EngineRun {
     this.#ledger = new Ledger({
       store,
       clock,
+      groupCommit: options.storage.commit,
       onWritten: (rows) => {
         for (const row of rows) outputs.rows.next(row);
       },
@@ -187,7 +188,16 @@ export class EngineRun {
   buryRecord(record: IngestRecord, stage: string, error: unknown): void {
     const { tenant, sourceId, incarnation } = record;
     const actorId = `${formatAddress(record)}#${incarnation}`;
-    this.#deadLetters.bury({ tenant, sourceId, actorId }, stage, record.data, error, 'HG_STAGE_THREW');
+    const { seq: sourceSeq, atMs, key, contentType } = record;
+    const identity = {
+      incarnation,
+      sourceSeq,
+      atMs,
+      dedupKey: key ?? null,
+      contentType: contentType ?? null,
+    };
+    const origin = { tenant, sourceId, actorId, record: identity };
+    this.#deadLetters.bury(origin, stage, record.data, error, 'HG_STAGE_THREW');
   }
 
   refuseUnknown(type: string, message: string): void {
@@ -293,7 +303,7 @@ export class EngineRun {
       inspect: this.journal.inspect,
       deadLetter: (rig, stage, payload, error) => {
         const { tenant, id: sourceId } = rig.spec;
-        const origin = { tenant, sourceId, actorId: rig.actorId };
+        const origin = { tenant, sourceId, actorId: rig.actorId, record: null };
         this.#deadLetters.bury(origin, stage, payload, error, 'HG_DECODE_FAILED');
       },
       raiseBurst: (alert, rig) => {

@@ -81,6 +81,7 @@ export class Engine {
     this.#log = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
     this.#exit = new Exit({
       clock: this.#clock,
+      recordBytesMax: this.#options.records.bytesMax,
       deadLetter: (record, stage, error) => this.#run?.buryRecord(record, stage, error),
     });
     const subjects = {

@@ -3,7 +3,7 @@
 
 import type Database from 'better-sqlite3';
 
-type SqlValue = string | number | null;
+export type SqlValue = string | number | null;
 
 export interface BulkTable<Row> {
   readonly table: string;
@@ -17,22 +17,25 @@ export interface BulkTable<Row> {
 /** Rows a statement takes, largest first; the last must be 1. */
 const CHUNKS = [100, 10, 1] as const;
 
-/** Prepares the statements once; the returned function inserts rows within the caller's transaction. */
+/** Prepares the statements once; the returned function inserts rows within the caller's transaction, and
+ *  gives how many it wrote: a `conflict` clause may pass some over. */
 export function bulkInsert<Row>(
   db: Database.Database,
   table: BulkTable<Row>,
-): (rows: readonly Row[]) => void {
+): (rows: readonly Row[]) => number {
   const statements = CHUNKS.map((rows) => ({ rows, statement: db.prepare(insertSql(table, rows)) }));
   return (rows) => {
     let next = 0;
+    let written = 0;
     for (const chunk of statements) {
       while (rows.length - next >= chunk.rows) {
         const values: SqlValue[] = [];
         for (const row of rows.slice(next, next + chunk.rows)) table.values(row, values);
-        chunk.statement.run(values);
+        written += chunk.statement.run(values).changes;
         next += chunk.rows;
       }
     }
+    return written;
   };
 }
 

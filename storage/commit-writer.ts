@@ -1,224 +1,91 @@
 /** Writes one commit unit: everything in one transaction, or nothing. */
 
 import type Database from 'better-sqlite3';
-import type {
-  CommitUnit,
-  CursorRow,
-  DeadLetter,
-  HealthRow,
-  RecordRow,
-  SourceRow,
-  TimelineRow,
-} from '../src/domain/timeline.ts';
-import { bulkInsert, type BulkTable } from './bulk-insert.ts';
+import type { CommitMark } from '../src/domain/receipt.ts';
+import type { CommitUnit, DeadlineRow, LetterFailure } from '../src/domain/timeline.ts';
+import { bulkInsert } from './bulk-insert.ts';
+import type { CommitResult } from './event-store.ts';
+import { DEAD_LETTERS, healthOf, RECORDS, SPILL, TIMELINE } from './log-tables.ts';
+import { CURSORS, DEADLINES, SINK_CURSORS, SINKS, SOURCES } from './state-tables.ts';
 
 /** Prepares the statements; the returned function commits one unit. Throws SQLite's own errors. */
-export function createCommitWriter(db: Database.Database, run: number): (unit: CommitUnit) => void {
+export function createCommitWriter(db: Database.Database, run: number): (unit: CommitUnit) => CommitResult {
   const timeline = bulkInsert(db, TIMELINE);
   const records = bulkInsert(db, RECORDS);
   const sources = bulkInsert(db, SOURCES);
   const deadLetters = bulkInsert(db, DEAD_LETTERS);
   const health = bulkInsert(db, healthOf(run));
   const cursors = bulkInsert(db, CURSORS);
-  const write = db.transaction((unit: CommitUnit) => {
+  const spilled = bulkInsert(db, SPILL);
+  const sinks = bulkInsert(db, SINKS);
+  const sinkCursors = bulkInsert(db, SINK_CURSORS);
+  const deadlines = deadlineWriter(db);
+  const marks = markWriter(db);
+  const failures = letterFailureWriter(db);
+  const lastRecordSeq = lastSeqReader(db, 'records');
+  const write = db.transaction((unit: CommitUnit): number => {
     timeline(unit.timeline);
-    records(unit.records);
+    const inserted = records(unit.records);
     sources(unit.sources);
     deadLetters(unit.deadLetters);
     health(unit.health);
     cursors(unit.cursors);
+    spilled(unit.spilled);
+    marks(unit.marks);
+    failures(unit.letterFailures);
+    sinks(unit.sinks);
+    sinkCursors(unit.sinkCursors);
+    deadlines(unit.deadlines);
+    return unit.records.length - inserted;
   });
   // Immediate: a transaction that begins as a reader and turns writer fails where it would have to wait.
   return (unit) => {
-    if (!isEmpty(unit)) write.immediate(unit);
+    const duplicates = isEmpty(unit) ? 0 : write.immediate(unit);
+    return { duplicates, lastRecordSeq: lastRecordSeq() };
   };
 }
 
 function isEmpty(unit: CommitUnit): boolean {
-  const rows = [unit.timeline, unit.records, unit.sources, unit.deadLetters, unit.health, unit.cursors];
-  return rows.every((list) => list.length === 0);
+  return Object.values(unit).every((rows: readonly unknown[]) => rows.length === 0);
 }
 
-/** Columns of times are whole milliseconds; monotonic clocks and devices give fractions, which the table
- *  would refuse. */
-function wholeMs(ms: number): number {
-  return Math.round(ms);
+/** Reads the counter of a table, not its rows: rows may be deleted by a retention, their numbers never come
+ *  back. */
+export function lastSeqReader(db: Database.Database, table: string): () => number {
+  const read = db.prepare('SELECT seq FROM sqlite_sequence WHERE name = ?').pluck();
+  return () => (read.get(table) as number | undefined) ?? 0;
 }
 
-function wholeMsOrNull(ms: number | null): number | null {
-  return ms === null ? null : Math.round(ms);
+function deadlineWriter(db: Database.Database): (rows: readonly DeadlineRow[]) => void {
+  const insert = bulkInsert(db, DEADLINES);
+  const remove = db.prepare('DELETE FROM source_deadlines WHERE tenant = ? AND source_id = ? AND kind = ?');
+  return (rows) => {
+    for (const row of rows) {
+      if (row.dueAtMs === null) remove.run(row.tenant, row.sourceId, row.kind);
+      else insert([{ ...row, dueAtMs: row.dueAtMs }]);
+    }
+  };
 }
 
-const TIMELINE: BulkTable<TimelineRow> = {
-  table: 'timeline',
-  columns: [
-    'seq',
-    'run',
-    'at_ms',
-    'mono_ms',
-    'tenant',
-    'actor',
-    'incarnation',
-    'kind',
-    'event',
-    'from_state',
-    'to_state',
-    'cause',
-    'data',
-  ],
-  values: (row, out) =>
-    out.push(
-      row.seq,
-      row.run,
-      wholeMs(row.atMs),
-      wholeMs(row.monoMs),
-      row.tenant,
-      row.actor,
-      row.incarnation,
-      row.kind,
-      row.event,
-      row.fromState,
-      row.toState,
-      row.cause,
-      row.data === null ? null : JSON.stringify(row.data),
-    ),
-};
+function markWriter(db: Database.Database): (marks: readonly CommitMark[]) => void {
+  const unspill = db.prepare('DELETE FROM spill WHERE seq = ?');
+  const deliver = db.prepare("UPDATE dead_letters SET status = 'delivered' WHERE id = ?");
+  return (marks) => {
+    for (const mark of marks) {
+      if (mark.kind === 'spill') unspill.run(mark.seq);
+      else deliver.run(mark.id);
+    }
+  };
+}
 
-const RECORDS: BulkTable<RecordRow> = {
-  table: 'records',
-  columns: ['tenant', 'source_id', 'incarnation', 'source_seq', 'dedup_key', 'at_ms', 'data'],
-  // Only a repeated key is passed over; any other flaw of a row still fails the transaction.
-  conflict: 'ON CONFLICT (tenant, source_id, dedup_key) WHERE dedup_key IS NOT NULL DO NOTHING',
-  values: (row, out) =>
-    out.push(
-      row.tenant,
-      row.sourceId,
-      row.incarnation,
-      row.sourceSeq,
-      row.dedupKey,
-      wholeMs(row.atMs),
-      row.data,
-    ),
-};
-
-/** Rows of an older incarnation may come late, after its successor registered; they change nothing. */
-const SOURCES: BulkTable<SourceRow> = {
-  table: 'sources',
-  columns: [
-    'tenant',
-    'source_id',
-    'type',
-    'state',
-    'incarnation',
-    'restarts',
-    'records_produced',
-    'dropped',
-    'consecutive_errors',
-    'last_read_at_ms',
-    'last_error',
-    'registered_at_ms',
-    'deregistered_at_ms',
-  ],
-  conflict: `
-    ON CONFLICT (tenant, source_id) DO UPDATE SET
-      type = excluded.type,
-      state = excluded.state,
-      incarnation = excluded.incarnation,
-      restarts = excluded.restarts,
-      records_produced = excluded.records_produced,
-      dropped = excluded.dropped,
-      consecutive_errors = excluded.consecutive_errors,
-      last_read_at_ms = excluded.last_read_at_ms,
-      last_error = excluded.last_error,
-      registered_at_ms = excluded.registered_at_ms,
-      deregistered_at_ms = excluded.deregistered_at_ms
-    WHERE excluded.incarnation >= sources.incarnation`,
-  values: (row, out) =>
-    out.push(
-      row.tenant,
-      row.sourceId,
-      row.type,
-      row.state,
-      row.incarnation,
-      row.restarts,
-      row.recordsProduced,
-      row.dropped,
-      row.consecutiveErrors,
-      wholeMsOrNull(row.lastReadAtMs),
-      row.lastError,
-      wholeMs(row.registeredAtMs),
-      wholeMsOrNull(row.deregisteredAtMs),
-    ),
-};
-
-const DEAD_LETTERS: BulkTable<DeadLetter> = {
-  table: 'dead_letters',
-  columns: [
-    'tenant',
-    'source_id',
-    'stage',
-    'code',
-    'message',
-    'payload',
-    'attempts',
-    'first_at_ms',
-    'last_at_ms',
-  ],
-  values: (row, out) =>
-    out.push(
-      row.tenant,
-      row.sourceId,
-      row.stage,
-      row.code,
-      row.message,
-      row.payload,
-      row.attempts,
-      wholeMs(row.firstAtMs),
-      wholeMs(row.lastAtMs),
-    ),
-};
-
-const CURSORS: BulkTable<CursorRow> = {
-  table: 'source_cursors',
-  columns: ['tenant', 'source_id', 'cursor'],
-  conflict: 'ON CONFLICT (tenant, source_id) DO UPDATE SET cursor = excluded.cursor',
-  values: (row, out) => out.push(row.tenant, row.sourceId, row.cursor),
-};
-
-/** Samples bear their run, so that the time a crashed run was last alive can be told. */
-function healthOf(run: number): BulkTable<HealthRow> {
-  return {
-    table: 'health',
-    columns: [
-      'at_ms',
-      'tenant',
-      'source_id',
-      'state',
-      'records_produced',
-      'last_read_timestamp',
-      'consecutive_errors',
-      'incarnation',
-      'restarts',
-      'rate1s',
-      'queue_depth',
-      'dropped_count',
-      'run',
-    ],
-    values: (row, out) =>
-      out.push(
-        wholeMs(row.atMs),
-        row.tenant,
-        row.sourceId,
-        row.state,
-        row.recordsProduced,
-        wholeMsOrNull(row.lastReadTimestamp),
-        row.consecutiveErrors,
-        row.incarnation,
-        row.restarts,
-        row.rate1s,
-        row.queueDepth,
-        row.droppedCount,
-        run,
-      ),
+function letterFailureWriter(db: Database.Database): (failures: readonly LetterFailure[]) => void {
+  const note = db.prepare(
+    `UPDATE dead_letters SET attempts = attempts + 1, code = ?, message = ?, last_at_ms = ?, status = ?
+     WHERE id = ?`,
+  );
+  return (failures) => {
+    for (const { id, code, message, atMs, status } of failures) {
+      note.run(code, message, Math.round(atMs), status, id);
+    }
   };
 }

@@ -1,7 +1,9 @@
 /** What the engine needs of durable storage. The core behind it is synchronous; the interface is not, so that
  *  it can move into a worker thread without its callers noticing. */
 
-import type { CommitUnit } from '../src/domain/timeline.ts';
+import type { RetentionOptions } from '../src/domain/retention.ts';
+import type { OutboundRecord } from '../src/domain/sink.ts';
+import type { CommitUnit, DeadLetter, DeadlineRow, LetterStatus, SpillRow } from '../src/domain/timeline.ts';
 
 export interface OpenOptions {
   /** The database file, or `:memory:`. */
@@ -31,6 +33,89 @@ export interface UnfinishedActor {
   readonly state: string | null;
 }
 
+export interface TruncatedRows {
+  /** Last `seq` of the timeline and of the record log that are there, and that were there. */
+  readonly timeline: { readonly found: number; readonly known: number };
+  readonly records: { readonly found: number; readonly known: number };
+}
+
+/** What one transaction came to. */
+export interface CommitResult {
+  /** The highest `seq` the record log ever had. */
+  readonly lastRecordSeq: number;
+  /** Records that were passed over, since their dedup key is in the log already. */
+  readonly duplicates: number;
+}
+
+/** Rows of a log after a place in it, as far as the limits of the query allow. */
+export interface LogQuery {
+  /** Rows after this `seq`. */
+  readonly afterSeq: number;
+  readonly rowsMax: number;
+  /** Bytes of data, at least one row all the same. */
+  readonly bytesMax: number;
+}
+
+export interface LogPage<Row> {
+  readonly rows: readonly Row[];
+  /** The last `seq` the page covers: rows up to it that are not in `rows` are gone or damaged. */
+  readonly lastSeq: number;
+  /** `seq` of rows whose checksum does not fit their content. They are not in `rows`. */
+  readonly damaged: readonly number[];
+}
+
+export interface StoredSpillRow extends SpillRow {
+  readonly seq: number;
+}
+
+export interface StoredLetter extends DeadLetter {
+  readonly id: number;
+  readonly status: LetterStatus;
+}
+
+export interface LetterQuery {
+  readonly ids?: readonly number[];
+  readonly status?: LetterStatus;
+  readonly tenant?: string;
+  readonly sourceId?: string;
+  readonly stage?: string;
+  readonly afterId?: number;
+  readonly rowsMax: number;
+}
+
+/** What waits on disk for one source. */
+export interface SpillSummary {
+  readonly tenant: string;
+  readonly sourceId: string;
+  readonly records: number;
+  readonly firstSeq: number;
+}
+
+export interface MaintenanceRequest {
+  readonly nowMs: number;
+  readonly retention: RetentionOptions;
+  /** Sinks that need the record log, and the alerts, from these `seq` on: the lowest counts. Null: none. */
+  readonly recordsNeededAfter: number | null;
+  readonly alertsNeededAfter: number | null;
+}
+
+export interface MaintenanceReport {
+  readonly deleted: {
+    readonly records: number;
+    readonly deadLetters: number;
+    readonly health: number;
+    readonly timeline: number;
+  };
+  /** Records that should have gone and were kept for a sink. */
+  readonly heldForSinks: number;
+  /** Records deleted although a sink had not delivered them, since it was told so. */
+  readonly undelivered: number;
+  readonly fileBytes: number;
+  readonly walBytes: number;
+  /** There is more to delete: call again soon. */
+  readonly hasMore: boolean;
+}
+
 /** A database opened for writing by one engine. Opening locks the file and begins a run. */
 export interface EventStore {
   readonly run: number;
@@ -47,10 +132,41 @@ export interface EventStore {
   readonly movedAside: string | null;
   /** Where sources said to go on, by `tenant/source`, the default tenant written out. Kept up by `commit`. */
   readonly cursors: ReadonlyMap<string, string>;
+  /** The highest `seq` the record log ever had; 0 in a new file. */
+  readonly lastRecordSeq: number;
+  /** How far sinks had delivered at the opening, by `tenant/sink`. */
+  readonly sinkCursors: ReadonlyMap<string, number>;
+  /** Deadlines that the run before left behind because it crashed, by `tenant/source`. */
+  readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
+  /** What waited on disk at the opening. */
+  readonly spilled: readonly SpillSummary[];
+  /** What was found missing at the opening: the mark beside the file knows of later rows than the file has. */
+  readonly truncated: TruncatedRows | null;
   /** Writes everything in one transaction, or nothing.
    *  @throws HeadgateError HG_STORAGE_BUSY, _FULL, _READONLY, _CORRUPT or _FAILED. Its remedy says what to do
    *  with the unit: `retry` keeps it; `drop` means that its rows would be refused every time. */
-  commit(unit: CommitUnit): Promise<void>;
+  commit(unit: CommitUnit): Promise<CommitResult>;
+  /** Records in order of `seq`. */
+  readRecords(query: LogQuery): Promise<LogPage<OutboundRecord>>;
+  /** Alerts in order of `seq`, as records: `data` is the alert. */
+  readAlerts(query: LogQuery): Promise<LogPage<OutboundRecord>>;
+  /** Spilled records of one source, in order. */
+  readSpilled(
+    query: LogQuery & { readonly tenant: string; readonly sourceId: string },
+  ): Promise<LogPage<StoredSpillRow>>;
+  readLetters(query: LetterQuery): Promise<readonly StoredLetter[]>;
+  /** Sets the status of letters; returns how many there were. Letters that were delivered stay so. */
+  markLetters(query: LetterQuery, status: Extract<LetterStatus, 'new' | 'queued'>): Promise<number>;
+  /** Deletes letters; returns how many. */
+  purgeLetters(query: LetterQuery): Promise<number>;
+  /** How many records lie after `seq`, and the wall time of the first of them. */
+  lagOf(
+    log: 'records' | 'alerts',
+    afterSeq: number,
+  ): Promise<{ readonly rows: number; readonly oldestAtMs: number | null }>;
+  /** Deletes what retention allows, in steps that never hold up a commit for long; gives freed pages back,
+   *  checkpoints the write-ahead log. */
+  maintain(request: MaintenanceRequest): Promise<MaintenanceReport>;
   /** Marks the run as ended cleanly (unless `end` is null), closes the file, frees the lock. Safe to call
    *  twice.
    *  @throws HeadgateError as commit, where the end could not be written; the file is closed nevertheless. */

@@ -8,12 +8,14 @@ import type Database from 'better-sqlite3';
 import { existsSync, renameSync } from 'node:fs';
 import { basename } from 'node:path';
 import { HeadgateError } from '../src/domain/errors.ts';
-import type { CommitUnit } from '../src/domain/timeline.ts';
-import { createCommitWriter } from './commit-writer.ts';
+import type { CommitUnit, DeadlineRow } from '../src/domain/timeline.ts';
+import { createCommitWriter, lastSeqReader } from './commit-writer.ts';
 import { canonicalPath, IN_MEMORY, isInMemory } from './database-path.ts';
 import { lockIsMarked, takeEngineLock, type EngineLock } from './engine-lock.ts';
-import type { EventStore, OpenOptions, UnfinishedActor } from './event-store.ts';
+import type { EventStore, OpenOptions, SpillSummary, UnfinishedActor } from './event-store.ts';
 import { inspectDatabase, notADatabase } from './inspect-database.ts';
+import { createLetters } from './letters.ts';
+import { createLogReader } from './log-reader.ts';
 import { beginRun, endRun, type BegunRun } from './runs.ts';
 import { guardStorage, storageError } from './storage-error.ts';
 import { UNFINISHED_SQL } from './timeline-queries.ts';
@@ -26,8 +28,12 @@ const BUSY_TRIES_MAX = 3;
 interface OpenDatabase extends BegunRun {
   readonly db: Database.Database;
   readonly lastSeq: number;
+  readonly lastRecordSeq: number;
   readonly lastIncarnation: number;
   readonly cursors: Map<string, string>;
+  readonly sinkCursors: ReadonlyMap<string, number>;
+  readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
+  readonly spilled: readonly SpillSummary[];
   readonly unfinished: readonly UnfinishedActor[];
 }
 
@@ -84,7 +90,15 @@ function connect(file: string, lock: EngineLock, options: OpenOptions): OpenData
 }
 
 function begin(db: Database.Database, options: OpenOptions, gatewayId: string | null): OpenDatabase {
-  const known = { lastSeq: lastSeq(db), lastIncarnation: lastIncarnation(db), cursors: readCursors(db) };
+  const known = {
+    lastSeq: lastSeqReader(db, 'timeline')(),
+    lastRecordSeq: lastSeqReader(db, 'records')(),
+    lastIncarnation: lastIncarnation(db),
+    cursors: readCursors(db),
+    sinkCursors: readSinkCursors(db),
+    deadlines: readDeadlines(db),
+    spilled: readSpillSummaries(db),
+  };
   const begun = beginRun(db, options, gatewayId);
   const hasCrashed = begun.previousRun?.end === 'crash';
   const unfinished = hasCrashed ? (db.prepare(UNFINISHED_SQL).all() as UnfinishedActor[]) : [];
@@ -122,15 +136,32 @@ function eventStore(
 ): EventStore {
   const { db, cursors, ...known } = opened;
   const write = createCommitWriter(db, known.run);
+  const logs = createLogReader(db, `${known.gatewayId}:${known.dbUuid}`);
+  const letters = createLetters(db);
   let isOpen = true;
+  const guard = <Result>(action: () => Result): Result => {
+    if (!isOpen) throw closedError(file);
+    return guardStorage(file, action);
+  };
   return {
     ...known,
     cursors,
     movedAside,
+    truncated: null,
     async commit(unit: CommitUnit) {
-      if (!isOpen) throw closedError(file);
-      guardStorage(file, () => write(unit));
+      const result = guard(() => write(unit));
       for (const row of unit.cursors) cursors.set(cursorKey(row.tenant, row.sourceId), row.cursor);
+      return result;
+    },
+    readRecords: async (query) => guard(() => logs.records(query)),
+    readAlerts: async (query) => guard(() => logs.alerts(query)),
+    readSpilled: async (query) => guard(() => logs.spilled(query)),
+    lagOf: async (log, afterSeq) => guard(() => logs.lagOf(log, afterSeq)),
+    readLetters: async (query) => guard(() => letters.read(query)),
+    markLetters: async (query, status) => guard(() => letters.mark(query, status)),
+    purgeLetters: async (query) => guard(() => letters.purge(query)),
+    maintain: async () => {
+      throw closedError(file);
     },
     async close(end) {
       if (!isOpen) return;
@@ -152,13 +183,6 @@ function closedError(file: string): HeadgateError {
   });
 }
 
-/** From the counter of the table, not from its rows: rows may be deleted by a retention, their numbers
- *  never come back. */
-function lastSeq(db: Database.Database): number {
-  const seq = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'timeline'").pluck().get();
-  return (seq as number | undefined) ?? 0;
-}
-
 function lastIncarnation(db: Database.Database): number {
   return (db.prepare('SELECT max(incarnation) FROM sources').pluck().get() as number | null) ?? 0;
 }
@@ -168,6 +192,32 @@ function readCursors(db: Database.Database): Map<string, string> {
   return new Map(
     (rows as [string, string, string][]).map(([tenant, id, cursor]) => [cursorKey(tenant, id), cursor]),
   );
+}
+
+function readSinkCursors(db: Database.Database): Map<string, number> {
+  const rows = db.prepare('SELECT tenant, sink_id, seq FROM sink_cursors').raw().all();
+  return new Map(
+    (rows as [string, string, number][]).map(([tenant, id, seq]) => [cursorKey(tenant, id), seq]),
+  );
+}
+
+function readDeadlines(db: Database.Database): Map<string, DeadlineRow[]> {
+  const rows = db
+    .prepare(
+      `SELECT tenant, source_id AS sourceId, kind, state, due_at_ms AS dueAtMs, failures
+       FROM source_deadlines`,
+    )
+    .all() as DeadlineRow[];
+  return Map.groupBy(rows, ({ tenant, sourceId }) => cursorKey(tenant, sourceId));
+}
+
+function readSpillSummaries(db: Database.Database): SpillSummary[] {
+  return db
+    .prepare(
+      `SELECT tenant, source_id AS sourceId, count(*) AS records, min(seq) AS firstSeq
+       FROM spill GROUP BY tenant, source_id`,
+    )
+    .all() as SpillSummary[];
 }
 
 function cursorKey(tenant: string, sourceId: string): string {

@@ -117,6 +117,71 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX health_source ON health (tenant, source_id, at_ms);
   `,
+  `
+  ALTER TABLE records ADD COLUMN content_type TEXT;
+  -- Null for rows that an older version wrote.
+  ALTER TABLE records ADD COLUMN crc INTEGER;
+
+  ALTER TABLE dead_letters ADD COLUMN origin TEXT;
+  ALTER TABLE dead_letters ADD COLUMN truncated INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX dead_letters_status ON dead_letters (status, id);
+
+  -- One link for each transaction that wrote to the timeline: a hash over the link before it and its rows,
+  -- the last of which has this seq. The first link is an anchor: it vouches for nothing before it.
+  CREATE TABLE timeline_chain (
+    seq INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL
+  ) STRICT;
+
+  CREATE TABLE spill (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant TEXT NOT NULL,
+    source_id TEXT NOT NULL,
+    incarnation INTEGER NOT NULL,
+    source_seq INTEGER NOT NULL,
+    dedup_key TEXT,
+    at_ms INTEGER NOT NULL,
+    data TEXT NOT NULL,
+    content_type TEXT,
+    cursor TEXT,
+    crc INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX spill_source ON spill (tenant, source_id, seq);
+
+  CREATE TABLE sinks (
+    tenant TEXT NOT NULL,
+    sink_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    state TEXT NOT NULL,
+    incarnation INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    filtered INTEGER NOT NULL,
+    dead_lettered INTEGER NOT NULL,
+    consecutive_errors INTEGER NOT NULL,
+    last_delivery_at_ms INTEGER,
+    last_error TEXT,
+    registered_at_ms INTEGER NOT NULL,
+    deregistered_at_ms INTEGER,
+    PRIMARY KEY (tenant, sink_id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE sink_cursors (
+    tenant TEXT NOT NULL,
+    sink_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (tenant, sink_id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE source_deadlines (
+    tenant TEXT NOT NULL,
+    source_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    due_at_ms INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    PRIMARY KEY (tenant, source_id, kind)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -1,11 +1,13 @@
 /** The exit: the end of the stages. Records are stored first, if they are kept, and then shown: to the
  *  observables, which hold nothing back, and to the consumers, which do. */
 
+import { Buffer } from 'node:buffer';
 import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';
-import { errorFacts } from '../../src/domain/errors.ts';
+import { errorFacts, HeadgateError } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import { isPoison, type Batch, type IngestRecord } from '../../src/domain/record.ts';
+import { isPoison, RECEIPT, settleAll, type Batch, type IngestRecord } from '../../src/domain/record.ts';
+import type { CommitMark } from '../../src/domain/receipt.ts';
 import type { CursorRow, RecordRow } from '../../src/domain/timeline.ts';
 import { Consumer } from '../../src/pipeline/consumer.ts';
 import type { Downstream } from '../../src/pipeline/pump.ts';
@@ -14,6 +16,8 @@ import type { Ledger } from '../timeline/ledger.ts';
 
 export interface ExitOptions {
   readonly clock: Clock;
+  /** Bytes of one record's data as JSON; a larger one is a dead letter. */
+  readonly recordBytesMax: number;
   /** Keeps what cannot be stored as a record. */
   readonly deadLetter: (record: IngestRecord, stage: string, error: unknown) => void;
 }
@@ -27,7 +31,9 @@ export class Exit implements Downstream {
   #onRoom: () => void = () => {};
   /** Records on their way into the database. */
   #pending = 0;
+  #pendingBytes = 0;
   #delivered = 0;
+  #lost = 0;
 
   constructor(options: ExitOptions) {
     this.#options = options;
@@ -41,13 +47,14 @@ export class Exit implements Downstream {
 
   /** The run is over. Returns how many records it took and never stored. */
   detach(): number {
-    const lost = this.#pending;
-    this.#pending = 0;
+    const lost = this.#lost;
+    this.#lost = 0;
     this.#ledger = null;
     return lost;
   }
 
   get budget(): number {
+    if (this.#pendingBytes >= LIMITS.recorderPendingBytesMax) return 0;
     let budget: number = LIMITS.recorderPendingRecordsMax;
     for (const consumer of this.#consumers) budget = Math.min(budget, consumer.budget);
     return budget - this.#pending;
@@ -71,14 +78,23 @@ export class Exit implements Downstream {
     const sinceMs = this.#options.clock.monotonicMs();
     if (this.#ledger === null) {
       this.#deliver(batch, consumers, sinceMs);
+      for (const item of batch) item[RECEIPT]?.settle(isPoison(item) ? 'deadLettered' : 'stored');
       return;
     }
-    const { rows, cursors, stored } = this.#rowsOf(batch);
+    const { records, cursors, marks, stored, bytes } = this.#rowsOf(batch);
     this.#pending += batch.length;
-    this.#ledger.addRecords(rows, cursors, () => {
-      this.#pending -= batch.length;
-      this.#deliver(stored, consumers, sinceMs);
-      this.#onRoom();
+    this.#pendingBytes += bytes;
+    this.#ledger.addParcel({
+      records,
+      cursors,
+      marks,
+      onSettled: (outcome) => {
+        this.#pending -= batch.length;
+        this.#pendingBytes -= bytes;
+        if (outcome === 'stored') this.#show(batch, stored, consumers, sinceMs);
+        else this.#giveUp(batch);
+        this.#onRoom();
+      },
     });
   }
 
@@ -116,24 +132,68 @@ export class Exit implements Downstream {
     for (const consumer of consumers) if (this.#consumers.has(consumer)) consumer.push(batch, sinceMs);
   }
 
-  #rowsOf(batch: Batch): { rows: RecordRow[]; cursors: CursorRow[]; stored: Batch } {
-    const rows: RecordRow[] = [];
+  /** Acknowledged first: what users do with a record is no part of its safety. */
+  #show(batch: Batch, stored: Batch, consumers: readonly Consumer[], sinceMs: number): void {
+    const kept = stored === batch ? null : new Set(stored);
+    for (const item of batch) {
+      const isKept = !isPoison(item) && (kept === null || kept.has(item));
+      item[RECEIPT]?.settle(isKept ? 'stored' : 'deadLettered');
+    }
+    this.#deliver(stored, consumers, sinceMs);
+  }
+
+  #giveUp(batch: Batch): void {
+    this.#lost += batch.length;
+    settleAll(batch, 'lost');
+  }
+
+  /** What is written of a batch. Records that cannot be are left out of `stored`, and are dead letters. */
+  #rowsOf(batch: Batch): Rows {
+    const records: RecordRow[] = [];
+    const marks: CommitMark[] = [];
     const cursors = new Map<string, CursorRow>();
     const refused = new Set<unknown>();
+    let bytes = 0;
     for (const item of batch) {
       const { tenant, sourceId, cursor } = item;
       if (cursor !== undefined) cursors.set(`${tenant}/${sourceId}`, { tenant, sourceId, cursor });
       if (isPoison(item)) continue;
       try {
-        rows.push(recordRow(item, dataAsJson(item.data)));
+        const row = recordRow(item, this.#jsonOf(item));
+        records.push(row);
+        bytes += row.data.length;
+        const mark = item[RECEIPT]?.mark;
+        if (mark !== undefined) marks.push(mark);
       } catch (error) {
         refused.add(item);
         this.#options.deadLetter(item, 'record', errorFacts(error, 'HG_RECORD_UNSTORABLE'));
       }
     }
     const stored = refused.size === 0 ? batch : batch.filter((item) => !refused.has(item));
-    return { rows, cursors: [...cursors.values()], stored };
+    return { records, marks, cursors: [...cursors.values()], stored, bytes };
   }
+
+  /** @throws HeadgateError HG_RECORD_UNSTORABLE, HG_RECORD_TOO_LARGE */
+  #jsonOf({ data }: IngestRecord): string {
+    const { recordBytesMax } = this.#options;
+    const json = dataAsJson(data);
+    // A character takes three bytes at most: most records need not be measured.
+    if (json.length * 3 <= recordBytesMax) return json;
+    const bytes = Buffer.byteLength(json);
+    if (bytes <= recordBytesMax) return json;
+    throw new HeadgateError(
+      'HG_RECORD_TOO_LARGE',
+      `its data takes ${bytes} bytes; records.bytesMax allows ${recordBytesMax}`,
+    );
+  }
+}
+
+interface Rows {
+  readonly records: RecordRow[];
+  readonly marks: CommitMark[];
+  readonly cursors: CursorRow[];
+  readonly stored: Batch;
+  readonly bytes: number;
 }
 
 function recordRow(record: IngestRecord, data: string): RecordRow {
@@ -145,5 +205,6 @@ function recordRow(record: IngestRecord, data: string): RecordRow {
     dedupKey: record.key ?? null,
     atMs: record.atMs,
     data,
+    contentType: record.contentType ?? null,
   };
 }

@@ -5,7 +5,7 @@ import { Subject } from 'rxjs';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorCode } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import type { DeadLetter } from '../../src/domain/timeline.ts';
+import type { DeadLetter, LetterOrigin } from '../../src/domain/timeline.ts';
 import { payloadAsText } from '../../src/pipeline/record-json.ts';
 
 export interface DeadLetterOrigin {
@@ -13,6 +13,8 @@ export interface DeadLetterOrigin {
   readonly sourceId: string;
   /** The actor of the source, for the timeline. */
   readonly actorId: string;
+  /** The record it was, if it was one. */
+  readonly record: LetterOrigin | null;
 }
 
 export interface DeadLetterDeskOptions {
@@ -41,16 +43,20 @@ export class DeadLetterDesk {
   bury(origin: DeadLetterOrigin, stage: string, payload: unknown, error: unknown, fallback: ErrorCode): void {
     const { code, message } = isFacts(error) ? error : errorFacts(error, fallback);
     const nowMs = this.#options.clock.wallMs();
+    const text = payloadAsText(payload);
+    const isTruncated = text.length > LIMITS.deadLetterPayloadCharsMax;
     const letter: DeadLetter = {
       tenant: origin.tenant,
       sourceId: origin.sourceId,
       stage,
       code,
       message: message.slice(0, LIMITS.errorMessageCharsMax),
-      payload: payloadAsText(payload),
+      payload: isTruncated ? text.slice(0, LIMITS.deadLetterPayloadCharsMax) : text,
       attempts: 1,
       firstAtMs: nowMs,
       lastAtMs: nowMs,
+      origin: origin.record,
+      isTruncated,
     };
     this.#options.keep(letter);
     this.#tally(origin.actorId, stage, code);

@@ -1,6 +1,6 @@
-/** The ledger: gathers everything that is to be written and writes it, one transaction at a time, in order.
- *  What comes in while a commit is under way goes with the next one, so commits grow with the load by
- *  themselves.
+/** The ledger: writes everything that is to be written, one transaction at a time, in order. What comes in
+ *  while a commit is under way goes with the next one, so commits grow with the load by themselves; a
+ *  transaction waits for company up to an age, and is bounded in rows and bytes.
  *
  *  Guarantee: what `flush` promises is stored when it resolves. When the database cannot take a unit, it is
  *  kept and tried again with growing waits; nothing is lost but what goes beyond the bound on waiting
@@ -10,27 +10,47 @@ import { backoffMs } from '../../src/domain/backoff.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import { errorFacts, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
+import type { CommitMark } from '../../src/domain/receipt.ts';
 import type {
   CommitUnit,
-  CursorRow,
   DeadLetter,
+  DeadlineRow,
   HealthRow,
-  RecordRow,
+  LetterFailure,
+  SinkCursorRow,
+  SinkRow,
   SourceRow,
   TimelineRow,
 } from '../../src/domain/timeline.ts';
+import type { CommitResult } from '../../storage/event-store.ts';
+import { Basket, type CommitLimits, type Parcel } from './basket.ts';
 
 /** The part of the storage's interface that the ledger needs. */
 export interface Committer {
-  commit(unit: CommitUnit): Promise<void>;
+  commit(unit: CommitUnit): Promise<Pick<CommitResult, 'lastRecordSeq'>>;
 }
+
+export interface GroupCommitOptions extends CommitLimits {
+  /** How long records wait for company before they are written, milliseconds. Those that come while a commit
+   *  is under way have that much less to wait. */
+  readonly ageMs: number;
+}
+
+export const DEFAULT_GROUP_COMMIT: GroupCommitOptions = {
+  rowsMax: LIMITS.commitRowsMax,
+  bytesMax: LIMITS.commitBytesMax,
+  ageMs: 0,
+};
 
 export interface LedgerOptions {
   /** Null: nothing is kept; everything counts as written at once. */
   readonly store: Committer | null;
   readonly clock: Clock;
+  readonly groupCommit?: GroupCommitOptions;
   /** Rows that are stored now. */
   readonly onWritten: (rows: readonly TimelineRow[]) => void;
+  /** The record log has grown up to this `seq`. */
+  readonly onRecords?: (lastRecordSeq: number) => void;
   /** Rows could not be written and never will be. */
   readonly onGivenUp: (rows: number, error: ErrorFacts) => void;
   readonly onFailed: (error: ErrorFacts) => void;
@@ -40,27 +60,19 @@ export interface LedgerOptions {
 /** Failures after which a ledger that is being closed gives up: some 750 ms of waits between them. */
 const CLOSING_FAILURES_MAX = 5;
 
-/** How long rows wait for company; records do not wait. */
+/** How long lifecycle rows wait for company. */
 const GATHER_MS = 10;
 
 const RETRY = { kind: 'exponential', initialMs: 50, maxMs: 5_000, factor: 2, jitter: 'none' } as const;
 
-interface SourceOfRow {
-  row(): SourceRow;
-}
-
 export class Ledger {
   readonly #options: LedgerOptions;
-  #timeline: TimelineRow[] = [];
-  #records: RecordRow[] = [];
-  #deadLetters: DeadLetter[] = [];
-  #health: HealthRow[] = [];
-  #cursors = new Map<string, CursorRow>();
-  #dirty = new Set<SourceOfRow>();
-  /** Told when what was added before it is stored. */
-  #onStored: (() => void)[] = [];
+  readonly #limits: GroupCommitOptions;
+  readonly #basket = new Basket();
   #timer: { readonly handle: TimerHandle; readonly dueMs: number } | null = null;
   #writing: Promise<void> | null = null;
+  /** When the oldest parcel in the basket came. */
+  #parcelsSinceMs = 0;
   #failedAtMs: number | null = null;
   #attempts = 0;
   #isClosed = false;
@@ -70,10 +82,12 @@ export class Ledger {
   #failuresLeft = Number.POSITIVE_INFINITY;
   /** Rows that were lost in closing. */
   #lost = 0;
+  #lastRecordSeq = 0;
   readonly #abort = new AbortController();
 
   constructor(options: LedgerOptions) {
     this.#options = options;
+    this.#limits = options.groupCommit ?? DEFAULT_GROUP_COMMIT;
   }
 
   /** Whether the last commit failed and is being tried again. */
@@ -82,39 +96,69 @@ export class Ledger {
   }
 
   addRow(row: TimelineRow): void {
-    this.#timeline.push(row);
+    this.#basket.addRow(row);
     this.#schedule(GATHER_MS);
   }
 
   /** The row of this source is to be written anew, as it is when the unit is made. */
-  touch(source: SourceOfRow): void {
-    this.#dirty.add(source);
+  touch(source: { row(): SourceRow }): void {
+    this.#basket.touchSource(source);
+    this.#schedule(GATHER_MS);
+  }
+
+  touchSink(sink: { row(): SinkRow }): void {
+    this.#basket.touchSink(sink);
     this.#schedule(GATHER_MS);
   }
 
   addDeadLetter(letter: DeadLetter): void {
-    this.#deadLetters.push(letter);
+    this.#basket.addDeadLetter(letter);
+    this.#schedule(GATHER_MS);
+  }
+
+  addLetterFailure(failure: LetterFailure): void {
+    this.#basket.addLetterFailure(failure);
     this.#schedule(GATHER_MS);
   }
 
   addHealth(rows: readonly HealthRow[]): void {
-    for (const row of rows) this.#health.push(row);
+    this.#basket.addHealth(rows);
     this.#schedule(GATHER_MS);
   }
 
-  /** Adds records and where their sources go on after them; `onStored` is called once they are stored. */
-  addRecords(rows: readonly RecordRow[], cursors: readonly CursorRow[], onStored: () => void): void {
-    for (const row of rows) this.#records.push(row);
-    for (const cursor of cursors) this.#cursors.set(`${cursor.tenant}/${cursor.sourceId}`, cursor);
-    this.#onStored.push(onStored);
-    this.#schedule(0);
+  /** Crosses out where a record came from that is not stored after all. */
+  addMark(mark: CommitMark): void {
+    this.#basket.addMark(mark);
+    this.#schedule(GATHER_MS);
+  }
+
+  /** Where this sink goes on after a crash; the last one counts. */
+  setSinkCursor(cursor: SinkCursorRow): void {
+    this.#basket.setSinkCursor(cursor);
+    this.#schedule(GATHER_MS);
+  }
+
+  setDeadline(deadline: DeadlineRow): void {
+    this.#basket.setDeadline(deadline);
+    this.#schedule(GATHER_MS);
+  }
+
+  /** Adds records, or a wait for what was added before. */
+  addParcel(parcel: Parcel): void {
+    if (this.#isClosed) {
+      parcel.onSettled('lost');
+      return;
+    }
+    if (!this.#basket.hasParcels) this.#parcelsSinceMs = this.#options.clock.monotonicMs();
+    this.#basket.addParcel(parcel);
+    this.#schedule(this.#parcelDelayMs());
   }
 
   /** Resolves when everything added so far is stored. Does not resolve while the database cannot take it. */
   flush(): Promise<void> {
-    if (!this.#hasContent()) return this.#writing ?? Promise.resolve();
+    if (this.#basket.isEmpty) return this.#writing ?? Promise.resolve();
     return new Promise((resolve) => {
-      this.#onStored.push(resolve);
+      this.#basket.addParcel({ onSettled: () => resolve() });
       this.#isUrgent = true;
       this.#write();
     });
@@ -125,24 +169,21 @@ export class Ledger {
   async close(): Promise<number> {
     this.#failuresLeft = this.isStalled ? 1 : CLOSING_FAILURES_MAX;
     if (this.isStalled) this.#abort.abort();
-    while (!this.#isClosed && (this.#hasContent() || this.#writing !== null)) {
+    while (!this.#isClosed && (!this.#basket.isEmpty || this.#writing !== null)) {
       this.#write();
       await this.#writing;
     }
     this.#isClosed = true;
     this.#clearTimer();
-    return this.#lost + this.#timeline.length + this.#records.length + this.#deadLetters.length;
+    const lost = this.#lost + this.#basket.worth;
+    this.#basket.lose();
+    return lost;
   }
 
-  #hasContent(): boolean {
-    return (
-      this.#timeline.length > 0 ||
-      this.#records.length > 0 ||
-      this.#dirty.size > 0 ||
-      this.#deadLetters.length > 0 ||
-      this.#health.length > 0 ||
-      this.#onStored.length > 0
-    );
+  #parcelDelayMs(): number {
+    if (this.#isUrgent || this.#basket.fills(this.#limits)) return 0;
+    const ageMs = this.#options.clock.monotonicMs() - this.#parcelsSinceMs;
+    return Math.max(0, this.#limits.ageMs - ageMs);
   }
 
   #schedule(delayMs: number): void {
@@ -162,39 +203,24 @@ export class Ledger {
   /** Begins a commit unless one is under way. */
   #write(): void {
     this.#clearTimer();
-    if (this.#writing !== null || !this.#hasContent()) return;
-    this.#writing = this.#commit(this.#takeUnit(), this.#onStored.splice(0)).finally(() => {
+    if (this.#writing !== null || this.#basket.isEmpty) return;
+    const { unit, parcels } = this.#basket.take(this.#limits);
+    // What is left came when the rest did; it has waited as long.
+    this.#isUrgent = this.#isUrgent && this.#basket.hasParcels;
+    this.#writing = this.#commit(unit, parcels).finally(() => {
       this.#writing = null;
-      if (this.#hasContent()) this.#schedule(this.#isUrgent || this.#records.length > 0 ? 0 : GATHER_MS);
+      if (this.#basket.hasParcels) this.#schedule(this.#parcelDelayMs());
+      else if (!this.#basket.isEmpty) this.#schedule(GATHER_MS);
     });
   }
 
-  #takeUnit(): CommitUnit {
-    this.#isUrgent = false;
-    const unit: CommitUnit = {
-      timeline: this.#timeline,
-      records: this.#records,
-      sources: Array.from(this.#dirty, (source) => source.row()),
-      deadLetters: this.#deadLetters,
-      health: this.#health,
-      cursors: [...this.#cursors.values()],
-    };
-    this.#timeline = [];
-    this.#records = [];
-    this.#deadLetters = [];
-    this.#health = [];
-    this.#cursors = new Map();
-    this.#dirty = new Set();
-    return unit;
-  }
-
-  async #commit(unit: CommitUnit, onStored: readonly (() => void)[]): Promise<void> {
+  async #commit(unit: CommitUnit, parcels: readonly Parcel[]): Promise<void> {
     const outcome = await this.#tryOn(unit);
-    if (outcome === 'lost') return;
-    this.#recovered();
-    // What can never be written is settled all the same: those who wait for it must not wait for ever.
-    for (const tell of onStored) tell();
-    if (outcome === 'written') this.#options.onWritten(unit.timeline);
+    if (outcome !== 'lost') this.#recovered();
+    for (const { onSettled } of parcels) onSettled(outcome === 'written' ? 'stored' : 'lost');
+    if (outcome !== 'written') return;
+    this.#options.onWritten(unit.timeline);
+    if (unit.records.length > 0) this.#options.onRecords?.(this.#lastRecordSeq);
   }
 
   /** Tries until the unit is written, refused for good, or lost because there is no time left. */
@@ -202,7 +228,8 @@ export class Ledger {
     const { store, clock } = this.#options;
     for (;;) {
       try {
-        await store?.commit(unit);
+        const result = await store?.commit(unit);
+        this.#lastRecordSeq = result?.lastRecordSeq ?? 0;
         return 'written';
       } catch (error) {
         if (remedyOf(error) === 'drop') {
@@ -215,14 +242,15 @@ export class Ledger {
           return 'lost';
         }
         this.#failed(error);
-        this.#boundWaitingRows();
+        this.#basket.boundWaitingRows();
         await clock.sleep(backoffMs(RETRY, this.#attempts, 0), this.#abort.signal);
       }
     }
   }
 
   #giveUp(unit: CommitUnit, error: unknown): number {
-    const rows = unit.timeline.length + unit.records.length + unit.deadLetters.length;
+    const { timeline, records, spilled, deadLetters } = unit;
+    const rows = timeline.length + records.length + spilled.length + deadLetters.length;
     this.#options.onGivenUp(rows, errorFacts(error, 'HG_STORAGE_FAILED'));
     return rows;
   }
@@ -241,25 +269,4 @@ export class Ledger {
     this.#attempts = 0;
     this.#options.onRecovered(afterMs);
   }
-
-  /** Rows beyond the bound give way, the oldest first; the row at their place says how many. */
-  #boundWaitingRows(): void {
-    const { journalPendingRowsMax: max } = LIMITS;
-    this.#health.splice(0, Math.max(0, this.#health.length - max));
-    this.#deadLetters.splice(0, Math.max(0, this.#deadLetters.length - max));
-    const excess = this.#timeline.length - max;
-    if (excess <= 0) return;
-    // One more than that: the row that says so takes a place of its own.
-    const gone = this.#timeline.splice(0, excess + 1);
-    const first = gone[0] as TimelineRow;
-    const lostRows = gone.reduce((sum, row) => sum + (row.event === ROWS_LOST ? lostIn(row) : 1), 0);
-    const data = { reason: 'the database could not be written', lostRows };
-    this.#timeline.unshift({ ...first, kind: 'gap', event: ROWS_LOST, cause: null, data });
-  }
-}
-
-const ROWS_LOST = 'rows.lost';
-
-function lostIn(row: TimelineRow): number {
-  return Number(row.data?.['lostRows'] ?? 0);
 }

@@ -2,6 +2,7 @@
 
 import Database from 'better-sqlite3';
 import type { TimelineRow } from '../../src/index.ts';
+import { commitUnit } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { openWritable } from '../../storage/writable-database.ts';
 import { heapBytes } from './heap.ts';
@@ -42,7 +43,7 @@ async function storeRate(path: string, rows: readonly TimelineRow[]): Promise<nu
   const beganMs = performance.now();
   for (let next = 0; next < rows.length; next += TRANSACTION_ROWS) {
     const timeline = rows.slice(next, next + TRANSACTION_ROWS);
-    await store.commit({ timeline, records: [], sources: [], deadLetters: [], health: [], cursors: [] });
+    await store.commit(commitUnit({ timeline }));
   }
   const ms = performance.now() - beganMs;
   await store.close(null);

@@ -4,6 +4,8 @@ import { z } from 'zod';
 import type { BurstAlert } from '../domain/alert.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
+import { LIMITS } from '../domain/limits.ts';
+import { storageSchema } from './storage-options.ts';
 import { milliseconds, rateLimitSchema } from './source-options.ts';
 
 const hasMethods = (value: unknown, names: readonly string[]): boolean =>
@@ -47,7 +49,16 @@ export const engineOptionsSchema = z.strictObject({
       }),
     ])
     .default({ path: ':memory:' }),
-  records: z.strictObject({ keep: z.boolean().default(true) }).prefault({}),
+  records: z
+    .strictObject({
+      /** False: nothing is stored; sources are acknowledged when their records have come out of the stages.
+       *  */
+      keep: z.boolean().default(true),
+      /** Bytes of one record's data as JSON; a larger one is a dead letter. */
+      bytesMax: z.number().int().min(1).max(LIMITS.commitBytesMax).default(LIMITS.recordBytesMax),
+    })
+    .prefault({}),
+  storage: storageSchema.prefault({}),
   rateLimit: rateLimitSchema.nullable().default(null),
   burst: burst.nullable().default(null),
   /** Stages, in the order records go through them. */

@@ -62,6 +62,18 @@ export const ERROR_CODES = {
     remedy: 'drop',
     meaning: 'The data of a record cannot be written as JSON; it is kept as a dead letter.',
   },
+  HG_RECORD_TOO_LARGE: {
+    remedy: 'drop',
+    meaning: 'The data of a record is larger than records.bytesMax; it is kept as a dead letter.',
+  },
+  HG_RECORD_LOST: {
+    remedy: 'retry',
+    meaning: 'The engine stopped, or gave up, before what was handed in was stored. Hand it in again.',
+  },
+  HG_RECORD_DAMAGED: {
+    remedy: 'drop',
+    meaning: 'A stored record does not fit its checksum. It is passed over; the file or its disk is damaged.',
+  },
   HG_STAGE_THREW: {
     remedy: 'drop',
     meaning:
@@ -89,6 +101,32 @@ export const ERROR_CODES = {
   HG_STORAGE_FAILED: {
     remedy: 'retry',
     meaning: 'The database could not be read or written; the message carries the reason.',
+  },
+  HG_STORAGE_STOPPED: {
+    remedy: 'stop',
+    meaning: 'The thread that writes the database has ended. Start the engine again.',
+  },
+  HG_SINK_DUPLICATE: {
+    remedy: 'stop',
+    meaning: 'A sink with this id is registered. Deregister it first or choose another id.',
+  },
+  HG_SINK_UNKNOWN: { remedy: 'stop', meaning: 'No sink with this id is registered, and none has a cursor.' },
+  HG_SINK_FAILED: {
+    remedy: 'retry',
+    meaning: 'The code of a sink threw. The batch is delivered again after a wait.',
+  },
+  HG_SINK_TIMEOUT: {
+    remedy: 'retry',
+    meaning: 'A sink did not open its link, or deliver a batch, within its time.',
+  },
+  HG_SINK_REFUSED: {
+    remedy: 'drop',
+    meaning: 'The far end of a sink refuses a record for good; it is kept as a dead letter.',
+  },
+  HG_LETTER_UNKNOWN: { remedy: 'stop', meaning: 'There is no dead letter of that number.' },
+  HG_LETTER_TRUNCATED: {
+    remedy: 'stop',
+    meaning: 'The payload of this dead letter was too long to be kept whole; it cannot be retried.',
   },
   HG_STORAGE_VERSION: {
     remedy: 'stop',

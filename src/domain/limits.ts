@@ -28,8 +28,26 @@ export const LIMITS = {
   journalPendingRowsMax: 200_000,
   /** Characters of an error message that rows and health keep. */
   errorMessageCharsMax: 1_000,
-  /** Characters of a payload that a dead letter keeps. */
-  deadLetterPayloadCharsMax: 65_536,
+  /** Bytes of records waiting for their commit before the stages are held back. */
+  recorderPendingBytesMax: 64 * 1024 * 1024,
+  /** What one transaction takes of records, unless the engine's options say otherwise. */
+  commitRowsMax: 4_096,
+  commitBytesMax: 4 * 1024 * 1024,
+  /** Bytes of one record's data as JSON, unless the engine's options say otherwise; a larger one is a dead
+   *  letter. */
+  recordBytesMax: 1024 * 1024,
+  /** Characters of a payload that a dead letter keeps; a longer one is cut and cannot be retried. */
+  deadLetterPayloadCharsMax: 1024 * 1024,
+  /** Times a dead letter may fail before it is parked. */
+  deadLetterAttemptsMax: 5,
+  /** Messages of one MQTT link that were taken and not acknowledged yet; at that number nothing more is
+   *  read from it. */
+  mqttPendingAcksMax: 16_384,
+  /** Records that one source may have waiting on disk, unless it says otherwise. */
+  spillRecordsMax: 10_000_000,
+  /** What a sink reads of the log at a time, unless it says otherwise. */
+  sinkBatchRowsMax: 500,
+  sinkBatchBytesMax: 1024 * 1024,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
   payloadBytesMax: 8 * 1024 * 1024,
   /** User callbacks for alerts that may run at once; further ones are counted as suppressed. */
@@ -51,6 +69,9 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     limits.mergeQuantumRecords <= limits.recorderPendingRecordsMax,
     'one turn of the merge fits the recorder',
   );
+  demand(limits.commitRowsMax <= limits.recorderPendingRecordsMax, 'one transaction fits what may wait');
+  demand(limits.commitBytesMax <= limits.recorderPendingBytesMax, 'its bytes do, too');
+  demand(limits.recordBytesMax <= limits.commitBytesMax, 'one record fits a transaction');
   demand(
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,
     'a dead letter is no larger than a payload',

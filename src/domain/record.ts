@@ -1,6 +1,10 @@
 /** The record: one reading, message or line, as it travels from a source to the log and to sinks. */
 
 import type { ErrorFacts } from './errors.ts';
+import type { Outcome, Receipt } from './receipt.ts';
+
+/** Where a record keeps its receipt: out of the way of JSON and of users' code. */
+export const RECEIPT: unique symbol = Symbol.for('headgate.receipt');
 
 /** One record. Immutable by convention: a stage that changes `data` makes a new record ({@link withData}). */
 export interface IngestRecord<Data = unknown> {
@@ -23,6 +27,8 @@ export interface IngestRecord<Data = unknown> {
   readonly key: string | undefined;
   /** Where the source would go on after this record; saved with it, handed back at the next start. */
   readonly cursor: string | undefined;
+  /** Settled where the record's way ends; undefined where nobody waits for that. */
+  readonly [RECEIPT]?: Receipt | undefined;
 }
 
 /** What may stand in a source's own words beside a value it emits. */
@@ -32,6 +38,9 @@ export interface RecordMeta {
   readonly contentType?: string;
   readonly key?: string;
   readonly cursor?: string;
+  /** Tells what became of the records; the source acknowledges by it. One receipt may go with several calls.
+   *  */
+  readonly receipt?: Receipt;
 }
 
 const POISON: unique symbol = Symbol.for('headgate.poison');
@@ -69,5 +78,11 @@ export function withData<Data>(record: IngestRecord, data: Data): IngestRecord<D
     contentType: record.contentType,
     key: record.key,
     cursor: record.cursor,
+    [RECEIPT]: record[RECEIPT],
   };
+}
+
+/** The way of these records ends here. */
+export function settleAll(items: readonly FlowItem[], outcome: Outcome): void {
+  for (const item of items) item[RECEIPT]?.settle(outcome);
 }

@@ -1,6 +1,8 @@
 /** Rows of the timeline and of the tables beside it, as storage takes them and readers give them back. */
 
 import type { SourceState } from './health.ts';
+import type { CommitMark } from './receipt.ts';
+import type { SinkState } from './sink.ts';
 
 export const TIMELINE_KINDS = [
   'born',
@@ -63,6 +65,13 @@ export interface RecordRow {
   readonly atMs: number;
   /** JSON text. */
   readonly data: string;
+  readonly contentType: string | null;
+}
+
+/** One row of the `spill` table before it has its `seq`: a record whose outlet was full, on disk until there
+ *  is room. */
+export interface SpillRow extends RecordRow {
+  readonly cursor: string | null;
 }
 
 /** One row of the `dead_letters` table before it has its `id`. */
@@ -78,6 +87,34 @@ export interface DeadLetter {
   readonly attempts: number;
   readonly firstAtMs: number;
   readonly lastAtMs: number;
+  /** Whose it was; null where no record came of the payload. */
+  readonly origin: LetterOrigin | null;
+  /** The payload was too long to be kept whole: it cannot be retried. */
+  readonly isTruncated: boolean;
+}
+
+/** The identity of the record a dead letter was. */
+export interface LetterOrigin {
+  readonly incarnation: number;
+  readonly sourceSeq: number;
+  readonly atMs: number;
+  readonly dedupKey: string | null;
+  readonly contentType: string | null;
+  /** Of a letter of a sink: the record's `seq` in the log. */
+  readonly recordSeq?: number;
+}
+
+/** `new`: waits for somebody to look at it. `queued`: to be tried again. `delivered`: it left by a retry.
+ *  `parked`: it failed as often as a letter may. */
+export type LetterStatus = 'new' | 'queued' | 'delivered' | 'parked';
+
+/** A retried letter failed again. */
+export interface LetterFailure {
+  readonly id: number;
+  readonly code: string;
+  readonly message: string;
+  readonly atMs: number;
+  readonly status: Extract<LetterStatus, 'new' | 'parked'>;
 }
 
 /** One row of the `health` table. */
@@ -103,6 +140,45 @@ export interface CursorRow {
   readonly cursor: string;
 }
 
+/** How far a sink has delivered; one per sink, replaced. */
+export interface SinkCursorRow {
+  readonly tenant: string;
+  readonly sinkId: string;
+  /** The last `seq` that is done with: delivered, filtered or dead-lettered. */
+  readonly seq: number;
+}
+
+/** One row of the `sinks` table: what is known of a sink now. */
+export interface SinkRow {
+  readonly tenant: string;
+  readonly sinkId: string;
+  readonly type: string;
+  readonly state: SinkState;
+  readonly incarnation: number;
+  readonly delivered: number;
+  readonly filtered: number;
+  readonly deadLettered: number;
+  readonly consecutiveErrors: number;
+  readonly lastDeliveryAtMs: number | null;
+  readonly lastError: string | null;
+  readonly registeredAtMs: number;
+  readonly deregisteredAtMs: number | null;
+}
+
+/** What a source waits for, as an absolute time, so that a start after a crash waits for the rest only.
+ *  `wait`: a state that ends by itself; `poll`: the next read. One per source and kind, replaced;
+ *  `dueAtMs: null` deletes it. */
+export interface DeadlineRow {
+  readonly tenant: string;
+  readonly sourceId: string;
+  readonly kind: 'wait' | 'poll';
+  readonly state: SourceState;
+  /** Epoch milliseconds. */
+  readonly dueAtMs: number | null;
+  /** Failures in a row so far. */
+  readonly failures: number;
+}
+
 /** Everything one transaction writes. */
 export interface CommitUnit {
   readonly timeline: readonly TimelineRow[];
@@ -111,4 +187,30 @@ export interface CommitUnit {
   readonly deadLetters: readonly DeadLetter[];
   readonly health: readonly HealthRow[];
   readonly cursors: readonly CursorRow[];
+  readonly spilled: readonly SpillRow[];
+  readonly marks: readonly CommitMark[];
+  readonly letterFailures: readonly LetterFailure[];
+  readonly sinks: readonly SinkRow[];
+  readonly sinkCursors: readonly SinkCursorRow[];
+  readonly deadlines: readonly DeadlineRow[];
 }
+
+/** A unit that writes nothing but `parts`. */
+export function commitUnit(parts: Partial<CommitUnit> = {}): CommitUnit {
+  return { ...NOTHING_TO_WRITE, ...parts };
+}
+
+const NOTHING_TO_WRITE: CommitUnit = {
+  timeline: [],
+  records: [],
+  sources: [],
+  deadLetters: [],
+  health: [],
+  cursors: [],
+  spilled: [],
+  marks: [],
+  letterFailures: [],
+  sinks: [],
+  sinkCursors: [],
+  deadlines: [],
+};

@@ -1,7 +1,6 @@
 /** Records' data as JSON text, for the log and for dead letters. */
 
 import { HeadgateError, messageOf } from '../domain/errors.ts';
-import { LIMITS } from '../domain/limits.ts';
 
 /** The data as JSON. Bytes become `{ "base64": "…" }`; a value JSON has no word for at all is `null`.
  *  @throws HeadgateError HG_RECORD_UNSTORABLE for a circular structure, a bigint, or depth beyond the stack.
@@ -18,15 +17,14 @@ export function dataAsJson(data: unknown): string {
   }
 }
 
-/** Any payload as text for a dead letter, cut to the limit. Never throws. */
+/** Any payload as text for a dead letter. Never throws. */
 export function payloadAsText(payload: unknown): string {
-  const { deadLetterPayloadCharsMax: max } = LIMITS;
-  if (typeof payload === 'string') return payload.slice(0, max);
-  if (payload instanceof Uint8Array) return bytesAsText(payload).slice(0, max);
+  if (typeof payload === 'string') return payload;
+  if (payload instanceof Uint8Array) return bytesAsText(payload);
   try {
-    return dataAsJson(payload).slice(0, max);
+    return dataAsJson(payload);
   } catch {
-    return messageOf(payload).slice(0, max);
+    return messageOf(payload);
   }
 }
 

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SourceRow, TimelineRow } from '../../src/domain/timeline.ts';
+import { commitUnit, type SourceRow, type TimelineRow } from '../../src/domain/timeline.ts';
 import type { EventStore } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 
@@ -15,8 +15,8 @@ type Told = Partial<TimelineRow> & Pick<TimelineRow, 'actor' | 'kind' | 'event'>
 export interface Log extends AsyncDisposable {
   readonly path: string;
   /** Appends rows, numbered on; each `afterMs` after the one before, 100 unless it says otherwise. */
-  tell(...rows: (Told & { afterMs?: number })[]): Promise<void>;
-  keep(...sources: (Partial<SourceRow> & Pick<SourceRow, 'sourceId'>)[]): Promise<void>;
+  tell(...rows: (Told & { afterMs?: number })[]): Promise<unknown>;
+  keep(...sources: (Partial<SourceRow> & Pick<SourceRow, 'sourceId'>)[]): Promise<unknown>;
   /** Ends the run; the file stays until the log is disposed of. */
   end(): Promise<void>;
 }
@@ -54,9 +54,8 @@ export async function newLog(): Promise<Log> {
   };
 }
 
-function commit(store: EventStore, part: Partial<Parameters<EventStore['commit']>[0]>): Promise<void> {
-  const nothing = { timeline: [], records: [], sources: [], deadLetters: [], health: [], cursors: [] };
-  return store.commit({ ...nothing, ...part });
+function commit(store: EventStore, part: Partial<Parameters<EventStore['commit']>[0]>): Promise<unknown> {
+  return store.commit(commitUnit(part));
 }
 
 const BLANK_ROW = {

@@ -6,6 +6,7 @@
 
 import { writeSync } from 'node:fs';
 import { HeadgateError } from '../../src/domain/errors.ts';
+import { commitUnit } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 
 const ROWS_PER_UNIT = 7;
@@ -27,35 +28,35 @@ writeSync(1, 'open\n');
 
 for (let seq = store.lastSeq; mode === 'write'; seq += ROWS_PER_UNIT) {
   const rows = Array.from({ length: ROWS_PER_UNIT }, (_, index) => seq + index + 1);
-  await store.commit({
-    timeline: rows.map((row) => ({
-      seq: row,
-      run: store.run,
-      atMs: 1_000 + row,
-      monoMs: row,
-      tenant: 'default',
-      actor: `plc-${row % 5}`,
-      incarnation: 1,
-      kind: 'transition',
-      event: 'link.lost',
-      fromState: 'streaming',
-      toState: 'backingOff',
-      cause: null,
-      data: { row },
-    })),
-    records: rows.map((row) => ({
-      tenant: 'default',
-      sourceId: 'plc-0',
-      incarnation: 1,
-      sourceSeq: row,
-      dedupKey: String(row),
-      atMs: row,
-      data: '{}',
-    })),
-    sources: [],
-    deadLetters: [],
-    health: [],
-    cursors: [{ tenant: 'default', sourceId: 'plc-0', cursor: String(rows.at(-1)) }],
-  });
+  await store.commit(
+    commitUnit({
+      timeline: rows.map((row) => ({
+        seq: row,
+        run: store.run,
+        atMs: 1_000 + row,
+        monoMs: row,
+        tenant: 'default',
+        actor: `plc-${row % 5}`,
+        incarnation: 1,
+        kind: 'transition',
+        event: 'link.lost',
+        fromState: 'streaming',
+        toState: 'backingOff',
+        cause: null,
+        data: { row },
+      })),
+      records: rows.map((row) => ({
+        tenant: 'default',
+        sourceId: 'plc-0',
+        incarnation: 1,
+        sourceSeq: row,
+        dedupKey: String(row),
+        atMs: row,
+        data: '{}',
+        contentType: null,
+      })),
+      cursors: [{ tenant: 'default', sourceId: 'plc-0', cursor: String(rows.at(-1)) }],
+    }),
+  );
   writeSync(1, `${rows.at(-1)}\n`);
 }

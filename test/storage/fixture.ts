@@ -6,9 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { HeadgateError, type ErrorCode } from '../../src/domain/errors.ts';
-import type { CommitUnit, RecordRow, SourceRow, TimelineRow } from '../../src/domain/timeline.ts';
+import {
+  commitUnit,
+  type CommitUnit,
+  type RecordRow,
+  type SourceRow,
+  type TimelineRow,
+} from '../../src/domain/timeline.ts';
 import type { EventStore, OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
+
+export { commitUnit };
 
 export const START_MS = Date.UTC(2020, 0, 1);
 
@@ -50,10 +58,6 @@ export async function writeDatabase(path: string, ...units: Partial<CommitUnit>[
   await store.close({ atMs: START_MS });
 }
 
-export function commitUnit(rows: Partial<CommitUnit> = {}): CommitUnit {
-  return { timeline: [], records: [], sources: [], deadLetters: [], health: [], cursors: [], ...rows };
-}
-
 export function timelineRow(row: Partial<TimelineRow> & { seq: number }): TimelineRow {
   return {
     run: 1,
@@ -80,6 +84,7 @@ export function recordRow(row: Partial<RecordRow> & { sourceSeq: number }): Reco
     dedupKey: null,
     atMs: START_MS + row.sourceSeq,
     data: JSON.stringify({ value: row.sourceSeq }),
+    contentType: null,
     ...row,
   };
 }

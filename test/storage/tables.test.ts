@@ -103,6 +103,8 @@ describe('the tables', () => {
       attempts: 1,
       firstAtMs: 5,
       lastAtMs: 6,
+      origin: null,
+      isTruncated: false,
     };
     const sample = {
       atMs: 7,
@@ -132,6 +134,8 @@ describe('the tables', () => {
         first_at_ms: 5,
         last_at_ms: 6,
         status: 'new',
+        origin: null,
+        truncated: 0,
       },
     ]);
     expect(query(file, 'SELECT * FROM health')).toEqual([

@@ -4,6 +4,7 @@ import { DEFAULT_TENANT } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { seededRandom } from '../../src/domain/random.ts';
+import type { Receipt } from '../../src/domain/receipt.ts';
 import type { RecordMeta } from '../../src/domain/record.ts';
 import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
 
@@ -17,6 +18,8 @@ export interface RecordingIo extends SourceIo {
   /** How many records fit before emit says false; `makeRoom` raises it and wakes those who wait. */
   makeRoom(records: number): void;
   abort(): void;
+  /** Receipts of records that have not been settled, one entry a record; only with `settle: 'by hand'`. */
+  readonly owed: Receipt[];
   /** Resolves once `done()` holds; looked at after every call of the source. */
   until(done: () => boolean): Promise<void>;
 }
@@ -24,7 +27,7 @@ export interface RecordingIo extends SourceIo {
 export function recordingIo(
   spec: SourceSpec,
   clock: Clock,
-  options: { room?: number; cursor?: string } = {},
+  options: { room?: number; cursor?: string; settle?: 'at once' | 'by hand' } = {},
 ): RecordingIo {
   const controller = new AbortController();
   let capacity = options.room ?? Number.POSITIVE_INFINITY;
@@ -34,6 +37,7 @@ export function recordingIo(
   const metas: (RecordMeta | undefined)[] = [];
   const undecodable: RecordingIo['undecodable'] = [];
   const failures: unknown[] = [];
+  const owed: Receipt[] = [];
   const state = { opened: false, goodReads: 0 };
 
   const hasRoom = () => values.length < capacity || controller.signal.aborted;
@@ -49,11 +53,17 @@ export function recordingIo(
     });
   };
   const emitAll = (data: readonly unknown[], meta?: RecordMeta): boolean => {
-    if (controller.signal.aborted) return true;
+    meta?.receipt?.add(data.length);
+    if (controller.signal.aborted) {
+      meta?.receipt?.settle('lost', data.length);
+      return true;
+    }
     for (const value of data) {
       values.push(value);
       metas.push(meta);
+      if (meta?.receipt !== undefined) owed.push(meta.receipt);
     }
+    if (options.settle !== 'by hand') for (const receipt of owed.splice(0)) receipt.settle('stored');
     look();
     return hasRoom();
   };
@@ -79,6 +89,8 @@ export function recordingIo(
         return emitAll(spec.decode === null ? [payload] : spec.decode(bytes, meta?.contentType), meta);
       } catch (error) {
         undecodable.push({ payload, error });
+        meta?.receipt?.add(1);
+        meta?.receipt?.settle('deadLettered');
         look();
         return hasRoom();
       }
@@ -97,6 +109,7 @@ export function recordingIo(
     undecodable,
     failures,
     state,
+    owed,
     makeRoom(records) {
       capacity += records;
       wakeRoomWaiters();

@@ -25,11 +25,13 @@ class Field {
   constructor({ keep }: { keep: boolean }) {
     this.exit = new Exit({
       clock: this.clock,
+      recordBytesMax: 1_000_000,
       deadLetter: ({ seq }, stage, error) => this.letters.push({ seq, stage, error }),
     });
     const commit = async (unit: CommitUnit) => {
       await this.clock.sleep(this.commitMs);
       this.units.push(unit);
+      return { lastRecordSeq: 0 };
     };
     const ledger = new Ledger({
       store: { commit },
@@ -122,6 +124,7 @@ describe('the exit', () => {
     expect(field.shown).toEqual([1, 2, 3]);
     expect(field.units.flatMap((unit) => unit.records)).toEqual([
       {
+        contentType: null,
         tenant: 'north',
         sourceId: 'plc-7',
         incarnation: 1,

@@ -7,7 +7,7 @@ import { LIMITS } from '../../../src/domain/limits.ts';
 import type { DeadLetter } from '../../../src/domain/timeline.ts';
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
 
-const ORIGIN = { tenant: 'default', sourceId: 'plc-7', actorId: 'plc-7#1' };
+const ORIGIN = { tenant: 'default', sourceId: 'plc-7', actorId: 'plc-7#1', record: null };
 
 class Field {
   readonly clock = virtualClock();
@@ -46,6 +46,8 @@ describe('a dead letter', () => {
       attempts: 1,
       firstAtMs: atMs,
       lastAtMs: atMs,
+      origin: null,
+      isTruncated: false,
     };
     expect([field.kept, shown]).toEqual([[letter], [letter]]);
     expect(field.notes).toEqual([
@@ -69,7 +71,7 @@ describe('a dead letter', () => {
 
   test('is cut to the limits', () => {
     const field = new Field();
-    field.bury(new Error('e'.repeat(10_000)), 'p'.repeat(1_000_000));
+    field.bury(new Error('e'.repeat(10_000)), 'p'.repeat(1_100_000));
     expect(field.kept[0]?.message.length).toBe(LIMITS.errorMessageCharsMax);
     expect(field.kept[0]?.payload.length).toBe(LIMITS.deadLetterPayloadCharsMax);
   });

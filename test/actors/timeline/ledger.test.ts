@@ -47,7 +47,7 @@ class Desk {
     });
   }
 
-  async #commit(unit: CommitUnit): Promise<void> {
+  async #commit(unit: CommitUnit): Promise<{ lastRecordSeq: number }> {
     expect(++this.#inFlight, 'commits at a time').toBe(1);
     this.attempts.push(this.clock.monotonicMs());
     try {
@@ -59,6 +59,7 @@ class Desk {
         expect(recordsProduced).toBeGreaterThanOrEqual(this.versions.get(sourceId) ?? 0);
         this.versions.set(sourceId, recordsProduced);
       }
+      return { lastRecordSeq: 0 };
     } finally {
       this.#inFlight--;
     }
@@ -75,14 +76,20 @@ class Desk {
     const rows = Array.from({ length: count }, () => recordRow({ sourceSeq: ++this.#names }));
     this.added.push(...rows.map(({ sourceSeq }) => `record ${sourceSeq}`));
     const cursors = [{ tenant: 'default', sourceId: 'plc-7', cursor: String(this.#names) }];
-    this.ledger.addRecords(rows, cursors, onStored);
+    this.ledger.addParcel({
+      records: rows,
+      cursors,
+      onSettled: (outcome) => {
+        if (outcome === 'stored') onStored();
+      },
+    });
   }
 
   letter(): void {
     const message = String(++this.#names);
     this.added.push(`letter ${message}`);
     const where = { tenant: 'default', sourceId: 'plc-7', stage: 'decode', code: 'HG_DECODE_FAILED' };
-    const rest = { payload: '', attempts: 1, firstAtMs: 0, lastAtMs: 0 };
+    const rest = { payload: '', attempts: 1, firstAtMs: 0, lastAtMs: 0, origin: null, isTruncated: false };
     this.ledger.addDeadLetter({ ...where, ...rest, message });
   }
 

@@ -1,0 +1,228 @@
+/** What is to be written, gathered until a transaction takes it. Lifecycle rows, letters and samples are taken
+ *  as they are; records come in parcels, of which a transaction takes as many as its limits allow. */
+
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { CommitMark } from '../../src/domain/receipt.ts';
+import {
+  commitUnit,
+  type CommitUnit,
+  type CursorRow,
+  type DeadLetter,
+  type DeadlineRow,
+  type HealthRow,
+  type LetterFailure,
+  type RecordRow,
+  type SinkCursorRow,
+  type SinkRow,
+  type SourceRow,
+  type SpillRow,
+  type TimelineRow,
+} from '../../src/domain/timeline.ts';
+
+/** Records that are stored together, and who hears of it. */
+export interface Parcel {
+  readonly records?: readonly RecordRow[];
+  readonly spilled?: readonly SpillRow[];
+  /** Where sources go on after these records. */
+  readonly cursors?: readonly CursorRow[];
+  readonly marks?: readonly CommitMark[];
+  /** Told once: when it is stored, and with it everything that was added before it; or that it never will be.
+   *  */
+  readonly onSettled: (outcome: 'stored' | 'lost') => void;
+}
+
+/** What one transaction takes of records: at least one parcel, however large. */
+export interface CommitLimits {
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+}
+
+/** A row of a table that says what is so now; it is made when the transaction is. */
+interface RowOf<Row> {
+  row(): Row;
+}
+
+export interface Taken {
+  readonly unit: CommitUnit;
+  readonly parcels: readonly Parcel[];
+}
+
+export class Basket {
+  #timeline: TimelineRow[] = [];
+  #deadLetters: DeadLetter[] = [];
+  #letterFailures: LetterFailure[] = [];
+  #health: HealthRow[] = [];
+  #marks: CommitMark[] = [];
+  #parcels: Parcel[] = [];
+  #sources = new Set<RowOf<SourceRow>>();
+  #sinks = new Set<RowOf<SinkRow>>();
+  #sinkCursors = new Map<string, SinkCursorRow>();
+  #deadlines = new Map<string, DeadlineRow>();
+  #parcelRows = 0;
+  #parcelBytes = 0;
+
+  /** Rows in parcels. */
+  get parcelRows(): number {
+    return this.#parcelRows;
+  }
+
+  get hasParcels(): boolean {
+    return this.#parcels.length > 0;
+  }
+
+  get isEmpty(): boolean {
+    return (
+      this.#parcels.length === 0 &&
+      this.#timeline.length === 0 &&
+      this.#deadLetters.length === 0 &&
+      this.#letterFailures.length === 0 &&
+      this.#health.length === 0 &&
+      this.#marks.length === 0 &&
+      this.#sources.size === 0 &&
+      this.#sinks.size === 0 &&
+      this.#sinkCursors.size === 0 &&
+      this.#deadlines.size === 0
+    );
+  }
+
+  /** Whether the parcels fill a transaction. */
+  fills({ rowsMax, bytesMax }: CommitLimits): boolean {
+    return this.#parcelRows >= rowsMax || this.#parcelBytes >= bytesMax;
+  }
+
+  /** Rows, letters and records in it: what would be lost with it. */
+  get worth(): number {
+    return this.#timeline.length + this.#deadLetters.length + this.#parcelRows;
+  }
+
+  addRow(row: TimelineRow): void {
+    this.#timeline.push(row);
+  }
+
+  addDeadLetter(letter: DeadLetter): void {
+    this.#deadLetters.push(letter);
+  }
+
+  addLetterFailure(failure: LetterFailure): void {
+    this.#letterFailures.push(failure);
+  }
+
+  addHealth(rows: readonly HealthRow[]): void {
+    for (const row of rows) this.#health.push(row);
+  }
+
+  addMark(mark: CommitMark): void {
+    this.#marks.push(mark);
+  }
+
+  addParcel(parcel: Parcel): void {
+    this.#parcels.push(parcel);
+    this.#parcelRows += rowsOf(parcel);
+    this.#parcelBytes += bytesOf(parcel);
+  }
+
+  touchSource(source: RowOf<SourceRow>): void {
+    this.#sources.add(source);
+  }
+
+  touchSink(sink: RowOf<SinkRow>): void {
+    this.#sinks.add(sink);
+  }
+
+  setSinkCursor(cursor: SinkCursorRow): void {
+    this.#sinkCursors.set(`${cursor.tenant}/${cursor.sinkId}`, cursor);
+  }
+
+  setDeadline(deadline: DeadlineRow): void {
+    this.#deadlines.set(`${deadline.tenant}/${deadline.sourceId}/${deadline.kind}`, deadline);
+  }
+
+  /** Takes out what the next transaction writes. */
+  take(limits: CommitLimits): Taken {
+    const parcels = this.#takeParcels(limits);
+    const cursors = new Map<string, CursorRow>();
+    for (const parcel of parcels) {
+      for (const cursor of parcel.cursors ?? []) cursors.set(`${cursor.tenant}/${cursor.sourceId}`, cursor);
+    }
+    const unit = commitUnit({
+      timeline: this.#timeline,
+      records: parcels.flatMap(({ records }) => records ?? []),
+      spilled: parcels.flatMap(({ spilled }) => spilled ?? []),
+      marks: [...this.#marks, ...parcels.flatMap(({ marks }) => marks ?? [])],
+      cursors: [...cursors.values()],
+      sources: Array.from(this.#sources, (source) => source.row()),
+      sinks: Array.from(this.#sinks, (sink) => sink.row()),
+      deadLetters: this.#deadLetters,
+      letterFailures: this.#letterFailures,
+      health: this.#health,
+      sinkCursors: [...this.#sinkCursors.values()],
+      deadlines: [...this.#deadlines.values()],
+    });
+    this.#timeline = [];
+    this.#deadLetters = [];
+    this.#letterFailures = [];
+    this.#health = [];
+    this.#marks = [];
+    this.#sources = new Set();
+    this.#sinks = new Set();
+    this.#sinkCursors = new Map();
+    this.#deadlines = new Map();
+    return { unit, parcels };
+  }
+
+  #takeParcels({ rowsMax, bytesMax }: CommitLimits): Parcel[] {
+    let rows = 0;
+    let bytes = 0;
+    let count = 0;
+    for (const parcel of this.#parcels) {
+      rows += rowsOf(parcel);
+      bytes += bytesOf(parcel);
+      if (count > 0 && (rows > rowsMax || bytes > bytesMax)) {
+        rows -= rowsOf(parcel);
+        bytes -= bytesOf(parcel);
+        break;
+      }
+      count++;
+    }
+    this.#parcelRows -= rows;
+    this.#parcelBytes -= bytes;
+    return this.#parcels.splice(0, count);
+  }
+
+  /** Tells everyone who waits that it will not be. */
+  lose(): void {
+    for (const { onSettled } of this.#parcels.splice(0)) onSettled('lost');
+  }
+
+  /** Rows beyond the bound give way, the oldest first; the row at their place says how many. */
+  boundWaitingRows(): void {
+    const { journalPendingRowsMax: max } = LIMITS;
+    this.#health.splice(0, Math.max(0, this.#health.length - max));
+    this.#deadLetters.splice(0, Math.max(0, this.#deadLetters.length - max));
+    const excess = this.#timeline.length - max;
+    if (excess <= 0) return;
+    // One more than that: the row that says so takes a place of its own.
+    const gone = this.#timeline.splice(0, excess + 1);
+    const first = gone[0] as TimelineRow;
+    const lostRows = gone.reduce((sum, row) => sum + (row.event === ROWS_LOST ? lostIn(row) : 1), 0);
+    const data = { reason: 'the database could not be written', lostRows };
+    this.#timeline.unshift({ ...first, kind: 'gap', event: ROWS_LOST, cause: null, data });
+  }
+}
+
+function rowsOf({ records, spilled }: Parcel): number {
+  return (records?.length ?? 0) + (spilled?.length ?? 0);
+}
+
+function bytesOf({ records, spilled }: Parcel): number {
+  let bytes = 0;
+  for (const row of records ?? []) bytes += row.data.length;
+  for (const row of spilled ?? []) bytes += row.data.length;
+  return bytes;
+}
+
+const ROWS_LOST = 'rows.lost';
+
+function lostIn(row: TimelineRow): number {
+  return Number(row.data?.['lostRows'] ?? 0);
+}

@@ -1,0 +1,129 @@
+/** The contract of a sink: what its code must offer (SinkLogic) and what it is given. A sink is a cursor over
+ *  the log: it reads what is stored, at its own pace, and remembers durably how far it came. */
+
+import type { BackoffPolicy } from './backoff.ts';
+import type { Clock } from './clock.ts';
+import type { ErrorFacts } from './errors.ts';
+import type { Logger } from './logger.ts';
+import type { BreakerOptions } from './source.ts';
+
+export type SinkState =
+  | 'connecting'
+  | 'delivering'
+  | 'backingOff'
+  | 'circuitOpen'
+  | 'paused'
+  | 'draining'
+  | 'stopped'
+  | 'quarantined'
+  | 'failed';
+
+/** A record, or an alert, on its way out. */
+export interface OutboundRecord {
+  /** Its place in the log it was read from: `records`, or `timeline` for alerts. */
+  readonly seq: number;
+  /** The same for every attempt to deliver it and for no other record of any gateway:
+   *  `gatewayId:dbUuid:seq`. What the far end dedups by. */
+  readonly key: string;
+  readonly tenant: string;
+  readonly sourceId: string;
+  readonly incarnation: number;
+  /** The record's `seq` at its source. */
+  readonly sourceSeq: number;
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+  readonly data: unknown;
+  readonly contentType: string | undefined;
+  /** The user's dedup key, if the source has one. */
+  readonly dedupKey: string | undefined;
+}
+
+/** What a sink's code gets for one run: from one call of `open` until its link fails or it is stopped. */
+export interface SinkIo {
+  readonly sinkId: string;
+  readonly tenant: string;
+  /** Aborts when the run must end. Deliveries under way are to settle soon after. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The link was lost while nothing was being delivered. Ends the run as a failed delivery does. */
+  failed(error: unknown): void;
+}
+
+/** A record the far end will never take: it becomes a dead letter, the others of its batch are delivered. */
+export interface Rejection {
+  /** Its place in the batch, from 0. */
+  readonly index: number;
+  readonly error: ErrorFacts;
+}
+
+/** One open link. Calls never overlap: `deliver` is called again only when the one before has settled. */
+export interface SinkLink {
+  /** Delivers a batch, in order. Resolves when all of it is safe at the far end, but for the rejections it
+   *  returns. @throws HeadgateError remedy `retry`: nothing is known to be safe; the same batch comes again,
+   *  over a new link, after a wait (`details.retryAfterMs`, where the far end named one). `drop`: the far end
+   *  refuses the batch as such; it is split to find the record at fault. `stop`: the sink fails for good.
+   *  Anything else thrown is a defect of the sink's code: `retry` within the breaker's bounds. */
+  deliver(batch: readonly OutboundRecord[]): Promise<readonly Rejection[] | void>;
+  /** Lets everything go; called once, after the last delivery has settled. Must not reject. */
+  close(): Promise<void>;
+}
+
+/** The code of a sink. */
+export interface SinkLogic {
+  /** Opens a link. Resolves when the far end is there. @throws HeadgateError as {@link SinkLink.deliver}. */
+  open(io: SinkIo): Promise<SinkLink>;
+}
+
+export interface SinkBatchOptions {
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+  /** How long an incomplete batch waits for company, milliseconds. */
+  readonly lingerMs: number;
+}
+
+/** A sink as the engine runs it: every option resolved, frozen, checked. */
+export interface SinkSpec {
+  readonly kind: 'sink';
+  readonly id: string;
+  readonly tenant: string;
+  /** `mqtt`, `http`, `file`, … as tables and health show it. */
+  readonly type: string;
+  readonly logic: SinkLogic;
+  /** Which log it reads. */
+  readonly reads: 'records' | 'alerts';
+  /** Where a sink begins that has no cursor yet: at the first row still kept, or at the next one. */
+  readonly startAt: 'first' | 'next';
+  /** Which records go out; null: all. A throw makes a dead letter. */
+  readonly filter: ((record: OutboundRecord) => boolean) | null;
+  /** What is sent in place of a record's data; null: the data itself. A throw makes a dead letter. */
+  readonly transform: ((record: OutboundRecord) => unknown) | null;
+  readonly batch: SinkBatchOptions;
+  readonly backoff: BackoffPolicy;
+  readonly breaker: BreakerOptions;
+  readonly connectTimeoutMs: number;
+  /** The longest a delivery may take before its link is given up. */
+  readonly deliverTimeoutMs: number;
+  /** How long a drain may take unless the command says otherwise. */
+  readonly drainDeadlineMs: number;
+}
+
+export interface SinkHealth {
+  readonly sinkId: string;
+  readonly tenant: string;
+  readonly type: string;
+  readonly state: SinkState;
+  readonly incarnation: number;
+  readonly delivered: number;
+  readonly filtered: number;
+  readonly deadLettered: number;
+  /** The last `seq` done with. */
+  readonly cursor: number;
+  /** Rows of the log behind the cursor's reach. */
+  readonly lagRecords: number;
+  /** How long the oldest of them has been waiting, seconds; 0 where none is. */
+  readonly lagSeconds: number;
+  readonly consecutiveErrors: number;
+  readonly lastDeliveryAtMs: number | null;
+  readonly lastError: { readonly code: string; readonly message: string; readonly atMs: number } | null;
+}

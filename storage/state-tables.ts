@@ -1,0 +1,130 @@
+/** The tables that hold what is so now: one row each, replaced. What goes into which column. */
+
+import type { CursorRow, DeadlineRow, SinkCursorRow, SinkRow, SourceRow } from '../src/domain/timeline.ts';
+import type { BulkTable } from './bulk-insert.ts';
+import { wholeMs, wholeMsOrNull } from './log-tables.ts';
+
+/** Rows of an older incarnation may come late, after its successor registered; they change nothing. */
+export const SOURCES: BulkTable<SourceRow> = {
+  table: 'sources',
+  columns: [
+    'tenant',
+    'source_id',
+    'type',
+    'state',
+    'incarnation',
+    'restarts',
+    'records_produced',
+    'dropped',
+    'consecutive_errors',
+    'last_read_at_ms',
+    'last_error',
+    'registered_at_ms',
+    'deregistered_at_ms',
+  ],
+  conflict: `
+    ON CONFLICT (tenant, source_id) DO UPDATE SET
+      type = excluded.type,
+      state = excluded.state,
+      incarnation = excluded.incarnation,
+      restarts = excluded.restarts,
+      records_produced = excluded.records_produced,
+      dropped = excluded.dropped,
+      consecutive_errors = excluded.consecutive_errors,
+      last_read_at_ms = excluded.last_read_at_ms,
+      last_error = excluded.last_error,
+      registered_at_ms = excluded.registered_at_ms,
+      deregistered_at_ms = excluded.deregistered_at_ms
+    WHERE excluded.incarnation >= sources.incarnation`,
+  values: (row, out) =>
+    out.push(
+      row.tenant,
+      row.sourceId,
+      row.type,
+      row.state,
+      row.incarnation,
+      row.restarts,
+      row.recordsProduced,
+      row.dropped,
+      row.consecutiveErrors,
+      wholeMsOrNull(row.lastReadAtMs),
+      row.lastError,
+      wholeMs(row.registeredAtMs),
+      wholeMsOrNull(row.deregisteredAtMs),
+    ),
+};
+
+export const CURSORS: BulkTable<CursorRow> = {
+  table: 'source_cursors',
+  columns: ['tenant', 'source_id', 'cursor'],
+  conflict: 'ON CONFLICT (tenant, source_id) DO UPDATE SET cursor = excluded.cursor',
+  values: (row, out) => out.push(row.tenant, row.sourceId, row.cursor),
+};
+
+/** As {@link SOURCES}. */
+export const SINKS: BulkTable<SinkRow> = {
+  table: 'sinks',
+  columns: [
+    'tenant',
+    'sink_id',
+    'type',
+    'state',
+    'incarnation',
+    'delivered',
+    'filtered',
+    'dead_lettered',
+    'consecutive_errors',
+    'last_delivery_at_ms',
+    'last_error',
+    'registered_at_ms',
+    'deregistered_at_ms',
+  ],
+  conflict: `
+    ON CONFLICT (tenant, sink_id) DO UPDATE SET
+      type = excluded.type,
+      state = excluded.state,
+      incarnation = excluded.incarnation,
+      delivered = excluded.delivered,
+      filtered = excluded.filtered,
+      dead_lettered = excluded.dead_lettered,
+      consecutive_errors = excluded.consecutive_errors,
+      last_delivery_at_ms = excluded.last_delivery_at_ms,
+      last_error = excluded.last_error,
+      registered_at_ms = excluded.registered_at_ms,
+      deregistered_at_ms = excluded.deregistered_at_ms
+    WHERE excluded.incarnation >= sinks.incarnation`,
+  values: (row, out) =>
+    out.push(
+      row.tenant,
+      row.sinkId,
+      row.type,
+      row.state,
+      row.incarnation,
+      row.delivered,
+      row.filtered,
+      row.deadLettered,
+      row.consecutiveErrors,
+      wholeMsOrNull(row.lastDeliveryAtMs),
+      row.lastError,
+      wholeMs(row.registeredAtMs),
+      wholeMsOrNull(row.deregisteredAtMs),
+    ),
+};
+
+export const SINK_CURSORS: BulkTable<SinkCursorRow> = {
+  table: 'sink_cursors',
+  columns: ['tenant', 'sink_id', 'seq'],
+  conflict: 'ON CONFLICT (tenant, sink_id) DO UPDATE SET seq = excluded.seq',
+  values: (row, out) => out.push(row.tenant, row.sinkId, row.seq),
+};
+
+/** Deadlines that stand; those that are over are deleted. */
+export const DEADLINES: BulkTable<DeadlineRow & { readonly dueAtMs: number }> = {
+  table: 'source_deadlines',
+  columns: ['tenant', 'source_id', 'kind', 'state', 'due_at_ms', 'failures'],
+  conflict: `
+    ON CONFLICT (tenant, source_id, kind) DO UPDATE SET
+      state = excluded.state, due_at_ms = excluded.due_at_ms, failures = excluded.failures`,
+  values: (row, out) =>
+    out.push(row.tenant, row.sourceId, row.kind, row.state, wholeMs(row.dueAtMs), row.failures),
+};
