@@ -114,7 +114,6 @@ export class EngineRun {
       globalLimit: options.rateLimit?.scope === 'global' ? options.rateLimit : null,
       exit: outputs.exit,
       onPoison: ({ originalRecord, error }, stageName) => this.buryRecord(originalRecord, stageName, error),
-      onDropped: () => {},
     });
     outputs.exit.attach(options.records.keep && store !== null ? this.#ledger : null, () =>
       this.plane.pokeLast(),
@@ -301,10 +300,14 @@ export class EngineRun {
       edges$,
       exit: outputs.exit,
       inspect: this.journal.inspect,
-      deadLetter: (rig, stage, payload, error) => {
+      deadLetter: (rig, { stage, payload, error }, receipt) => {
         const { tenant, id: sourceId } = rig.spec;
         const origin = { tenant, sourceId, actorId: rig.actorId, record: null };
         this.#deadLetters.bury(origin, stage, payload, error, 'HG_DECODE_FAILED');
+        if (receipt === undefined) return;
+        this.#ledger.addParcel({
+          onSettled: (outcome) => receipt.settle(outcome === 'stored' ? 'deadLettered' : 'lost'),
+        });
       },
       raiseBurst: (alert, rig) => {
         this.#desk.raise(alert, rig.actorId, this.journal.lastRowOf(rig.actorId));

@@ -16,7 +16,13 @@ export { httpSource, type HttpSourceOptions } from '../actors/sources/http-sourc
 export { mqttConnection, type MqttConnection } from '../actors/sources/mqtt-connection.ts';
 export type { MqttConnectionInput } from '../actors/sources/mqtt-options.ts';
 export { mqttSource, type MqttEnvelope, type MqttSourceInput } from '../actors/sources/mqtt-source.ts';
-export { pushSource, type PushSource, type PushSourceOptions } from '../actors/sources/push-source.ts';
+export {
+  pushSource,
+  type PushMeta,
+  type PushOutcome,
+  type PushSource,
+  type PushSourceOptions,
+} from '../actors/sources/push-source.ts';
 export {
   simulatedSource,
   type SimulatedOutcome,
@@ -42,6 +48,7 @@ export type { Logger } from './domain/logger.ts';
 export { isPoison } from './domain/record.ts';
 export type { Batch, FlowItem, IngestRecord, PoisonRecord, RecordMeta } from './domain/record.ts';
 export type { DecodeFunction, RateLimitOptions, SourceIo, SourceLogic, SourceSpec } from './domain/source.ts';
+export { Receipt, type Settlement } from './domain/receipt.ts';
 export type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 
 export { openTimelineReader } from '../storage/open-timeline-reader.ts';

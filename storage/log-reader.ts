@@ -65,7 +65,7 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
         >,
         query,
         isSound,
-        ({ crc: _, ...row }): StoredSpillRow => row,
+        spilledRow,
       ),
     alerts: (query) =>
       page(
@@ -76,6 +76,12 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
       ),
     lagOf: (log, afterSeq) => (log === 'records' ? recordLag : alertLag)(afterSeq),
   };
+}
+
+function spilledRow(row: StoredRecordRow & { readonly cursor: string | null }): StoredSpillRow {
+  const { crc, ...rest } = row;
+  void crc;
+  return rest;
 }
 
 const RECORD_FIELDS = `seq, tenant, source_id AS sourceId, incarnation, source_seq AS sourceSeq,

@@ -3,7 +3,7 @@
 
 import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';
-import type { FlowItem, PoisonRecord } from '../../src/domain/record.ts';
+import type { PoisonRecord } from '../../src/domain/record.ts';
 import type { RateLimitOptions } from '../../src/domain/source.ts';
 import { Flow } from '../../src/pipeline/flow.ts';
 import { createLimit, Gate, type Lane, type Limit } from '../../src/pipeline/gate.ts';
@@ -19,7 +19,6 @@ export interface PlaneOptions {
   readonly globalLimit: RateLimitOptions | null;
   readonly exit: Exit;
   readonly onPoison: (item: PoisonRecord, stageName: string) => void;
-  readonly onDropped: (items: readonly FlowItem[], stageName: string) => void;
 }
 
 /** A limit was reached; `dropped` records were refused for it. */
@@ -50,7 +49,6 @@ export class Plane {
       exit,
       clock,
       onPoison: options.onPoison,
-      onDropped: options.onDropped,
       onRoom: () => this.#pump.poke(),
       onFailure: (error) => this.failures$.next(error),
     });

@@ -8,7 +8,8 @@ import { HeadgateError, remedyOf, type ErrorFacts, type Remedy } from '../../src
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import type { Random } from '../../src/domain/random.ts';
-import type { IngestRecord, RecordMeta } from '../../src/domain/record.ts';
+import { withReceipt, type IngestRecord, type RecordMeta } from '../../src/domain/record.ts';
+import type { Receipt } from '../../src/domain/receipt.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
@@ -25,8 +26,12 @@ export interface IntakePorts {
   readonly random: Random;
   readonly log: Logger;
   readonly arrivals$: Subject<Arrival>;
-  /** Keeps what a source could not make a record of. */
-  readonly deadLetter: (rig: SourceRig, stage: string, payload: unknown, error: unknown) => void;
+  /** Keeps what a source could not make a record of, and settles its receipt when it is stored. */
+  readonly deadLetter: (
+    rig: SourceRig,
+    letter: { readonly stage: string; readonly payload: unknown; readonly error: unknown },
+    receipt: Receipt | undefined,
+  ) => void;
 }
 
 type IntakeScope = Scope<SourceFact>;
@@ -171,8 +176,12 @@ class Run {
 
   #emitAll(data: readonly unknown[], meta: RecordMeta | undefined): boolean {
     const rig = this.#rig;
+    const receipt = meta?.receipt;
+    // All of them before any goes on its way: one may have come to its end before the next sets out.
+    receipt?.add(data.length);
     if (this.#isOver) {
       rig.lateRecords += data.length;
+      receipt?.settle('lost', data.length);
       return true;
     }
     const nowMs = this.#ports.clock.wallMs();
@@ -203,11 +212,11 @@ class Run {
         try {
           key = dedupKey(value, meta ?? {});
         } catch (error) {
-          this.#ports.deadLetter(rig, 'dedupKey', value, error);
+          this.#ports.deadLetter(rig, { stage: 'dedupKey', payload: value, error }, meta?.receipt);
           continue;
         }
       }
-      records.push({
+      const record: IngestRecord = {
         sourceId: id,
         tenant,
         incarnation: rig.incarnation,
@@ -218,7 +227,8 @@ class Run {
         contentType: meta?.contentType,
         key,
         cursor: meta?.cursor,
-      });
+      };
+      records.push(meta?.receipt === undefined ? record : withReceipt(record, meta.receipt));
     }
     return records;
   }
@@ -230,8 +240,12 @@ class Run {
     try {
       values = decode(typeof payload === 'string' ? ENCODER.encode(payload) : payload, meta?.contentType);
     } catch (error) {
-      if (this.#isOver) return true;
-      this.#ports.deadLetter(this.#rig, 'decode', payload, error);
+      meta?.receipt?.add(1);
+      if (this.#isOver) {
+        meta?.receipt?.settle('lost');
+        return true;
+      }
+      this.#ports.deadLetter(this.#rig, { stage: 'decode', payload, error }, meta?.receipt);
       this.#moveOn(meta);
       return this.#rig.queue.room > 0;
     }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
 import { decodeSchema, sourceSchema } from '../../src/config/source-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
+import { Receipt, type Settlement } from '../../src/domain/receipt.ts';
 import type { RecordMeta } from '../../src/domain/record.ts';
 import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
 import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
@@ -18,19 +19,28 @@ const schema = sourceSchema({
 
 export type PushSourceOptions = z.input<typeof schema>;
 
+/** What became of pushed records, in records. None of them is lost: then the push fails. */
+export type PushOutcome = Omit<Settlement, 'lost'>;
+
 export interface PushSource extends SourceSpec {
-  /** Hands in one record. Resolves when it is in the outlet; waits while that is full. Pushes go in in the
-   *  order in which they were made, awaited or not.
+  /** Hands in one record. Resolves when it is stored, or has come to another end that is told: a stage left
+   *  it out, a limit refused it, it is kept as a dead letter. Waits while the outlet is full. Pushes go in in
+   *  the order in which they were made, awaited or not; await many together, not one after the other, and a
+   *  commit serves them all.
    *  @throws HeadgateError HG_SOURCE_STOPPED if the source is not running: nothing was taken, and it may be
-   *  tried again once it runs. HG_PUSH_OVERLOADED if too many pushes wait. */
-  push(data: unknown, meta?: RecordMeta): Promise<void>;
-  /** Hands in many records, all or none of them. Resolves when they are in the outlet and it has room for
-   *  more. A list is taken as it is at the call. Otherwise as {@link push}. */
-  pushAll(data: readonly unknown[], meta?: RecordMeta): Promise<void>;
+   *  tried again once it runs. HG_PUSH_OVERLOADED if too many pushes wait. HG_RECORD_LOST if it was taken and
+   *  could not be stored before the engine stopped. */
+  push(data: unknown, meta?: PushMeta): Promise<PushOutcome>;
+  /** Hands in many records, all or none of them; one receipt for all. A list is taken as it is at the call.
+   *  Otherwise as {@link push}. */
+  pushAll(data: readonly unknown[], meta?: PushMeta): Promise<PushOutcome>;
   /** Hands in text or bytes, to be decoded. What cannot be decoded is a dead letter; of lines and tables only
    *  the bad rows are. Otherwise as {@link pushAll}. */
-  pushPayload(payload: string | Uint8Array, meta?: RecordMeta): Promise<void>;
+  pushPayload(payload: string | Uint8Array, meta?: PushMeta): Promise<PushOutcome>;
 }
+
+/** What may stand beside pushed data. The receipt is the push's own. */
+export type PushMeta = Omit<RecordMeta, 'receipt'>;
 
 /** Makes a push source.
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID */
@@ -41,16 +51,16 @@ export function pushSource(input: PushSourceOptions): PushSource {
   const spec = sourceSpec('push', options, payloads.decode, { stream: (io) => door.run(io) });
   return Object.freeze({
     ...spec,
-    push: (data: unknown, meta?: RecordMeta) => door.hand((io) => io.emit(data, meta)),
-    async pushAll(data: readonly unknown[], meta?: RecordMeta) {
+    push: (data: unknown, meta?: PushMeta) => door.hand((io, receipt) => io.emit(data, { ...meta, receipt })),
+    async pushAll(data: readonly unknown[], meta?: PushMeta) {
       if (!Array.isArray(data)) throw invalid(options.id, 'pushAll', 'data', 'a list of records’ data');
       const values = [...(data as readonly unknown[])];
-      await door.handMany((io) => io.emitAll(values, meta));
+      return door.hand((io, receipt) => io.emitAll(values, { ...meta, receipt }));
     },
-    async pushPayload(payload: string | Uint8Array, meta?: RecordMeta) {
+    async pushPayload(payload: string | Uint8Array, meta?: PushMeta) {
       const bytes = typeof payload === 'string' ? ENCODER.encode(payload) : copyOf(payload);
       if (bytes === null) throw invalid(options.id, 'pushPayload', 'payload', 'text or a Uint8Array');
-      await door.handMany((io) => receive(payloads, io, bytes, meta));
+      return door.hand((io, receipt) => receive(payloads, io, bytes, { ...meta, receipt }));
     },
   });
 }
@@ -90,15 +100,17 @@ function receive(
 }
 
 /** Gives an io what is pushed; returns whether there is room for more. */
-type Give = (io: SourceIo) => boolean;
+type Give = (io: SourceIo, receipt: Receipt) => boolean;
 
-/** Lets pushes in one after the other: each waits until the one before it left room. */
+/** Lets pushes in one after the other: each waits until the one before it left room. None waits for another's
+ *  commit: what came together is stored together. */
 class Door {
   readonly #id: string;
   readonly #pendingMax: number;
   #io: SourceIo | null = null;
   #hasRoom = false;
-  #pending = 0;
+  /** Pushes that wait for room. */
+  #waiting = 0;
   #tail: Promise<void> = Promise.resolve();
 
   constructor(id: string, pendingMax: number) {
@@ -117,39 +129,39 @@ class Door {
     if (this.#io === io) this.#io = null;
   }
 
-  hand(give: Give): Promise<void> {
-    return this.#inTurn((io) => {
-      this.#hasRoom = give(io);
-    });
+  /** Hands in in turn; resolves when everything handed in has come to its end. */
+  async hand(give: Give): Promise<PushOutcome> {
+    const settled = Promise.withResolvers<Settlement>();
+    const receipt = new Receipt(settled.resolve);
+    const enter = (io: SourceIo) => {
+      this.#hasRoom = give(io, receipt);
+      receipt.seal();
+    };
+    if (this.#waiting === 0 && this.#hasRoom) enter(this.#running());
+    else await this.#inTurn(enter);
+    const { lost, ...outcome } = await settled.promise;
+    if (lost > 0) throw lostError(this.#id, lost);
+    return outcome;
   }
 
-  /** As {@link hand}, and waits afterwards: of many records some may not have found room. */
-  handMany(give: Give): Promise<void> {
-    return this.#inTurn(async (io) => {
-      this.#hasRoom = give(io);
-      if (!this.#hasRoom) await io.room();
-    });
-  }
-
-  async #inTurn(enter: (io: SourceIo) => void | Promise<void>): Promise<void> {
-    if (this.#pending === 0 && this.#hasRoom) return enter(this.#running());
-    if (this.#pending >= this.#pendingMax) {
+  async #inTurn(enter: (io: SourceIo) => void): Promise<void> {
+    if (this.#waiting >= this.#pendingMax) {
       throw new HeadgateError(
         'HG_PUSH_OVERLOADED',
-        `source "${this.#id}": ${this.#pending} pushes wait already; await each push before the next`,
+        `source "${this.#id}": ${this.#waiting} pushes wait already; await each push before the next`,
         { details: { pendingMax: this.#pendingMax } },
       );
     }
-    this.#pending++;
+    this.#waiting++;
     const turn = this.#tail.then(async () => {
       if (!this.#hasRoom) await this.#running().room();
-      await enter(this.#running());
+      enter(this.#running());
     });
     this.#tail = turn.catch(() => {});
     try {
       await turn;
     } finally {
-      this.#pending--;
+      this.#waiting--;
     }
   }
 
@@ -161,4 +173,12 @@ class Door {
       { remedy: 'retry' },
     );
   }
+}
+
+function lostError(id: string, lost: number): HeadgateError {
+  return new HeadgateError(
+    'HG_RECORD_LOST',
+    `source "${id}": ${lost} records could not be stored before the engine stopped; push them again`,
+    { details: { lost } },
+  );
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
 import type { SourceHealth, SourceState } from '../../src/domain/health.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import type { IngestRecord } from '../../src/domain/record.ts';
+import { RECEIPT, settleAll, type IngestRecord } from '../../src/domain/record.ts';
 import type { RateLimitOptions, SourceSpec } from '../../src/domain/source.ts';
 import type { SourceRow } from '../../src/domain/timeline.ts';
 import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
@@ -74,6 +74,8 @@ export class SourceRig implements Lane {
       waitMsMax: spec.outlet.waitMsMax,
       clock,
       onItems: () => onItems(this),
+      onDropped: (records) => settleAll(records, 'dropped'),
+      onCleared: (records) => settleAll(records, 'lost'),
     });
   }
 
@@ -81,8 +83,9 @@ export class SourceRig implements Lane {
     return this.#clock.wallMs();
   }
 
-  onRefused(): void {
+  onRefused(record: IngestRecord): void {
     this.refused++;
+    record[RECEIPT]?.settle('dropped');
   }
 
   countRecords(records: number, monoMs: number): void {

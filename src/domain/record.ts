@@ -28,7 +28,7 @@ export interface IngestRecord<Data = unknown> {
   /** Where the source would go on after this record; saved with it, handed back at the next start. */
   readonly cursor: string | undefined;
   /** Settled where the record's way ends; undefined where nobody waits for that. */
-  readonly [RECEIPT]?: Receipt | undefined;
+  readonly [RECEIPT]?: Receipt;
 }
 
 /** What may stand in a source's own words beside a value it emits. */
@@ -67,7 +67,7 @@ export function isPoison(item: unknown): item is PoisonRecord {
 
 /** The same record, bearing other data. Its identity, times and key stay. */
 export function withData<Data>(record: IngestRecord, data: Data): IngestRecord<Data> {
-  return {
+  const changed: IngestRecord<Data> = {
     sourceId: record.sourceId,
     tenant: record.tenant,
     incarnation: record.incarnation,
@@ -78,8 +78,15 @@ export function withData<Data>(record: IngestRecord, data: Data): IngestRecord<D
     contentType: record.contentType,
     key: record.key,
     cursor: record.cursor,
-    [RECEIPT]: record[RECEIPT],
   };
+  const receipt = record[RECEIPT];
+  return receipt === undefined ? changed : withReceipt(changed, receipt);
+}
+
+/** Gives a record that was just made its receipt. */
+export function withReceipt<Data>(record: IngestRecord<Data>, receipt: Receipt): IngestRecord<Data> {
+  (record as { [RECEIPT]?: Receipt })[RECEIPT] = receipt;
+  return record;
 }
 
 /** The way of these records ends here. */

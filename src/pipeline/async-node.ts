@@ -5,6 +5,7 @@ import { errorFacts } from '../domain/errors.ts';
 import {
   isPoison,
   poison,
+  RECEIPT,
   withData,
   type Batch,
   type FlowItem,
@@ -15,6 +16,7 @@ import { RingBuffer } from './ring-buffer.ts';
 import type { AsyncStage, StagePorts } from './stage.ts';
 
 interface Slot {
+  readonly input: FlowItem;
   /** The result, once there is one. */
   item: FlowItem | undefined;
 }
@@ -52,7 +54,7 @@ export class AsyncNode implements Upstream, Downstream {
   push(batch: Batch): void {
     for (const item of batch) {
       this.#ports.counts.in++;
-      const slot: Slot = { item: isPoison(item) ? item : undefined };
+      const slot: Slot = { input: item, item: isPoison(item) ? item : undefined };
       this.#slots.push(slot);
       if (!isPoison(item)) void this.#run(item, slot);
     }
@@ -70,6 +72,11 @@ export class AsyncNode implements Upstream, Downstream {
     this.#ports.counts.out += items.length;
     if (items.length > 0) this.#onRoom();
     return items;
+  }
+
+  /** Gives up what is in it: it is lost, whatever comes of the calls in flight. */
+  abandon(): void {
+    for (const { input } of this.#slots.take(this.#slots.size)) input[RECEIPT]?.settle('lost');
   }
 
   async #run(record: IngestRecord, slot: Slot): Promise<void> {

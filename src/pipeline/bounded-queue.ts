@@ -24,6 +24,8 @@ export interface BoundedQueueOptions<Item> {
   readonly onRoom?: () => void;
   /** Items were dropped by the overflow policy or by `waitMsMax`. */
   readonly onDropped?: (items: readonly Item[]) => void;
+  /** Items were thrown away with everything else in the queue. */
+  readonly onCleared?: (items: readonly Item[]) => void;
   /** An item got its slot after a stay in the writer's hand. */
   readonly onWaited?: (item: Item, waitMs: number) => void;
 }
@@ -149,12 +151,13 @@ export class BoundedQueue<Item> {
   /** Throws away what is in it and returns how much that was. Those who wait for room or emptiness are woken.
    *  */
   clear(): number {
-    const lost = this.#ring.take(this.#ring.size).length + this.held;
-    this.#dropped += lost;
+    const cleared = [...this.#ring.take(this.#ring.size), ...this.#hand.slice(this.#handIndex)];
+    this.#dropped += cleared.length;
     this.#emptyHand();
+    this.#options.onCleared?.(cleared);
     wakeAll(this.#roomWaiters);
     wakeAll(this.#emptyWaiters);
-    return lost;
+    return cleared.length;
   }
 
   get #hasRoom(): boolean {

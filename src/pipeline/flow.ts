@@ -4,7 +4,7 @@
 
 import { Subject, type Observable, type Subscription } from 'rxjs';
 import type { Clock } from '../domain/clock.ts';
-import type { Batch, FlowItem, PoisonRecord } from '../domain/record.ts';
+import { settleAll, type Batch, type FlowItem, type PoisonRecord } from '../domain/record.ts';
 import { AsyncNode } from './async-node.ts';
 import { BoundedQueue, type QueueWaits } from './bounded-queue.ts';
 import { createPump, type Downstream, type Pump, type Upstream } from './pump.ts';
@@ -28,7 +28,6 @@ export interface FlowOptions {
   readonly exit: Downstream;
   readonly clock: Clock;
   readonly onPoison: (item: PoisonRecord, stageName: string) => void;
-  readonly onDropped: (items: readonly FlowItem[], stageName: string) => void;
   /** There may be room at the entrance where there was none. */
   readonly onRoom: () => void;
   /** A defect of the flow itself: it cannot go on. */
@@ -37,6 +36,8 @@ export interface FlowOptions {
 
 interface Node extends Upstream, Downstream {
   readonly size: number;
+  /** Gives up what is in it: it is lost. */
+  abandon(): void;
 }
 
 export class Flow implements Downstream {
@@ -80,8 +81,10 @@ export class Flow implements Downstream {
     return this.#reports.map((report) => report());
   }
 
+  /** Ends it; what is between the stages is lost. */
   stop(): void {
     for (const pump of this.#pumps) pump.stop();
+    for (const node of this.#nodes) node.abandon();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.admitted$.complete();
   }
@@ -173,7 +176,8 @@ export class Flow implements Downstream {
       clock: this.#options.clock,
       onItems,
       onRoom,
-      onDropped: (items) => this.#options.onDropped(items, stageName),
+      onDropped: (items) => settleAll(items, 'dropped'),
+      onCleared: (items) => settleAll(items, 'lost'),
     });
     this.#reports.push(() => ({
       stageName,
@@ -202,6 +206,7 @@ export class Flow implements Downstream {
         taken += items.length;
         return items;
       },
+      abandon: () => void queue.clear(),
     };
   }
 }

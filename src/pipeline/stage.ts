@@ -3,7 +3,7 @@
 
 import { map, type OperatorFunction } from 'rxjs';
 import { errorFacts } from '../domain/errors.ts';
-import { isPoison, poison, type Batch, type FlowItem, type IngestRecord } from '../domain/record.ts';
+import { isPoison, poison, RECEIPT, type Batch, type FlowItem, type IngestRecord } from '../domain/record.ts';
 import type { OverflowPolicy } from '../domain/source.ts';
 
 /** What went through a stage. in = out + filtered, poison included on both sides. */
@@ -73,6 +73,7 @@ export function recordOperator(
       for (const item of batch) {
         const next = turn(item);
         if (next !== undefined) out.push(next);
+        else item[RECEIPT]?.settle('filtered');
       }
       counts.in += batch.length;
       counts.out += out.length;

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { createEngine, HeadgateError, pushSource, simulatedSource, type Command } from '../../src/index.ts';
-import { codeOf, engineRig, startedRig } from '../support/engine-rig.ts';
+import { codeOf, engineRig, handedIn, startedRig } from '../support/engine-rig.ts';
 
 const well = () => simulatedSource({ id: 'well', intervalMs: 10 });
 
@@ -72,7 +72,7 @@ test('a source on its way out takes no more commands, except to go at once', asy
   const { refusals } = await beside(async ({ engine, clock }) => {
     const stuck = pushSource({ id: 'stuck', rateLimit: { recordsPerSecondMax: 1, policy: 'delay' } });
     await engine.register(stuck);
-    await stuck.pushAll([1, 2, 3, 4]);
+    await handedIn(stuck.pushAll([1, 2, 3, 4]));
     await clock.advance(1);
     const gone = engine.deregister('stuck', { deadlineMs: 60_000 });
     for (const verb of ['deregister', 'pause', 'resume'] as const) {

@@ -10,7 +10,7 @@ import {
   type SourceSpec,
 } from '../../src/index.ts';
 import { seededRandom } from '../../src/domain/random.ts';
-import { startedRig, type EngineRig } from '../support/engine-rig.ts';
+import { type EngineRig, handedIn, startedRig } from '../support/engine-rig.ts';
 
 const HEALTH = z.strictObject({
   sourceId: z.string(),
@@ -53,7 +53,7 @@ describe('the health of a source', () => {
   const push = pushSource({ id: 'push' });
   const kinds: [kind: string, spec: SourceSpec, feed: () => Promise<void>][] = [
     ['polled', simulatedSource({ id: 'polled', intervalMs: 10, script: ['fail', 'ok'] }), async () => {}],
-    ['pushed', push, () => push.push(1)],
+    ['pushed', push, async () => void push.push(1)],
     ['of a user', own({ id: 'own' }), async () => {}],
   ];
   for (const [kind, spec, feed] of kinds) {
@@ -81,7 +81,7 @@ describe('the health of a source', () => {
       rateLimit: { recordsPerSecondMax: 5, policy: 'delay' },
     });
     const rig = await startedRig({}, source);
-    await source.pushAll(Array.from({ length: 40 }, (_, n) => n));
+    await handedIn(source.pushAll(Array.from({ length: 40 }, (_, n) => n)));
     expect(rig.engine.health('a')).toMatchObject({ rate1s: 40, queueDepth: 5, droppedCount: 30 });
     await rig.clock.advance(500);
     expect(rig.engine.health('a')).toMatchObject({ rate1s: 40, queueDepth: 5 });

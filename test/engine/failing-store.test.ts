@@ -3,7 +3,7 @@
 
 import { expect, test, vi } from 'vitest';
 import { HeadgateError, pushSource, simulatedSource, transform, type ErrorCode } from '../../src/index.ts';
-import { startedRig, type EngineRig } from '../support/engine-rig.ts';
+import { type EngineRig, handedIn, startedRig } from '../support/engine-rig.ts';
 
 /** Why the database refuses just now; null: it does not. */
 const disk = vi.hoisted(() => ({ refuses: null as ErrorCode | null, refused: 0 }));
@@ -113,7 +113,7 @@ test('the run after one whose last records were lost has its whole room again', 
   const source = pushSource({ id: 'a', outlet: { capacityRecords: 20_000 } });
   const rig = await startedRig({}, source);
   await whileRefusing('HG_STORAGE_FULL', async () => {
-    await source.pushAll(Array.from({ length: 10_000 }, (_, n) => n));
+    await handedIn(source.pushAll(Array.from({ length: 10_000 }, (_, n) => n)));
     await rig.clock.advance(1_000);
     await rig.stop({ deadlineMs: 100 });
   });

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { pushSource, simulatedSource, type BurstAlert } from '../../src/index.ts';
 import { virtualClock } from '../../src/testing/virtual-clock.ts';
-import { startedRig, type EngineRig, type RigOptions } from '../support/engine-rig.ts';
+import { type EngineRig, handedIn, type RigOptions, startedRig } from '../support/engine-rig.ts';
 
 const BURST = { thresholdRecords: 30, windowMs: 500 } as const;
 
@@ -26,7 +26,7 @@ async function pushed(
   const rig = await startedRig(options, source);
   for (const [atMs, records] of moments) {
     await rig.clock.advance(atMs - rig.clock.monotonicMs());
-    await source.pushAll(Array.from({ length: records }, (_, n) => n));
+    await handedIn(source.pushAll(Array.from({ length: records }, (_, n) => n)));
   }
   await rig.clock.advance(5_000);
   return rig;
@@ -83,7 +83,8 @@ describe('a burst', () => {
   test('of one source is not that of another', async () => {
     const [first, second] = [pushSource({ id: 'a' }), pushSource({ id: 'b' })];
     const rig = await startedRig({ burst: BURST }, first, second);
-    for (const source of [first, second]) await source.pushAll(Array.from({ length: 20 }, (_, n) => n));
+    for (const source of [first, second])
+      await handedIn(source.pushAll(Array.from({ length: 20 }, (_, n) => n)));
     await rig.clock.advance(100);
     expect(burstsOf(rig)).toEqual([]);
   });
@@ -171,14 +172,14 @@ describe('a storm of alerts', () => {
       source,
     );
     for (let burst = 0; burst < 1_000; burst++) {
-      await source.pushAll([1, 2]);
+      await handedIn(source.pushAll([1, 2]));
       await rig.clock.advance(10);
     }
     const rows = rig.query('SELECT seq, data FROM alerts ORDER BY seq');
     expect(rows).toHaveLength(2_000);
     expect(told).toHaveLength(60);
     await rig.clock.advance(60_000);
-    await source.pushAll([1, 2]);
+    await handedIn(source.pushAll([1, 2]));
     await rig.clock.advance(20);
     expect(told.length + told.reduce((sum, suppressed) => sum + suppressed, 0)).toBe(1_001);
   });
@@ -190,7 +191,7 @@ describe('a storm of alerts', () => {
     const sources = Array.from({ length: 10 }, (_, n) => pushSource({ id: `s${n}` }));
     for (const source of sources) await rig.engine.register(source);
     for (let burst = 0; burst < 100; burst++) {
-      await Promise.all(sources.map((source) => source.pushAll([1, 2])));
+      await handedIn(Promise.all(sources.map((source) => source.pushAll([1, 2]))));
       await rig.clock.advance(5);
     }
     await rig.stop();

@@ -7,7 +7,7 @@ import { defineSource, pushSource, simulatedSource, type SourceSpec } from '../.
 import { INACTIVE_STATES, type SourceState } from '../../src/domain/health.ts';
 import { seededRandom } from '../../src/domain/random.ts';
 import { allChildren, lastRoot, liveStates } from '../support/engine-actors.ts';
-import { codeOf, startedRig, type EngineRig } from '../support/engine-rig.ts';
+import { codeOf, type EngineRig, handedIn, startedRig } from '../support/engine-rig.ts';
 
 vi.mock('../../src/engine-actor.ts', async (original) => {
   const { watched } = await import('../support/engine-actors.ts');
@@ -73,7 +73,7 @@ describe('a deregistration', () => {
       rateLimit: { recordsPerSecondMax: 10, policy: 'delay', algorithm: 'token-bucket' },
     });
     const rig = await startedRig({}, source);
-    await source.pushAll(Array.from({ length: 30 }, (_, n) => n));
+    await handedIn(source.pushAll(Array.from({ length: 30 }, (_, n) => n)));
     await rig.clock.advance(1);
     return rig;
   }

@@ -74,12 +74,12 @@ test('a database that another process locks holds the sources back for that time
   const stalled = reaches(engine, 'recorder', 'stalled');
   const recovered = reaches(engine, 'recorder', 'recording');
   other.exec('BEGIN IMMEDIATE');
-  for (let n = 1; n <= 500; n++) await source.push(n);
+  const pushes = Array.from({ length: 500 }, (_, n) => source.push(n + 1));
   // The row that says so can only be stored later; the log says it at once.
   await complaint;
   expect(engine.report().delivered).toBe(1);
   other.exec('COMMIT');
-  await Promise.all([stalled, recovered]);
+  await Promise.all([stalled, recovered, ...pushes]);
   await engine.stop();
   expect(query(file, 'SELECT count(*) AS records, max(data) AS last FROM records')).toEqual([
     { records: 501, last: '99' },

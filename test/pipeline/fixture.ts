@@ -2,7 +2,8 @@
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { IngestRecord } from '../../src/domain/record.ts';
+import { Receipt, type Outcome, type Settlement } from '../../src/domain/receipt.ts';
+import { RECEIPT, type IngestRecord } from '../../src/domain/record.ts';
 
 export function record(seq: number, more: Partial<IngestRecord> = {}): IngestRecord {
   return {
@@ -27,6 +28,19 @@ export function records(count: number, more: Partial<IngestRecord> = {}): Ingest
 
 export function seqsOf(batch: readonly IngestRecord[]): number[] {
   return batch.map(({ seq }) => seq);
+}
+
+/** The record with a receipt of its own; `tell` hears what became of it. */
+export function tracked(item: IngestRecord, tell: (outcome: Outcome) => void): IngestRecord {
+  const receipt = new Receipt((settlement) => tell(outcomeOf(settlement)));
+  receipt.add(1);
+  receipt.seal();
+  return { ...item, [RECEIPT]: receipt };
+}
+
+function outcomeOf(settlement: Settlement): Outcome {
+  const [outcome] = Object.entries(settlement).find(([, records]) => records > 0) ?? ['lost'];
+  return outcome as Outcome;
 }
 
 /** Resolves when every promise that waits for no timer has settled. */

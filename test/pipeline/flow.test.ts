@@ -1,6 +1,7 @@
 /** The flow between a supply and an exit: what stages do to records, and how fullness travels back. */
 
 import { map } from 'rxjs';
+import type { Outcome } from '../../src/domain/receipt.ts';
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../../src/domain/random.ts';
 import { isPoison, type FlowItem, type IngestRecord, type PoisonRecord } from '../../src/domain/record.ts';
@@ -9,9 +10,12 @@ import { createPump, type Downstream, type Pump } from '../../src/pipeline/pump.
 import type { Stage } from '../../src/pipeline/stage.ts';
 import { boundedQueue, filter, transform, transformAsync } from '../../src/pipeline/stages.ts';
 import { virtualClock } from '../../src/testing/virtual-clock.ts';
-import { records, seqsOf, settled } from './fixture.ts';
+import { records, seqsOf, settled, tracked } from './fixture.ts';
 
 const n = (record: IngestRecord): number => (record.data as { n: number }).n;
+
+/** What becomes of larger batches is not written down. */
+const TRACKED_RECORDS_MAX = 100;
 
 class Channel implements Downstream {
   readonly clock = virtualClock();
@@ -19,7 +23,8 @@ class Channel implements Downstream {
   readonly supply: IngestRecord[] = [];
   readonly received: FlowItem[] = [];
   readonly poisoned: { readonly item: PoisonRecord; readonly stageName: string }[] = [];
-  readonly dropped: number[] = [];
+  /** What became of records that did not come out, in order. */
+  readonly settled: [seq: number, outcome: Outcome][] = [];
   readonly failures: unknown[] = [];
   /** Records fetched from the supply. */
   pulled = 0;
@@ -33,7 +38,6 @@ class Channel implements Downstream {
       exit: this,
       clock: this.clock,
       onPoison: (item, stageName) => this.poisoned.push({ item, stageName }),
-      onDropped: (items) => this.dropped.push(...seqsOf(items)),
       onRoom: () => this.#pump.poke(),
       onFailure: (error) => this.failures.push(error),
     });
@@ -60,7 +64,11 @@ class Channel implements Downstream {
 
   /** Hands records in and lets what can move move. */
   async send(batch: readonly IngestRecord[]): Promise<void> {
-    for (const record of batch) this.supply.push(record);
+    const isTracked = batch.length <= TRACKED_RECORDS_MAX;
+    for (const item of batch) {
+      const tell = (outcome: Outcome) => this.settled.push([item.seq, outcome]);
+      this.supply.push(isTracked ? tracked(item, tell) : item);
+    }
     this.#pump.poke();
     await settled();
   }
@@ -111,7 +119,7 @@ describe('operators', () => {
     const channel = new Channel(transform((record) => (n(record) - 30) / 40));
     const [record] = records(1, { key: 'k', cursor: 'c', contentType: 'application/json', data: { n: 50 } });
     await channel.send([record as IngestRecord]);
-    expect(channel.received).toEqual([{ ...record, data: 0.5 }]);
+    expect(channel.received).toMatchObject([{ ...record, data: 0.5 }]);
   });
 
   test('that throw make poison in its place, and go on', async () => {
@@ -294,7 +302,8 @@ describe('a queue between stages', () => {
     expect(taken).toBe(out + (queue?.dropped ?? 0) + (queue?.size ?? 0));
     await channel.allow(100);
     expect(seqsOf(channel.received)).toEqual(kept);
-    expect(channel.dropped.length).toBe(15);
+    expect(channel.settled.length).toBe(15);
+    expect(new Set(channel.settled.map(([, outcome]) => outcome))).toEqual(new Set(['dropped']));
   });
 
   test('drops what waited longer than it may, and takes the next', async () => {
@@ -303,7 +312,10 @@ describe('a queue between stages', () => {
     await channel.send(records(6));
     expect(channel.pulled).toBe(3);
     await channel.clock.advance(250);
-    expect(channel.dropped).toEqual([3, 4]);
+    expect(channel.settled).toEqual([
+      [3, 'dropped'],
+      [4, 'dropped'],
+    ]);
     await channel.allow(10);
     expect(seqsOf(channel.received)).toEqual([1, 2, 5, 6]);
   });
@@ -429,4 +441,54 @@ describe('a flow', () => {
     await second.send(records(1));
     expect([first.report('any').in, second.report('any').in, second.report('q').out]).toEqual([3, 1, 1]);
   });
+});
+
+describe('the end of a record within the stages', () => {
+  const check = async (stages: Stage[], expected: [number, Outcome][], budget = 100) => {
+    const channel = new Channel(...stages);
+    channel.budget = budget;
+    await channel.send(records(4));
+    channel.flow.stop();
+    expect(channel.settled.toSorted(([a], [b]) => a - b)).toEqual(expected);
+  };
+
+  test('is told where a filter leaves it out', () =>
+    check(
+      [filter(({ seq }) => seq % 2 === 0)],
+      [
+        [1, 'filtered'],
+        [3, 'filtered'],
+      ],
+    ));
+
+  test('is told where the flow is stopped with it in a queue', () =>
+    check(
+      [boundedQueue({ stageName: 'q', capacityRecords: 2 })],
+      [
+        [1, 'lost'],
+        [2, 'lost'],
+        [3, 'lost'],
+      ],
+      0,
+    ));
+
+  test('is told where the flow is stopped while its transform is under way', () =>
+    check(
+      [transformAsync(() => new Promise(() => {}), { concurrency: 2 })],
+      [
+        [1, 'lost'],
+        [2, 'lost'],
+      ],
+    ));
+
+  test('is told once, by whom it goes on to, where a transform changes it or throws for it', () =>
+    check(
+      [
+        transform(({ seq }) => {
+          if (seq === 2) throw new Error('no');
+          return seq;
+        }),
+      ],
+      [],
+    ));
 });

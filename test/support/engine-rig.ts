@@ -15,6 +15,7 @@ import {
 } from '../../src/index.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import { virtualClock, type VirtualClock } from '../../src/testing/virtual-clock.ts';
+import { settled } from '../pipeline/fixture.ts';
 import { query } from '../storage/fixture.ts';
 
 export interface LogLine {
@@ -117,6 +118,13 @@ function loggerInto(lines: LogLine[]): Logger {
   const at = (level: LogLine['level']) => (fields: object, message: string) =>
     void lines.push({ level, fields: fields as LogLine['fields'], message });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/** Lets what is pushed go into its outlet, and on as far as no timer is needed. Its commit is not waited for.
+ *  */
+export async function handedIn(push: Promise<unknown>): Promise<void> {
+  push.catch(() => {});
+  await settled();
 }
 
 /** What the promise came to: its value, or the code of its error. */

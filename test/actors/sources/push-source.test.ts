@@ -2,6 +2,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { pushSource, type PushSource, type PushSourceOptions } from '../../../actors/sources/push-source.ts';
 import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
 import type { DeadLetter } from '../../../src/domain/timeline.ts';
+import type { Stage } from '../../../src/pipeline/stage.ts';
+import { filter, transform } from '../../../src/pipeline/stages.ts';
 import { createEngine, type Engine } from '../../../src/engine.ts';
 import { virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts';
 
@@ -30,9 +32,12 @@ afterEach(async () => {
 });
 
 /** An engine with a push source that streams. `stalled`: nothing is taken from its end. */
-async function open(options: Options = {}, { stalled = false } = {}): Promise<Desk> {
+async function open(
+  options: Options = {},
+  { stalled = false, stages = [] }: { stalled?: boolean; stages?: Stage[] } = {},
+): Promise<Desk> {
   const clock = virtualClock();
-  const engine = createEngine({ clock, seed: 1, logger: SILENT_LOGGER });
+  const engine = createEngine({ clock, seed: 1, logger: SILENT_LOGGER, stages });
   started.push({ clock, engine });
   const values: unknown[] = [];
   const letters: DeadLetter[] = [];
@@ -54,22 +59,60 @@ async function outcome(work: Promise<unknown>): Promise<string> {
   return Promise.race([settled, new Promise<string>((resolve) => setImmediate(() => resolve('pending')))]);
 }
 
+function fail(): never {
+  throw new Error('no');
+}
+
 const numbers = (count: number, from = 1): number[] =>
   Array.from({ length: count }, (_, index) => index + from);
 
 async function fill({ clock, source }: Desk): Promise<void> {
   for (const value of numbers(FITTING)) {
-    await source.push(value);
+    void source.push(value);
     await clock.advance(1);
   }
 }
 
 describe('push', () => {
-  test('resolves when the record is in the outlet, before it is stored', async () => {
-    const { engine, source, values } = await open();
-    await source.push({ t: 20 });
-    expect(engine.health('p').recordsProduced).toBe(1);
-    expect(values).toEqual([]);
+  test('resolves when the record is stored, not before', async () => {
+    const { clock, engine, source, values } = await open();
+    const push = source.push({ t: 20 });
+    expect(await outcome(push)).toBe('pending');
+    expect([engine.health('p').recordsProduced, values]).toEqual([1, []]);
+    expect(await clock.runUntil(push)).toEqual({ stored: 1, filtered: 0, dropped: 0, deadLettered: 0 });
+    expect(values).toEqual([{ t: 20 }]);
+  });
+
+  test('says what became of each record', async () => {
+    const { clock, source } = await open(
+      { dedupKey: (data) => (data === 5 ? fail() : undefined) },
+      {
+        stages: [
+          filter(({ data }) => data !== 2),
+          transform(({ data }) => (data === 3 ? fail() : data === 4 ? 1n : data)),
+        ],
+      },
+    );
+    const push = source.pushAll(numbers(6));
+    await clock.advance(10);
+    expect(await push).toEqual({ stored: 2, filtered: 1, dropped: 0, deadLettered: 3 });
+  });
+
+  test('says what a limit refused', async () => {
+    const { clock, source } = await open({ rateLimit: { recordsPerSecondMax: 2 } });
+    const push = source.pushAll(numbers(5));
+    await clock.advance(5_000);
+    expect(await push).toMatchObject({ stored: 2, dropped: 3 });
+  });
+
+  test('fails where what it handed in is given up before it is stored', async () => {
+    const desk = await open(SMALL, { stalled: true });
+    const push = desk.source.pushAll(numbers(20));
+    await desk.clock.advance(10);
+    await desk.engine.deregister('p', { mode: 'now' });
+    desk.release();
+    await desk.clock.advance(10);
+    await expect(push).rejects.toMatchObject({ code: 'HG_RECORD_LOST', remedy: 'retry' });
   });
 
   test('hands in what it is given, with its time, key, content type and cursor', async () => {
@@ -77,8 +120,7 @@ describe('push', () => {
     const records: unknown[] = [];
     engine.records$.subscribe((record) => records.push(record));
     const meta = { atMs: 1_000, key: 'k1', contentType: 'a/b', cursor: '7' };
-    await source.push('x', meta);
-    await clock.advance(10);
+    await clock.runUntil(source.push('x', meta));
     expect(records).toMatchObject([{ data: 'x', seq: 1, sourceId: 'p', ...meta }]);
   });
 
@@ -100,8 +142,14 @@ describe('push', () => {
 
   test('does not wait where the outlet drops', async () => {
     const desk = await open({ outlet: { capacityRecords: 4, overflow: 'drop-newest' } }, { stalled: true });
-    for (const value of numbers(50)) await desk.source.push(value);
+    const pushes = numbers(50).map((value) => desk.source.push(value));
+    await desk.clock.advance(10);
     expect(desk.engine.health('p').droppedCount).toBeGreaterThan(0);
+    desk.release();
+    await desk.clock.advance(10);
+    const ends = await Promise.all(pushes);
+    const dropped = ends.reduce((sum, end) => sum + end.dropped, 0);
+    expect([dropped, dropped + desk.values.length]).toEqual([desk.engine.health('p').droppedCount, 50]);
   });
 
   test('keeps the order of a thousand pushes nobody awaits', async () => {
@@ -139,8 +187,7 @@ describe('push', () => {
     desk.release();
     await desk.clock.advance(100);
     await Promise.all(waiting);
-    await desk.source.push('d');
-    await desk.clock.advance(100);
+    await desk.clock.runUntil(desk.source.push('d'));
     expect(desk.values).toEqual([...numbers(FITTING), 'a', 'b', 'd']);
   });
 });
@@ -153,14 +200,13 @@ describe('a source that does not run', () => {
     const source = pushSource({ id: 'late' });
     await expect(source.push(1)).rejects.toMatchObject(stopped);
     await engine.register(source);
-    await source.push(2);
-    await clock.advance(10);
+    await clock.runUntil(source.push(2));
     expect(values).toEqual([2]);
   });
 
   test.each(['pause', 'deregister'] as const)('refuses every kind of push after %s', async (how) => {
     const { clock, engine, source, values } = await open();
-    await source.push(1);
+    await clock.runUntil(source.push(1));
     await clock.runUntil(engine[how]('p'));
     await clock.advance(10);
     await expect(source.push(2)).rejects.toMatchObject(stopped);
@@ -203,7 +249,7 @@ describe('a source that does not run', () => {
 });
 
 describe('pushAll', () => {
-  test('hands in more records than the outlet holds, and resolves when the last one is in', async () => {
+  test('hands in more records than the outlet holds, and resolves when the last one is stored', async () => {
     const desk = await open(SMALL, { stalled: true });
     const push = desk.source.pushAll(numbers(10));
     await desk.clock.advance(1_000);
@@ -221,8 +267,7 @@ describe('pushAll', () => {
     const ended = desk.engine.deregister('p');
     desk.release();
     await desk.clock.runUntil(ended);
-    expect(await outcome(push)).toBe('done');
-    await desk.clock.advance(10);
+    await desk.clock.runUntil(push);
     expect(desk.values).toEqual(numbers(10));
   });
 
@@ -263,18 +308,16 @@ describe('pushPayload', () => {
     ['ndjson', '', []],
   ] as const)('decodes %s', async (decode, payload, wanted) => {
     const { clock, engine, source, values } = await open({ decode });
-    await source.pushPayload(payload);
-    await source.pushPayload(new TextEncoder().encode(payload));
-    await clock.advance(10);
+    await clock.runUntil(source.pushPayload(payload));
+    await clock.runUntil(source.pushPayload(new TextEncoder().encode(payload)));
     expect(values).toEqual([...wanted, ...wanted]);
     expect(engine.health('p').lastReadTimestamp).not.toBeNull();
   });
 
   test('makes a dead letter of what cannot be decoded, and goes on', async () => {
     const { clock, source, values, letters } = await open();
-    await source.pushPayload('{"t":');
-    await source.pushPayload('1');
-    await clock.advance(10);
+    expect(await clock.runUntil(source.pushPayload('{"t":'))).toMatchObject({ stored: 0, deadLettered: 1 });
+    expect(await clock.runUntil(source.pushPayload('1'))).toMatchObject({ stored: 1, deadLettered: 0 });
     expect(values).toEqual([1]);
     expect(letters).toMatchObject([{ stage: 'decode', code: 'HG_DECODE_FAILED', payload: '{"t":' }]);
   });
@@ -282,8 +325,10 @@ describe('pushPayload', () => {
   test('loses only the bad one of many lines', async () => {
     const { clock, source, values, letters } = await open({ decode: 'ndjson' });
     const lines = numbers(1_000).map((n) => (n === 500 ? 'x' : String(n)));
-    await source.pushPayload(lines.join('\n'));
-    await clock.advance(100);
+    expect(await clock.runUntil(source.pushPayload(lines.join('\n')))).toMatchObject({
+      stored: 999,
+      deadLettered: 1,
+    });
     expect(values).toEqual(numbers(1_000).filter((n) => n !== 500));
     expect(letters).toMatchObject([{ payload: 'x', message: expect.stringContaining('line 500') }]);
   });
@@ -294,9 +339,8 @@ describe('pushPayload', () => {
       return [...payload, contentType];
     };
     const { clock, source, values, letters } = await open({ decode });
-    await source.pushPayload(new Uint8Array());
-    await source.pushPayload(new Uint8Array([7, 8]), { contentType: 'a/b' });
-    await clock.advance(10);
+    await clock.runUntil(source.pushPayload(new Uint8Array()));
+    await clock.runUntil(source.pushPayload(new Uint8Array([7, 8]), { contentType: 'a/b' }));
     expect(values).toEqual([7, 8, 'a/b']);
     expect(letters).toMatchObject([{ stage: 'decode', message: 'empty' }]);
   });

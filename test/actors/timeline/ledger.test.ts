@@ -71,18 +71,12 @@ class Desk {
     this.ledger.addRow(timelineRow({ seq }));
   }
 
-  /** Adds `count` records; `onStored` hears when they are stored. */
-  records(count: number, onStored: () => void = () => {}): void {
+  /** Adds `count` records; `onSettled` hears what became of them. */
+  records(count: number, onSettled: (outcome: 'stored' | 'lost') => void = () => {}): void {
     const rows = Array.from({ length: count }, () => recordRow({ sourceSeq: ++this.#names }));
     this.added.push(...rows.map(({ sourceSeq }) => `record ${sourceSeq}`));
     const cursors = [{ tenant: 'default', sourceId: 'plc-7', cursor: String(this.#names) }];
-    this.ledger.addParcel({
-      records: rows,
-      cursors,
-      onSettled: (outcome) => {
-        if (outcome === 'stored') onStored();
-      },
-    });
+    this.ledger.addParcel({ records: rows, cursors, onSettled });
   }
 
   letter(): void {
@@ -393,12 +387,12 @@ describe('the ledger', () => {
     const told: string[] = [];
     desk.trouble = 'refused';
     desk.row();
-    desk.records(2, () => told.push('settled'));
+    desk.records(2, (outcome) => told.push(outcome));
     await desk.clock.advance(20);
     desk.trouble = null;
     desk.row();
     await desk.clock.advance(20);
-    expect([desk.givenUp, told, desk.committed]).toEqual([[3], ['settled'], ['row 4']]);
+    expect([desk.givenUp, told, desk.committed]).toEqual([[3], ['lost'], ['row 4']]);
     expect(desk.ledger.isStalled).toBe(false);
   });
 
