@@ -6,6 +6,7 @@ import type { Actor } from 'xstate';
 import type { Exit } from '../actors/flow/exit.ts';
 import { Plane } from '../actors/flow/plane.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
+import { Spills } from '../actors/sources/spills.ts';
 import { SourceDirectory } from '../actors/supervision/source-directory.ts';
 import { AlertDesk } from '../actors/timeline/alert-desk.ts';
 import { DeadLetterDesk } from '../actors/timeline/dead-letter-desk.ts';
@@ -61,6 +62,7 @@ export class EngineRun {
   readonly #ledger: Ledger;
   readonly #desk: AlertDesk;
   readonly #deadLetters: DeadLetterDesk;
+  readonly #spills: Spills;
   /** The last health of sources that have ended, the latest last. */
   readonly #ended = new Map<string, SourceHealth>();
   #lastIncarnation: number;
@@ -118,8 +120,16 @@ export class EngineRun {
     outputs.exit.attach(options.records.keep && store !== null ? this.#ledger : null, () =>
       this.plane.pokeLast(),
     );
+    this.#spills = new Spills({
+      ...{ store, log },
+      ledger: this.#ledger,
+      monotonicMs: () => clock.monotonicMs(),
+      keepsRecords: options.records.keep,
+      deadLetter: (record, stage, error) => this.buryRecord(record, stage, error),
+    });
     this.directory = new SourceDirectory({
       createRig: (spec) => this.#createRig(spec),
+      problemOf: (spec) => this.#spills.problemOf(spec),
       onAdmitted: (rig) => this.#ledger.touch(rig),
       onReleased: (rig) => this.#release(rig),
       answer: outputs.answer,
@@ -223,6 +233,16 @@ export class EngineRun {
         this.journal.noteLostEnd(incarnation === null ? actor : `${actor}#${incarnation}`, state, cause);
       }
     }
+    for (const { tenant, sourceId, records } of store.spilled) {
+      const left = { source: formatAddress({ tenant, sourceId }), records };
+      this.journal.note({
+        kind: 'storage',
+        event: 'spill.left',
+        data: left,
+        actorId: 'recorder',
+        cause: null,
+      });
+    }
     if (store.movedAside === null) return;
     const data = { movedTo: store.movedAside };
     const cause = this.journal.note({
@@ -255,6 +275,7 @@ export class EngineRun {
       clock,
       sourceLimit: options.rateLimit?.scope === 'source' ? options.rateLimit : null,
       onItems: (lane) => this.plane.arrive(lane),
+      spill: this.#spills.of(spec),
     });
     rig.cursor = store?.cursors.get(`${spec.tenant}/${spec.id}`) ?? null;
     return rig;

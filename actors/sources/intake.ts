@@ -191,7 +191,7 @@ class Run {
     rig.countRecords(records.length, monoMs);
     this.#goodRead(nowMs);
     this.#ports.arrivals$.next({ rig, records });
-    const hasRoom = rig.queue.offer(records);
+    const hasRoom = rig.offer(records);
     this.#turnRecords += data.length;
     return hasRoom && this.#turnRecords < LIMITS.sourceTurnRecordsMax;
   }
@@ -247,7 +247,7 @@ class Run {
       }
       this.#ports.deadLetter(this.#rig, { stage: 'decode', payload, error }, meta?.receipt);
       this.#moveOn(meta);
-      return this.#rig.queue.room > 0;
+      return this.#rig.hasRoom;
     }
     return this.#emitAll(values, meta);
   }
@@ -265,7 +265,7 @@ class Run {
       await this.#ports.clock.sleep(0, signal);
       this.#turnRecords = 0;
     }
-    await this.#rig.queue.whenRoom(signal);
+    await this.#rig.whenRoom(signal);
   }
 
   #goodRead(nowMs: number): void {

@@ -10,6 +10,7 @@ import { RECEIPT, settleAll, type IngestRecord } from '../../src/domain/record.t
 import type { RateLimitOptions, SourceSpec } from '../../src/domain/source.ts';
 import type { SourceRow } from '../../src/domain/timeline.ts';
 import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
+import type { Spill } from './spill.ts';
 import type { BurstWindow } from '../../src/pipeline/burst-window.ts';
 import { createLimit, type Lane, type Limit } from '../../src/pipeline/gate.ts';
 import { RateMeter } from '../../src/pipeline/rate-meter.ts';
@@ -22,6 +23,8 @@ export interface RigOptions {
   readonly sourceLimit: RateLimitOptions | null;
   /** The outlet has items where it had none. */
   readonly onItems: (lane: Lane) => void;
+  /** Where records go that find no room; null: the outlet's own policy says. */
+  readonly spill: Spill | null;
 }
 
 export class SourceRig implements Lane {
@@ -56,10 +59,12 @@ export class SourceRig implements Lane {
   /** Records handed in after their run was over; never mixed with those of a later one. */
   lateRecords = 0;
   readonly #rate = new RateMeter();
+  readonly #spill: Spill | null;
   readonly #clock: Clock;
   #newsMark = 0;
+  #keptOnDisk = 0;
 
-  constructor({ spec, incarnation, clock, sourceLimit, onItems }: RigOptions) {
+  constructor({ spec, incarnation, clock, sourceLimit, onItems, spill }: RigOptions) {
     const limit = spec.rateLimit ?? sourceLimit;
     this.spec = spec;
     this.incarnation = incarnation;
@@ -70,13 +75,18 @@ export class SourceRig implements Lane {
     this.limit = limit === null ? null : createLimit(limit);
     this.queue = new BoundedQueue({
       capacity: spec.outlet.capacityRecords,
-      overflow: spec.outlet.overflow,
+      overflow: spec.outlet.overflow === 'spill' ? 'block' : spec.outlet.overflow,
       waitMsMax: spec.outlet.waitMsMax,
       clock,
       onItems: () => onItems(this),
       onDropped: (records) => settleAll(records, 'dropped'),
-      onCleared: (records) => settleAll(records, 'lost'),
+      onCleared: (records) => {
+        this.#keptOnDisk = this.#spill?.detach(this.queue, records) ?? 0;
+        settleAll(records, 'lost');
+      },
     });
+    this.#spill = spill;
+    spill?.attach(this.queue, spec.outlet.spillRecordsMax);
   }
 
   get nowMs(): number {
@@ -111,7 +121,36 @@ export class SourceRig implements Lane {
   }
 
   get dropped(): number {
-    return this.queue.dropped + this.refused;
+    return this.queue.dropped - this.#keptOnDisk + this.refused + (this.#spill?.dropped ?? 0);
+  }
+
+  /** Takes records into the outlet, or to disk. Returns whether there is room for more. */
+  offer(records: readonly IngestRecord[]): boolean {
+    return this.#spill === null ? this.queue.offer(records) : this.#spill.offer(records);
+  }
+
+  get hasRoom(): boolean {
+    return this.#spill === null ? this.queue.room > 0 : this.#spill.hasRoom;
+  }
+
+  whenRoom(signal: AbortSignal): Promise<void> {
+    return this.#spill === null ? this.queue.whenRoom(signal) : this.#spill.whenRoom(signal);
+  }
+
+  /** Whether the last run has settled and everything it handed in has gone on. */
+  get isDrained(): boolean {
+    return this.closing === null && this.queue.isEmpty && (this.#spill?.isEmpty ?? true);
+  }
+
+  async whenDrained(): Promise<void> {
+    await this.closing;
+    await this.#spill?.whenEmpty();
+    await this.queue.whenEmpty();
+  }
+
+  /** Gives up what waits in the outlet; returns how much of it is lost. What is on disk stays there. */
+  giveUp(): number {
+    return this.queue.clear() - this.#keptOnDisk;
   }
 
   health(): SourceHealth {
@@ -128,6 +167,7 @@ export class SourceRig implements Lane {
       lastError: this.lastError,
       rate1s: this.#rate.perSecond(this.#clock.monotonicMs()),
       queueDepth: this.queue.size + this.queue.held,
+      spilledRecords: this.#spill?.size ?? 0,
       droppedCount: this.dropped,
       lateRecords: this.lateRecords,
     };

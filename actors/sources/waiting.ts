@@ -29,9 +29,9 @@ export function createDrain(clock: Clock) {
 
 function drain(clock: Clock, scope: Scope<SourceFact>, rig: SourceRig, deadlineMs: number): void {
   const finish = (forced: boolean) => {
-    scope.send({ type: 'drain.finished', forced, lostRecords: forced ? rig.queue.clear() : 0 });
+    scope.send({ type: 'drain.finished', forced, lostRecords: forced ? rig.giveUp() : 0 });
   };
-  if (rig.closing === null && rig.queue.isEmpty) {
+  if (rig.isDrained) {
     finish(false);
     return;
   }
@@ -42,7 +42,7 @@ function drain(clock: Clock, scope: Scope<SourceFact>, rig: SourceRig, deadlineM
   const timer = clock.setTimeout(() => finish(true), deadlineMs);
   scope.onClose(() => clock.clearTimeout(timer));
   // After the deadline nobody listens any more; the promise goes with the rig.
-  void Promise.all([rig.closing, rig.queue.whenEmpty()]).then(() => finish(false));
+  void rig.whenDrained().then(() => finish(false));
 }
 
 function portFailed(error: unknown): SourceFact {

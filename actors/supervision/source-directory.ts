@@ -33,6 +33,8 @@ interface Bay {
 
 export interface DirectoryPorts {
   readonly createRig: (spec: SourceSpec) => SourceRig;
+  /** Why the engine cannot run such a source; null if it can. */
+  readonly problemOf: (spec: SourceSpec) => ErrorFacts | null;
   /** A source was entered, or has ended. */
   readonly onAdmitted: (rig: SourceRig) => void;
   readonly onReleased: (rig: SourceRig) => void;
@@ -86,7 +88,7 @@ export class SourceDirectory implements Directory {
     const name = nameOf(command);
     const entry = this.#byName.get(name);
     if (command.type === 'registry.register') {
-      if (entry === undefined) return null;
+      if (entry === undefined) return this.#ports.problemOf(command.spec);
       const state = entry.leaving ? 'is still draining' : 'is registered already';
       return refusal(
         'HG_SOURCE_DUPLICATE',
@@ -100,7 +102,9 @@ export class SourceDirectory implements Directory {
       );
     }
     const isForced = command.type === 'registry.deregister' && command.mode === 'now';
-    if (!entry.leaving || isForced) return null;
+    if (!entry.leaving || isForced) {
+      return command.type === 'registry.update' ? this.#ports.problemOf(command.spec) : null;
+    }
     return refusal('HG_SOURCE_STOPPED', `source "${name}" is on its way out and takes no more commands`);
   }
 

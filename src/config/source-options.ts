@@ -38,8 +38,9 @@ const outlet = z.strictObject({
     .min(1)
     .max(LIMITS.outletCapacityRecordsMax)
     .default(LIMITS.outletCapacityRecords),
-  overflow: z.enum(['block', 'drop-newest', 'drop-oldest']).default('block'),
+  overflow: z.enum(['block', 'drop-newest', 'drop-oldest', 'spill']).default('block'),
   waitMsMax: milliseconds().nullable().default(null),
+  spillRecordsMax: z.number().int().min(1).default(LIMITS.spillRecordsMax),
 });
 
 const restart = z.strictObject({

@@ -40,6 +40,8 @@ export interface SourceHealth {
   readonly rate1s: number;
   /** Records waiting in its outlet. */
   readonly queueDepth: number;
+  /** Records of it that wait on disk, since its outlet is full (`spill`). */
+  readonly spilledRecords: number;
   /** Records its outlet or a limiter dropped. */
   readonly droppedCount: number;
   /** Records its code handed in after their run was over; they are counted and not taken. */

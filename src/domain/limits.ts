@@ -45,6 +45,8 @@ export const LIMITS = {
   mqttPendingAcksMax: 16_384,
   /** Records that one source may have waiting on disk, unless it says otherwise. */
   spillRecordsMax: 10_000_000,
+  /** Records of one source on their way to disk. */
+  spillPendingRecordsMax: 8_192,
   /** What a sink reads of the log at a time, unless it says otherwise. */
   sinkBatchRowsMax: 500,
   sinkBatchBytesMax: 1024 * 1024,

@@ -65,12 +65,17 @@ export interface SourceLogic {
 
 export type OverflowPolicy = 'block' | 'drop-newest' | 'drop-oldest';
 
+/** `spill`: to disk, for sources that cannot be slowed. */
+export type OutletOverflow = OverflowPolicy | 'spill';
+
 export interface OutletOptions {
   readonly capacityRecords: number;
-  readonly overflow: OverflowPolicy;
+  readonly overflow: OutletOverflow;
   /** With `block`: the longest a record waits for room before it is dropped; null waits for ever.
    *  Milliseconds. */
   readonly waitMsMax: number | null;
+  /** With `spill`: the most records on disk; those beyond are dropped. */
+  readonly spillRecordsMax: number;
 }
 
 export interface RestartOptions {

@@ -28,12 +28,41 @@ export function payloadAsText(payload: unknown): string {
   }
 }
 
+/** A record's data as text that gives the same data back: bytes and frames as such, everything else as JSON
+ *  has it.
+ *  @throws HeadgateError HG_RECORD_UNSTORABLE */
+export function spillText(data: unknown): string {
+  if (data instanceof Uint8Array) return `b${base64(data)}`;
+  if (isFrames(data)) return `f${JSON.stringify(data.map(base64))}`;
+  return `j${dataAsJson(data)}`;
+}
+
+/** What {@link spillText} was made of. */
+export function spilledData(text: string): unknown {
+  const content = text.slice(1);
+  if (text.startsWith('b')) return bytesOf(content);
+  const parsed: unknown = JSON.parse(content);
+  return text.startsWith('f') ? (parsed as string[]).map(bytesOf) : parsed;
+}
+
+function isFrames(data: unknown): data is Uint8Array[] {
+  return Array.isArray(data) && data.length > 0 && data.every((part) => part instanceof Uint8Array);
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64'));
+}
+
 /** UTF-8 as itself, anything else as base64 with a prefix. */
 function bytesAsText(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    return `base64:${Buffer.from(bytes).toString('base64')}`;
+    return `base64:${base64(bytes)}`;
   }
 }
 
@@ -44,6 +73,6 @@ function hasBytes(data: unknown): boolean {
 }
 
 function withoutBytes(data: unknown): unknown {
-  if (data instanceof Uint8Array) return { base64: Buffer.from(data).toString('base64') };
+  if (data instanceof Uint8Array) return { base64: base64(data) };
   return Array.isArray(data) ? data.map(withoutBytes) : data;
 }

@@ -21,7 +21,7 @@ function health(sourceId: string, fields: Partial<SourceHealth> = {}): SourceHea
   return {
     ...{ sourceId, tenant: 'default', type: 'http', state: 'streaming', recordsProduced: 5 },
     ...{ lastReadTimestamp: null, consecutiveErrors: 0, incarnation: 1, restarts: 0, lastError: null },
-    ...{ rate1s: 10, queueDepth: 0, droppedCount: 0, lateRecords: 0 },
+    ...{ rate1s: 10, queueDepth: 0, spilledRecords: 0, droppedCount: 0, lateRecords: 0 },
     ...fields,
   };
 }

@@ -1,7 +1,7 @@
 /** Temporary databases and rows for the tests of storage. */
 
 import Database from 'better-sqlite3';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -32,6 +32,14 @@ export function temporaryFile(): string {
 }
 
 let uuids = 0;
+
+/** What a kill at this moment would leave behind: the file and its log as they are, under another name. */
+export function copyOfDatabase(file: string): string {
+  const copy = temporaryFile();
+  for (const suffix of ['', '-wal'])
+    if (existsSync(file + suffix)) copyFileSync(file + suffix, copy + suffix);
+  return copy;
+}
 
 export function openOptions(path: string, overrides: Partial<OpenOptions> = {}): OpenOptions {
   return {

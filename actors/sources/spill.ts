@@ -1,0 +1,240 @@
+/** Overflow to disk: where a source that cannot be slowed puts what its outlet has no room for.
+ *
+ *  Once a record has gone to disk, all that come after it go the same way until the disk is empty again: so
+ *  order is kept. A record counts as stored when it is on disk, and is acknowledged then; from there it comes
+ *  back into the outlet as room allows, and its row is deleted in the transaction that stores the record, or
+ *  when it comes to another end. So nothing is lost or stored twice, whenever the process dies.
+ *
+ *  In memory are only the outlet and what waits for its commit on the way to disk; beyond that bound, and
+ *  beyond `spillRecordsMax` on disk, records are dropped and counted.
+ *
+ *  A spill belongs to a source's name, not to its registration: what is left on disk when a source ends comes
+ *  back when one of that name is registered, in this run or the next. */
+
+import type { Logger } from '../../src/domain/logger.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import { Receipt, type CommitMark } from '../../src/domain/receipt.ts';
+import { RECEIPT, settleAll, withReceipt, type IngestRecord } from '../../src/domain/record.ts';
+import type { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
+import { messageOf } from '../../src/domain/errors.ts';
+import { spilledData, spillText } from '../../src/pipeline/record-json.ts';
+import type { EventStore, StoredSpillRow } from '../../storage/event-store.ts';
+import type { Parcel } from '../timeline/basket.ts';
+
+/** The part of the ledger that a spill needs. */
+export interface SpillLedger {
+  addParcel(parcel: Parcel): void;
+  addMark(mark: CommitMark): void;
+}
+
+export interface SpillPorts {
+  readonly tenant: string;
+  readonly sourceId: string;
+  readonly store: Pick<EventStore, 'readSpilled'>;
+  readonly ledger: SpillLedger;
+  readonly log: Logger;
+  readonly monotonicMs: () => number;
+  /** False: records are not kept; the exit crosses nothing out. */
+  readonly keepsRecords: boolean;
+  /** Keeps what cannot be written as text. */
+  readonly deadLetter: (record: IngestRecord, stage: string, error: unknown) => void;
+}
+
+export class Spill {
+  readonly #ports: SpillPorts;
+  #queue: BoundedQueue<IngestRecord> | null = null;
+  #recordsMax: number = LIMITS.spillRecordsMax;
+  /** Records on their way to disk. */
+  #writing = 0;
+  /** Records on disk that have not been read back. */
+  #onDisk: number;
+  #readAfterSeq: number;
+  #reading: Promise<void> | null = null;
+  #dropped = 0;
+  #roomWaiters: (() => void)[] = [];
+  #emptyWaiters: (() => void)[] = [];
+
+  /** `left`: what waits on disk from before. */
+  constructor(ports: SpillPorts, left: { readonly records: number; readonly firstSeq: number } | null) {
+    this.#ports = ports;
+    this.#onDisk = left?.records ?? 0;
+    this.#readAfterSeq = (left?.firstSeq ?? 1) - 1;
+  }
+
+  /** Records that are not in the outlet: on disk, or on the way there. */
+  get size(): number {
+    return this.#onDisk + this.#writing;
+  }
+
+  /** Records that found no place on disk either. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Whether everything has come back from disk. */
+  get isEmpty(): boolean {
+    return this.size === 0 && this.#reading === null;
+  }
+
+  get hasRoom(): boolean {
+    return this.#writing < LIMITS.spillPendingRecordsMax && this.size < this.#recordsMax;
+  }
+
+  /** Brings back what is on disk into this outlet from now on. */
+  attach(queue: BoundedQueue<IngestRecord>, recordsMax: number): void {
+    this.#queue = queue;
+    this.#recordsMax = recordsMax;
+    this.#readBack();
+  }
+
+  /** The outlet is given up, with these records in it. What is on disk stays there; records that were read
+   *  back are on disk still, and are read again for the next outlet. Returns how many those are. */
+  detach(queue: BoundedQueue<IngestRecord>, given: readonly IngestRecord[]): number {
+    if (this.#queue === queue) this.#queue = null;
+    // An outlet holds what was read last: the rows from the first of them on are those it held, and unread
+    // ones.
+    const readBack = given.filter((record) => record[RECEIPT]?.mark?.kind === 'spill');
+    const first = readBack[0]?.[RECEIPT]?.mark;
+    if (first?.kind === 'spill') this.#readAfterSeq = first.seq - 1;
+    this.#onDisk += readBack.length;
+    return readBack.length;
+  }
+
+  /** Takes records that came from the source: into the outlet while nothing older waits on disk. Returns
+   *  whether there is room for more. */
+  offer(records: readonly IngestRecord[]): boolean {
+    const queue = this.#queue;
+    const fitting = queue === null || !this.isEmpty ? 0 : queue.room;
+    if (queue !== null && fitting > 0) queue.offer(records.slice(0, fitting));
+    if (records.length > fitting) this.#write(records.slice(fitting));
+    return this.hasRoom;
+  }
+
+  whenRoom(signal: AbortSignal): Promise<void> {
+    if (this.hasRoom || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#roomWaiters.push(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  /** Resolves when everything has come back from disk. */
+  whenEmpty(): Promise<void> {
+    if (this.isEmpty) return Promise.resolve();
+    return new Promise((resolve) => this.#emptyWaiters.push(resolve));
+  }
+
+  #write(records: readonly IngestRecord[]): void {
+    const room = Math.min(LIMITS.spillPendingRecordsMax - this.#writing, this.#recordsMax - this.size);
+    const taken = records.slice(0, Math.max(0, room));
+    const refused = records.slice(taken.length);
+    this.#dropped += refused.length;
+    settleAll(refused, 'dropped');
+    const kept: IngestRecord[] = [];
+    const spilled = taken.flatMap((record) => {
+      try {
+        const row = spillRow(record);
+        kept.push(record);
+        return [row];
+      } catch (error) {
+        this.#ports.deadLetter(record, 'record', error);
+        this.#ports.ledger.addParcel({
+          onSettled: (outcome) => record[RECEIPT]?.settle(outcome === 'stored' ? 'deadLettered' : 'lost'),
+        });
+        return [];
+      }
+    });
+    if (kept.length === 0) return;
+    this.#writing += kept.length;
+    this.#ports.ledger.addParcel({
+      spilled,
+      onSettled: (outcome) => {
+        this.#writing -= kept.length;
+        if (outcome === 'stored') this.#onDisk += kept.length;
+        settleAll(kept, outcome);
+        this.#changed();
+      },
+    });
+  }
+
+  #changed(): void {
+    if (this.hasRoom) for (const wake of this.#roomWaiters.splice(0)) wake();
+    this.#readBack();
+    if (this.isEmpty) {
+      for (const wake of this.#emptyWaiters.splice(0)) wake();
+    }
+  }
+
+  /** Reads the next rows while there are some and the outlet has room. */
+  #readBack(): void {
+    const queue = this.#queue;
+    if (this.#reading !== null || queue === null || this.#onDisk === 0) return;
+    this.#reading = this.#read(queue)
+      .catch((error: unknown) => {
+        const source = this.#ports.sourceId;
+        this.#ports.log.warn({ source, error: messageOf(error) }, 'spilled records could not be read');
+      })
+      .finally(() => {
+        this.#reading = null;
+        this.#changed();
+      });
+  }
+
+  async #read(queue: BoundedQueue<IngestRecord>): Promise<void> {
+    const { tenant, sourceId, store, log } = this.#ports;
+    await queue.whenRoom();
+    if (this.#queue !== queue) return;
+    const page = await store.readSpilled({
+      ...{ tenant, sourceId, afterSeq: this.#readAfterSeq },
+      rowsMax: Math.max(1, queue.room),
+      bytesMax: LIMITS.commitBytesMax,
+    });
+    if (this.#queue !== queue) return;
+    const found = page.rows.length + page.damaged.length;
+    // Fewer than were counted: somebody deleted rows.
+    this.#onDisk = found === 0 ? 0 : Math.max(0, this.#onDisk - found);
+    this.#readAfterSeq = page.lastSeq;
+    if (page.damaged.length > 0) {
+      log.error({ source: sourceId, seqs: page.damaged }, 'spilled records do not fit their checksums');
+    }
+    queue.offer(page.rows.map((row) => this.#recordOf(row)));
+  }
+
+  #recordOf(row: StoredSpillRow): IngestRecord {
+    const record: IngestRecord = {
+      sourceId: row.sourceId,
+      tenant: row.tenant,
+      incarnation: row.incarnation,
+      seq: row.sourceSeq,
+      atMs: row.atMs,
+      receivedMonoMs: this.#ports.monotonicMs(),
+      data: spilledData(row.data),
+      contentType: row.contentType ?? undefined,
+      key: row.dedupKey ?? undefined,
+      cursor: row.cursor ?? undefined,
+    };
+    const mark = { kind: 'spill', seq: row.seq } as const;
+    const receipt = new Receipt(({ stored, lost }) => {
+      const isCrossedOut = stored > 0 && this.#ports.keepsRecords;
+      if (lost === 0 && !isCrossedOut) this.#ports.ledger.addMark(mark);
+    }, mark);
+    receipt.add(1);
+    receipt.seal();
+    return withReceipt(record, receipt);
+  }
+}
+
+/** @throws HeadgateError HG_RECORD_UNSTORABLE */
+function spillRow(record: IngestRecord) {
+  return {
+    tenant: record.tenant,
+    sourceId: record.sourceId,
+    incarnation: record.incarnation,
+    sourceSeq: record.seq,
+    dedupKey: record.key ?? null,
+    atMs: record.atMs,
+    data: spillText(record.data),
+    contentType: record.contentType ?? null,
+    cursor: record.cursor ?? null,
+  };
+}

@@ -1,0 +1,49 @@
+/** The spills of one run, by source. They outlive registrations: what is left on disk of a source comes back
+ *  when one of its name is registered. */
+
+import { formatAddress } from '../../src/domain/address.ts';
+import type { ErrorFacts } from '../../src/domain/errors.ts';
+import type { SourceSpec } from '../../src/domain/source.ts';
+import type { EventStore } from '../../storage/event-store.ts';
+import { Spill, type SpillPorts } from './spill.ts';
+
+export interface SpillsOptions extends Omit<SpillPorts, 'tenant' | 'sourceId' | 'store'> {
+  readonly store: Pick<EventStore, 'readSpilled' | 'spilled'> | null;
+}
+
+export class Spills {
+  readonly #options: SpillsOptions;
+  readonly #bySource = new Map<string, Spill>();
+
+  constructor(options: SpillsOptions) {
+    this.#options = options;
+    const { store } = options;
+    if (store === null) return;
+    for (const { tenant, sourceId, records, firstSeq } of store.spilled) {
+      const spill = new Spill({ ...options, store, tenant, sourceId }, { records, firstSeq });
+      this.#bySource.set(formatAddress({ tenant, sourceId }), spill);
+    }
+  }
+
+  /** Why such a source cannot overflow to disk; null if it can, or does not want to. */
+  problemOf({ id, outlet }: SourceSpec): ErrorFacts | null {
+    if (outlet.overflow !== 'spill' || this.#options.store !== null) return null;
+    const message =
+      `source "${id}": option "outlet.overflow": "spill" needs a database; ` +
+      'give the engine a timeline.path, or choose another policy';
+    return { code: 'HG_OPTION_INVALID', message };
+  }
+
+  /** The spill of a source that wants one, or that has records on disk, whatever it wants now: they come
+   *  first. */
+  of({ id: sourceId, tenant, outlet }: SourceSpec): Spill | null {
+    const { store } = this.#options;
+    const name = formatAddress({ tenant, sourceId });
+    const known = this.#bySource.get(name);
+    if (known !== undefined && (outlet.overflow === 'spill' || !known.isEmpty)) return known;
+    if (outlet.overflow !== 'spill' || store === null) return null;
+    const spill = new Spill({ ...this.#options, store, tenant, sourceId }, null);
+    this.#bySource.set(name, spill);
+    return spill;
+  }
+}
