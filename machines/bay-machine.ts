@@ -1,9 +1,16 @@
 /** A bay: supervises a shard of the sources. It starts them, passes commands on, clears away those that ended
  *  and tells the registry. It decides nothing about a single source; the source's own machine does. */
 
-import { enqueueActions, sendParent, setup, spawnChild, stopChild } from 'xstate';
+import { enqueueActions, sendParent, setup, stopChild } from 'xstate';
 import { MACHINE_OPTIONS } from './ports.ts';
-import { sourceMachine, type SourceCommand, type SourceInput, type SourceOutput } from './source-machine.ts';
+import {
+  backingOffSourceMachine,
+  circuitOpenSourceMachine,
+  sourceMachine,
+  type SourceCommand,
+  type SourceInput,
+  type SourceOutput,
+} from './source-machine.ts';
 
 /** Commands of the registry. `childId` is a place in the bay: another source gets it when one has ended,
  *  since XState never forgets a type of event, and the end of a child is a type of its own for each id. */
@@ -25,7 +32,18 @@ export type BayReport =
 
 const baySetup = setup({
   types: { events: {} as BayCommand | BayFact },
-  actors: { source: sourceMachine },
+  actors: {
+    source: sourceMachine,
+    backingOffSource: backingOffSourceMachine,
+    circuitOpenSource: circuitOpenSourceMachine,
+  },
+});
+
+const admit = baySetup.enqueueActions(({ enqueue, event }) => {
+  if (event.type !== 'bay.admit') return;
+  const { childId: id, input } = event;
+  if (input.resume === null) enqueue.spawnChild('source', { id, input });
+  else enqueue.spawnChild(`${input.resume.state}Source`, { id, input });
 });
 
 export const bayMachine = baySetup.createMachine({
@@ -35,12 +53,7 @@ export const bayMachine = baySetup.createMachine({
   states: {
     open: {
       on: {
-        'bay.admit': {
-          actions: spawnChild('source', {
-            id: ({ event }) => event.childId,
-            input: ({ event }) => (event as Extract<BayCommand, { type: 'bay.admit' }>).input,
-          }),
-        },
+        'bay.admit': { actions: admit },
         // A source that has just ended is no child any more; there is nobody to tell.
         'bay.tell': {
           actions: enqueueActions(({ enqueue, event, self }) => {

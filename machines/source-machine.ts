@@ -46,6 +46,22 @@ export interface SourceInput {
   readonly restart: RestartOptions;
   readonly breaker: BreakerOptions;
   readonly drainDeadlineMs: number;
+  /** A wait that a crash of the engine cut off: the source goes on with what is left of it. */
+  readonly resume: ResumedWait | null;
+}
+
+export interface ResumedWait {
+  readonly state: 'backingOff' | 'circuitOpen';
+  readonly waitMs: number;
+  readonly failures: number;
+}
+
+/** What the port `wait` is given, beside the time: what is being waited for, so that it can be kept. */
+export interface WaitInput {
+  readonly delayMs: number;
+  readonly rig: object;
+  readonly state: ResumedWait['state'];
+  readonly failures: number;
 }
 
 export interface SourceContext extends SourceInput {
@@ -89,6 +105,10 @@ function isBudgetSpent(context: SourceContext, event: SourceCommand | SourceFact
   return recentCrashes(context, event.monoMs).length >= context.restart.restartsMax;
 }
 
+function waitInput({ waitMs, rig, failures }: SourceContext, state: WaitInput['state']): WaitInput {
+  return { delayMs: waitMs, rig, state, failures };
+}
+
 const sourceSetup = setup({
   types: {
     context: {} as SourceContext,
@@ -98,7 +118,7 @@ const sourceSetup = setup({
   },
   actors: {
     intake: unprovidedPort<{ rig: object }>('intake'),
-    wait: unprovidedPort<{ delayMs: number }>('wait'),
+    wait: unprovidedPort<WaitInput>('wait'),
     drain: unprovidedPort<{ rig: object; deadlineMs: number }>('drain'),
   },
   guards: {
@@ -153,90 +173,98 @@ const sourceSetup = setup({
   },
 });
 
-export const sourceMachine = sourceSetup.createMachine({
-  id: 'source',
-  options: MACHINE_OPTIONS,
-  context: ({ input }) => ({
-    ...input,
-    failures: 0,
-    crashesMonoMs: NO_CRASHES,
-    openedMonoMs: null,
-    waitMs: 0,
-    deadlineMs: input.drainDeadlineMs,
-    forced: false,
-  }),
-  initial: 'live',
-  on: {
-    'source.pause': { target: '.paused' },
-    'source.drain': { target: '.draining', actions: 'setDeadline' },
-    'source.stop': { target: '.draining', actions: 'setDeadline' },
-  },
-  states: {
-    live: {
-      initial: 'connecting',
-      invoke: {
-        id: 'intake',
-        src: 'intake',
-        input: ({ context }) => ({ rig: context.rig }),
-        onError: { target: 'quarantined' },
-      },
-      on: {
-        'link.failed': [
-          { guard: 'isHopeless', target: 'failed' },
-          { guard: 'isEscalation', target: 'failed', actions: 'escalate' },
-          { guard: 'isBudgetSpent', target: 'quarantined', actions: 'countFailure' },
-          { guard: 'isBreakerDue', target: 'circuitOpen', actions: ['countFailure', 'coolDown'] },
-          { target: 'backingOff', actions: 'countFailure' },
-        ],
-        'link.ended': [
-          { guard: 'isPermanent', target: 'backingOff', actions: 'waitAfterEnd' },
-          { target: 'draining', actions: 'setDeadline' },
-        ],
-        'reads.exhausted': { target: 'circuitOpen', actions: 'coolDown' },
-      },
-      states: {
-        connecting: { on: { 'link.opened': { target: 'streaming', actions: 'noteOpened' } } },
-        streaming: { on: { 'reads.failing': 'degraded' } },
-        degraded: { on: { 'reads.recovered': 'streaming' } },
-      },
+/** Where a source begins: a machine of its own for each, since XState tells nobody of steps that it takes
+ *  before an actor is there. */
+const machineFrom = (initial: 'live' | ResumedWait['state']) =>
+  sourceSetup.createMachine({
+    id: 'source',
+    options: MACHINE_OPTIONS,
+    context: ({ input }) => ({
+      ...input,
+      failures: input.resume?.failures ?? 0,
+      crashesMonoMs: NO_CRASHES,
+      openedMonoMs: null,
+      waitMs: input.resume?.waitMs ?? 0,
+      deadlineMs: input.drainDeadlineMs,
+      forced: false,
+    }),
+    initial,
+    on: {
+      'source.pause': { target: '.paused' },
+      'source.drain': { target: '.draining', actions: 'setDeadline' },
+      'source.stop': { target: '.draining', actions: 'setDeadline' },
     },
-    backingOff: {
-      invoke: {
-        id: 'wait',
-        src: 'wait',
-        input: ({ context }) => ({ delayMs: context.waitMs }),
-        onError: { target: 'quarantined' },
+    states: {
+      live: {
+        initial: 'connecting',
+        invoke: {
+          id: 'intake',
+          src: 'intake',
+          input: ({ context }) => ({ rig: context.rig }),
+          onError: { target: 'quarantined' },
+        },
+        on: {
+          'link.failed': [
+            { guard: 'isHopeless', target: 'failed' },
+            { guard: 'isEscalation', target: 'failed', actions: 'escalate' },
+            { guard: 'isBudgetSpent', target: 'quarantined', actions: 'countFailure' },
+            { guard: 'isBreakerDue', target: 'circuitOpen', actions: ['countFailure', 'coolDown'] },
+            { target: 'backingOff', actions: 'countFailure' },
+          ],
+          'link.ended': [
+            { guard: 'isPermanent', target: 'backingOff', actions: 'waitAfterEnd' },
+            { target: 'draining', actions: 'setDeadline' },
+          ],
+          'reads.exhausted': { target: 'circuitOpen', actions: 'coolDown' },
+        },
+        states: {
+          connecting: { on: { 'link.opened': { target: 'streaming', actions: 'noteOpened' } } },
+          streaming: { on: { 'reads.failing': 'degraded' } },
+          degraded: { on: { 'reads.recovered': 'streaming' } },
+        },
       },
-      on: { 'wait.over': 'live', 'port.failed': 'quarantined' },
+      backingOff: {
+        invoke: {
+          id: 'wait',
+          src: 'wait',
+          input: ({ context }) => waitInput(context, 'backingOff'),
+          onError: { target: 'quarantined' },
+        },
+        on: { 'wait.over': 'live', 'port.failed': 'quarantined' },
+      },
+      circuitOpen: {
+        invoke: {
+          id: 'wait',
+          src: 'wait',
+          input: ({ context }) => waitInput(context, 'circuitOpen'),
+          onError: { target: 'quarantined' },
+        },
+        on: { 'wait.over': 'live', 'source.resume': 'live', 'port.failed': 'quarantined' },
+      },
+      paused: { on: { 'source.resume': 'live' } },
+      quarantined: { on: { 'source.resume': { target: 'live', actions: 'forgiveFailures' } } },
+      draining: {
+        invoke: {
+          id: 'drain',
+          src: 'drain',
+          input: ({ context }) => ({ rig: context.rig, deadlineMs: context.deadlineMs }),
+          onError: { target: 'failed' },
+        },
+        on: {
+          'drain.finished': { target: 'stopped', actions: 'noteDrained' },
+          'port.failed': 'failed',
+          'source.pause': {},
+          'source.drain': {},
+          'source.stop': { target: 'draining', reenter: true, actions: 'setDeadline' },
+        },
+      },
+      stopped: { type: 'final' },
+      failed: { type: 'final' },
     },
-    circuitOpen: {
-      invoke: {
-        id: 'wait',
-        src: 'wait',
-        input: ({ context }) => ({ delayMs: context.waitMs }),
-        onError: { target: 'quarantined' },
-      },
-      on: { 'wait.over': 'live', 'source.resume': 'live', 'port.failed': 'quarantined' },
-    },
-    paused: { on: { 'source.resume': 'live' } },
-    quarantined: { on: { 'source.resume': { target: 'live', actions: 'forgiveFailures' } } },
-    draining: {
-      invoke: {
-        id: 'drain',
-        src: 'drain',
-        input: ({ context }) => ({ rig: context.rig, deadlineMs: context.deadlineMs }),
-        onError: { target: 'failed' },
-      },
-      on: {
-        'drain.finished': { target: 'stopped', actions: 'noteDrained' },
-        'port.failed': 'failed',
-        'source.pause': {},
-        'source.drain': {},
-        'source.stop': { target: 'draining', reenter: true, actions: 'setDeadline' },
-      },
-    },
-    stopped: { type: 'final' },
-    failed: { type: 'final' },
-  },
-  output: ({ context }) => ({ forced: context.forced }),
-});
+    output: ({ context }) => ({ forced: context.forced }),
+  });
+
+export const sourceMachine = machineFrom('live');
+/** A source whose wait a crash cut off: it begins in that wait. */
+export const backingOffSourceMachine = machineFrom('backingOff');
+export const circuitOpenSourceMachine = machineFrom('circuitOpen');

@@ -9,7 +9,7 @@ import { createGatePort, createStagesPort } from '../actors/flow/flow-ports.ts';
 import type { Plane } from '../actors/flow/plane.ts';
 import { createSamplerPort, type SamplerPorts } from '../actors/health/sampler.ts';
 import { createIntake, type IntakePorts } from '../actors/sources/intake.ts';
-import { createDrain, createWait } from '../actors/sources/waiting.ts';
+import { createDrain, createWait, type KeepDeadline } from '../actors/sources/waiting.ts';
 import type { SourceDirectory } from '../actors/supervision/source-directory.ts';
 import { createLedgerPort, type LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import { bayMachine } from '../machines/bay-machine.ts';
@@ -20,7 +20,11 @@ import { pipelineMachine } from '../machines/pipeline-machine.ts';
 import { rateLimiterMachine } from '../machines/rate-limiter-machine.ts';
 import { recorderMachine } from '../machines/recorder-machine.ts';
 import { registryMachine } from '../machines/registry-machine.ts';
-import { sourceMachine } from '../machines/source-machine.ts';
+import {
+  backingOffSourceMachine,
+  circuitOpenSourceMachine,
+  sourceMachine,
+} from '../machines/source-machine.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
@@ -37,6 +41,8 @@ export interface EngineActorParts {
   readonly edges$: Subject<LedgerEdge>;
   readonly inspect: (inspected: InspectionEvent) => void;
   readonly deadLetter: IntakePorts['deadLetter'];
+  readonly keepDeadline: KeepDeadline;
+  readonly keepPollPhase: IntakePorts['keepPollPhase'];
   readonly raiseBurst: MeterPorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
   readonly onClockJump: SamplerPorts['onClockJump'];
@@ -55,7 +61,7 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
       burstDetector: burstDetectorMachine.provide({ actors: { meter: meterOf(parts) } }),
       healthMonitor: healthMonitorMachine.provide({ actors: { sampler: samplerOf(parts) } }),
       registry: registryMachine.provide({
-        actors: { bay: bayMachine.provide({ actors: { source: sourceOf(parts) } }) },
+        actors: { bay: bayMachine.provide({ actors: sourcesOf(parts) }) },
       }),
     },
   });
@@ -70,17 +76,23 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
   });
 }
 
-function sourceOf({ clock, random, log, plane, deadLetter }: EngineActorParts) {
+/** A source, and what one becomes whose wait a crash cut off. */
+function sourcesOf(parts: EngineActorParts) {
+  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase } = parts;
   const intake = createIntake({
     clock,
     random: random.fork('sources'),
     log,
     arrivals$: plane.arrivals$,
     deadLetter,
+    keepPollPhase,
   });
-  return sourceMachine.provide({
-    actors: { intake, wait: createWait(clock), drain: createDrain(clock) },
-  });
+  const ports = { actors: { intake, wait: createWait(clock, keepDeadline), drain: createDrain(clock) } };
+  return {
+    source: sourceMachine.provide(ports),
+    backingOffSource: backingOffSourceMachine.provide(ports),
+    circuitOpenSource: circuitOpenSourceMachine.provide(ports),
+  };
 }
 
 function meterOf({ clock, plane, options: { burst }, raiseBurst }: EngineActorParts) {

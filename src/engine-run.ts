@@ -6,6 +6,7 @@ import type { Actor } from 'xstate';
 import type { Exit } from '../actors/flow/exit.ts';
 import { Plane } from '../actors/flow/plane.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
+import { resume } from '../actors/sources/resumption.ts';
 import { Spills } from '../actors/sources/spills.ts';
 import { SourceDirectory } from '../actors/supervision/source-directory.ts';
 import { AlertDesk } from '../actors/timeline/alert-desk.ts';
@@ -27,7 +28,7 @@ import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
-import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+import type { DeadLetter, DeadlineRow, TimelineRow } from './domain/timeline.ts';
 import { createEngineActor } from './engine-actor.ts';
 import type { Stage } from './pipeline/stage.ts';
 
@@ -63,6 +64,7 @@ export class EngineRun {
   readonly #desk: AlertDesk;
   readonly #deadLetters: DeadLetterDesk;
   readonly #spills: Spills;
+  readonly #deadlines: Map<string, readonly DeadlineRow[]>;
   /** The last health of sources that have ended, the latest last. */
   readonly #ended = new Map<string, SourceHealth>();
   #lastIncarnation: number;
@@ -71,6 +73,7 @@ export class EngineRun {
     const { options, clock, store, outputs, log } = run;
     this.#options = run;
     this.#lastIncarnation = store?.lastIncarnation ?? 0;
+    this.#deadlines = new Map(store?.deadlines);
     const edges$ = new Subject<LedgerEdge>();
     this.#ledger = new Ledger({
       store,
@@ -277,11 +280,20 @@ export class EngineRun {
       onItems: (lane) => this.plane.arrive(lane),
       spill: this.#spills.of(spec),
     });
-    rig.cursor = store?.cursors.get(`${spec.tenant}/${spec.id}`) ?? null;
+    const name = `${spec.tenant}/${spec.id}`;
+    rig.cursor = store?.cursors.get(name) ?? null;
+    resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
+    // What a crash cut off goes on once.
+    this.#deadlines.delete(name);
     return rig;
   }
 
   #release(rig: SourceRig): void {
+    const { tenant, id: sourceId } = rig.spec;
+    if (rig.pollsSinceMs !== null) {
+      const gone = { state: rig.state, dueAtMs: null, failures: 0 };
+      this.#ledger.setDeadline({ tenant, sourceId, kind: 'poll', ...gone });
+    }
     this.#ledger.touch(rig);
     this.#desk.forget(rig.name);
     this.#ended.delete(rig.name);
@@ -329,6 +341,14 @@ export class EngineRun {
         this.#ledger.addParcel({
           onSettled: (outcome) => receipt.settle(outcome === 'stored' ? 'deadLettered' : 'lost'),
         });
+      },
+      keepDeadline: (rig, wait) => {
+        const { tenant, id: sourceId } = rig.spec;
+        const gone = { state: rig.state, dueAtMs: null, failures: 0 };
+        this.#ledger.setDeadline({ tenant, sourceId, kind: 'wait', ...(wait ?? gone) });
+      },
+      keepPollPhase: ({ spec: { tenant, id: sourceId }, state }, dueAtMs) => {
+        this.#ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0 });
       },
       raiseBurst: (alert, rig) => {
         this.#desk.raise(alert, rig.actorId, this.journal.lastRowOf(rig.actorId));

@@ -80,11 +80,13 @@ async function pollOn(
   intake: PayloadIntake,
 ): Promise<void> {
   let validators: Validators = { etag: null, lastModified: null };
-  let opened = false;
+  const keepPhase = phaseKeeper(io, intervalMs);
+  let opened = await resumePolls(io, intervalMs);
   for (;;) {
     // The first poll shows that the link stands; without it a full outlet would pass for a dead far end.
     if (opened) await io.room();
     if (io.signal.aborted) return;
+    keepPhase();
     let nextMs = io.clock.monotonicMs() + intervalMs;
     try {
       const polled = await pollOnce(io, plan, validators);
@@ -106,6 +108,31 @@ async function pollOn(
     const waitMs = nextMs - io.clock.monotonicMs();
     if (waitMs > 0) await io.clock.sleep(waitMs, io.signal);
   }
+}
+
+/** A poll that a crash of the engine cut off is waited for; until then the link counts as standing, as it did
+ *  before. Returns whether there was one. */
+async function resumePolls(io: SourceIo, intervalMs: number): Promise<boolean> {
+  const { clock, signal, pollsSinceMs } = io;
+  if (pollsSinceMs === null) return false;
+  const restMs = intervalMs - ((clock.wallMs() - pollsSinceMs) % intervalMs);
+  io.opened();
+  await clock.sleep(restMs, signal);
+  return true;
+}
+
+/** Notes the phase of the polls, at the first one and where they have come out of step by a hundredth of the
+ *  interval: most polls change nothing. */
+function phaseKeeper(io: SourceIo, intervalMs: number): () => void {
+  let sinceMs: number | null = null;
+  return () => {
+    const nowMs = io.clock.wallMs();
+    const aheadMs = sinceMs === null ? Number.POSITIVE_INFINITY : Math.abs(nowMs - sinceMs) % intervalMs;
+    const offMs = Math.min(aheadMs, Math.abs(intervalMs - aheadMs));
+    if (offMs <= Math.max(10, intervalMs / 100)) return;
+    sinceMs = nowMs;
+    io.countPollsFrom(nowMs);
+  };
 }
 
 async function handIn(io: SourceIo, intake: PayloadIntake, { body, contentType }: Polled): Promise<void> {

@@ -32,6 +32,8 @@ export interface IntakePorts {
     letter: { readonly stage: string; readonly payload: unknown; readonly error: unknown },
     receipt: Receipt | undefined,
   ) => void;
+  /** Keeps from when a source counts its polls. */
+  readonly keepPollPhase: (rig: SourceRig, sinceMs: number) => void;
 }
 
 type IntakeScope = Scope<SourceFact>;
@@ -308,6 +310,11 @@ class Run {
       },
       log,
       cursor: rig.cursor,
+      pollsSinceMs: rig.pollsSinceMs,
+      countPollsFrom: (atMs) => {
+        rig.pollsSinceMs = atMs;
+        this.#ports.keepPollPhase(rig, atMs);
+      },
       opened: () => this.#opened(),
       emit: (value, meta) => this.#emitAll([value], meta),
       emitAll: (values, meta) => this.#emitAll(values, meta),

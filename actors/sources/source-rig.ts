@@ -9,6 +9,7 @@ import { LIMITS } from '../../src/domain/limits.ts';
 import { RECEIPT, settleAll, type IngestRecord } from '../../src/domain/record.ts';
 import type { RateLimitOptions, SourceSpec } from '../../src/domain/source.ts';
 import type { SourceRow } from '../../src/domain/timeline.ts';
+import type { ResumedWait } from '../../machines/source-machine.ts';
 import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
 import type { Spill } from './spill.ts';
 import type { BurstWindow } from '../../src/pipeline/burst-window.ts';
@@ -47,6 +48,10 @@ export class SourceRig implements Lane {
   closing: Promise<void> | null = null;
   /** Where the next run goes on. */
   cursor: string | null = null;
+  /** A wait that a crash of the engine cut off. */
+  resume: ResumedWait | null = null;
+  /** Wall time from which its polls are counted. */
+  pollsSinceMs: number | null = null;
   recordsProduced = 0;
   lastReadAtMs: number | null = null;
   consecutiveErrors = 0;

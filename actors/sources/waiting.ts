@@ -4,15 +4,29 @@
 
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts } from '../../src/domain/errors.ts';
-import type { SourceFact } from '../../machines/source-machine.ts';
+import type { SourceFact, WaitInput } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
 import type { SourceRig } from './source-rig.ts';
 
-/** Reports `wait.over` after `delayMs`. */
-export function createWait(clock: Clock) {
-  return managed<{ delayMs: number }, SourceFact>(portFailed, (scope, { delayMs }) => {
+/** Keeps what a source waits for, as an absolute time; null: it waits no longer. */
+export type KeepDeadline = (rig: SourceRig, wait: KeptWait | null) => void;
+export interface KeptWait {
+  readonly state: WaitInput['state'];
+  /** Epoch milliseconds. */
+  readonly dueAtMs: number;
+  readonly failures: number;
+}
+
+/** Reports `wait.over` after `delayMs`. Until then the deadline is kept, so that a start after a crash waits
+ *  for the rest only. */
+export function createWait(clock: Clock, keep: KeepDeadline) {
+  return managed<WaitInput, SourceFact>(portFailed, (scope, { delayMs, rig, state, failures }) => {
     const timer = clock.setTimeout(() => scope.send({ type: 'wait.over' }), delayMs);
-    scope.onClose(() => clock.clearTimeout(timer));
+    keep(rig as SourceRig, { state, dueAtMs: clock.wallMs() + delayMs, failures });
+    scope.onClose(() => {
+      clock.clearTimeout(timer);
+      keep(rig as SourceRig, null);
+    });
   });
 }
 

@@ -122,7 +122,11 @@ export class SourceDirectory implements Directory {
     this.#byChild.set(childId, entry);
     this.#ports.onAdmitted(rig);
     const { restart, breaker, drainDeadlineMs } = spec;
-    return { ...placement, opensBay, input: { actorId, rig, restart, breaker, drainDeadlineMs } };
+    return {
+      ...placement,
+      opensBay,
+      input: { actorId, rig, restart, breaker, drainDeadlineMs, resume: rig.resume },
+    };
   }
 
   locate(command: RegistryCommand): Placement {

@@ -21,6 +21,12 @@ export interface SourceIo {
   readonly log: Logger;
   /** Where the last committed record said to go on; null at the first start. */
   readonly cursor: string | null;
+  /** Of a source that polls: the wall time from which its polls are counted, epoch milliseconds, where a
+   *  crash of the engine cut them off; the next one is due a whole number of intervals after it. Else null.
+   *  */
+  readonly pollsSinceMs: number | null;
+  /** Notes that polls are counted from this wall time on, so that they keep their phase over a crash. */
+  countPollsFrom(atMs: number): void;
 
   /** The link stands. A source with `connects: true` is `connecting` until it says so. Further calls do
    *  nothing. */

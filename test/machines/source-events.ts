@@ -28,6 +28,7 @@ export function sourceInput(restart: Partial<RestartOptions> = {}, breakerFailur
     restart: { ...RESTART, ...restart },
     breaker: { failures: breakerFailures, coolDownMs: 7_000 },
     drainDeadlineMs: 5_000,
+    resume: null,
   };
 }
 

@@ -195,7 +195,7 @@ describe('the ports of a source', () => {
     expect(notes).toEqual([
       'intake {"rig":{}}',
       'intake over',
-      'wait {"delayMs":100}',
+      'wait {"delayMs":100,"rig":{},"state":"backingOff","failures":1}',
       'wait over',
       'intake {"rig":{}}',
       'intake over',

@@ -27,7 +27,7 @@ export interface RecordingIo extends SourceIo {
 export function recordingIo(
   spec: SourceSpec,
   clock: Clock,
-  options: { room?: number; cursor?: string; settle?: 'at once' | 'by hand' } = {},
+  options: { room?: number; cursor?: string; pollsSinceMs?: number; settle?: 'at once' | 'by hand' } = {},
 ): RecordingIo {
   const controller = new AbortController();
   let capacity = options.room ?? Number.POSITIVE_INFINITY;
@@ -77,6 +77,8 @@ export function recordingIo(
     random: seededRandom(1),
     log: SILENT_LOGGER,
     cursor: options.cursor ?? null,
+    pollsSinceMs: options.pollsSinceMs ?? null,
+    countPollsFrom: () => {},
     opened() {
       state.opened = true;
       look();
