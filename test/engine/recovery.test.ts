@@ -97,8 +97,10 @@ test('a resumed source can be resumed by hand, paused and deregistered as any ot
   await again.clock.advance(1);
   expect(again.course('plc-7')).toContain('circuitOpen>connecting');
   await again.clock.runUntil(again.engine.deregister('plc-7'));
-  await again.engine.register(unreachable([], 9));
-  expect(again.engine.health('plc-7').state).toBe('connecting');
+  const tries: number[] = [];
+  await again.engine.register(unreachable(tries, 9));
+  await again.clock.advance(1);
+  expect(tries).toHaveLength(1);
 });
 
 test('after a clean stop every source begins anew', async () => {
