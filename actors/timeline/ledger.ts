@@ -1,6 +1,6 @@
 /** The ledger: writes everything that is to be written, one transaction at a time, in order. What comes in
- *  while a commit is under way goes with the next one, so commits grow with the load by themselves; a
- *  transaction waits for company up to an age, and is bounded in rows and bytes.
+ *  while a commit is under way goes with the next one, so commits grow with the load by themselves. Between
+ *  two transactions with records lies a least time, for the sake of flash; each is bounded in rows and bytes.
  *
  *  Guarantee: what `flush` promises is stored when it resolves. When the database cannot take a unit, it is
  *  kept and tried again with growing waits; nothing is lost but what goes beyond the bound on waiting
@@ -39,7 +39,7 @@ export interface GroupCommitOptions extends CommitLimits {
 export const DEFAULT_GROUP_COMMIT: GroupCommitOptions = {
   rowsMax: LIMITS.commitRowsMax,
   bytesMax: LIMITS.commitBytesMax,
-  ageMs: 0,
+  ageMs: LIMITS.commitAgeMs,
 };
 
 export interface LedgerOptions {
@@ -71,8 +71,8 @@ export class Ledger {
   readonly #basket = new Basket();
   #timer: { readonly handle: TimerHandle; readonly dueMs: number } | null = null;
   #writing: Promise<void> | null = null;
-  /** When the oldest parcel in the basket came. */
-  #parcelsSinceMs = 0;
+  /** When a transaction with records was last begun. */
+  #lastParcelsMs = Number.NEGATIVE_INFINITY;
   #failedAtMs: number | null = null;
   #attempts = 0;
   #isClosed = false;
@@ -149,7 +149,6 @@ export class Ledger {
       parcel.onSettled('lost');
       return;
     }
-    if (!this.#basket.hasParcels) this.#parcelsSinceMs = this.#options.clock.monotonicMs();
     this.#basket.addParcel(parcel);
     this.#schedule(this.#parcelDelayMs());
   }
@@ -182,8 +181,8 @@ export class Ledger {
 
   #parcelDelayMs(): number {
     if (this.#isUrgent || this.#basket.fills(this.#limits)) return 0;
-    const ageMs = this.#options.clock.monotonicMs() - this.#parcelsSinceMs;
-    return Math.max(0, this.#limits.ageMs - ageMs);
+    const restMs = this.#options.clock.monotonicMs() - this.#lastParcelsMs;
+    return Math.max(0, this.#limits.ageMs - restMs);
   }
 
   #schedule(delayMs: number): void {
@@ -205,8 +204,8 @@ export class Ledger {
     this.#clearTimer();
     if (this.#writing !== null || this.#basket.isEmpty) return;
     const { unit, parcels } = this.#basket.take(this.#limits);
-    // What is left came when the rest did; it has waited as long.
     this.#isUrgent = this.#isUrgent && this.#basket.hasParcels;
+    if (parcels.length > 0) this.#lastParcelsMs = this.#options.clock.monotonicMs();
     this.#writing = this.#commit(unit, parcels).finally(() => {
       this.#writing = null;
       if (this.#basket.hasParcels) this.#schedule(this.#parcelDelayMs());

@@ -44,8 +44,9 @@ export const storageSchema = z.strictObject({
     .strictObject({
       rowsMax: z.number().int().min(1).max(LIMITS.recorderPendingRecordsMax).default(LIMITS.commitRowsMax),
       bytesMax: bytes.max(LIMITS.recorderPendingBytesMax).default(LIMITS.commitBytesMax),
-      /** How long records wait for company, milliseconds. */
-      ageMs: milliseconds().max(10_000).default(0),
+      /** The least time from one transaction with records to the next, milliseconds: the longest that they
+       *  wait for company. */
+      ageMs: milliseconds().max(10_000).default(LIMITS.commitAgeMs),
     })
     .prefault({}),
   retention: retentionSchema.prefault({}),

@@ -33,6 +33,8 @@ export const LIMITS = {
   /** What one transaction takes of records, unless the engine's options say otherwise. */
   commitRowsMax: 4_096,
   commitBytesMax: 4 * 1024 * 1024,
+  /** The least time from one transaction with records to the next, unless the options say otherwise. */
+  commitAgeMs: 5,
   /** Bytes of one record's data as JSON, unless the engine's options say otherwise; a larger one is a dead
    *  letter. */
   recordBytesMax: 1024 * 1024,

@@ -25,6 +25,7 @@ const HEALTH = z.strictObject({
   lastError: z.strictObject({ code: z.string(), message: z.string(), atMs: z.number().int() }).nullable(),
   rate1s: z.number().min(0),
   queueDepth: z.number().int().min(0),
+  spilledRecords: z.number().int().min(0),
   droppedCount: z.number().int().min(0),
   lateRecords: z.number().int().min(0),
 });

@@ -1,6 +1,7 @@
 /** Code of users within the engine: stages, subscribers, consumers, keys, decoders. Whatever it throws costs
  *  the record it was given at most, and that record is kept as a dead letter. */
 
+import { LIMITS } from '../../src/domain/limits.ts';
 import { describe, expect, test } from 'vitest';
 import { filter as filterItems, map } from 'rxjs';
 import {
@@ -252,7 +253,7 @@ describe('a payload from outside', () => {
       const letters = deadLetters(rig);
       expect(letters.length).toBe(1);
       expect(letters[0]).toMatchObject({ id: 'a', stage: 'decode' });
-      expect(String(letters[0]?.['payload']).length).toBeLessThanOrEqual(payload.length);
+      expect(String(letters[0]?.['payload']).length).toBeLessThanOrEqual(LIMITS.deadLetterPayloadCharsMax);
       expect(rig.delivered.filter(({ sourceId }) => sourceId === 'n')).toHaveLength(10);
       expect(rig.delivered.findLast(({ sourceId }) => sourceId === 'a')?.data).toEqual(
         decode === 'csv' ? { a: '1', b: '2' } : { fine: true },
