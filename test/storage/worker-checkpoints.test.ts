@@ -1,0 +1,133 @@
+/** When the write-ahead log is copied and cut. */
+
+import Database from 'better-sqlite3';
+import { existsSync, statSync } from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import { openEventStoreInWorker } from '../../storage/open-in-worker.ts';
+import { Checkpoints } from '../../storage/worker-checkpoints.ts';
+import { openWritable } from '../../storage/writable-database.ts';
+import { stallsDuring } from '../support/event-loop.ts';
+import { commitUnit, openOptions, recordRow, temporaryFile } from './fixture.ts';
+
+const PAGE_BYTES = 4_096;
+
+const LIMITS = {
+  idlePages: 10,
+  pendingBytesMax: 40 * PAGE_BYTES,
+  logBytesMax: 100 * PAGE_BYTES,
+  quietLogBytesMax: 5 * PAGE_BYTES,
+};
+
+class Log {
+  readonly file = temporaryFile();
+  readonly db = openWritable(this.file);
+  readonly checkpoints: Checkpoints;
+
+  constructor() {
+    this.db.pragma('busy_timeout = 5');
+    this.db.exec('CREATE TABLE bulk (bytes BLOB)');
+    this.db.pragma('wal_checkpoint(TRUNCATE)');
+    this.checkpoints = new Checkpoints(this.db, this.file, LIMITS);
+    onTestFinished(() => void this.db.close());
+  }
+
+  /** Writes some more pages than that. */
+  write(pages: number): void {
+    this.db.prepare('INSERT INTO bulk VALUES (zeroblob(?))').run(pages * PAGE_BYTES);
+  }
+
+  get pendingPages(): number {
+    const [state] = this.db.pragma('wal_checkpoint(NOOP)') as { log: number; checkpointed: number }[];
+    return (state?.log ?? 0) - (state?.checkpointed ?? 0);
+  }
+
+  get bytes(): number {
+    return statSync(`${this.file}-wal`).size;
+  }
+
+  /** Another connection that reads, and stays where it is. Returns how to end that. */
+  read(): () => void {
+    const reader = new Database(this.file, { readonly: true });
+    onTestFinished(() => void reader.close());
+    reader.exec('BEGIN');
+    reader.prepare('SELECT count(*) FROM bulk').get();
+    return () => void reader.exec('COMMIT');
+  }
+}
+
+test('it is not copied while calls come in, until it is long', () => {
+  const log = new Log();
+  log.write(20);
+  log.checkpoints.afterCommit();
+  expect(log.pendingPages).toBeGreaterThan(20);
+  log.write(20);
+  log.checkpoints.afterCommit();
+  expect(log.pendingPages).toBe(0);
+});
+
+test('it is copied while nobody waits, if it is worth it', () => {
+  const log = new Log();
+  log.write(2);
+  log.checkpoints.whenIdle();
+  expect(log.pendingPages).toBeGreaterThan(0);
+  log.write(10);
+  log.checkpoints.whenIdle();
+  expect(log.pendingPages).toBe(0);
+  expect(log.bytes).toBeGreaterThan(0);
+});
+
+test('it is cut when it is very long, or in quiet', () => {
+  const log = new Log();
+  log.write(50);
+  log.checkpoints.whenIdle();
+  expect(log.bytes).toBeGreaterThan(50 * PAGE_BYTES);
+  log.checkpoints.whenQuiet();
+  expect(log.bytes).toBe(0);
+  log.write(120);
+  log.checkpoints.whenIdle();
+  expect(log.bytes).toBe(0);
+});
+
+test('a reader that stays holds it up, and no try is wasted on what it holds; then all is made good', () => {
+  const log = new Log();
+  const leave = log.read();
+  log.write(150);
+  log.checkpoints.afterCommit();
+  const held = log.pendingPages;
+  expect(held).toBeGreaterThan(150);
+  log.write(1);
+  log.checkpoints.whenIdle();
+  leave();
+  // Too little is new since the last try.
+  log.checkpoints.whenIdle();
+  expect(log.pendingPages).toBeGreaterThan(held);
+  log.write(10);
+  log.checkpoints.whenIdle();
+  expect(log.pendingPages).toBe(0);
+  log.checkpoints.whenQuiet();
+  expect(log.bytes).toBe(0);
+});
+
+test('the log of a store that is written without a pause stays bounded, and is gone at the close', async () => {
+  const file = temporaryFile();
+  const store = await openEventStoreInWorker(openOptions(file));
+  onTestFinished(() => store.close(null));
+  const data = JSON.stringify('x'.repeat(1_000));
+  let longest = 0;
+  let before = Promise.resolve<unknown>(null);
+  const { longestMs } = await stallsDuring(async () => {
+    for (let unit = 0; unit < 60; unit++) {
+      const records = Array.from({ length: 1_000 }, (_, n) => recordRow({ sourceSeq: n, data }));
+      const commit = store.commit(commitUnit({ records }));
+      await before;
+      before = commit;
+      longest = Math.max(longest, statSync(`${file}-wal`).size);
+    }
+    await before;
+  });
+  expect(longest).toBeGreaterThan(10_000_000);
+  expect(longest).toBeLessThan(25_000_000);
+  expect(longestMs).toBeLessThan(250);
+  await store.close({ atMs: 1 });
+  expect(existsSync(`${file}-wal`)).toBe(false);
+});
