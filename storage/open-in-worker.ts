@@ -133,7 +133,9 @@ class StoreThread {
   #onAnswer(message: FromWorker): void {
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
-    if (this.#waiting.size === 0 && this.#closing === null) this.#worker.unref();
+    // A thread that is about to end is waited for.
+    const isEnding = this.#closing !== null || (message.id === OPENING && 'error' in message);
+    if (this.#waiting.size === 0 && !isEnding) this.#worker.unref();
     if ('value' in message) waiting?.resolve(message.value);
     else waiting?.reject(errorOf(message.error));
   }

@@ -3,15 +3,12 @@
 import fc from 'fast-check';
 import type { Worker } from 'node:worker_threads';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { HeadgateError } from '../../src/domain/errors.ts';
 import type { CommitUnit } from '../../src/domain/timeline.ts';
-import { realClock } from '../../src/real-clock.ts';
 import { IN_MEMORY } from '../../storage/database-path.ts';
-import type { EventStore } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { openEventStoreInWorker } from '../../storage/open-in-worker.ts';
-import { stallsDuring } from '../support/event-loop.ts';
 import { lockedByAnotherProcess } from '../support/locked-by-another-process.ts';
+import { stallsWhileLocked } from '../support/storage-stalls.ts';
 import {
   commitUnit,
   headgateError,
@@ -116,10 +113,8 @@ describe('a lock of another process', () => {
       const file = temporaryFile();
       const store = await openStore(file);
       await store.commit(one(1));
-      const lock = await lockedByAnotherProcess(file);
-      const { longestMs } = await stallsDuring(() => insist(store, one(2), 1_000));
-      await lock.release();
-      await insist(store, one(2), 5_000);
+      const { longestMs } = await stallsWhileLocked(store, file, 1_000);
+      await store.commit(one(2));
       expect(query(file, 'SELECT seq FROM timeline')).toEqual([{ seq: 1 }, { seq: 2 }]);
       longest.set(host, longestMs);
     }
@@ -156,20 +151,6 @@ describe('a lock of another process', () => {
     expect(query(file, 'SELECT seq FROM timeline')).toEqual([{ seq: 1 }, { seq: 2 }, { seq: 3 }]);
   });
 });
-
-/** Tries until the unit is stored or the time is over, with short rests, as the ledger does. */
-async function insist(store: EventStore, unit: CommitUnit, durationMs: number): Promise<void> {
-  const endMs = realClock.monotonicMs() + durationMs;
-  while (realClock.monotonicMs() < endMs) {
-    try {
-      await store.commit(unit);
-      return;
-    } catch (error) {
-      if (!(error instanceof HeadgateError && error.code === 'HG_STORAGE_BUSY')) throw error;
-      await realClock.sleep(10);
-    }
-  }
-}
 
 describe('a thread that dies', () => {
   test('rejects what waits and what comes later, for good, and says why', async () => {

@@ -3,11 +3,12 @@
 import Database from 'better-sqlite3';
 import { existsSync, statSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
+import type { EventStore } from '../../storage/event-store.ts';
 import { openEventStoreInWorker } from '../../storage/open-in-worker.ts';
 import { Checkpoints } from '../../storage/worker-checkpoints.ts';
 import { openWritable } from '../../storage/writable-database.ts';
-import { stallsDuring } from '../support/event-loop.ts';
-import { commitUnit, openOptions, recordRow, temporaryFile } from './fixture.ts';
+import { stallsDuringCheckpoints } from '../support/storage-stalls.ts';
+import { openOptions, temporaryFile } from './fixture.ts';
 
 const PAGE_BYTES = 4_096;
 
@@ -112,21 +113,18 @@ test('the log of a store that is written without a pause stays bounded, and is g
   const file = temporaryFile();
   const store = await openEventStoreInWorker(openOptions(file));
   onTestFinished(() => store.close(null));
-  const data = JSON.stringify('x'.repeat(1_000));
-  let longest = 0;
-  let before = Promise.resolve<unknown>(null);
-  const { longestMs } = await stallsDuring(async () => {
-    for (let unit = 0; unit < 60; unit++) {
-      const records = Array.from({ length: 1_000 }, (_, n) => recordRow({ sourceSeq: n, data }));
-      const commit = store.commit(commitUnit({ records }));
-      await before;
-      before = commit;
-      longest = Math.max(longest, statSync(`${file}-wal`).size);
-    }
-    await before;
-  });
-  expect(longest).toBeGreaterThan(10_000_000);
-  expect(longest).toBeLessThan(25_000_000);
+  let longestBytes = 0;
+  const watched: EventStore = {
+    ...store,
+    async commit(unit) {
+      const result = await store.commit(unit);
+      longestBytes = Math.max(longestBytes, statSync(`${file}-wal`).size);
+      return result;
+    },
+  };
+  const { longestMs } = await stallsDuringCheckpoints(watched);
+  expect(longestBytes).toBeGreaterThan(10_000_000);
+  expect(longestBytes).toBeLessThan(25_000_000);
   expect(longestMs).toBeLessThan(250);
   await store.close({ atMs: 1 });
   expect(existsSync(`${file}-wal`)).toBe(false);
