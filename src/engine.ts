@@ -243,9 +243,12 @@ export class Engine {
   async #startAnew(): Promise<void> {
     await this.#ending;
     this.#run = null;
-    const { seed } = this.#options;
+    const { clock, seed } = this.#options;
+    const isSimulated = clock !== undefined && seed !== undefined;
     const random = seededRandom(seed ?? randomUUID());
-    const store = await openStore(this.#options, { clock: this.#clock, random });
+    const identity = random.fork('identity');
+    const uuid = isSimulated ? () => identity.uuid() : randomUUID;
+    const store = await openStore(this.#options, { clock: this.#clock, uuid });
     this.#deliveredBefore = this.#exit.delivered;
     this.#lost = 0;
     const run = await this.#wire(random, store);

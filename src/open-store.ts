@@ -1,31 +1,28 @@
 /** Opens the database of an engine, in a thread of its own where time is real. */
 
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { EventStore } from '../storage/event-store.ts';
 import { isInMemory } from '../storage/database-path.ts';
 import { openEventStore } from '../storage/open-event-store.ts';
 import { openEventStoreInWorker } from '../storage/open-in-worker.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import type { Clock } from './domain/clock.ts';
-import type { Random } from './domain/random.ts';
 import { VERSION } from './version.ts';
 
 /** Null where nothing is to be kept.
  *  @throws HeadgateError HG_STORAGE_ codes. */
 export async function openStore(
   options: EngineOptions,
-  { clock, random }: { readonly clock: Clock; readonly random: Random },
+  { clock, uuid }: { readonly clock: Clock; readonly uuid: () => string },
 ): Promise<EventStore | null> {
-  const { timeline, seed } = options;
+  const { timeline } = options;
   if (timeline === false) return null;
-  const isSimulated = options.clock !== undefined && seed !== undefined;
-  const identity = random.fork('identity');
   const open = runsInWorker(options, timeline.path) ? openEventStoreInWorker : openEventStore;
   return open({
     path: timeline.path,
     nowMs: clock.wallMs(),
     version: VERSION,
-    uuid: isSimulated ? () => identity.uuid() : randomUUID,
+    uuid,
     configDigest: digestOf(options),
   });
 }

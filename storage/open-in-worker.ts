@@ -1,5 +1,5 @@
-/** A store in a thread of its own, seen from the engine's thread: neither a flush to a slow disk nor the lock of
- *  another process stops the event loop.
+/** A store in a thread of its own, seen from the engine's thread: neither a flush to a slow disk nor the
+ *  lock of another process stops the event loop.
  *
  *  Should the thread end before it is told to, every call that waits, and every later one, rejects with
  *  HG_STORAGE_STOPPED: whether a commit that waited was written is not known then, as after a crash. */

@@ -1,5 +1,5 @@
-/** The program of the thread that writes the database. It ends by itself when the store is closed: a thread that
- *  is stopped from outside in the middle of a call of SQLite can take the process with it. */
+/** The program of the thread that writes the database. It ends by itself when the store is closed: a thread
+ *  that is stopped from outside in the middle of a call of SQLite can take the process with it. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { realClock } from '../src/real-clock.ts';

@@ -35,30 +35,24 @@ interface LogState {
   readonly checkpointed: number;
 }
 
+type Mode = 'NOOP' | 'PASSIVE' | 'TRUNCATE';
+
 export class Checkpoints {
+  readonly #connection: () => Database.Database;
   readonly #file: string;
   readonly #options: CheckpointOptions;
   readonly #pageBytes: number;
-  readonly #run: Record<'NOOP' | 'PASSIVE' | 'TRUNCATE', () => LogState>;
   /** Pages that the last checkpoint could not copy: so many are no reason for another one. */
   #stuckPages = 0;
   /** Length from which on it is worth another try to cut the log, after one that failed. */
   #cutAgainAtBytes = 0;
 
-  constructor(db: Database.Database, file: string, options = DEFAULT_CHECKPOINTS) {
+  /** `connection` gives the one that is in use. It must not make checkpoints of its own. */
+  constructor(connection: () => Database.Database, file: string, options = DEFAULT_CHECKPOINTS) {
+    this.#connection = connection;
     this.#file = file;
     this.#options = options;
-    this.#pageBytes = db.pragma('page_size', { simple: true }) as number;
-    db.pragma('wal_autocheckpoint = 0');
-    const checkpoint = (mode: string) => {
-      const statement = db.prepare(`PRAGMA wal_checkpoint(${mode})`);
-      return () => statement.get() as LogState;
-    };
-    this.#run = {
-      NOOP: checkpoint('NOOP'),
-      PASSIVE: checkpoint('PASSIVE'),
-      TRUNCATE: checkpoint('TRUNCATE'),
-    };
+    this.#pageBytes = connection().pragma('page_size', { simple: true }) as number;
   }
 
   /** After every commit. */
@@ -97,11 +91,12 @@ export class Checkpoints {
     this.#cutAgainAtBytes = busy === 0 ? 0 : bytes + this.#options.pendingBytesMax;
   }
 
-  /** A checkpoint that fails loses nothing: what is in the log is stored. If the disk is at fault, the next
-   *  commit says so. */
-  #try(mode: 'NOOP' | 'PASSIVE' | 'TRUNCATE'): LogState {
+  /** A checkpoint that fails loses nothing: what is in the log is stored, and is copied again. If the disk is
+   *  at fault, the next commit says so. */
+  #try(mode: Mode): LogState {
     try {
-      return this.#run[mode]();
+      const [state] = this.#connection().pragma(`wal_checkpoint(${mode})`) as LogState[];
+      return state ?? NOTHING_KNOWN;
     } catch {
       return NOTHING_KNOWN;
     }

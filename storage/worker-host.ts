@@ -1,9 +1,10 @@
 /** Hosts a store in a thread of its own: carries out calls that come as messages, and answers each.
  *
- *  Writers go one at a time, in the order they came. Where another process holds the write lock, a writer waits
- *  in short turns, between which readers are answered, and gives up after a while: then the caller hears that
- *  the database is busy, and decides. */
+ *  Writers go one at a time, in the order they came. Where another process holds the write lock, a writer
+ *  waits in short turns, between which readers are answered, and gives up after a while: then the caller
+ *  hears that the database is busy, and decides. */
 
+import type Database from 'better-sqlite3';
 import type { Clock, TimerHandle } from '../src/domain/clock.ts';
 import { HeadgateError } from '../src/domain/errors.ts';
 import type { CommitResult } from './event-store.ts';
@@ -43,12 +44,11 @@ export class StoreHost {
   #waiting = 0;
   #idleTimer: TimerHandle = undefined;
   #isClosing = false;
+  #tuned: Database.Database | null = null;
 
   constructor(options: HostOptions) {
     this.#options = options;
-    const { store, file } = options;
-    store.db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    this.#checkpoints = new Checkpoints(store.db, file);
+    this.#checkpoints = new Checkpoints(() => this.#connection(), options.file);
   }
 
   receive(message: ToWorker): void {
@@ -81,8 +81,19 @@ export class StoreHost {
     const { store } = this.#options;
     this.#isClosing = true;
     this.#checkpoints.beforeClose();
-    store.db.pragma(`busy_timeout = ${CLOSING_TIMEOUT_MS}`);
+    this.#connection().pragma(`busy_timeout = ${CLOSING_TIMEOUT_MS}`);
     await store.close(end);
+  }
+
+  /** The store's connection, which is another one after an I/O error, as this thread wants it. */
+  #connection(): Database.Database {
+    const { db } = this.#options.store;
+    if (db !== this.#tuned) {
+      db.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      db.pragma('wal_autocheckpoint = 0');
+      this.#tuned = db;
+    }
+    return db;
   }
 
   /** Carries out a writer's call once those before it are through. */

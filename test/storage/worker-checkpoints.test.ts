@@ -28,7 +28,8 @@ class Log {
     this.db.pragma('busy_timeout = 5');
     this.db.exec('CREATE TABLE bulk (bytes BLOB)');
     this.db.pragma('wal_checkpoint(TRUNCATE)');
-    this.checkpoints = new Checkpoints(this.db, this.file, LIMITS);
+    this.db.pragma('wal_autocheckpoint = 0');
+    this.checkpoints = new Checkpoints(() => this.db, this.file, LIMITS);
     onTestFinished(() => void this.db.close());
   }
 
