@@ -81,7 +81,11 @@ export class StoreHost {
     const { store } = this.#options;
     this.#isClosing = true;
     this.#checkpoints.beforeClose();
-    this.#connection().pragma(`busy_timeout = ${CLOSING_TIMEOUT_MS}`);
+    try {
+      this.#connection().pragma(`busy_timeout = ${CLOSING_TIMEOUT_MS}`);
+    } catch {
+      // There is no connection after an I/O error: closing the store tells.
+    }
     await store.close(end);
   }
 
