@@ -87,6 +87,7 @@ export class EngineRun {
       },
       onFailed: (error) => edges$.next({ type: 'commit.failed', error }),
       onRecovered: (afterMs) => edges$.next({ type: 'commit.recovered', afterMs }),
+      onGone: (error) => edges$.next({ type: 'part.failed', error }),
     });
     this.journal = new Journal({
       clock,

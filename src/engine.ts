@@ -1,14 +1,13 @@
 /** The engine as its users hold it: the composition root. Options are resolved when it is made, work starts
  *  in `start()`, and a stopped engine can be started again. */
 
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import pino from 'pino';
 import { Subject, type Observable } from 'rxjs';
 import { Exit } from '../actors/flow/exit.ts';
 import { GuardedObservable } from '../actors/flow/guarded-observable.ts';
 import type { RegistryCommand } from '../machines/registry-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
-import { openEventStore } from '../storage/open-event-store.ts';
 import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from './config/engine-options.ts';
 import { resolveOptions } from './config/resolve-options.ts';
 import type { DeregisterOptions, EngineReport, StopOptions } from './engine-report.ts';
@@ -27,10 +26,10 @@ import type { SourceSpec } from './domain/source.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 import type { Consumer } from './pipeline/consumer.ts';
 import type { Stage } from './pipeline/stage.ts';
+import { openStore } from './open-store.ts';
 import { realClock } from './real-clock.ts';
 import { PendingRequests, type Registration } from './pending-requests.ts';
 import { readCommand, type Command } from './read-command.ts';
-import { VERSION } from './version.ts';
 
 export interface CreateEngineOptions extends Omit<EngineOptionsInput, 'stages'> {
   /** Stages, in the order records go through them. */
@@ -244,20 +243,12 @@ export class Engine {
   async #startAnew(): Promise<void> {
     await this.#ending;
     this.#run = null;
-    const { timeline, seed } = this.#options;
-    const isSimulated = this.#options.clock !== undefined && seed !== undefined;
+    const { clock, seed } = this.#options;
+    const isSimulated = clock !== undefined && seed !== undefined;
     const random = seededRandom(seed ?? randomUUID());
     const identity = random.fork('identity');
-    const store =
-      timeline === false
-        ? null
-        : await openEventStore({
-            path: timeline.path,
-            nowMs: this.#clock.wallMs(),
-            version: VERSION,
-            uuid: isSimulated ? () => identity.uuid() : randomUUID,
-            configDigest: digestOf(this.#options),
-          });
+    const uuid = isSimulated ? () => identity.uuid() : randomUUID;
+    const store = await openStore(this.#options, { clock: this.#clock, uuid });
     this.#deliveredBefore = this.#exit.delivered;
     this.#lost = 0;
     const run = await this.#wire(random, store);
@@ -331,11 +322,4 @@ function requireMs(subject: string, fields: Readonly<Record<string, number>>): v
       { details: { subject, field } },
     );
   }
-}
-
-/** A digest of what the user configured, without what is particular to the process. */
-function digestOf({ rateLimit, burst, records, health, stages }: EngineOptions): string {
-  const names = stages.map(({ kind, stageName }) => `${kind}:${stageName}`);
-  const text = JSON.stringify({ rateLimit, burst, records, health, stages: names });
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -16,8 +16,9 @@ import type { EventStore, OpenOptions, SpillSummary, UnfinishedActor } from './e
 import { inspectDatabase, notADatabase } from './inspect-database.ts';
 import { createLetters } from './letters.ts';
 import { createLogReader } from './log-reader.ts';
+import { cursorKey } from './row-keys.ts';
 import { beginRun, endRun, type BegunRun } from './runs.ts';
-import { guardStorage, storageError } from './storage-error.ts';
+import { closedError, guardStorage, storageError } from './storage-error.ts';
 import { UNFINISHED_SQL } from './timeline-queries.ts';
 import { openInMemory, openWritable } from './writable-database.ts';
 
@@ -37,8 +38,14 @@ interface OpenDatabase extends BegunRun {
   readonly unfinished: readonly UnfinishedActor[];
 }
 
+/** A store in the thread of its caller. */
+export interface LocalStore extends EventStore {
+  /** Its connection, for whoever hosts it. */
+  readonly db: Database.Database;
+}
+
 /** @throws HeadgateError HG_STORAGE_LOCKED, _READONLY, _NOT_A_DATABASE, _VERSION, _BUSY, _FULL or _FAILED. */
-export async function openEventStore(options: OpenOptions): Promise<EventStore> {
+export async function openEventStore(options: OpenOptions): Promise<LocalStore> {
   if (isInMemory(options.path)) {
     return eventStore(IN_MEMORY, begin(openInMemory(), options, null), null, null);
   }
@@ -133,7 +140,7 @@ function eventStore(
   opened: OpenDatabase,
   lock: EngineLock | null,
   movedAside: string | null,
-): EventStore {
+): LocalStore {
   const { db, cursors, ...known } = opened;
   const write = createCommitWriter(db, known.run);
   const logs = createLogReader(db, `${known.gatewayId}:${known.dbUuid}`);
@@ -145,6 +152,7 @@ function eventStore(
   };
   return {
     ...known,
+    db,
     cursors,
     movedAside,
     truncated: null,
@@ -174,13 +182,6 @@ function eventStore(
       }
     },
   };
-}
-
-function closedError(file: string): HeadgateError {
-  return new HeadgateError('HG_STORAGE_FAILED', `${file}: the store is closed; open it again`, {
-    remedy: 'stop',
-    details: { file },
-  });
 }
 
 function lastIncarnation(db: Database.Database): number {
@@ -218,8 +219,4 @@ function readSpillSummaries(db: Database.Database): SpillSummary[] {
        FROM spill GROUP BY tenant, source_id`,
     )
     .all() as SpillSummary[];
-}
-
-function cursorKey(tenant: string, sourceId: string): string {
-  return `${tenant}/${sourceId}`;
 }

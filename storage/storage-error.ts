@@ -96,3 +96,10 @@ export function guardStorage<Result>(file: string, action: () => Result): Result
     throw storageError(error, file);
   }
 }
+
+export function closedError(file: string): HeadgateError {
+  return new HeadgateError('HG_STORAGE_FAILED', `${file}: the store is closed; open it again`, {
+    remedy: 'stop',
+    details: { file },
+  });
+}

@@ -8,7 +8,7 @@
 
 import { backoffMs } from '../../src/domain/backoff.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
-import { errorFacts, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
+import { errorFacts, HeadgateError, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { CommitMark } from '../../src/domain/receipt.ts';
 import type {
@@ -55,6 +55,8 @@ export interface LedgerOptions {
   readonly onGivenUp: (rows: number, error: ErrorFacts) => void;
   readonly onFailed: (error: ErrorFacts) => void;
   readonly onRecovered: (afterMs: number) => void;
+  /** The storage has ended for good; nothing can be written any more. */
+  readonly onGone?: (error: ErrorFacts) => void;
 }
 
 /** Failures after which a ledger that is being closed gives up: some 750 ms of waits between them. */
@@ -231,6 +233,12 @@ export class Ledger {
         this.#lastRecordSeq = result?.lastRecordSeq ?? 0;
         return 'written';
       } catch (error) {
+        if (isGone(error)) {
+          this.#isClosed = true;
+          this.#lost += this.#giveUp(unit, error);
+          this.#options.onGone?.(errorFacts(error));
+          return 'lost';
+        }
         if (remedyOf(error) === 'drop') {
           this.#giveUp(unit, error);
           return 'refused';
@@ -268,4 +276,10 @@ export class Ledger {
     this.#attempts = 0;
     this.#options.onRecovered(afterMs);
   }
+}
+
+/** Whoever writes the database is no more. All else is tried again, even what bears the remedy `stop`: a file
+ *  that cannot be written today can be tomorrow. */
+function isGone(error: unknown): boolean {
+  return error instanceof HeadgateError && error.code === 'HG_STORAGE_STOPPED';
 }

@@ -6,13 +6,14 @@ import type { PartFact } from '../../machines/ports.ts';
 import { partFailed } from '../flow/flow-ports.ts';
 import { managed } from '../managed.ts';
 
-/** The edges of the ledger: it fails, it recovers. */
+/** The edges of the ledger: it fails, it recovers, it is past mending. */
 export type LedgerEdge =
+  | PartFact
   | { readonly type: 'commit.failed'; readonly error: ErrorFacts }
   | { readonly type: 'commit.recovered'; readonly afterMs: number };
 
 export function createLedgerPort(edges$: Subject<LedgerEdge>) {
-  return managed<undefined, LedgerEdge | PartFact>(partFailed, (scope) => {
+  return managed<undefined, LedgerEdge>(partFailed, (scope) => {
     const edges = edges$.subscribe((edge) => scope.send(edge));
     scope.onClose(() => edges.unsubscribe());
   });

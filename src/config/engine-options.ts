@@ -39,7 +39,7 @@ const burst = z
     message: 'must not be above thresholdRecords',
   });
 
-export const engineOptionsSchema = z.strictObject({
+const optionsShape = z.strictObject({
   timeline: z
     .union([
       z.literal(false),
@@ -86,6 +86,14 @@ export const engineOptionsSchema = z.strictObject({
     )
     .optional(),
 });
+
+export const engineOptionsSchema = optionsShape.refine(
+  ({ clock, storage }) => clock === undefined || storage.worker !== true,
+  {
+    path: ['storage', 'worker'],
+    message: 'must not be true where a clock is given: only real time can wait for a thread',
+  },
+);
 
 /** What a user may write; `stages` is typed by the library's index. */
 export type EngineOptionsInput = z.input<typeof engineOptionsSchema>;

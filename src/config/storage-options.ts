@@ -37,7 +37,8 @@ const retentionSchema = z.strictObject({
 });
 
 export const storageSchema = z.strictObject({
-  /** Whether the database is written in a thread of its own. Default: yes for a file on the real clock. */
+  /** Whether the database is written in a thread of its own. Default: yes for a file on the real clock. Not
+   *  with a clock of the user's. */
   worker: z.boolean().optional(),
   /** How records are gathered into transactions. */
   commit: z

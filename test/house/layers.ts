@@ -22,6 +22,12 @@ export const LAYERS: readonly Layer[] = [
   },
   { path: 'machines', files: ['src/domain'], packages: ['xstate'] },
   { path: 'storage', files: ['src/domain'], packages: ['better-sqlite3', 'node:'] },
+  // The composition root of the thread that writes the database: it brings the real clock.
+  {
+    path: 'storage/store-worker.ts',
+    files: ['src/domain', 'src/real-clock.ts', 'storage'],
+    packages: ['node:'],
+  },
   {
     path: 'actors',
     files: ['src/domain', 'src/config', 'src/pipeline', 'machines', 'storage/event-store.ts'],

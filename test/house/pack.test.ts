@@ -112,6 +112,23 @@ await clock.runUntil(engine.stop());
 console.log(JSON.stringify({ kept, active }));
 `;
 
+/** An engine with a file on the real clock. */
+const WITH_FILE = `
+import { createEngine, pushSource } from 'headgate';
+
+const threads = [];
+process.on('worker', (thread) => threads.push(thread));
+const engine = createEngine({ timeline: { path: process.argv[2] } });
+await engine.start();
+const source = pushSource({ id: 'smoke-2' });
+await engine.register(source);
+await source.push(7);
+const running = threads.map(({ threadId }) => threadId > 0);
+const { delivered } = await engine.stop();
+const ended = threads.map(({ threadId }) => threadId === -1);
+console.log(JSON.stringify({ running, ended, delivered }));
+`;
+
 describe('a program that imports the package', () => {
   const nodes: [title: string, path: () => string][] = [
     [`Node ${process.versions.node}`, () => process.execPath],
@@ -131,6 +148,14 @@ describe('a program that imports the package', () => {
       expect(kept).toBe(5);
     });
   }
+
+  test('has its database written by a thread of its own', async () => {
+    const program = join(packed.consumer, 'with-file.mjs');
+    writeFileSync(program, WITH_FILE);
+    const ended = await runIn(packed.consumer, process.execPath, [program, join(folder, 'thread.db')]);
+    expect(ended).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(JSON.parse(ended.stdout)).toEqual({ running: [true], ended: [true], delivered: 1 });
+  });
 
   test('can require it', async () => {
     const script = "console.log(typeof require('headgate').createEngine)";

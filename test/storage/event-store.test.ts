@@ -3,7 +3,6 @@ import { IN_MEMORY } from '../../storage/database-path.ts';
 import {
   commitUnit,
   headgateError,
-  openStore,
   query,
   recordRow,
   sourceRow,
@@ -12,8 +11,9 @@ import {
   timelineRow,
   writeDatabase,
 } from './fixture.ts';
+import { HOSTS } from './hosts.ts';
 
-describe('a commit', () => {
+describe.each(HOSTS)('a commit, $host,', ({ openStore }) => {
   test.each([0, 1, 9, 10, 11, 99, 100, 101, 256, 1_234])(
     'of %i rows writes each once, in order',
     async (count) => {
@@ -115,7 +115,7 @@ describe('a commit', () => {
   });
 });
 
-describe('opening again', () => {
+describe.each(HOSTS)('opening again, $host,', ({ openStore }) => {
   test('goes on where the last run ended', async () => {
     const file = temporaryFile();
     const first = await openStore(file, { nowMs: 100 });

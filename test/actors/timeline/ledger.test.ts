@@ -11,12 +11,13 @@ import { virtualClock } from '../../../src/testing/virtual-clock.ts';
 import { settled } from '../../pipeline/fixture.ts';
 import { recordRow, sourceRow, timelineRow } from '../../storage/fixture.ts';
 
-type Trouble = 'busy' | 'full' | 'refused';
+type Trouble = 'busy' | 'full' | 'refused' | 'gone';
 
 const TROUBLES: Readonly<Record<Trouble, HeadgateError>> = {
   busy: new HeadgateError('HG_STORAGE_BUSY', 'another process holds a write lock'),
   full: new HeadgateError('HG_STORAGE_FULL', 'the disk is full'),
   refused: new HeadgateError('HG_STORAGE_FAILED', 'a row was refused', { remedy: 'drop' }),
+  gone: new HeadgateError('HG_STORAGE_STOPPED', 'the thread has ended'),
 };
 
 class Desk {
@@ -44,6 +45,7 @@ class Desk {
       onGivenUp: (rows) => this.givenUp.push(rows),
       onFailed: ({ code }: ErrorFacts) => this.edges.push(code),
       onRecovered: (afterMs) => this.edges.push(`recovered after ${afterMs}`),
+      onGone: ({ code }) => this.edges.push(`gone: ${code}`),
     });
   }
 
@@ -394,6 +396,21 @@ describe('the ledger', () => {
     await desk.clock.advance(20);
     expect([desk.givenUp, told, desk.committed]).toEqual([[3], ['lost'], ['row 4']]);
     expect(desk.ledger.isStalled).toBe(false);
+  });
+
+  test('tries nothing again once the storage has ended: all that waits is lost, and told so', async () => {
+    const desk = new Desk();
+    const outcomes: string[] = [];
+    const parcel = { records: [recordRow({ sourceSeq: 1 })], onSettled: (it: string) => outcomes.push(it) };
+    desk.trouble = 'gone';
+    desk.row();
+    desk.ledger.addParcel(parcel);
+    await desk.clock.advance(60_000);
+    desk.ledger.addParcel(parcel);
+    desk.row();
+    expect(desk.edges).toEqual(['gone: HG_STORAGE_STOPPED']);
+    expect([desk.attempts.length, desk.givenUp, outcomes]).toEqual([1, [2], ['lost', 'lost']]);
+    expect(await desk.ledger.close()).toBe(3);
   });
 
   test('without a store takes everything for written', async () => {
