@@ -78,6 +78,9 @@ function connect(file: string, lock: EngineLock, options: OpenOptions): OpenData
   const db = retryBusy(file, () => openWritable(file));
   try {
     const opened = retryBusy(file, () => begin(db, options, lock.gatewayId, readMark(file)));
+    // The name of a new database goes into the main file at once: the mark knows it by its name, even where
+    // the whole log is lost.
+    if (opened.run === 1) db.pragma('wal_checkpoint(PASSIVE)');
     lock.remember(opened.gatewayId);
     return opened;
   } catch (error) {

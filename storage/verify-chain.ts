@@ -93,7 +93,13 @@ class ChainCheck {
       return;
     }
     const { seq } = this.#previous;
-    if (this.#rows > 0) this.#problems.add('chain', `${this.#rows} rows have no link`, seq + 1, given);
+    if (this.#rows > 0)
+      this.#problems.add(
+        'chain',
+        `${this.#rows} ${this.#rows === 1 ? 'row has' : 'rows have'} no link`,
+        seq + 1,
+        given,
+      );
     else if (seq < given)
       this.#problems.add('chain', 'the last rows are gone, and their links', seq + 1, given);
   }

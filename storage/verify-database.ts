@@ -68,7 +68,9 @@ async function verified(
     run: () => verifyChain(verification, { hasChain: version >= 2 }),
   });
   const crc =
-    version >= 2 ? RECORD_FIELDS : RECORD_FIELDS.replace('content_type', 'NULL').replace('crc', 'NULL');
+    version >= 2
+      ? RECORD_FIELDS
+      : RECORD_FIELDS.replace('content_type', 'NULL').replace('crc', 'NULL AS crc');
   const records = await inStep('records', {
     nothing: NO_ROWS,
     run: () => verifyChecksums(verification, 'records', crc),
@@ -108,7 +110,7 @@ async function inOneState<Found>(
     problems.add(where, `cannot be read to its end: ${messageOf(thrown)}`);
     return nothing;
   } finally {
-    if (db.inTransaction) db.exec('COMMIT');
+    if (db.inTransaction) db.exec('ROLLBACK');
   }
 }
 
