@@ -15,9 +15,15 @@ export interface StoreChild {
   kill(): Promise<void>;
 }
 
-export function startChild(mode: 'write' | 'hold', path: string): StoreChild {
+/** `wrapper` is a command that runs the child, with its arguments. */
+export function startChild(
+  mode: 'write' | 'keyless' | 'hold',
+  path: string,
+  wrapper: readonly string[] = [],
+): StoreChild {
   const script = fileURLToPath(new URL('./child.ts', import.meta.url));
-  const child = spawn(process.execPath, [script, mode, path], {
+  const [command, ...args] = [...wrapper, process.execPath, script, mode, path];
+  const child = spawn(command as string, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines: string[] = [];
