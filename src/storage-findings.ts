@@ -29,8 +29,8 @@ export function findingsOf(
   if (store.truncated !== null) {
     const { timeline, records } = store.truncated;
     const message =
-      `the end of the database is gone: ${missing('timeline row', timeline)}, ${missing('record', records)}; ` +
-      'numbers go on after the lost ones';
+      `the end of the database is gone: ${missing('timeline row', timeline)}, ` +
+      `${missing('record', records)}; numbers go on after the lost ones`;
     const alert = { name: 'STORAGE_TRUNCATED', message };
     findings.push({ event: TRUNCATED_EVENT, data: { timeline, records }, alert });
   }

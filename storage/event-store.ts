@@ -141,7 +141,8 @@ export interface EventStore {
   readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
   /** What waited on disk at the opening. */
   readonly spilled: readonly SpillSummary[];
-  /** What was found missing at the opening: the mark beside the file knows of later rows than the file has. */
+  /** What was found missing at the opening: the mark beside the file knows of later rows than the file
+   *  has. */
   readonly truncated: TruncatedRows | null;
   /** The mark beside the file was there and could not be read, so that nothing could be held against it. */
   readonly markIsUnreadable: boolean;

@@ -1,5 +1,5 @@
-/** Reads the logs in order, a page at a time, for those that follow them by a cursor: sinks, and outlets whose
- *  records wait on disk. Every record is held against its checksum. */
+/** Reads the logs in order, a page at a time, for those that follow them by a cursor: sinks, and outlets
+ *  whose records wait on disk. Every record is held against its checksum. */
 
 import type Database from 'better-sqlite3';
 import type { OutboundRecord } from '../src/domain/sink.ts';
@@ -122,7 +122,8 @@ export function isSound(row: StoredRecordRow): boolean {
 }
 
 /** Gathers rows until the bytes are used up; the first row comes along whatever its size. A page that comes
- *  to the end of the log covers all numbers given out, used or not: who follows the log is then up to date. */
+ *  to the end of the log covers all numbers given out, used or not: whoever follows the log is then up to
+ *  date. */
 function page<Row extends { readonly seq: number; readonly data: string }, Read>(
   rows: Iterable<Row>,
   { afterSeq, rowsMax, bytesMax }: LogQuery,

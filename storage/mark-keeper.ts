@@ -1,6 +1,6 @@
 /** When the mark beside the file is written: never on behalf of one commit, but after many of them, at each
- *  maintenance and at the close. A mark that cannot be written is no reason to stop: the one before stays, and
- *  is true, if of less. */
+ *  maintenance and at the close. A mark that cannot be written is no reason to stop: the one before stays,
+ *  and is true, if of less. */
 
 import type { StoreTail } from './commit-writer.ts';
 import { writeMark } from './mark-file.ts';

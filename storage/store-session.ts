@@ -1,10 +1,10 @@
 /** A connection and what is prepared on it; replaced where it can no longer be trusted.
  *
- *  When writing or syncing fails with an I/O error, the transaction may be in the file or not, and the system
- *  may say that a sync went well although pages were lost: it reports a failed write once, then forgets it. So
- *  the connection is closed, and opened anew, and everything that the log then really holds is copied into
- *  the main file and synced as new. What is there afterwards is durable. The logs' counters tell whether the
- *  transaction is among it. */
+ *  When writing or syncing fails with an I/O error, the transaction may be in the file or not, and the next
+ *  sync may seem to go well although pages were lost: the system reports a failed write once, then forgets
+ *  it. So the connection is closed, and opened anew, and everything that the log then really holds is copied
+ *  into the main file and synced as new. What is there afterwards is durable. The logs' counters tell whether
+ *  the transaction is among it. */
 
 import type Database from 'better-sqlite3';
 import { isDeepStrictEqual } from 'node:util';

@@ -13,7 +13,8 @@ const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
 /** `synchronous=FULL` as the pragma reads back. */
 const FULL = 2;
 
-/** Versions before it can corrupt a database in WAL mode where a checkpoint and a reset of the log coincide. */
+/** Versions before it can corrupt a database in WAL mode, where a checkpoint and a reset of the log
+ *  coincide. */
 const SQLITE_VERSION_MIN = [3, 51, 3] as const;
 
 /** Opens `file`, which must be blank, absent or ours, and brings it up to date. Throws SQLite's errors. */

@@ -22,8 +22,9 @@ export function startChild(
   wrapper: readonly string[] = [],
 ): StoreChild {
   const script = fileURLToPath(new URL('./child.ts', import.meta.url));
-  const [command, ...args] = [...wrapper, process.execPath, script, mode, path];
-  const child = spawn(command as string, args, {
+  const [command = process.execPath, ...before] = wrapper;
+  const node = wrapper.length === 0 ? [] : [process.execPath];
+  const child = spawn(command, [...before, ...node, script, mode, path], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines: string[] = [];

@@ -32,7 +32,7 @@ export class StoreModel {
   ends: ('clean' | 'crash' | null)[] = [];
 
   copy(): StoreModel {
-    return Object.assign(new StoreModel(), structuredClone({ ...this }));
+    return Object.assign(new StoreModel(), structuredClone(Object.fromEntries(Object.entries(this))));
   }
 
   /** What a crash and the next opening make of the sources. */
