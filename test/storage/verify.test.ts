@@ -11,7 +11,6 @@ import {
   commitUnit,
   headgateError,
   openStore,
-  query,
   recordRow,
   START_MS,
   temporaryFile,
