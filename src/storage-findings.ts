@@ -1,5 +1,5 @@
-/** What an engine says about the file it opened: records that wait on disk, damage, rows that are gone, a mark
- *  that tells nothing. */
+/** What an engine says about the file it opened: records that wait on disk, damage, rows that are gone, a
+ *  mark that tells nothing. */
 
 import { formatAddress } from './domain/address.ts';
 import type { EventStore } from '../storage/event-store.ts';
