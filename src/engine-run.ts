@@ -30,6 +30,7 @@ import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
 import type { DeadLetter, DeadlineRow, TimelineRow } from './domain/timeline.ts';
 import { createEngineActor } from './engine-actor.ts';
+import { findingsOf } from './storage-findings.ts';
 import type { Stage } from './pipeline/stage.ts';
 
 /** Where a run shows what it does; these outlive it. */
@@ -237,38 +238,14 @@ export class EngineRun {
         this.journal.noteLostEnd(incarnation === null ? actor : `${actor}#${incarnation}`, state, cause);
       }
     }
-    for (const { tenant, sourceId, records } of store.spilled) {
-      const left = { source: formatAddress({ tenant, sourceId }), records };
-      this.journal.note({
-        kind: 'storage',
-        event: 'spill.left',
-        data: left,
-        actorId: 'recorder',
-        cause: null,
-      });
+    for (const { event, data, alert } of findingsOf(store)) {
+      const note = { kind: 'storage', event, data, actorId: 'recorder', cause: null } as const;
+      const cause = this.journal.note(note);
+      if (alert === null) continue;
+      const { name, message } = alert;
+      const facts = { event: name, severity: 'critical', sourceId: null, timestamp: nowMs } as const;
+      this.#desk.raise({ ...facts, message, details: data }, 'recorder', cause);
     }
-    if (store.movedAside === null) return;
-    const data = { movedTo: store.movedAside };
-    const cause = this.journal.note({
-      kind: 'storage',
-      event: 'storage.damaged',
-      data,
-      actorId: 'recorder',
-      cause: null,
-    });
-    const message = `the database was damaged; it was kept as ${store.movedAside} and a fresh one begun`;
-    this.#desk.raise(
-      {
-        event: 'STORAGE_DAMAGED',
-        severity: 'critical',
-        sourceId: null,
-        timestamp: nowMs,
-        message,
-        details: data,
-      },
-      'recorder',
-      cause,
-    );
   }
 
   #createRig(spec: SourceRig['spec']): SourceRig {

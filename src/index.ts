@@ -53,3 +53,5 @@ export type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 
 export { openTimelineReader } from '../storage/open-timeline-reader.ts';
 export type { TimelineFilter, TimelineReader } from '../storage/timeline-reader.ts';
+export { verifyDatabase, type VerifyOptions } from '../storage/verify-database.ts';
+export type { Problem, VerifyProgress, VerifyReport } from '../storage/verify-report.ts';

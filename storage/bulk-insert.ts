@@ -18,10 +18,12 @@ export interface BulkTable<Row> {
 const CHUNKS = [100, 10, 1] as const;
 
 /** Prepares the statements once; the returned function inserts rows within the caller's transaction, and
- *  gives how many it wrote: a `conflict` clause may pass some over. */
+ *  gives how many it wrote: a `conflict` clause may pass some over. `seen` is shown the values of each
+ *  statement once it has run. */
 export function bulkInsert<Row>(
   db: Database.Database,
   table: BulkTable<Row>,
+  seen?: (values: readonly SqlValue[]) => void,
 ): (rows: readonly Row[]) => number {
   const statements = CHUNKS.map((rows) => ({ rows, statement: db.prepare(insertSql(table, rows)) }));
   return (rows) => {
@@ -32,6 +34,7 @@ export function bulkInsert<Row>(
         const values: SqlValue[] = [];
         for (const row of rows.slice(next, next + chunk.rows)) table.values(row, values);
         written += chunk.statement.run(values).changes;
+        seen?.(values);
         next += chunk.rows;
       }
     }

@@ -5,12 +5,39 @@ import type { CommitMark } from '../src/domain/receipt.ts';
 import type { CommitUnit, DeadlineRow, LetterFailure } from '../src/domain/timeline.ts';
 import { bulkInsert } from './bulk-insert.ts';
 import type { CommitResult } from './event-store.ts';
+import { lastIncarnation, lastSeqReader } from './known-state.ts';
 import { DEAD_LETTERS, healthOf, RECORDS, SPILL, TIMELINE } from './log-tables.ts';
 import { CURSORS, DEADLINES, SINK_CURSORS, SINKS, SOURCES } from './state-tables.ts';
+import { createChainWriter, type ChainLink } from './timeline-chain.ts';
+import { forgetTruncation, TRUNCATED_EVENT } from './truncation.ts';
 
-/** Prepares the statements; the returned function commits one unit. Throws SQLite's own errors. */
-export function createCommitWriter(db: Database.Database, run: number): (unit: CommitUnit) => CommitResult {
-  const timeline = bulkInsert(db, TIMELINE);
+/** How far the logs have come, by what is committed. */
+export interface StoreTail {
+  /** The highest `seq` ever given out. */
+  readonly timelineSeq: number;
+  readonly recordSeq: number;
+  readonly incarnation: number;
+  /** The last link of the timeline's chain; null in a database that lost its chain. */
+  readonly link: ChainLink | null;
+}
+
+export interface CommitWriter {
+  /** Commits one unit. Throws SQLite's own errors. */
+  commit(unit: CommitUnit): CommitResult;
+  tail(): StoreTail;
+  counters(): Counters;
+}
+
+/** The last number given out of each table that counts, by its name. */
+export type Counters = ReadonlyMap<string, number>;
+
+/** Prepares the statements. `isTruncated`: the database owes a row about what was found missing. */
+export function createCommitWriter(
+  db: Database.Database,
+  { run, isTruncated }: { readonly run: number; readonly isTruncated: boolean },
+): CommitWriter {
+  const chain = createChainWriter(db);
+  const timeline = bulkInsert(db, TIMELINE, (values) => chain.take(values));
   const records = bulkInsert(db, RECORDS);
   const sources = bulkInsert(db, SOURCES);
   const deadLetters = bulkInsert(db, DEAD_LETTERS);
@@ -23,8 +50,13 @@ export function createCommitWriter(db: Database.Database, run: number): (unit: C
   const marks = markWriter(db);
   const failures = letterFailureWriter(db);
   const lastRecordSeq = lastSeqReader(db, 'records');
+  const lastTimelineSeq = lastSeqReader(db, 'timeline');
+  const counters = db.prepare('SELECT name, seq FROM sqlite_sequence').raw();
   const write = db.transaction((unit: CommitUnit): number => {
     timeline(unit.timeline);
+    const lastRow = unit.timeline.at(-1);
+    if (lastRow !== undefined) chain.close(lastRow.seq);
+    if (isTruncated && unit.timeline.some((row) => row.event === TRUNCATED_EVENT)) forgetTruncation(db);
     const inserted = records(unit.records);
     sources(unit.sources);
     deadLetters(unit.deadLetters);
@@ -38,22 +70,26 @@ export function createCommitWriter(db: Database.Database, run: number): (unit: C
     deadlines(unit.deadlines);
     return unit.records.length - inserted;
   });
-  // Immediate: a transaction that begins as a reader and turns writer fails where it would have to wait.
-  return (unit) => {
-    const duplicates = isEmpty(unit) ? 0 : write.immediate(unit);
-    return { duplicates, lastRecordSeq: lastRecordSeq() };
+  return {
+    commit(unit) {
+      chain.begin();
+      // Immediate: a transaction that begins as a reader and turns writer fails where it would have to wait.
+      const duplicates = isEmpty(unit) ? 0 : write.immediate(unit);
+      chain.committed();
+      return { duplicates, lastRecordSeq: lastRecordSeq() };
+    },
+    tail: () => ({
+      timelineSeq: lastTimelineSeq(),
+      recordSeq: lastRecordSeq(),
+      incarnation: lastIncarnation(db),
+      link: chain.tail,
+    }),
+    counters: () => new Map(counters.all() as [string, number][]),
   };
 }
 
 function isEmpty(unit: CommitUnit): boolean {
   return Object.values(unit).every((rows: readonly unknown[]) => rows.length === 0);
-}
-
-/** Reads the counter of a table, not its rows: rows may be deleted by a retention, their numbers never come
- *  back. */
-export function lastSeqReader(db: Database.Database, table: string): () => number {
-  const read = db.prepare('SELECT seq FROM sqlite_sequence WHERE name = ?').pluck();
-  return () => (read.get(table) as number | undefined) ?? 0;
 }
 
 function deadlineWriter(db: Database.Database): (rows: readonly DeadlineRow[]) => void {

@@ -58,7 +58,8 @@ export interface LogQuery {
 
 export interface LogPage<Row> {
   readonly rows: readonly Row[];
-  /** The last `seq` the page covers: rows up to it that are not in `rows` are gone or damaged. */
+  /** The last `seq` the page covers: rows up to it that are not in `rows` are gone or damaged, or there never
+   *  were any. At the end of the log it is the last number given out. */
   readonly lastSeq: number;
   /** `seq` of rows whose checksum does not fit their content. They are not in `rows`. */
   readonly damaged: readonly number[];
@@ -140,8 +141,11 @@ export interface EventStore {
   readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
   /** What waited on disk at the opening. */
   readonly spilled: readonly SpillSummary[];
-  /** What was found missing at the opening: the mark beside the file knows of later rows than the file has. */
+  /** What was found missing at the opening: the mark beside the file knows of later rows than the file
+   *  has. */
   readonly truncated: TruncatedRows | null;
+  /** The mark beside the file was there and could not be read, so that nothing could be held against it. */
+  readonly markIsUnreadable: boolean;
   /** Writes everything in one transaction, or nothing.
    *  @throws HeadgateError HG_STORAGE_BUSY, _FULL, _READONLY, _CORRUPT or _FAILED. Its remedy says what to do
    *  with the unit: `retry` keeps it; `drop` means that its rows would be refused every time. */
@@ -159,7 +163,8 @@ export interface EventStore {
   markLetters(query: LetterQuery, status: Extract<LetterStatus, 'new' | 'queued'>): Promise<number>;
   /** Deletes letters; returns how many. */
   purgeLetters(query: LetterQuery): Promise<number>;
-  /** How many records lie after `seq`, and the wall time of the first of them. */
+  /** How many records lie after `seq`, and the wall time of the first of them. Records are counted by their
+   *  numbers: those that were passed over as known already count too. */
   lagOf(
     log: 'records' | 'alerts',
     afterSeq: number,

@@ -1,10 +1,11 @@
-/** Reads the logs in order, a page at a time, for those that follow them by a cursor: sinks, and outlets whose
- *  records wait on disk. Every record is held against its checksum. */
+/** Reads the logs in order, a page at a time, for those that follow them by a cursor: sinks, and outlets
+ *  whose records wait on disk. Every record is held against its checksum. */
 
 import type Database from 'better-sqlite3';
 import type { OutboundRecord } from '../src/domain/sink.ts';
 import { recordChecksum } from './checksum.ts';
 import type { LogPage, LogQuery, StoredSpillRow } from './event-store.ts';
+import { lastSeqReader } from './known-state.ts';
 
 export interface LogReader {
   records(query: LogQuery): LogPage<OutboundRecord>;
@@ -24,8 +25,11 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
     `SELECT seq, tenant, actor, incarnation, at_ms AS atMs, data FROM timeline
      WHERE kind = 'alert' AND seq > ? ORDER BY seq LIMIT ?`,
   );
-  const recordLag = lagReader(db, 'records', '1');
-  const alertLag = lagReader(db, 'timeline', "kind = 'alert'");
+  const recordLag = recordLagReader(db);
+  const alertLag = alertLagReader(db);
+  const lastRecordSeq = lastSeqReader(db, 'records');
+  const lastSpillSeq = lastSeqReader(db, 'spill');
+  const lastTimelineSeq = lastSeqReader(db, 'timeline');
   const outboundRecord = (row: StoredRecordRow): OutboundRecord => ({
     seq: row.seq,
     key: `${identity}:${row.seq}`,
@@ -55,6 +59,7 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
       page(
         records.iterate(query.afterSeq, query.rowsMax) as Iterable<StoredRecordRow>,
         query,
+        lastRecordSeq(),
         isSound,
         outboundRecord,
       ),
@@ -64,6 +69,7 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
           StoredRecordRow & { readonly cursor: string | null }
         >,
         query,
+        lastSpillSeq(),
         isSound,
         spilledRow,
       ),
@@ -71,6 +77,7 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
       page(
         alerts.iterate(query.afterSeq, query.rowsMax) as Iterable<AlertRow>,
         query,
+        lastTimelineSeq(),
         () => true,
         outboundAlert,
       ),
@@ -84,10 +91,10 @@ function spilledRow(row: StoredRecordRow & { readonly cursor: string | null }): 
   return rest;
 }
 
-const RECORD_FIELDS = `seq, tenant, source_id AS sourceId, incarnation, source_seq AS sourceSeq,
+export const RECORD_FIELDS = `seq, tenant, source_id AS sourceId, incarnation, source_seq AS sourceSeq,
   dedup_key AS dedupKey, at_ms AS atMs, data, content_type AS contentType, crc`;
 
-interface StoredRecordRow {
+export interface StoredRecordRow {
   readonly seq: number;
   readonly tenant: string;
   readonly sourceId: string;
@@ -114,10 +121,13 @@ export function isSound(row: StoredRecordRow): boolean {
   return row.crc === null || row.crc === recordChecksum(row);
 }
 
-/** Gathers rows until the bytes are used up; the first row comes along whatever its size. */
+/** Gathers rows until the bytes are used up; the first row comes along whatever its size. A page that comes
+ *  to the end of the log covers all numbers given out, used or not: whoever follows the log is then up to
+ *  date. */
 function page<Row extends { readonly seq: number; readonly data: string }, Read>(
   rows: Iterable<Row>,
-  { afterSeq, bytesMax }: LogQuery,
+  { afterSeq, rowsMax, bytesMax }: LogQuery,
+  logSeq: number,
   sound: (row: Row) => boolean,
   read: (row: Row) => Read,
 ): LogPage<Read> {
@@ -127,30 +137,35 @@ function page<Row extends { readonly seq: number; readonly data: string }, Read>
   let bytes = 0;
   for (const row of rows) {
     bytes += row.data.length;
-    if (bytes > bytesMax && lastSeq > afterSeq) break;
+    if (bytes > bytesMax && lastSeq > afterSeq) return { rows: found, lastSeq, damaged };
     lastSeq = row.seq;
     if (sound(row)) found.push(read(row));
     else damaged.push(row.seq);
   }
-  return { rows: found, lastSeq, damaged };
+  const isAtEnd = found.length + damaged.length < rowsMax;
+  return { rows: found, lastSeq: isAtEnd ? Math.max(lastSeq, logSeq) : lastSeq, damaged };
 }
 
-/** Rows after a place, and the time of the first of them. Numbers leave no gaps but where rows are deleted,
- *  which only happens to the oldest; of alerts there are few. */
-function lagReader(
-  db: Database.Database,
-  table: string,
-  condition: string,
-): (afterSeq: number) => { rows: number; oldestAtMs: number | null } {
-  const count =
-    table === 'records'
-      ? db.prepare('SELECT coalesce(max(seq) - max(?, min(seq) - 1), 0) FROM records').pluck()
-      : db.prepare(`SELECT count(*) FROM ${table} WHERE ${condition} AND seq > ?`).pluck();
-  const oldest = db
-    .prepare(`SELECT at_ms FROM ${table} WHERE ${condition} AND seq > ? ORDER BY seq LIMIT 1`)
-    .pluck();
-  return (afterSeq) => ({
-    rows: Math.max(0, count.get(afterSeq) as number),
-    oldestAtMs: (oldest.get(afterSeq) as number | undefined) ?? null,
-  });
+type LagReader = (afterSeq: number) => { rows: number; oldestAtMs: number | null };
+
+/** Two seeks, however many records there are: told by their numbers, so that numbers without a row (those of
+ *  records that were passed over as known already, or lost) count as well. */
+function recordLagReader(db: Database.Database): LagReader {
+  const last = db.prepare('SELECT seq FROM records ORDER BY seq DESC LIMIT 1').pluck();
+  const first = db.prepare('SELECT seq, at_ms AS atMs FROM records WHERE seq > ? ORDER BY seq LIMIT 1');
+  return (afterSeq) => {
+    const oldest = first.get(afterSeq) as { seq: number; atMs: number } | undefined;
+    if (oldest === undefined) return { rows: 0, oldestAtMs: null };
+    return { rows: (last.get() as number) - oldest.seq + 1, oldestAtMs: oldest.atMs };
+  };
+}
+
+/** Of alerts there are few. */
+function alertLagReader(db: Database.Database): LagReader {
+  const lag = db.prepare("SELECT count(*), min(seq) FROM timeline WHERE kind = 'alert' AND seq > ?").raw();
+  const time = db.prepare('SELECT at_ms FROM timeline WHERE seq = ?').pluck();
+  return (afterSeq) => {
+    const [rows, oldestSeq] = lag.get(afterSeq) as [number, number | null];
+    return { rows, oldestAtMs: oldestSeq === null ? null : (time.get(oldestSeq) as number) };
+  };
 }

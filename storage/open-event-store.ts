@@ -2,52 +2,48 @@
  *
  *  In this order, so that nothing is touched that is not ours: look at the file; take the engine's lock;
  *  look again, at every page; move a damaged database aside; connect; close the run that crashed and begin
- *  the next. Whatever fails on the way frees the lock again. */
+ *  the next; hold the numbers against the mark. Whatever fails on the way frees the lock again. */
 
 import type Database from 'better-sqlite3';
 import { existsSync, renameSync } from 'node:fs';
 import { basename } from 'node:path';
 import { HeadgateError } from '../src/domain/errors.ts';
-import type { CommitUnit, DeadlineRow } from '../src/domain/timeline.ts';
-import { createCommitWriter, lastSeqReader } from './commit-writer.ts';
+import type { CommitUnit } from '../src/domain/timeline.ts';
 import { canonicalPath, IN_MEMORY, isInMemory } from './database-path.ts';
 import { lockIsMarked, takeEngineLock, type EngineLock } from './engine-lock.ts';
-import type { EventStore, OpenOptions, SpillSummary, UnfinishedActor } from './event-store.ts';
+import type { EventStore, OpenOptions, TruncatedRows, UnfinishedActor } from './event-store.ts';
 import { inspectDatabase, notADatabase } from './inspect-database.ts';
-import { createLetters } from './letters.ts';
-import { createLogReader } from './log-reader.ts';
-import { cursorKey } from './row-keys.ts';
+import { cursorKey, readKnownState, type KnownState } from './known-state.ts';
+import { readMark } from './mark-file.ts';
+import { createMarkKeeper } from './mark-keeper.ts';
 import { beginRun, endRun, type BegunRun } from './runs.ts';
 import { closedError, guardStorage, storageError } from './storage-error.ts';
+import { StoreSession } from './store-session.ts';
 import { UNFINISHED_SQL } from './timeline-queries.ts';
+import { noteTruncation } from './truncation.ts';
 import { openInMemory, openWritable } from './writable-database.ts';
 
 /** Tries to open a database on which another connection holds a write lock. Each waits the busy timeout. */
 const BUSY_TRIES_MAX = 3;
 
 /** A connection with what the engine must know before it writes. */
-interface OpenDatabase extends BegunRun {
+interface OpenDatabase extends BegunRun, KnownState {
   readonly db: Database.Database;
-  readonly lastSeq: number;
-  readonly lastRecordSeq: number;
-  readonly lastIncarnation: number;
-  readonly cursors: Map<string, string>;
-  readonly sinkCursors: ReadonlyMap<string, number>;
-  readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
-  readonly spilled: readonly SpillSummary[];
   readonly unfinished: readonly UnfinishedActor[];
+  readonly truncated: TruncatedRows | null;
+  readonly markIsUnreadable: boolean;
 }
 
 /** A store in the thread of its caller. */
 export interface LocalStore extends EventStore {
-  /** Its connection, for whoever hosts it. */
+  /** Its connection, for whoever hosts it; another one after an I/O error. Throws while there is none. */
   readonly db: Database.Database;
 }
 
 /** @throws HeadgateError HG_STORAGE_LOCKED, _READONLY, _NOT_A_DATABASE, _VERSION, _BUSY, _FULL or _FAILED. */
 export async function openEventStore(options: OpenOptions): Promise<LocalStore> {
   if (isInMemory(options.path)) {
-    return eventStore(IN_MEMORY, begin(openInMemory(), options, null), null, null);
+    return eventStore(IN_MEMORY, begin(openInMemory(), options, null, null), null, null);
   }
   const file = canonicalPath(options.path);
   const first = retryBusy(file, () => inspectDatabase(file, { checkPages: false }));
@@ -87,7 +83,10 @@ function openLocked(
 function connect(file: string, lock: EngineLock, options: OpenOptions): OpenDatabase {
   const db = retryBusy(file, () => openWritable(file));
   try {
-    const opened = retryBusy(file, () => begin(db, options, lock.gatewayId));
+    const opened = retryBusy(file, () => begin(db, options, lock.gatewayId, readMark(file)));
+    // The name of a new database goes into the main file at once: the mark knows it by its name, even where
+    // the whole log is lost.
+    if (opened.run === 1) db.pragma('wal_checkpoint(PASSIVE)');
     lock.remember(opened.gatewayId);
     return opened;
   } catch (error) {
@@ -96,20 +95,21 @@ function connect(file: string, lock: EngineLock, options: OpenOptions): OpenData
   }
 }
 
-function begin(db: Database.Database, options: OpenOptions, gatewayId: string | null): OpenDatabase {
-  const known = {
-    lastSeq: lastSeqReader(db, 'timeline')(),
-    lastRecordSeq: lastSeqReader(db, 'records')(),
-    lastIncarnation: lastIncarnation(db),
-    cursors: readCursors(db),
-    sinkCursors: readSinkCursors(db),
-    deadlines: readDeadlines(db),
-    spilled: readSpillSummaries(db),
-  };
+function begin(
+  db: Database.Database,
+  options: OpenOptions,
+  gatewayId: string | null,
+  mark: ReturnType<typeof readMark>,
+): OpenDatabase {
   const begun = beginRun(db, options, gatewayId);
+  const isOfThis = mark !== null && mark !== 'unreadable' && mark.dbUuid === begun.dbUuid;
+  const truncated = noteTruncation(db, isOfThis ? mark : null);
+  const known = readKnownState(db);
+  const lastIncarnation = Math.max(known.lastIncarnation, isOfThis ? mark.incarnation : 0);
   const hasCrashed = begun.previousRun?.end === 'crash';
   const unfinished = hasCrashed ? (db.prepare(UNFINISHED_SQL).all() as UnfinishedActor[]) : [];
-  return { db, ...known, ...begun, unfinished };
+  const markIsUnreadable = mark === 'unreadable';
+  return { db, ...known, ...begun, lastIncarnation, unfinished, truncated, markIsUnreadable };
 }
 
 function retryBusy<Result>(file: string, action: () => Result): Result {
@@ -129,7 +129,7 @@ function moveAside(file: string, nowMs: number): string {
   const stem = `${file}.damaged-${Math.round(nowMs)}`;
   let target = stem;
   for (let copy = 2; existsSync(target); copy++) target = `${stem}-${copy}`;
-  for (const suffix of ['', '-wal', '-shm', '-journal']) {
+  for (const suffix of ['', '-wal', '-shm', '-journal', '-mark']) {
     if (existsSync(file + suffix)) renameSync(file + suffix, target + suffix);
   }
   return basename(target);
@@ -142,9 +142,8 @@ function eventStore(
   movedAside: string | null,
 ): LocalStore {
   const { db, cursors, ...known } = opened;
-  const write = createCommitWriter(db, known.run);
-  const logs = createLogReader(db, `${known.gatewayId}:${known.dbUuid}`);
-  const letters = createLetters(db);
+  const session = new StoreSession(db, known, lock === null ? null : () => openWritable(file));
+  const mark = createMarkKeeper(lock === null ? null : file, known.dbUuid, () => session.tail());
   let isOpen = true;
   const guard = <Result>(action: () => Result): Result => {
     if (!isOpen) throw closedError(file);
@@ -152,71 +151,38 @@ function eventStore(
   };
   return {
     ...known,
-    db,
+    get db() {
+      return session.parts.db;
+    },
     cursors,
     movedAside,
-    truncated: null,
     async commit(unit: CommitUnit) {
-      const result = guard(() => write(unit));
+      const result = guard(() => session.commit(unit));
       for (const row of unit.cursors) cursors.set(cursorKey(row.tenant, row.sourceId), row.cursor);
+      mark.committed();
       return result;
     },
-    readRecords: async (query) => guard(() => logs.records(query)),
-    readAlerts: async (query) => guard(() => logs.alerts(query)),
-    readSpilled: async (query) => guard(() => logs.spilled(query)),
-    lagOf: async (log, afterSeq) => guard(() => logs.lagOf(log, afterSeq)),
-    readLetters: async (query) => guard(() => letters.read(query)),
-    markLetters: async (query, status) => guard(() => letters.mark(query, status)),
-    purgeLetters: async (query) => guard(() => letters.purge(query)),
+    readRecords: async (query) => guard(() => session.parts.logs.records(query)),
+    readAlerts: async (query) => guard(() => session.parts.logs.alerts(query)),
+    readSpilled: async (query) => guard(() => session.parts.logs.spilled(query)),
+    lagOf: async (log, afterSeq) => guard(() => session.parts.logs.lagOf(log, afterSeq)),
+    readLetters: async (query) => guard(() => session.parts.letters.read(query)),
+    markLetters: async (query, status) => guard(() => session.parts.letters.mark(query, status)),
+    purgeLetters: async (query) => guard(() => session.parts.letters.purge(query)),
     maintain: async () => {
+      mark.write();
       throw closedError(file);
     },
     async close(end) {
       if (!isOpen) return;
       isOpen = false;
       try {
-        if (end !== null) guardStorage(file, () => endRun(db, known.run, end.atMs));
+        if (end !== null) guardStorage(file, () => endRun(session.parts.db, known.run, end.atMs));
       } finally {
-        db.close();
+        mark.write();
+        session.close();
         lock?.release();
       }
     },
   };
-}
-
-function lastIncarnation(db: Database.Database): number {
-  return (db.prepare('SELECT max(incarnation) FROM sources').pluck().get() as number | null) ?? 0;
-}
-
-function readCursors(db: Database.Database): Map<string, string> {
-  const rows = db.prepare('SELECT tenant, source_id, cursor FROM source_cursors').raw().all();
-  return new Map(
-    (rows as [string, string, string][]).map(([tenant, id, cursor]) => [cursorKey(tenant, id), cursor]),
-  );
-}
-
-function readSinkCursors(db: Database.Database): Map<string, number> {
-  const rows = db.prepare('SELECT tenant, sink_id, seq FROM sink_cursors').raw().all();
-  return new Map(
-    (rows as [string, string, number][]).map(([tenant, id, seq]) => [cursorKey(tenant, id), seq]),
-  );
-}
-
-function readDeadlines(db: Database.Database): Map<string, DeadlineRow[]> {
-  const rows = db
-    .prepare(
-      `SELECT tenant, source_id AS sourceId, kind, state, due_at_ms AS dueAtMs, failures
-       FROM source_deadlines`,
-    )
-    .all() as DeadlineRow[];
-  return Map.groupBy(rows, ({ tenant, sourceId }) => cursorKey(tenant, sourceId));
-}
-
-function readSpillSummaries(db: Database.Database): SpillSummary[] {
-  return db
-    .prepare(
-      `SELECT tenant, source_id AS sourceId, count(*) AS records, min(seq) AS firstSeq
-       FROM spill GROUP BY tenant, source_id`,
-    )
-    .all() as SpillSummary[];
 }

@@ -5,16 +5,12 @@
  *  memory of its log there. Each call reads one consistent state of the file and holds it no longer than
  *  the call. */
 
-import Database from 'better-sqlite3';
-import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import type Database from 'better-sqlite3';
 import { HeadgateError } from '../src/domain/errors.ts';
-import { isInMemory } from './database-path.ts';
-import { BUSY_TIMEOUT_MS, notADatabase, refuseNewer } from './inspect-database.ts';
 import { nearestNames } from '../src/domain/nearest-names.ts';
-import { APPLICATION_ID, applicationId, schemaVersion } from './schema.ts';
+import { existingFile, openReadOnly } from './readable-database.ts';
 import { seqAtTime, type SeqAtTime } from './seq-at-time.ts';
-import { guardStorage, sqliteCode, storageError } from './storage-error.ts';
+import { guardStorage } from './storage-error.ts';
 import {
   ACTORS_SQL,
   LAST_ROW_SQL,
@@ -63,35 +59,6 @@ export function openTimelineReader(path: string): TimelineReader {
 }
 
 const SOURCES_QUERY: Query = { sql: 'SELECT * FROM sources ORDER BY tenant, source_id', parameters: [] };
-
-function existingFile(path: string): string {
-  const file = resolve(path.trim());
-  const stat = isInMemory(path) ? undefined : statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined) {
-    const shown = isInMemory(path) ? path : file;
-    const message = `${shown}: there is no such file; name the database file of an engine`;
-    throw new HeadgateError('HG_STORAGE_NOT_FOUND', message, { details: { file: shown } });
-  }
-  // A pipe would block the process, and SQLite's word for a folder is that it cannot open it.
-  if (!stat.isFile()) throw notADatabase(file, 'unreadable');
-  return file;
-}
-
-function openReadOnly(file: string): Database.Database {
-  let db: Database.Database | undefined;
-  try {
-    db = new Database(file, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
-    db.pragma('trusted_schema = OFF');
-    if (applicationId(db) !== APPLICATION_ID) throw notADatabase(file, 'foreign');
-    refuseNewer(file, schemaVersion(db));
-    return db;
-  } catch (error) {
-    db?.close();
-    throw sqliteCode(error) === 'SQLITE_NOTADB'
-      ? notADatabase(file, 'unreadable')
-      : storageError(error, file);
-  }
-}
 
 function readPage(
   db: Database.Database,

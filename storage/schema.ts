@@ -132,6 +132,8 @@ const MIGRATIONS: readonly string[] = [
     seq INTEGER PRIMARY KEY,
     hash BLOB NOT NULL
   ) STRICT;
+  INSERT INTO timeline_chain (seq, hash)
+    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'timeline'), 0), zeroblob(32);
 
   CREATE TABLE spill (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -186,14 +188,16 @@ const MIGRATIONS: readonly string[] = [
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
-/** Brings a database up to {@link SCHEMA_VERSION}, a blank one included, in one transaction. */
-export function migrate(db: Database.Database): void {
+/** Brings a database up to `target`, a blank one included, in one transaction. */
+export function migrate(db: Database.Database, target: number = SCHEMA_VERSION): void {
+  // Counts only before the first table: free pages are then given back without rewriting the file.
+  db.pragma('auto_vacuum = INCREMENTAL');
   const step = db.transaction(() => {
     const version = schemaVersion(db);
-    if (version === SCHEMA_VERSION) return;
+    if (version >= target) return;
     db.pragma(`application_id = ${APPLICATION_ID}`);
-    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
-    db.pragma(`user_version = ${SCHEMA_VERSION}`);
+    for (const migration of MIGRATIONS.slice(version, target)) db.exec(migration);
+    db.pragma(`user_version = ${target}`);
   });
   step.immediate();
 }

@@ -1,7 +1,9 @@
 /** A connection that writes durably: what every transaction relies on is set here and read back. */
 
 import Database from 'better-sqlite3';
+import { statSync } from 'node:fs';
 import { HeadgateError } from '../src/domain/errors.ts';
+import { syncFolderOf } from './durable-file.ts';
 import { BUSY_TIMEOUT_MS } from './inspect-database.ts';
 import { migrate } from './schema.ts';
 
@@ -11,13 +13,24 @@ const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
 /** `synchronous=FULL` as the pragma reads back. */
 const FULL = 2;
 
+/** Versions before it can corrupt a database in WAL mode, where a checkpoint and a reset of the log
+ *  coincide. */
+const SQLITE_VERSION_MIN = [3, 51, 3] as const;
+
 /** Opens `file`, which must be blank, absent or ours, and brings it up to date. Throws SQLite's errors. */
 export function openWritable(file: string): Database.Database {
+  const isNew = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0;
   const db = new Database(file, { timeout: BUSY_TIMEOUT_MS });
   try {
+    demandVersion(file, db);
     db.pragma('foreign_keys = ON');
     db.pragma('trusted_schema = OFF');
     db.pragma('synchronous = FULL');
+    // A page that was overwritten is found when it is read, not when it has done harm.
+    db.pragma('cell_size_check = ON');
+    demand(file, 'cell_size_check', db.pragma('cell_size_check', { simple: true }), 1);
+    // An I/O error on mapped memory is a signal that ends the process; on a read it is an error.
+    demand(file, 'mmap_size', db.pragma('mmap_size = 0', { simple: true }), 0);
     // Before the write-ahead log, so that the main file of a new database bears our mark from the first.
     migrate(db);
     demand(file, 'journal_mode', db.pragma('journal_mode = WAL', { simple: true }), 'wal');
@@ -25,6 +38,7 @@ export function openWritable(file: string): Database.Database {
     // Again: a connection may fall back to NORMAL in WAL, which loses acknowledged rows at a power cut.
     db.pragma('synchronous = FULL');
     demand(file, 'synchronous', db.pragma('synchronous', { simple: true }), FULL);
+    if (isNew) syncFolderOf(file);
     return db;
   } catch (error) {
     db.close();
@@ -39,6 +53,23 @@ export function openInMemory(): Database.Database {
   db.pragma('trusted_schema = OFF');
   migrate(db);
   return db;
+}
+
+function demandVersion(file: string, db: Database.Database): void {
+  const version = db.prepare('SELECT sqlite_version()').pluck().get() as string;
+  if (isRecentEnough(version)) return;
+  const message = `${file}: SQLite ${version} is too old to be trusted; install better-sqlite3 as locked`;
+  throw new HeadgateError('HG_STORAGE_FAILED', message, { remedy: 'stop', details: { file, version } });
+}
+
+/** Whether a version of SQLite is the least one needed, or later. */
+export function isRecentEnough(version: string): boolean {
+  const numbers = version.split('.').map(Number);
+  for (const [index, wanted] of SQLITE_VERSION_MIN.entries()) {
+    const found = numbers[index] ?? 0;
+    if (found !== wanted) return found > wanted;
+  }
+  return true;
 }
 
 function demand(file: string, pragma: string, found: unknown, wanted: unknown): void {

@@ -57,6 +57,7 @@ function createProgram(output: Output): Command {
   addSources(program, output);
   addExplain(program, output);
   addAt(program, output);
+  addVerify(program, output);
   return program;
 }
 
@@ -140,14 +141,31 @@ function addAt(program: Command, output: Output): void {
     });
 }
 
+function addVerify(program: Command, output: Output): void {
+  readCommand(
+    program,
+    'verify',
+    'check that nothing in the file was damaged or lost',
+    '{ "ok": …, … }',
+  ).action(async (file: string, options: ReadOptions) => {
+    const { verifyCommand } = await import('./verify-command.ts');
+    await verifyCommand(file, options, output);
+  });
+}
+
 /** A command that reads a database, also while an engine writes it. */
-function readCommand(program: Command, name: string, summary: string): Command {
+function readCommand(
+  program: Command,
+  name: string,
+  summary: string,
+  document = '{ "rows": [ … ] }',
+): Command {
   return program
     .command(name)
     .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
     .summary(summary)
     .argument('<file>', 'the database of an engine, running or not')
-    .option('--json', 'one JSON document on stdout: { "rows": [ … ] }');
+    .option('--json', `one JSON document on stdout: ${document}`);
 }
 
 function time(text: string): number {

@@ -15,9 +15,16 @@ export interface StoreChild {
   kill(): Promise<void>;
 }
 
-export function startChild(mode: 'write' | 'hold', path: string): StoreChild {
+/** `wrapper` is a command that runs the child, with its arguments. */
+export function startChild(
+  mode: 'write' | 'keyless' | 'hold',
+  path: string,
+  wrapper: readonly string[] = [],
+): StoreChild {
   const script = fileURLToPath(new URL('./child.ts', import.meta.url));
-  const child = spawn(process.execPath, [script, mode, path], {
+  const [command = process.execPath, ...before] = wrapper;
+  const node = wrapper.length === 0 ? [] : [process.execPath];
+  const child = spawn(command, [...before, ...node, script, mode, path], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines: string[] = [];

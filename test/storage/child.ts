@@ -1,12 +1,13 @@
-/** A process of its own around a store, for tests that kill it or keep it: `node child.ts write|hold FILE`.
+/** A process of its own around a store, for tests that kill it or keep it: `node child.ts MODE FILE`.
  *
  *  `hold` opens the database and prints `open`, or the code of the error. `write` then commits one unit after
- *  the other and prints the last seq of each once it is committed. Both live until they are killed or their
- *  stdin ends. */
+ *  the other and prints the last seq of each once it is committed; `keyless` does the same with records that
+ *  have no dedup key, and hands a unit in again where the error says so. All live until they are killed or
+ *  their stdin ends. */
 
 import { writeSync } from 'node:fs';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { commitUnit } from '../../src/domain/timeline.ts';
+import { commitUnit, type CommitUnit } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 
 const ROWS_PER_UNIT = 7;
@@ -26,9 +27,21 @@ const store = await openEventStore({
 });
 writeSync(1, 'open\n');
 
-for (let seq = store.lastSeq; mode === 'write'; seq += ROWS_PER_UNIT) {
+async function commitPatiently(unit: CommitUnit): Promise<void> {
+  for (;;) {
+    try {
+      await store.commit(unit);
+      return;
+    } catch (error) {
+      if (mode !== 'keyless' || !(error instanceof HeadgateError) || error.remedy !== 'retry') throw error;
+      writeSync(1, `${error.code}\n`);
+    }
+  }
+}
+
+for (let seq = store.lastSeq; mode !== 'hold'; seq += ROWS_PER_UNIT) {
   const rows = Array.from({ length: ROWS_PER_UNIT }, (_, index) => seq + index + 1);
-  await store.commit(
+  await commitPatiently(
     commitUnit({
       timeline: rows.map((row) => ({
         seq: row,
@@ -50,7 +63,7 @@ for (let seq = store.lastSeq; mode === 'write'; seq += ROWS_PER_UNIT) {
         sourceId: 'plc-0',
         incarnation: 1,
         sourceSeq: row,
-        dedupKey: String(row),
+        dedupKey: mode === 'write' ? String(row) : null,
         atMs: row,
         data: '{}',
         contentType: null,

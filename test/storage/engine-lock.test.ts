@@ -95,11 +95,11 @@ describe('one engine per file', () => {
     expect((await openStore(`${file}2`)).run).toBe(1);
   });
 
-  test('leaves nothing but the database and its lock behind', async () => {
+  test('leaves nothing but the database, its lock and its mark behind', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
     await store.close({ atMs: START_MS });
-    expect(readdirSync(dirname(file)).sort()).toEqual(['edge.db', 'edge.db-lock']);
+    expect(readdirSync(dirname(file)).sort()).toEqual(['edge.db', 'edge.db-lock', 'edge.db-mark']);
   });
 
   test('names a file of somebody else that stands where the lock belongs', async () => {

@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
+import { isRecentEnough, openWritable } from '../../storage/writable-database.ts';
 import {
   commitUnit,
   headgateError,
@@ -44,9 +45,27 @@ describe('the settings of a connection', () => {
     const file = temporaryFile();
     await openStore(file);
     expect(query(file, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }]);
-    expect(query(file, 'PRAGMA user_version')).toEqual([{ user_version: 1 }]);
+    expect(query(file, 'PRAGMA user_version')).toEqual([{ user_version: 2 }]);
     expect(query(file, 'PRAGMA application_id')).toEqual([{ application_id: 0x48474154 }]);
+    // Free pages can be given back, which only a new file can be told.
+    expect(query(file, 'PRAGMA auto_vacuum')).toEqual([{ auto_vacuum: 2 }]);
+    const db = openWritable(file);
+    const pragma = (name: string) => db.pragma(name, { simple: true });
+    expect(['synchronous', 'cell_size_check', 'mmap_size'].map(pragma)).toEqual([2, 1, 0]);
+    db.close();
   });
+});
+
+test.each([
+  ['3.51.3', true],
+  ['3.51.10', true],
+  ['3.52.0', true],
+  ['4.0', true],
+  ['3.51.2', false],
+  ['3.50.9', false],
+  ['2.99.99', false],
+])('SQLite %s is recent enough: %s', (version, expected) => {
+  expect(isRecentEnough(version)).toBe(expected);
 });
 
 describe('a path at which nothing can be written', () => {

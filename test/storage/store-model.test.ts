@@ -1,157 +1,223 @@
-/** Random units, refused units, clean ends and crashes against a model of what the tables must hold. */
+/** Random units, refused units, clean ends, crashes, damaged records and files set back behind their mark,
+ *  against a model of what the store must hold and give back. */
 
-import { copyFileSync, existsSync } from 'node:fs';
+import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { seededRandom, type Random } from '../../src/domain/random.ts';
-import type { CommitUnit } from '../../src/domain/timeline.ts';
-import type { EventStore } from '../../storage/event-store.ts';
+import type { EventStore, LogQuery, TruncatedRows } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
-import {
-  commitUnit,
-  headgateError,
-  openOptions,
-  query,
-  recordRow,
-  sourceRow,
-  temporaryFolder,
-  timelineRow,
-} from './fixture.ts';
+import { TRUNCATED_EVENT } from '../../storage/truncation.ts';
+import { verifyDatabase } from '../../storage/verify-database.ts';
+import { edit } from './damage.ts';
+import { commitUnit, headgateError, openOptions, query, temporaryFolder, timelineRow } from './fixture.ts';
+import { pick, StoreModel } from './store-model.ts';
 
-interface Model {
-  seqs: number[];
-  /** `source/key` or `source#seq` of every record kept. */
-  records: string[];
-  /** Incarnation and state by source. */
-  sources: Map<string, string>;
-  incarnations: Map<string, number>;
-  cursors: Map<string, string>;
-  ends: ('clean' | 'crash' | null)[];
+/** A store beside its model. */
+class Bench {
+  readonly #folder = temporaryFolder();
+  readonly #random: Random;
+  #generation = 0;
+  #file = join(this.#folder, 'edge-0.db');
+  #store: EventStore | null = null;
+  #model = new StoreModel();
+  #backup: { readonly file: string; readonly model: StoreModel } | null = null;
+  /** How often each action was taken. */
+  readonly taken = new Map<string, number>();
+
+  constructor(random: Random) {
+    this.#random = random;
+    onTestFinished(() => this.#store?.close(null));
+  }
+
+  get store(): EventStore {
+    if (this.#store === null) throw new Error('the store is not open');
+    return this.#store;
+  }
+
+  async open(truncated: TruncatedRows | null = null): Promise<void> {
+    const store = await openEventStore(openOptions(this.#file));
+    this.#store = store;
+    const model = this.#model;
+    model.ends.push(null);
+    expect(store).toMatchObject({
+      run: model.ends.length,
+      lastSeq: model.timelineSeq,
+      lastRecordSeq: model.recordSeq,
+      movedAside: null,
+      truncated,
+    });
+    expect(store.lastIncarnation).toBeGreaterThanOrEqual(Math.max(0, ...model.incarnations.values()));
+    expect(store.previousRun?.end ?? null).toBe(model.ends.at(-2) ?? null);
+    expect(Object.fromEntries(store.sinkCursors)).toEqual(Object.fromEntries(model.sinkCursors));
+    const deadlines = Array.from(store.deadlines.values()).flat();
+    expect(
+      Object.fromEntries(deadlines.map(({ sourceId, kind, dueAtMs }) => [`${sourceId} ${kind}`, dueAtMs])),
+    ).toEqual(Object.fromEntries(model.deadlines));
+    expect(store.spilled.reduce((sum, { records }) => sum + records, 0)).toBe(model.spill.size);
+  }
+
+  readonly actions = {
+    commit: async () => {
+      const unit = this.#model.randomUnit(this.#random, this.store.run);
+      const result = await this.store.commit(unit);
+      const duplicates = this.#model.commit(unit);
+      expect(result).toEqual({ duplicates, lastRecordSeq: this.#model.recordSeq });
+    },
+    refusal: async () => {
+      const unit = this.#model.randomUnit(this.#random, this.store.run);
+      const cursors = [{ tenant: 'default', sourceId: 'plc-1', cursor: null as never }];
+      await headgateError(() => this.store.commit({ ...unit, cursors }), 'HG_STORAGE_FAILED');
+    },
+    restart: async () => {
+      await this.store.close({ atMs: 5 });
+      this.#model.end('clean');
+      await this.open();
+    },
+    crash: async () => {
+      // What a killed process leaves: the files as they are at this moment.
+      const copy = this.#copy(this.#random.next() < 0.5 ? ['', '-wal', '-mark'] : ['', '-wal']);
+      await this.store.close(null);
+      this.#file = copy;
+      this.#model.crash();
+      await this.open();
+    },
+    damage: async () => {
+      const stored = pick(this.#random, [null, ...this.#model.records]);
+      if (stored === null) return;
+      edit(this.#file, `UPDATE records SET data = '{"value":-1}' WHERE seq = ${stored.seq}`);
+      this.#model.damaged.add(stored.seq);
+    },
+    backup: async () => {
+      this.#backup = { file: this.#copy(['', '-wal']), model: this.#model.copy() };
+    },
+    setBack: async () => {
+      if (this.#backup === null) return;
+      await this.store.close({ atMs: 5 });
+      const { timelineSeq, recordSeq } = this.#model;
+      const { file, model } = this.#backup;
+      copyFileSync(`${this.#file}-mark`, `${file}-mark`);
+      this.#file = file;
+      this.#backup = null;
+      model.crash();
+      const truncated = {
+        timeline: { found: model.timelineSeq, known: timelineSeq },
+        records: { found: model.recordSeq, known: recordSeq },
+      };
+      const isSetBack = model.timelineSeq < timelineSeq || model.recordSeq < recordSeq;
+      this.#model = Object.assign(model, { timelineSeq, recordSeq });
+      await this.open(isSetBack ? truncated : null);
+      if (!isSetBack) return;
+      const row = timelineRow({ seq: timelineSeq + 1, run: this.store.run, event: TRUNCATED_EVENT });
+      const unit = commitUnit({ timeline: [row] });
+      await this.store.commit(unit);
+      model.commit(unit);
+    },
+  };
+
+  async step(): Promise<void> {
+    const chance = this.#random.next();
+    const rare = ['refusal', 'restart', 'crash', 'damage', 'backup', 'setBack'] as const;
+    const name = chance < 0.6 ? 'commit' : pick(this.#random, rare);
+    this.taken.set(name, (this.taken.get(name) ?? 0) + 1);
+    await this.actions[name]();
+  }
+
+  async expectAlike(): Promise<void> {
+    const model = this.#model;
+    expect(this.#column('SELECT seq FROM timeline ORDER BY seq')).toEqual(model.timeline);
+    const sources = query(this.#file, "SELECT source_id, incarnation || ' ' || state AS state FROM sources");
+    expect(new Map(sources.map((row) => [row['source_id'], row['state']]))).toEqual(model.sources);
+    expect(this.#column('SELECT end FROM runs ORDER BY run')).toEqual(model.ends);
+    expect(Object.fromEntries(this.store.cursors)).toEqual(Object.fromEntries(model.cursors));
+    const letters = await this.store.readLetters({ rowsMax: 1e6 });
+    expect(letters.map(({ id, code, attempts, status }) => [id, { code, attempts, status }])).toEqual([
+      ...model.letters,
+    ]);
+    await this.#expectRecordsAlike();
+    await this.#expectSpillAlike();
+  }
+
+  async expectSound(): Promise<void> {
+    const report = await verifyDatabase(this.#file);
+    const damaged = this.#model.records.map(({ seq }) => seq).filter((seq) => this.#model.damaged.has(seq));
+    expect(report.records.damaged).toEqual(damaged);
+    expect(report.problems.filter(({ where }) => where !== 'records')).toEqual([]);
+  }
+
+  async #expectRecordsAlike(): Promise<void> {
+    const { records, damaged, recordSeq } = this.#model;
+    const found: unknown[] = [];
+    const lost: number[] = [];
+    let afterSeq = 0;
+    while (afterSeq < recordSeq) {
+      const page = await this.store.readRecords(this.#query(afterSeq));
+      found.push(...page.rows.map(({ seq, data, contentType }) => ({ seq, data, contentType })));
+      lost.push(...page.damaged);
+      expect(page.lastSeq).toBeGreaterThan(afterSeq);
+      afterSeq = page.lastSeq;
+    }
+    expect(afterSeq).toBe(recordSeq);
+    expect(found).toEqual(
+      records
+        .filter(({ seq }) => !damaged.has(seq))
+        .map(({ seq, row }) => ({
+          seq,
+          data: JSON.parse(row.data) as unknown,
+          contentType: row.contentType ?? undefined,
+        })),
+    );
+    expect(lost).toEqual(records.map(({ seq }) => seq).filter((seq) => damaged.has(seq)));
+    const place = this.#random.integer(0, recordSeq);
+    const first = records.find(({ seq }) => seq > place);
+    const lag = await this.store.lagOf('records', place);
+    expect(lag.oldestAtMs).toBe(first?.row.atMs ?? null);
+    expect(lag.rows).toBe(first === undefined ? 0 : (records.at(-1)?.seq ?? 0) - first.seq + 1);
+  }
+
+  async #expectSpillAlike(): Promise<void> {
+    const spilled: [number, string][] = [];
+    for (const sourceId of ['plc-1', 'plc-2', 'plc-3']) {
+      const source = { tenant: 'default', sourceId };
+      const page = await this.store.readSpilled({ ...source, afterSeq: 0, rowsMax: 1e6, bytesMax: 1e9 });
+      expect(page.damaged).toEqual([]);
+      spilled.push(...page.rows.map(({ seq, data }): [number, string] => [seq, data]));
+    }
+    expect(spilled.sort(([one], [other]) => one - other)).toEqual([...this.#model.spill]);
+  }
+
+  #query(afterSeq: number): LogQuery {
+    return {
+      afterSeq,
+      rowsMax: pick(this.#random, [1, 7, 1_000]),
+      bytesMax: pick(this.#random, [1, 100, 1e6]),
+    };
+  }
+
+  #copy(suffixes: readonly string[]): string {
+    const copy = join(this.#folder, `edge-${++this.#generation}.db`);
+    for (const suffix of suffixes) {
+      if (existsSync(this.#file + suffix)) copyFileSync(this.#file + suffix, copy + suffix);
+      else rmSync(copy + suffix, { force: true });
+    }
+    return copy;
+  }
+
+  #column(sql: string): unknown[] {
+    return query(this.#file, sql).map((row) => Object.values(row)[0]);
+  }
 }
-
-const SOURCES = ['plc-1', 'plc-2', 'plc-3'];
 
 test.each(Array.from({ length: 10 }, (_, index) => 77 + index))(
   'the tables hold what was committed, whatever happens in between (seed %i)',
   async (seed) => {
-    const random = seededRandom(seed);
-    const model: Model = {
-      seqs: [],
-      records: [],
-      sources: new Map(),
-      incarnations: new Map(),
-      cursors: new Map(),
-      ends: [],
-    };
-    const folder = temporaryFolder();
-    let generation = 0;
-    let file = join(folder, 'edge-0.db');
-    let store = await reopened(file, model);
-    onTestFinished(() => store.close(null));
+    const bench = new Bench(seededRandom(seed));
+    await bench.open();
     for (let step = 0; step < 40; step++) {
-      const action = random.next();
-      if (action < 0.7) {
-        await store.commit(randomUnit(random, store, model));
-      } else if (action < 0.8) {
-        await refusedUnit(random, store, model);
-      } else if (action < 0.9) {
-        await store.close({ atMs: 5 });
-        model.ends[model.ends.length - 1] = 'clean';
-        store = await reopened(file, model);
-      } else {
-        // What a killed process leaves: the files as they are at this moment.
-        const copy = join(folder, `edge-${++generation}.db`);
-        for (const suffix of ['', '-wal']) {
-          if (existsSync(file + suffix)) copyFileSync(file + suffix, copy + suffix);
-        }
-        await store.close(null);
-        file = copy;
-        model.ends[model.ends.length - 1] = 'crash';
-        // No source runs on after a crash; the next opening says so.
-        for (const [id, told] of model.sources) model.sources.set(id, told.replace(/ \w+$/, ' stopped'));
-        store = await reopened(file, model);
-      }
-      expectTables(file, model);
-      expect(Object.fromEntries(store.cursors)).toEqual(Object.fromEntries(model.cursors));
+      await bench.step();
+      await bench.expectAlike();
     }
+    await bench.expectSound();
+    expect(bench.taken.size).toBeGreaterThan(4);
   },
 );
-
-async function reopened(file: string, model: Model): Promise<EventStore> {
-  const store = await openEventStore(openOptions(file));
-  model.ends.push(null);
-  expect(store.run).toBe(model.ends.length);
-  expect(store.lastSeq).toBe(model.seqs.at(-1) ?? 0);
-  expect(store.lastIncarnation).toBe(Math.max(0, ...model.incarnations.values()));
-  expect(store.previousRun?.end ?? null).toBe(model.ends.at(-2) ?? null);
-  expect(store.movedAside).toBeNull();
-  return store;
-}
-
-/** Makes a unit and writes it into the model. */
-function randomUnit(random: Random, store: EventStore, model: Model): CommitUnit {
-  const firstSeq = (model.seqs.at(-1) ?? 0) + 1;
-  const timeline = Array.from({ length: random.integer(0, 150) }, (_, index) =>
-    timelineRow({ seq: firstSeq + index, run: store.run }),
-  );
-  model.seqs.push(...timeline.map((row) => row.seq));
-  const records = Array.from({ length: random.integer(0, 30) }, () =>
-    recordRow({
-      sourceId: pick(random, SOURCES),
-      sourceSeq: random.integer(1, 1_000_000),
-      dedupKey: random.next() < 0.5 ? String(random.integer(1, 40)) : null,
-    }),
-  );
-  for (const row of records) {
-    const name =
-      row.dedupKey === null ? `${row.sourceId}#${row.sourceSeq}` : `${row.sourceId}/${row.dedupKey}`;
-    if (row.dedupKey === null || !model.records.includes(name)) model.records.push(name);
-  }
-  const sources = Array.from({ length: random.integer(0, 3) }, () =>
-    sourceRow({
-      sourceId: pick(random, SOURCES),
-      incarnation: random.integer(1, 20),
-      state: pick(random, ['streaming', 'paused', 'stopped'] as const),
-    }),
-  );
-  for (const row of sources) {
-    if (row.incarnation < (model.incarnations.get(row.sourceId) ?? 0)) continue;
-    model.incarnations.set(row.sourceId, row.incarnation);
-    model.sources.set(row.sourceId, `${row.incarnation} ${row.state}`);
-  }
-  const cursors = Array.from({ length: random.integer(0, 2) }, () => ({
-    tenant: 'default',
-    sourceId: pick(random, SOURCES),
-    cursor: String(random.integer(0, 1_000)),
-  }));
-  for (const row of cursors) model.cursors.set(`default/${row.sourceId}`, row.cursor);
-  return commitUnit({ timeline, records, sources, cursors });
-}
-
-/** Commits a unit of which the last row cannot be written. */
-async function refusedUnit(random: Random, store: EventStore, model: Model): Promise<void> {
-  const seq = (model.seqs.at(-1) ?? 0) + 1;
-  const unit = commitUnit({
-    timeline: [timelineRow({ seq, run: store.run })],
-    records: [recordRow({ sourceSeq: random.integer(1, 9) })],
-    sources: [sourceRow({ sourceId: 'plc-1', incarnation: 1_000 })],
-    cursors: [{ tenant: 'default', sourceId: 'plc-1', cursor: null as never }],
-  });
-  await headgateError(() => store.commit(unit), 'HG_STORAGE_FAILED');
-}
-
-function expectTables(file: string, model: Model): void {
-  expect(query(file, 'SELECT seq FROM timeline ORDER BY seq').map((row) => row['seq'])).toEqual(model.seqs);
-  const kept = query(
-    file,
-    "SELECT source_id || coalesce('/' || dedup_key, '#' || source_seq) AS name FROM records ORDER BY seq",
-  );
-  expect(kept.map((row) => row['name'])).toEqual(model.records);
-  const sources = query(file, "SELECT source_id, incarnation || ' ' || state AS state FROM sources");
-  expect(new Map(sources.map((row) => [row['source_id'], row['state']]))).toEqual(model.sources);
-  expect(query(file, 'SELECT end FROM runs ORDER BY run').map((row) => row['end'])).toEqual(model.ends);
-}
-
-function pick<Value>(random: Random, values: readonly Value[]): Value {
-  return values[random.integer(0, values.length - 1)] as Value;
-}

@@ -27,10 +27,19 @@ describe('the tables', () => {
       'tenant source_id type state incarnation restarts records_produced dropped consecutive_errors ' +
         'last_read_at_ms last_error registered_at_ms deregistered_at_ms',
     );
-    expect(columns('records')).toBe('seq tenant source_id incarnation source_seq dedup_key at_ms data');
+    const record = 'seq tenant source_id incarnation source_seq dedup_key at_ms data content_type';
+    expect(columns('records')).toBe(`${record} crc`);
+    expect(columns('spill')).toBe(`${record} cursor crc`);
     expect(columns('dead_letters')).toBe(
-      'id tenant source_id stage code message payload attempts first_at_ms last_at_ms status',
+      'id tenant source_id stage code message payload attempts first_at_ms last_at_ms status origin truncated',
     );
+    expect(columns('timeline_chain')).toBe('seq hash');
+    expect(columns('sinks')).toBe(
+      'tenant sink_id type state incarnation delivered filtered dead_lettered consecutive_errors ' +
+        'last_delivery_at_ms last_error registered_at_ms deregistered_at_ms',
+    );
+    expect(columns('sink_cursors')).toBe('tenant sink_id seq');
+    expect(columns('source_deadlines')).toBe('tenant source_id kind state due_at_ms failures');
     expect(columns('runs')).toBe(
       'run started_at_ms ended_at_ms end version gateway_id db_uuid config_digest',
     );

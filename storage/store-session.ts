@@ -1,0 +1,156 @@
+/** A connection and what is prepared on it; replaced where it can no longer be trusted.
+ *
+ *  When writing or syncing fails with an I/O error, the transaction may be in the file or not, and the next
+ *  sync may seem to go well although pages were lost: the system reports a failed write once, then forgets
+ *  it. So the connection is closed, and opened anew, and everything that the log then really holds is copied
+ *  into the main file and synced as new. What is there afterwards is durable. The logs' counters tell whether
+ *  the transaction is among it. */
+
+import type Database from 'better-sqlite3';
+import { isDeepStrictEqual } from 'node:util';
+import { HeadgateError } from '../src/domain/errors.ts';
+import type { CommitUnit } from '../src/domain/timeline.ts';
+import { createCommitWriter, type CommitWriter, type Counters, type StoreTail } from './commit-writer.ts';
+import type { CommitResult, TruncatedRows } from './event-store.ts';
+import { createLetters, type Letters } from './letters.ts';
+import { createLogReader, type LogReader } from './log-reader.ts';
+import { sqliteCode } from './storage-error.ts';
+
+interface Parts {
+  readonly db: Database.Database;
+  readonly writer: CommitWriter;
+  readonly logs: LogReader;
+  readonly letters: Letters;
+}
+
+export interface SessionFacts {
+  readonly run: number;
+  readonly gatewayId: string;
+  readonly dbUuid: string;
+  readonly truncated: TruncatedRows | null;
+}
+
+/** A unit of which nobody knows whether it is stored. */
+interface Doubt {
+  readonly unit: CommitUnit;
+  readonly counters: Counters;
+}
+
+/** Tries of one commit: a second one on a new connection. */
+const TRIES = 2;
+
+export class StoreSession {
+  readonly #facts: SessionFacts;
+  readonly #connect: (() => Database.Database) | null;
+  /** Null after a connection was closed and could not be opened again. */
+  #parts: Parts | null;
+  #doubt: Doubt | null = null;
+  #tail: StoreTail;
+  #counters: Counters;
+
+  /** `connect` opens the same database anew; null where it would be another one, in memory. */
+  constructor(db: Database.Database, facts: SessionFacts, connect: (() => Database.Database) | null) {
+    this.#facts = facts;
+    this.#connect = connect;
+    this.#parts = this.#prepare(db);
+    this.#tail = this.#parts.writer.tail();
+    this.#counters = this.#parts.writer.counters();
+  }
+
+  /** Throws SQLite's own errors, or HG_STORAGE_FAILED while there is no connection. */
+  get parts(): Parts {
+    if (this.#parts === null) {
+      throw new HeadgateError('HG_STORAGE_FAILED', 'the database could not be opened again; try again');
+    }
+    return this.#parts;
+  }
+
+  /** What is known to be committed, whether or not there is a connection. */
+  tail(): StoreTail {
+    if (this.#parts !== null && this.#doubt === null) this.#tail = this.#parts.writer.tail();
+    const timelineSeq = this.#counters.get('timeline') ?? 0;
+    return { ...this.#tail, timelineSeq, recordSeq: this.#counters.get('records') ?? 0 };
+  }
+
+  /** Throws SQLite's own errors. After an I/O error the same unit is to be handed in again: it is stored
+   *  once. */
+  commit(unit: CommitUnit): CommitResult {
+    for (let attempt = 1; ; attempt++) {
+      if (this.#doubt !== null) {
+        const stored = this.#resolve(this.#doubt);
+        if (stored !== null && isDeepStrictEqual(unit, stored.unit)) return stored.result;
+      }
+      const { writer } = this.parts;
+      try {
+        const result = writer.commit(unit);
+        this.#counters = writer.counters();
+        return result;
+      } catch (error) {
+        if (this.#connect === null || !leavesDoubt(error)) throw error;
+        this.#doubt = { unit, counters: this.#counters };
+        if (attempt === TRIES) throw error;
+      }
+    }
+  }
+
+  close(): void {
+    const db = this.#parts?.db;
+    this.#parts = null;
+    db?.close();
+  }
+
+  /** Opens the database anew. Gives the unit that was in doubt if it is stored after all, null if it is not.
+   *  Throws where there is no telling yet. */
+  #resolve({ unit, counters }: Doubt): { unit: CommitUnit; result: CommitResult } | null {
+    this.close();
+    const db = this.#connect?.();
+    if (db === undefined) return null;
+    let parts: Parts;
+    try {
+      copyLogIntoFile(db);
+      parts = this.#prepare(db);
+      const found = parts.writer.counters();
+      if (Array.from(counters).some(([log, seq]) => (found.get(log) ?? 0) < seq)) throw lostRows(counters);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    this.#parts = parts;
+    this.#doubt = null;
+    this.#counters = parts.writer.counters();
+    if (isDeepStrictEqual(this.#counters, counters)) return null;
+    const stored = db.prepare('SELECT count(*) FROM records WHERE seq > ?').pluck();
+    const inserted = stored.get(counters.get('records') ?? 0) as number;
+    const lastRecordSeq = this.#counters.get('records') ?? 0;
+    return { unit, result: { lastRecordSeq, duplicates: unit.records.length - inserted } };
+  }
+
+  #prepare(db: Database.Database): Parts {
+    const { run, gatewayId, dbUuid, truncated } = this.#facts;
+    return {
+      db,
+      writer: createCommitWriter(db, { run, isTruncated: truncated !== null }),
+      logs: createLogReader(db, `${gatewayId}:${dbUuid}`),
+      letters: createLetters(db),
+    };
+  }
+}
+
+/** A full disk leaves none: the transaction is rolled back. */
+function leavesDoubt(error: unknown): boolean {
+  const sqlite = sqliteCode(error) ?? '';
+  return sqlite.startsWith('SQLITE_IOERR') && sqlite !== 'SQLITE_IOERR_SHMSIZE';
+}
+
+function copyLogIntoFile(db: Database.Database): void {
+  const [outcome] = db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+  if (outcome?.busy === 0) return;
+  throw new HeadgateError('HG_STORAGE_BUSY', 'a reader holds up the check after an I/O error; try again');
+}
+
+function lostRows(counters: Counters): HeadgateError {
+  const message =
+    'rows that had been stored are gone after an I/O error; the disk cannot be trusted. Replace it, or use ' +
+    'another file';
+  return new HeadgateError('HG_STORAGE_CORRUPT', message, { details: Object.fromEntries(counters) });
+}
