@@ -2,7 +2,7 @@
 
 import type Database from 'better-sqlite3';
 import type { CommitMark } from '../src/domain/receipt.ts';
-import type { CommitUnit, DeadlineRow, LetterFailure } from '../src/domain/timeline.ts';
+import type { CommitUnit, DeadlineRow, LetterFailure, SinkCursorRow } from '../src/domain/timeline.ts';
 import { bulkInsert } from './bulk-insert.ts';
 import type { CommitResult } from './event-store.ts';
 import { DEAD_LETTERS, healthOf, RECORDS, SPILL, TIMELINE } from './log-tables.ts';
@@ -18,7 +18,7 @@ export function createCommitWriter(db: Database.Database, run: number): (unit: C
   const cursors = bulkInsert(db, CURSORS);
   const spilled = bulkInsert(db, SPILL);
   const sinks = bulkInsert(db, SINKS);
-  const sinkCursors = bulkInsert(db, SINK_CURSORS);
+  const sinkCursors = sinkCursorWriter(db);
   const deadlines = deadlineWriter(db);
   const marks = markWriter(db);
   const failures = letterFailureWriter(db);
@@ -54,6 +54,17 @@ function isEmpty(unit: CommitUnit): boolean {
 export function lastSeqReader(db: Database.Database, table: string): () => number {
   const read = db.prepare('SELECT seq FROM sqlite_sequence WHERE name = ?').pluck();
   return () => (read.get(table) as number | undefined) ?? 0;
+}
+
+function sinkCursorWriter(db: Database.Database): (rows: readonly SinkCursorRow[]) => void {
+  const insert = bulkInsert(db, SINK_CURSORS);
+  const remove = db.prepare('DELETE FROM sink_cursors WHERE tenant = ? AND sink_id = ?');
+  return (rows) => {
+    for (const row of rows) {
+      if (row.seq === null) remove.run(row.tenant, row.sinkId);
+      else insert([{ ...row, seq: row.seq }]);
+    }
+  };
 }
 
 function deadlineWriter(db: Database.Database): (rows: readonly DeadlineRow[]) => void {

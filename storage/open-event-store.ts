@@ -8,7 +8,7 @@ import type Database from 'better-sqlite3';
 import { existsSync, renameSync } from 'node:fs';
 import { basename } from 'node:path';
 import { HeadgateError } from '../src/domain/errors.ts';
-import type { CommitUnit, DeadlineRow } from '../src/domain/timeline.ts';
+import type { CommitUnit, DeadlineRow, SinkCursor } from '../src/domain/timeline.ts';
 import { createCommitWriter, lastSeqReader } from './commit-writer.ts';
 import { canonicalPath, IN_MEMORY, isInMemory } from './database-path.ts';
 import { lockIsMarked, takeEngineLock, type EngineLock } from './engine-lock.ts';
@@ -31,7 +31,7 @@ interface OpenDatabase extends BegunRun {
   readonly lastRecordSeq: number;
   readonly lastIncarnation: number;
   readonly cursors: Map<string, string>;
-  readonly sinkCursors: ReadonlyMap<string, number>;
+  readonly sinkCursors: ReadonlyMap<string, SinkCursor>;
   readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
   readonly spilled: readonly SpillSummary[];
   readonly unfinished: readonly UnfinishedActor[];
@@ -184,7 +184,10 @@ function closedError(file: string): HeadgateError {
 }
 
 function lastIncarnation(db: Database.Database): number {
-  return (db.prepare('SELECT max(incarnation) FROM sources').pluck().get() as number | null) ?? 0;
+  // One counter for sources and sinks.
+  const sql = `SELECT max(incarnation)
+    FROM (SELECT incarnation FROM sources UNION ALL SELECT incarnation FROM sinks)`;
+  return (db.prepare(sql).pluck().get() as number | null) ?? 0;
 }
 
 function readCursors(db: Database.Database): Map<string, string> {
@@ -194,10 +197,13 @@ function readCursors(db: Database.Database): Map<string, string> {
   );
 }
 
-function readSinkCursors(db: Database.Database): Map<string, number> {
-  const rows = db.prepare('SELECT tenant, sink_id, seq FROM sink_cursors').raw().all();
+function readSinkCursors(db: Database.Database): Map<string, SinkCursor> {
+  const rows = db.prepare('SELECT tenant, sink_id, reads, seq FROM sink_cursors').raw().all();
   return new Map(
-    (rows as [string, string, number][]).map(([tenant, id, seq]) => [cursorKey(tenant, id), seq]),
+    (rows as [string, string, SinkCursor['reads'], number][]).map(([tenant, id, reads, seq]) => [
+      cursorKey(tenant, id),
+      { reads, seq },
+    ]),
   );
 }
 
