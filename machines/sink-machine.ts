@@ -167,6 +167,8 @@ export const sinkMachine = sinkSetup.createMachine({
           { guard: 'isBreakerDue', target: 'circuitOpen', actions: ['countFailure', 'coolDown'] },
           { target: 'backingOff', actions: 'countFailure' },
         ],
+        // Within: the link under way goes on.
+        'sink.drain': { target: '.draining', actions: ['beginDrain', 'tellCourier'] },
         'delivery.recovered': { actions: 'forgiveFailures' },
         'port.failed': 'quarantined',
       },
@@ -175,7 +177,6 @@ export const sinkMachine = sinkSetup.createMachine({
         delivering: {},
         /** The courier goes on to the log's end, and tries again by itself until the deadline comes. */
         draining: {
-          entry: 'tellCourier',
           invoke: {
             id: 'deadline',
             src: 'wait',
@@ -183,6 +184,11 @@ export const sinkMachine = sinkSetup.createMachine({
             onError: { target: '#sink.failed' },
           },
           on: {
+            // It tries again by itself; what it reports nevertheless it had met before it was told.
+            'link.failed': [
+              { guard: 'isHopeless', target: '#sink.failed' },
+              { target: '#sink.ending', actions: 'giveUpDrain' },
+            ],
             'log.drained': { target: '#sink.ending' },
             'wait.over': { target: '#sink.ending', actions: 'giveUpDrain' },
             'sink.pause': {},

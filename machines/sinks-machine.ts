@@ -53,7 +53,9 @@ export interface SinkRegister {
   release(childId: string): SinkSpec | null;
   /** Forgets the cursor of a sink that is not registered. */
   forget(command: SinksCommand): void;
-  /** Sinks that have not ended, in order of registration, and how long each may take to drain. */
+  /** Sinks that have not ended. */
+  readonly size: number;
+  /** They, in order of registration, and how long each may take to drain. */
   readonly running: readonly { readonly childId: string; readonly drainDeadlineMs: number }[];
   answer(command: SinksCommand, outcome: ErrorFacts | null): void;
   note(event: object, note: ControllerNote): void;
@@ -72,7 +74,7 @@ const sinksSetup = setup({
     isRefused: ({ context, event }) =>
       isCommand(event) && (event.problem !== undefined || context.register.refusal(event) !== null),
     isLeftover: ({ context, event }) => isCommand(event) && context.register.isLeftover(event),
-    isEmpty: ({ context }) => context.register.running.length === 0,
+    isEmpty: ({ context }) => context.register.size === 0,
   },
   actions: {
     refuse: ({ context: { register }, event }) => {

@@ -60,6 +60,10 @@ export class SinkDirectory implements SinkRegister {
     for (const [key, cursor] of ports.cursors) this.#leftovers.set(formatAddress(parseAddress(key)), cursor);
   }
 
+  get size(): number {
+    return this.#byChild.size;
+  }
+
   get running(): readonly { readonly childId: string; readonly drainDeadlineMs: number }[] {
     return Array.from(this.#byChild.values(), ({ childId, rig }) => ({
       childId,
