@@ -177,22 +177,24 @@ export class Delivery implements Reader {
   /** Delivers what there is, or waits until there is something. */
   async #turn(link: SinkLink): Promise<void> {
     if (this.#linkError !== null) throw this.#linkError.error;
-    const consignment = await this.#next();
+    const consignment = this.#isDrained ? null : await this.#next();
     if (consignment !== null) {
       await this.#carry(link, consignment);
       return;
     }
     if (this.#isLeft) return;
-    if (this.#drainTo !== null && this.#reached >= this.#drainTo) {
-      this.#drainTo = null;
-      this.#listener.drained();
-    }
+    if (this.#isDrained) this.#listener.drained();
     const { clock } = this.#ports;
     const dueMs = clock.monotonicMs() + SAFETY_LOOK_MS;
     await this.#bell.heard(SAFETY_LOOK_MS);
     if (clock.monotonicMs() < dueMs) return;
     this.#areLettersDue = true;
     this.#looksAfterAll = true;
+  }
+
+  /** What comes now is no longer for this sink. */
+  get #isDrained(): boolean {
+    return this.#drainTo !== null && this.#reached >= this.#drainTo && !this.#areLettersDue;
   }
 
   /** Nothing that is stored up to this `seq` is left to be delivered. */
