@@ -334,9 +334,16 @@ function refusalsOf(outcome: unknown, going: readonly Piece[]): ReadonlyMap<Piec
         'deliver() gave back a list that is none of rejections: { index, error } each',
       );
     }
-    refusals.set(piece, errorFacts(rejection.error, 'HG_SINK_REFUSED'));
+    refusals.set(piece, reasonOf(rejection.error));
   }
   return refusals;
+}
+
+/** As the sink's code gave it: facts, or an error after all. */
+function reasonOf(error: unknown): ErrorFacts {
+  const { code, message } = error as Partial<ErrorFacts>;
+  const isFacts = !(error instanceof Error) && typeof code === 'string' && typeof message === 'string';
+  return isFacts ? { code, message } : errorFacts(error, 'HG_SINK_REFUSED');
 }
 
 /** Trouble of the database is no fault of the sink's, and passes. */

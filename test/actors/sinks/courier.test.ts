@@ -7,7 +7,8 @@ import { HeadgateError } from '../../../src/domain/errors.ts';
 import { errorFacts } from '../../../src/domain/errors.ts';
 import type { OutboundRecord, Rejection } from '../../../src/domain/sink.ts';
 import { numbersOf, SinkField, type FarEnd, type SinkOptions } from '../../support/sink-field.ts';
-import { query, temporaryFile, timelineRow } from '../../storage/fixture.ts';
+import { memoryFile } from '../../support/engine-rig.ts';
+import { query, timelineRow } from '../../storage/fixture.ts';
 
 interface Field {
   readonly field: SinkField;
@@ -19,7 +20,7 @@ interface Field {
 
 /** A far end that takes everything, unless `deliver` says otherwise. */
 async function fieldOf(options: SinkOptions = {}, farEnd: FarEnd = {}): Promise<Field> {
-  const file = temporaryFile();
+  const file = memoryFile();
   const batches: number[][] = [];
   const scripted = farEnd.deliver;
   farEnd.deliver = async (batch) => {
