@@ -13,7 +13,8 @@ import { recorderMachine } from './recorder-machine.ts';
 import { registryMachine, type Directory } from './registry-machine.ts';
 import { sinksMachine, type SinkRegister } from './sinks-machine.ts';
 
-/** Drain every source and queue, let sinks deliver what is stored, then end; at the latest after `deadlineMs`. */
+/** Drain every source and queue, let sinks deliver what is stored, then end; each of the three at the latest
+ *  after `deadlineMs`. */
 export type EngineCommand = { type: 'engine.start' } | { type: 'engine.stop'; deadlineMs: number };
 
 type EngineFact = PartFact | { type: 'registry.escalated'; error: ErrorFacts };

@@ -1,5 +1,5 @@
-/** Requests to the controllers that wait for their answers: a command goes out as a message, the answer settles
- *  a promise. */
+/** Requests to the controllers that wait for their answers: a command goes out as a message, the answer
+ *  settles a promise. */
 
 import type { RegistryCommand } from '../machines/registry-machine.ts';
 import type { SinksCommand } from '../machines/sinks-machine.ts';

@@ -1,5 +1,5 @@
-/** Checks that what a user hands to `register` is a source, and to `registerSink` a sink, before it travels as
- *  a message. A factory's specs pass as they are; one that was put together by hand must hold what a
+/** Checks that what a user hands to `register` is a source, and to `registerSink` a sink, before it travels
+ *  as a message. A factory's specs pass as they are; one that was put together by hand must hold what a
  *  factory's would. */
 
 import { requireCommonSinkSpec } from './config/sink-options.ts';

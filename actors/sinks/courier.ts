@@ -1,5 +1,5 @@
-/** The courier: runs deliveries while the statechart wants it. Waits until the last link has closed, opens the
- *  next, and tells the statechart: opened, failed, recovered, drained. While it drains it tries again by
+/** The courier: runs deliveries while the statechart wants it. Waits until the last link has closed, opens
+ *  the next, and tells the statechart: opened, failed, recovered, drained. While it drains it tries again by
  *  itself, until it is told that time is up. */
 
 import { backoffMs } from '../../src/domain/backoff.ts';

@@ -7,20 +7,14 @@
  *  came, or a crash; its records then bear the same keys. */
 
 import type { Clock } from '../../src/domain/clock.ts';
-import {
-  errorFacts,
-  HeadgateError,
-  messageOf,
-  remedyOf,
-  type ErrorCode,
-  type ErrorFacts,
-} from '../../src/domain/errors.ts';
+import { errorFacts, HeadgateError, messageOf, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
 import type { Logger } from '../../src/domain/logger.ts';
-import type { OutboundRecord, Rejection, SinkLink } from '../../src/domain/sink.ts';
-import type { LogPage } from '../../storage/event-store.ts';
+import type { OutboundRecord, SinkLink } from '../../src/domain/sink.ts';
 import { Bell } from './bell.ts';
 import { pieceOf, pieceOfLetter, type Consignment, type Piece } from './consignment.ts';
 import type { LogFeed, LogName, Reader } from './log-feed.ts';
+import { fromStorage, Pages } from './pages.ts';
+import { NO_REFUSALS, refusalsOf } from './refusals.ts';
 import type { SinkBooks } from './sink-books.ts';
 import type { SinkRig } from './sink-rig.ts';
 import { TimedCalls } from './timed-call.ts';
@@ -52,6 +46,7 @@ export class Delivery implements Reader {
   readonly #abort = new AbortController();
   readonly #bell: Bell;
   readonly #calls: TimedCalls;
+  readonly #pages: Pages;
   /** No new batch: nobody listens any more. */
   #isLeft = false;
   #linkError: { readonly error: unknown } | null = null;
@@ -61,7 +56,6 @@ export class Delivery implements Reader {
   #emptyUntil = 0;
   /** Where a drain ends; null: there is none. */
   #drainTo: number | null = null;
-  #ahead: { readonly afterSeq: number; readonly page: Promise<LogPage<OutboundRecord>> } | null = null;
 
   constructor(ports: DeliveryPorts, rig: SinkRig, listener: DeliveryListener) {
     this.log = rig.spec.reads;
@@ -70,6 +64,7 @@ export class Delivery implements Reader {
     this.#listener = listener;
     this.#bell = new Bell(ports.clock);
     this.#calls = new TimedCalls(ports.clock);
+    this.#pages = new Pages(ports.feed, rig.spec);
   }
 
   /** Begins. The last link of this sink must have closed. */
@@ -214,12 +209,12 @@ export class Delivery implements Reader {
     if (this.#isLeft || this.#linkError !== null) return null;
     const seenSeq = feed.lastSeq(this.log);
     const { cursor, spec } = this.#rig;
-    const page = await this.#page(cursor);
+    const page = await this.#pages.after(cursor);
     if (page.lastSeq <= cursor) {
       this.#emptyUntil = seenSeq;
       return null;
     }
-    this.#readAhead(page.lastSeq);
+    this.#pages.readAhead(page.lastSeq);
     const pieces = page.rows.map((record) => pieceOf(spec, record, null));
     return { pieces, cursor: page.lastSeq, damaged: page.damaged };
   }
@@ -245,27 +240,6 @@ export class Delivery implements Reader {
       if (restMs <= 0 || this.#isLeft || this.#linkError !== null || this.#drainTo !== null) return;
       await this.#bell.heard(restMs);
     }
-  }
-
-  async #page(afterSeq: number): Promise<LogPage<OutboundRecord>> {
-    const ahead = this.#ahead;
-    this.#ahead = null;
-    return fromStorage(ahead?.afterSeq === afterSeq ? ahead.page : this.#read(afterSeq));
-  }
-
-  #read(afterSeq: number): Promise<LogPage<OutboundRecord>> {
-    const { rowsMax, bytesMax } = this.#rig.spec.batch;
-    return this.#ports.feed.read(this.log, { afterSeq, rowsMax, bytesMax });
-  }
-
-  /** The next page is read while this one is delivered; one that would be short is left to fill up. */
-  #readAhead(afterSeq: number): void {
-    const { rowsMax } = this.#rig.spec.batch;
-    if (this.#ports.feed.lastSeq(this.log) - afterSeq < rowsMax) return;
-    const page = this.#read(afterSeq);
-    // Whoever needs it hears of its failure then.
-    page.catch(() => {});
-    this.#ahead = { afterSeq, page };
   }
 
   async #carry(link: SinkLink, { pieces, cursor, damaged }: Consignment): Promise<void> {
@@ -318,43 +292,7 @@ export class Delivery implements Reader {
   }
 }
 
-const NO_REFUSALS: ReadonlyMap<Piece, ErrorFacts> = new Map();
-
 const RUN_IS_OVER = new HeadgateError('HG_LINK_LOST', 'the run of this sink is over');
-
-/** @throws HeadgateError HG_SINK_FAILED if that is no list of rejections: nothing is known to be safe then */
-function refusalsOf(outcome: unknown, going: readonly Piece[]): ReadonlyMap<Piece, ErrorFacts> {
-  if (!Array.isArray(outcome) || outcome.length === 0) return NO_REFUSALS;
-  const refusals = new Map<Piece, ErrorFacts>();
-  for (const rejection of outcome as readonly Partial<Rejection>[]) {
-    const piece = going[rejection?.index ?? -1];
-    if (piece === undefined || rejection?.error === undefined) {
-      throw new HeadgateError(
-        'HG_SINK_FAILED',
-        'deliver() gave back a list that is none of rejections: { index, error } each',
-      );
-    }
-    refusals.set(piece, reasonOf(rejection.error));
-  }
-  return refusals;
-}
-
-/** As the sink's code gave it: facts, or an error after all. */
-function reasonOf(error: unknown): ErrorFacts {
-  const { code, message } = error as Partial<ErrorFacts>;
-  const isFacts = !(error instanceof Error) && typeof code === 'string' && typeof message === 'string';
-  return isFacts ? { code, message } : errorFacts(error, 'HG_SINK_REFUSED');
-}
-
-/** Trouble of the database is no fault of the sink's, and passes. */
-async function fromStorage<Rows>(rows: Promise<Rows>): Promise<Rows> {
-  try {
-    return await rows;
-  } catch (error) {
-    const { code, message } = errorFacts(error, 'HG_STORAGE_FAILED');
-    throw new HeadgateError(code as ErrorCode, message, { remedy: 'retry', cause: error });
-  }
-}
 
 function isLink(value: unknown): value is SinkLink {
   const { deliver, close } = (value ?? {}) as Partial<SinkLink>;

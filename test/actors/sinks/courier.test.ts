@@ -134,7 +134,7 @@ describe('what the far end refuses', () => {
       );
     const { field, file } = await fieldOf({}, { deliver });
     const units: unknown[] = [];
-    const { commit } = field.store;
+    const commit = field.store.commit.bind(field.store);
     field.store.commit = (unit) => {
       units.push([unit.deadLetters.length, unit.sinkCursors.map(({ seq }) => seq)]);
       return commit(unit);
@@ -212,7 +212,7 @@ describe('failures', () => {
   });
 
   test('are waited out as long as the far end asks for', async () => {
-    const deliver = vi.fn(async () => {});
+    const deliver = vi.fn<() => Promise<void>>(async () => {});
     deliver.mockRejectedValueOnce(lost({ retryAfterMs: 45_000 }));
     const { field } = await fieldOf({}, { deliver });
     await field.append(1);
@@ -232,7 +232,7 @@ describe('failures', () => {
 
   test('of the link between deliveries end the run', async () => {
     let tell: (error: unknown) => void = () => {};
-    const { field } = await fieldOf({}, { open: async (io) => void (tell = io.failed) });
+    const { field } = await fieldOf({}, { open: async (io) => void (tell = (error) => io.failed(error)) });
     expect(field.state).toBe('delivering');
     tell(lost());
     await field.clock.advance(0);
