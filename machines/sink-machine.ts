@@ -1,8 +1,9 @@
 /** A sink: decides when to connect, when to wait and for how long, and when to give up. What it delivers
- *  stays in the log until it is delivered, so waiting costs nothing but time: a defect of its code is waited out
- *  like trouble of its link. It owns no link, no clock and no randomness: its ports do, and report facts that
- *  carry time and chance. They promise to report: `courier` an open link or a failure within the connect
- *  timeout, and while draining the end of the log; `wait` its end; `drain` its end within its deadline. */
+ *  stays in the log until it is delivered, so waiting costs nothing but time: a defect of its code is waited
+ *  out like trouble of its link. It owns no link, no clock and no randomness: its ports do, and report facts
+ *  that carry time and chance. They promise to report: `courier` an open link or a failure within the
+ *  connect timeout, and while draining the end of the log; `wait` its end; `drain` its end within its
+ *  deadline. */
 
 import { assign, sendTo, setup } from 'xstate';
 import { backoffMs, type BackoffPolicy } from '../src/domain/backoff.ts';
