@@ -1,11 +1,13 @@
 /** Sinks in whole engines under the virtual clock: what each gets, what one that is dead does to the rest, and
  *  how they come, change and go. */
 
+import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import {
   defineSink,
   functionSink,
   HeadgateError,
+  openTimelineReader,
   simulatedSource,
   type FunctionSinkOptions,
   type OutboundRecord,
@@ -347,6 +349,38 @@ test('a sink that fails for good is an alert and leaves its cursor', async () =>
   await rig.engine.registerSink(spec);
   await rig.clock.advance(100);
   expect(got).toEqual(stored(rig));
+});
+
+test('damaged records are passed over by every sink, and one alert says so', async () => {
+  const rig = await startedRig({}, counting());
+  await rig.clock.advance(200);
+  await rig.stop();
+  const db = new Database(rig.file);
+  db.prepare('UPDATE records SET data = ? WHERE seq = 3').run('99');
+  db.close();
+  const again = await startedRig({ file: rig.file });
+  const sinks = [collecting('one'), collecting('two')];
+  for (const { spec } of sinks) await again.engine.registerSink(spec);
+  await again.clock.advance(100);
+  for (const { got } of sinks) expect(got.slice(0, 4)).toEqual([1, 2, 4, 5]);
+  const [alert, ...others] = again.query("SELECT actor, data FROM alerts WHERE event = 'RECORD_DAMAGED'");
+  expect([alert?.['actor'], others]).toEqual(['sink:one', []]);
+  expect(JSON.parse(alert?.['data'] as string)).toMatchObject({
+    details: { code: 'HG_RECORD_DAMAGED', seqs: [3] },
+  });
+});
+
+test('the reader of the timeline knows the state of a sink at any time, and why it is so', async () => {
+  const rig = await startedRig({}, counting());
+  await rig.engine.registerSink(dead('out', { breaker: { failures: 1, coolDownMs: 60_000 } }));
+  await rig.clock.advance(1_000);
+  await rig.stop({ deadlineMs: 10 });
+  const reader = openTimelineReader(rig.file);
+  const at = [...reader.stateAt(Date.UTC(2020, 0, 1) + 900)].find(({ actor }) => actor === 'sink:out');
+  const causes = rig.timeline("actor = 'sink:out' AND to_state = 'circuitOpen'");
+  reader.close();
+  expect(at).toMatchObject({ state: 'circuitOpen' });
+  expect(causes[0]?.data).toMatchObject({ error: { code: 'HG_LINK_LOST' }, waitMs: 60_000 });
 });
 
 test('a hundred sinks each get everything', async () => {
