@@ -4,12 +4,21 @@
 import type { EngineCommand } from './engine-machine.ts';
 import type { PipelineCommand } from './pipeline-machine.ts';
 import type { RegistryCommand } from './registry-machine.ts';
+import type { SinkCommand } from './sink-machine.ts';
+import type { SinksCommand } from './sinks-machine.ts';
 import type { SourceCommand } from './source-machine.ts';
 
-type CommandType = (EngineCommand | PipelineCommand | RegistryCommand | SourceCommand)['type'];
+type CommandType = (
+  | EngineCommand
+  | PipelineCommand
+  | RegistryCommand
+  | SinkCommand
+  | SinksCommand
+  | SourceCommand
+)['type'];
 
-/** Every command but `registry.list`, which only asks. */
-const RECORDED: Record<Exclude<CommandType, 'registry.list'>, true> = {
+/** Every command but those that only ask. */
+const RECORDED: Record<Exclude<CommandType, 'registry.list' | 'sinks.list'>, true> = {
   'engine.start': true,
   'engine.stop': true,
   'pipeline.drain': true,
@@ -19,6 +28,16 @@ const RECORDED: Record<Exclude<CommandType, 'registry.list'>, true> = {
   'registry.pause': true,
   'registry.resume': true,
   'registry.close': true,
+  'sinks.register': true,
+  'sinks.update': true,
+  'sinks.deregister': true,
+  'sinks.pause': true,
+  'sinks.resume': true,
+  'sinks.close': true,
+  'sink.pause': true,
+  'sink.resume': true,
+  'sink.drain': true,
+  'sink.stop': true,
   'source.pause': true,
   'source.resume': true,
   'source.drain': true,

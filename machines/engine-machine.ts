@@ -1,6 +1,6 @@
 /** The engine: starts its parts in order, stops them in reverse, and ends as failed when a part or an
- *  essential source is past mending. Parts: recorder, pipeline, rate limiter, burst detector, health monitor,
- *  registry. */
+ *  essential source is past mending. Parts: recorder, sinks, pipeline, rate limiter, burst detector, health
+ *  monitor, registry. */
 
 import { assign, sendTo, setup } from 'xstate';
 import type { ErrorFacts } from '../src/domain/errors.ts';
@@ -11,8 +11,10 @@ import { MACHINE_OPTIONS, type PartFact } from './ports.ts';
 import { rateLimiterMachine } from './rate-limiter-machine.ts';
 import { recorderMachine } from './recorder-machine.ts';
 import { registryMachine, type Directory } from './registry-machine.ts';
+import { sinksMachine, type SinkRegister } from './sinks-machine.ts';
 
-/** Drain every source and queue, then end; at the latest after `deadlineMs`. */
+/** Drain every source and queue, let sinks deliver what is stored, then end; each of the three at the latest
+ *  after `deadlineMs`. */
 export type EngineCommand = { type: 'engine.start' } | { type: 'engine.stop'; deadlineMs: number };
 
 type EngineFact = PartFact | { type: 'registry.escalated'; error: ErrorFacts };
@@ -27,16 +29,18 @@ export const engineMachine = setup({
   types: {
     context: {} as {
       readonly directory: Directory;
+      readonly sinks: SinkRegister;
       readonly deadlineMs: number;
       readonly lostRecords: number;
       readonly error: ErrorFacts | null;
     },
-    input: {} as { readonly directory: Directory },
+    input: {} as { readonly directory: Directory; readonly sinks: SinkRegister },
     events: {} as EngineCommand | EngineFact,
     output: {} as EngineOutput,
   },
   actors: {
     recorder: recorderMachine,
+    sinks: sinksMachine,
     pipeline: pipelineMachine,
     rateLimiter: rateLimiterMachine,
     burstDetector: burstDetectorMachine,
@@ -61,6 +65,10 @@ export const engineMachine = setup({
       type: 'pipeline.drain',
       deadlineMs: context.deadlineMs,
     })),
+    closeSinks: sendTo('sinks', ({ context }) => ({
+      type: 'sinks.close',
+      deadlineMs: context.deadlineMs,
+    })),
   },
 }).createMachine({
   id: 'engine',
@@ -76,12 +84,18 @@ export const engineMachine = setup({
       invoke: [
         { id: 'recorder', src: 'recorder', onError: { target: 'failed', actions: 'noteError' } },
         {
+          id: 'sinks',
+          src: 'sinks',
+          input: ({ context }) => ({ register: context.sinks }),
+          onDone: [{ guard: 'isFailed', target: 'failed' }, { target: 'stopped' }],
+          onError: { target: 'failed', actions: 'noteError' },
+        },
+        {
           id: 'pipeline',
           src: 'pipeline',
-          onDone: [
-            { guard: 'isFailed', target: 'failed' },
-            { target: 'stopped', actions: assign({ lostRecords: ({ event }) => event.output.lostRecords }) },
-          ],
+          onDone: {
+            actions: [assign({ lostRecords: ({ event }) => event.output.lostRecords }), 'closeSinks'],
+          },
           onError: { target: 'failed', actions: 'noteError' },
         },
         { id: 'rateLimiter', src: 'rateLimiter', onError: { target: 'failed', actions: 'noteError' } },

@@ -7,14 +7,9 @@ import type { ErrorFacts } from '../src/domain/errors.ts';
 import type { SourceSpec } from '../src/domain/source.ts';
 import { bayMachine, type BayReport } from './bay-machine.ts';
 import { MACHINE_OPTIONS } from './ports.ts';
+import { CLOSING, refuse, type ControllerNote, type Request } from './refusals.ts';
 import type { SourceCommand, SourceInput } from './source-machine.ts';
 
-/** Commands. `requestId` names who waits for the answer; `problem` is why the command cannot be understood.
- *  */
-interface Request {
-  readonly requestId?: number;
-  readonly problem?: ErrorFacts;
-}
 export type RegistryCommand = Request &
   (
     | { readonly type: 'registry.register'; readonly spec: SourceSpec }
@@ -62,15 +57,7 @@ export interface Directory {
   readonly bayIds: readonly string[];
   answer(command: RegistryCommand, outcome: ErrorFacts | null): void;
   /** Writes a row that is no transition; `event` is what led to it. */
-  note(event: object, note: RegistryNote): void;
-}
-
-export interface RegistryNote {
-  readonly kind: 'registered' | 'deregistered' | 'command' | 'alert';
-  /** Actor id of the source concerned; null: the registry itself. */
-  readonly actorId: string | null;
-  readonly event: string;
-  readonly data: Readonly<Record<string, unknown>>;
+  note(event: object, note: ControllerNote): void;
 }
 
 type Event = RegistryCommand | BayReport;
@@ -100,24 +87,8 @@ const registrySetup = setup({
   },
 });
 
-const CLOSING: ErrorFacts = {
-  code: 'HG_ENGINE_STATE',
-  message: 'the engine is stopping and takes no more commands',
-};
-
 function isCommand(event: Event): event is RegistryCommand {
   return event.type.startsWith('registry.');
-}
-
-function subjectOf(command: RegistryCommand): { id?: string } {
-  if ('spec' in command) return { id: command.spec.id };
-  return 'id' in command ? { id: command.id } : {};
-}
-
-function refuse(directory: Directory, command: RegistryCommand, error: ErrorFacts): void {
-  const data = { ...subjectOf(command), ...error };
-  directory.note(command, { kind: 'command', actorId: null, event: `${command.type}.refused`, data });
-  directory.answer(command, error);
 }
 
 /** Enters a source in the directory, opens a bay for it if need be, and hands it over. */

@@ -14,12 +14,14 @@ import type { SourceDirectory } from '../actors/supervision/source-directory.ts'
 import { createLedgerPort, type LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import { bayMachine } from '../machines/bay-machine.ts';
 import { burstDetectorMachine } from '../machines/burst-detector-machine.ts';
-import { engineMachine } from '../machines/engine-machine.ts';
+import { engineMachine, type EngineOutput } from '../machines/engine-machine.ts';
 import { healthMonitorMachine } from '../machines/health-monitor-machine.ts';
 import { pipelineMachine } from '../machines/pipeline-machine.ts';
 import { rateLimiterMachine } from '../machines/rate-limiter-machine.ts';
 import { recorderMachine } from '../machines/recorder-machine.ts';
 import { registryMachine } from '../machines/registry-machine.ts';
+import { sinkMachine } from '../machines/sink-machine.ts';
+import { sinksMachine } from '../machines/sinks-machine.ts';
 import {
   backingOffSourceMachine,
   circuitOpenSourceMachine,
@@ -27,8 +29,10 @@ import {
 } from '../machines/source-machine.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import type { Clock } from './domain/clock.ts';
+import { messageOf } from './domain/errors.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
+import type { SinkActors } from './sink-wing.ts';
 
 export interface EngineActorParts {
   readonly clock: Clock;
@@ -38,6 +42,7 @@ export interface EngineActorParts {
   readonly plane: Plane;
   readonly exit: Exit;
   readonly directory: SourceDirectory;
+  readonly sinks: SinkActors;
   readonly edges$: Subject<LedgerEdge>;
   readonly inspect: (inspected: InspectionEvent) => void;
   readonly deadLetter: IntakePorts['deadLetter'];
@@ -50,10 +55,11 @@ export interface EngineActorParts {
 
 /** Makes the root actor; nothing runs before it is started. */
 export function createEngineActor(parts: EngineActorParts): Actor<typeof engineMachine> {
-  const { clock, plane, exit, directory, edges$, inspect } = parts;
+  const { clock, plane, exit, directory, sinks, edges$, inspect } = parts;
   const machine = engineMachine.provide({
     actors: {
       recorder: recorderMachine.provide({ actors: { ledger: createLedgerPort(edges$) } }),
+      sinks: sinksMachine.provide({ actors: { sink: sinkMachine.provide({ actors: sinks.ports }) } }),
       pipeline: pipelineMachine.provide({
         actors: { stages: createStagesPort(clock, plane, exit, () => directory.waitingRecords) },
       }),
@@ -67,7 +73,7 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
   });
   return createActor(machine, {
     id: 'engine',
-    input: { directory },
+    input: { directory, sinks: sinks.directory },
     clock: {
       setTimeout: (callback, delayMs) => clock.setTimeout(callback, delayMs),
       clearTimeout: (handle) => clock.clearTimeout(handle),
@@ -108,5 +114,18 @@ function samplerOf({ clock, options, directory, onSample, onClockJump }: EngineA
     healths: () => Array.from(directory.rigs(), (rig) => rig.health()),
     onSample,
     onClockJump,
+  });
+}
+
+/** Resolves when the engine machine has come to its end, one way or the other. */
+export function untilFinished(actor: Actor<typeof engineMachine>, log: Logger): Promise<EngineOutput> {
+  return new Promise((resolve) => {
+    actor.subscribe({
+      complete: () => resolve(actor.getSnapshot().output ?? { lostRecords: 0, error: null }),
+      error: (error: unknown) => {
+        log.error({ error: messageOf(error) }, 'the engine’s own statechart failed');
+        resolve({ lostRecords: 0, error: { code: 'HG_ENGINE_ESCALATED', message: messageOf(error) } });
+      },
+    });
   });
 }

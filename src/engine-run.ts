@@ -8,6 +8,7 @@ import { Plane } from '../actors/flow/plane.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
 import { resume } from '../actors/sources/resumption.ts';
 import { Spills } from '../actors/sources/spills.ts';
+import { EndedHealths } from '../actors/supervision/ended-healths.ts';
 import { SourceDirectory } from '../actors/supervision/source-directory.ts';
 import { AlertDesk } from '../actors/timeline/alert-desk.ts';
 import { DeadLetterDesk } from '../actors/timeline/dead-letter-desk.ts';
@@ -16,22 +17,23 @@ import { Ledger } from '../actors/timeline/ledger.ts';
 import { alertOf, logRow } from '../actors/timeline/lifecycle-rules.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { engineMachine, EngineOutput } from '../machines/engine-machine.ts';
-import type { RegistryCommand } from '../machines/registry-machine.ts';
+import type { ControllerNote } from '../machines/refusals.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { formatAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
-import { messageOf, type ErrorFacts } from './domain/errors.ts';
+import { messageOf } from './domain/errors.ts';
 import type { SourceHealth, SourceState } from './domain/health.ts';
-import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
 import type { DeadLetter, DeadlineRow, TimelineRow } from './domain/timeline.ts';
-import { createEngineActor } from './engine-actor.ts';
+import { createEngineActor, untilFinished } from './engine-actor.ts';
+import { isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
 import { findingsOf } from './storage-findings.ts';
 import type { Stage } from './pipeline/stage.ts';
+import { SinkWing } from './sink-wing.ts';
 
 /** Where a run shows what it does; these outlive it. */
 export interface RunOutputs {
@@ -40,7 +42,7 @@ export interface RunOutputs {
   readonly alerts: Observer<Alert>;
   readonly deadLetters: Observer<DeadLetter>;
   readonly health: Observer<readonly SourceHealth[]>;
-  readonly answer: (command: RegistryCommand, outcome: ErrorFacts | null, rig: SourceRig | null) => void;
+  readonly answer: Answer;
 }
 
 export interface RunOptions {
@@ -58,6 +60,7 @@ export class EngineRun {
   readonly finished: Promise<EngineOutput>;
   readonly plane: Plane;
   readonly directory: SourceDirectory;
+  readonly sinks: SinkWing;
   readonly journal: Journal;
   readonly #options: RunOptions;
   readonly #actor: Actor<typeof engineMachine>;
@@ -66,8 +69,7 @@ export class EngineRun {
   readonly #deadLetters: DeadLetterDesk;
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
-  /** The last health of sources that have ended, the latest last. */
-  readonly #ended = new Map<string, SourceHealth>();
+  readonly #ended = new EndedHealths<SourceHealth>();
   #lastIncarnation: number;
 
   constructor(run: RunOptions) {
@@ -82,7 +84,9 @@ export class EngineRun {
       groupCommit: options.storage.commit,
       onWritten: (rows) => {
         for (const row of rows) outputs.rows.next(row);
+        this.sinks.feed?.rowsStored(rows);
       },
+      onRecords: (lastRecordSeq) => this.sinks.feed?.recordsStored(lastRecordSeq),
       onGivenUp: (rows, error) => {
         log.error({ rows, ...error }, 'rows could not be written and are lost');
       },
@@ -138,19 +142,11 @@ export class EngineRun {
       onAdmitted: (rig) => this.#ledger.touch(rig),
       onReleased: (rig) => this.#release(rig),
       answer: outputs.answer,
-      note: (event, note) => {
-        const { kind, data } = note;
-        this.journal.note({
-          kind,
-          event: note.event,
-          data,
-          actorId: note.actorId ?? 'registry',
-          cause: event,
-        });
-      },
+      note: this.#noteOf('registry'),
     });
+    this.sinks = this.#createSinks();
     this.#actor = this.#createActor(edges$);
-    this.finished = this.#untilFinished();
+    this.finished = untilFinished(this.#actor, log);
   }
 
   get state(): string {
@@ -164,9 +160,10 @@ export class EngineRun {
     this.#actor.send({ type: 'engine.start' });
   }
 
-  send(command: RegistryCommand): void {
-    const { registry } = this.#actor.getSnapshot().children;
-    registry?.send(command);
+  send(command: AnyCommand): void {
+    const { registry, sinks } = this.#actor.getSnapshot().children;
+    if (isSinksCommand(command)) sinks?.send(command);
+    else registry?.send(command);
   }
 
   /** Drains and ends. */
@@ -178,6 +175,7 @@ export class EngineRun {
   /** Writes what is left and closes the database. To be called once `finished` has resolved. */
   async close(): Promise<void> {
     const { store, clock, log } = this.#options;
+    this.sinks.close();
     this.#deadLetters.close();
     const givenUp = await this.#ledger.close();
     try {
@@ -193,8 +191,7 @@ export class EngineRun {
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
   healths(): SourceHealth[] {
     const live = Array.from(this.directory.rigs(), (rig) => rig.health());
-    const names = new Set(live.map(nameOf));
-    const ended = [...this.#ended.values()].filter((health) => !names.has(nameOf(health)));
+    const ended = this.#ended.except(new Set(live.map(nameOf)));
     return [...ended, ...live].sort((one, other) => one.incarnation - other.incarnation);
   }
 
@@ -274,12 +271,28 @@ export class EngineRun {
     }
     this.#ledger.touch(rig);
     this.#desk.forget(rig.name);
-    this.#ended.delete(rig.name);
-    this.#ended.set(rig.name, rig.health());
-    for (const name of this.#ended.keys()) {
-      if (this.#ended.size <= LIMITS.endedSourcesKept) break;
-      this.#ended.delete(name);
-    }
+    this.#ended.keep(rig.name, rig.health());
+  }
+
+  /** Writes the rows of a controller that are no transitions. */
+  #noteOf(controller: string) {
+    return (cause: object, { kind, event, data, actorId }: ControllerNote): void => {
+      this.journal.note({ kind, event, data, actorId: actorId ?? controller, cause });
+    };
+  }
+
+  #createSinks(): SinkWing {
+    const { clock, random, log, store, options, outputs } = this.#options;
+    return new SinkWing({
+      ...{ clock, random, log, store },
+      ledger: this.#ledger,
+      deadLetters: this.#deadLetters,
+      keepsRecords: options.records.keep,
+      nextIncarnation: () => ++this.#lastIncarnation,
+      answer: outputs.answer,
+      note: this.#noteOf('sinks'),
+      onDamage: (alert, rig) => this.#desk.raise(alert, rig.actorId, this.journal.lastRowOf(rig.actorId)),
+    });
   }
 
   /** Every row comes by here: it is kept, told to the log, and may be an alert. */
@@ -293,6 +306,7 @@ export class EngineRun {
         rig.state = row.toState as SourceState;
         this.#ledger.touch(rig);
       }
+      this.sinks.onRow(row, actorId);
     }
     const alert = alertOf(row);
     if (alert !== null) this.#desk.raise(alert, actorId, row.seq);
@@ -308,6 +322,7 @@ export class EngineRun {
       log,
       plane,
       directory,
+      sinks: this.sinks,
       edges$,
       exit: outputs.exit,
       inspect: this.journal.inspect,
@@ -334,6 +349,7 @@ export class EngineRun {
       onSample: (rows, healths) => {
         this.#ledger.addHealth(rows);
         for (const rig of directory.rigs()) if (rig.hasNews()) this.#ledger.touch(rig);
+        this.sinks.sample();
         outputs.health.next(healths);
       },
       onClockJump: (jumpMs) => {
@@ -346,21 +362,6 @@ export class EngineRun {
           cause: null,
         });
       },
-    });
-  }
-
-  #untilFinished(): Promise<EngineOutput> {
-    return new Promise((resolve) => {
-      this.#actor.subscribe({
-        complete: () => {
-          const { output } = this.#actor.getSnapshot();
-          resolve(output ?? { lostRecords: 0, error: null });
-        },
-        error: (error: unknown) => {
-          this.#options.log.error({ error: messageOf(error) }, 'the engine’s own statechart failed');
-          resolve({ lostRecords: 0, error: { code: 'HG_ENGINE_ESCALATED', message: messageOf(error) } });
-        },
-      });
     });
   }
 }

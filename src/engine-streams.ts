@@ -1,8 +1,12 @@
 /** What the engine's observables are made of. */
 
-import { Observable } from 'rxjs';
+import { Observable, Subject } from 'rxjs';
+import type { Alert } from './domain/alert.ts';
+import { messageOf } from './domain/errors.ts';
+import type { SourceHealth } from './domain/health.ts';
+import type { Logger } from './domain/logger.ts';
 import type { Batch, FlowItem } from './domain/record.ts';
-import type { TimelineRow } from './domain/timeline.ts';
+import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 
 /** The items of batches, one by one. */
 export function eachOf(batches$: Observable<Batch>): Observable<FlowItem> {
@@ -20,4 +24,21 @@ export function transitionsOf(rows$: Observable<TimelineRow>): Observable<Timeli
       if (row.kind === 'born' || row.kind === 'transition' || row.kind === 'ended') subscriber.next(row);
     }),
   );
+}
+
+/** What a run of the engine puts its news into; they outlive it. */
+export function engineSubjects() {
+  return {
+    rows: new Subject<TimelineRow>(),
+    alerts: new Subject<Alert>(),
+    deadLetters: new Subject<DeadLetter>(),
+    health: new Subject<readonly SourceHealth[]>(),
+  };
+}
+
+/** Reports what a subscriber throws; nobody else hears of it. */
+export function reportTo(log: Logger): (error: unknown) => void {
+  return (error) => {
+    log.error({ error: messageOf(error) }, 'a subscriber threw; it missed this item, nothing else did');
+  };
 }

@@ -3,32 +3,33 @@
 
 import { randomUUID } from 'node:crypto';
 import pino from 'pino';
-import { Subject, type Observable } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { Exit } from '../actors/flow/exit.ts';
 import { GuardedObservable } from '../actors/flow/guarded-observable.ts';
-import type { RegistryCommand } from '../machines/registry-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from './config/engine-options.ts';
 import { resolveOptions } from './config/resolve-options.ts';
+import { NOT_STARTED, requireCapacity, requireMs, STOPPED } from './engine-checks.ts';
 import type { DeregisterOptions, EngineReport, StopOptions } from './engine-report.ts';
-import { eachOf, transitionsOf } from './engine-streams.ts';
+import { eachOf, engineSubjects, reportTo, transitionsOf } from './engine-streams.ts';
 import { EngineRun, type RunOutputs } from './engine-run.ts';
 import { formatAddress, parseAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
-import { HeadgateError, messageOf, type ErrorFacts } from './domain/errors.ts';
+import { HeadgateError, type ErrorFacts } from './domain/errors.ts';
 import { INACTIVE_STATES, type SourceHealth } from './domain/health.ts';
 import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
 import { seededRandom, type Random } from './domain/random.ts';
 import type { Batch, FlowItem } from './domain/record.ts';
+import type { SinkHealth, SinkSpec } from './domain/sink.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 import type { Consumer } from './pipeline/consumer.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { openStore } from './open-store.ts';
 import { realClock } from './real-clock.ts';
-import { PendingRequests, type Registration } from './pending-requests.ts';
+import { PendingRequests, type AnyCommand, type Registration } from './pending-requests.ts';
 import { readCommand, type Command } from './read-command.ts';
 
 export interface CreateEngineOptions extends Omit<EngineOptionsInput, 'stages'> {
@@ -67,7 +68,7 @@ export class Engine {
   readonly #outputs: RunOutputs;
   readonly #requests = new PendingRequests();
   /** Commands given before the start. */
-  #backlog: RegistryCommand[] = [];
+  #backlog: AnyCommand[] = [];
   #run: EngineRun | null = null;
   #deliveredBefore = 0;
   #lost = 0;
@@ -83,23 +84,13 @@ export class Engine {
       recordBytesMax: this.#options.records.bytesMax,
       deadLetter: (record, stage, error) => this.#run?.buryRecord(record, stage, error),
     });
-    const subjects = {
-      rows: new Subject<TimelineRow>(),
-      alerts: new Subject<Alert>(),
-      deadLetters: new Subject<DeadLetter>(),
-      health: new Subject<readonly SourceHealth[]>(),
-    };
+    const subjects = engineSubjects();
     this.#outputs = {
       ...subjects,
       exit: this.#exit,
-      answer: (command, refusal, rig) => this.#requests.answer(command, refusal, rig),
+      answer: this.#requests.answer,
     };
-    const report = (error: unknown) => {
-      this.#log.error(
-        { error: messageOf(error) },
-        'a subscriber threw; it missed this item, nothing else did',
-      );
-    };
+    const report = reportTo(this.#log);
     this.batches$ = new GuardedObservable(this.#exit.batches$, report);
     this.records$ = new GuardedObservable(eachOf(this.#exit.batches$), report);
     this.alerts$ = new GuardedObservable(subjects.alerts, report);
@@ -179,6 +170,50 @@ export class Engine {
     return this.#healths();
   }
 
+  /** Registers a sink: it delivers what the log holds after its cursor, and what comes. Resolves when it is
+   *  accepted; before `start()`, once that has been called.
+   *  @throws HeadgateError HG_SINK_DUPLICATE, HG_OPTION_INVALID, HG_ENGINE_STATE */
+  async registerSink(spec: SinkSpec): Promise<Registration> {
+    return this.#request({ type: 'sinks.register', spec });
+  }
+
+  /** Replaces a sink by one with other options, which goes on where the old one was. Resolves when the old
+   *  one has ended, after the delivery under way. */
+  async updateSink(spec: SinkSpec): Promise<Registration> {
+    return this.#request({ type: 'sinks.update', spec });
+  }
+
+  /** Takes a sink out, and its cursor; with `drain` (the default) after it has delivered what is stored.
+   *  Resolves when it has ended.
+   *  @throws HeadgateError HG_SINK_UNKNOWN */
+  async deregisterSink(id: string, options: DeregisterOptions = {}): Promise<Registration> {
+    return this.#request({ ...options, type: 'sinks.deregister', id });
+  }
+
+  async pauseSink(id: string): Promise<Registration> {
+    return this.#request({ type: 'sinks.pause', id });
+  }
+
+  /** Lets a paused or quarantined sink go on; one whose circuit is open tries at once. */
+  async resumeSink(id: string): Promise<Registration> {
+    return this.#request({ type: 'sinks.resume', id });
+  }
+
+  /** The health of all sinks: those that are registered and those that ended last. */
+  sinks(): SinkHealth[] {
+    return this.#run?.sinks.directory.healths() ?? [];
+  }
+
+  /** @throws HeadgateError HG_SINK_UNKNOWN */
+  sinkHealth(id: string): SinkHealth {
+    const name = formatAddress(parseAddress(String(id)));
+    const found = this.sinks().findLast(
+      ({ tenant, sinkId }) => formatAddress({ tenant, sourceId: sinkId }) === name,
+    );
+    if (found === undefined) throw new HeadgateError('HG_SINK_UNKNOWN', `no sink "${name}" is registered`);
+    return found;
+  }
+
   /** Sends a command as a message. Never throws: a refusal is a row of the timeline. */
   send(command: Command): void {
     const read = readCommand(command);
@@ -222,12 +257,7 @@ export class Engine {
   /** Reads what comes out of the stages, at the reader's pace: a full queue of `capacityRecords` holds the
    *  pipeline back. Ends when the engine has drained. Leaving the loop (`break`) lets the pipeline go. */
   consume({ capacityRecords = LIMITS.consumerCapacityRecords }: { capacityRecords?: number } = {}): Consumer {
-    if (!Number.isInteger(capacityRecords) || capacityRecords < 1) {
-      throw new HeadgateError(
-        'HG_OPTION_INVALID',
-        'consume: option "capacityRecords": must be a whole number from 1 up',
-      );
-    }
+    requireCapacity('consume', { capacityRecords });
     return this.#exit.consume(capacityRecords);
   }
 
@@ -278,7 +308,7 @@ export class Engine {
 
   #request(command: Command): Promise<Registration> {
     const { command: understood } = readCommand(command);
-    return this.#requests.ask(understood as RegistryCommand, (asked) => this.#dispatch(asked));
+    return this.#requests.ask(understood as AnyCommand, (asked) => this.#dispatch(asked));
   }
 
   /** An engine that is stopped before it was started will not carry out what was asked of it. */
@@ -287,7 +317,7 @@ export class Engine {
     this.#requests.refuseAll(STOPPED);
   }
 
-  #dispatch(command: RegistryCommand): void {
+  #dispatch(command: AnyCommand): void {
     if (this.#run !== null && !this.#isOver) this.#run.send(command);
     else if (this.#run !== null) this.#refuse(command, STOPPED);
     else if (command.problem !== undefined) this.#refuse(command, command.problem);
@@ -296,30 +326,8 @@ export class Engine {
   }
 
   /** Refuses where no registry runs that could. */
-  #refuse(command: RegistryCommand, error: ErrorFacts): void {
+  #refuse(command: AnyCommand, error: ErrorFacts): void {
     this.#log.warn({ command: command.type, ...error }, 'a command was refused');
     this.#requests.answer(command, error, null);
-  }
-}
-
-const STOPPED: ErrorFacts = {
-  code: 'HG_ENGINE_STATE',
-  message: 'the engine has stopped; start it again first',
-};
-
-const NOT_STARTED: ErrorFacts = {
-  code: 'HG_ENGINE_STATE',
-  message: 'too many commands wait for the engine; start it first',
-};
-
-/** @throws HeadgateError HG_OPTION_INVALID if a value is no time to wait. */
-function requireMs(subject: string, fields: Readonly<Record<string, number>>): void {
-  for (const [field, ms] of Object.entries(fields)) {
-    if (Number.isFinite(ms) && ms >= 0) continue;
-    throw new HeadgateError(
-      'HG_OPTION_INVALID',
-      `${subject}: option "${field}": must be a number of milliseconds, 0 or more`,
-      { details: { subject, field } },
-    );
   }
 }

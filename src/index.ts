@@ -11,6 +11,8 @@ export { VERSION } from './version.ts';
 /** Schemas of a kind of source's own options are written with zod; this is the one the engine uses. */
 export { z } from 'zod';
 export { defineSource, type SourceKind } from '../actors/sources/define-source.ts';
+export { defineSink, type SinkKind } from '../actors/sinks/define-sink.ts';
+export { functionSink, type FunctionSinkOptions } from '../actors/sinks/function-sink.ts';
 export { fileSource, type FileSourceOptions } from '../actors/sources/file-source.ts';
 export { httpSource, type HttpSourceOptions } from '../actors/sources/http-source.ts';
 export { mqttConnection, type MqttConnection } from '../actors/sources/mqtt-connection.ts';
@@ -47,6 +49,16 @@ export type { SourceHealth, SourceState } from './domain/health.ts';
 export type { Logger } from './domain/logger.ts';
 export { isPoison } from './domain/record.ts';
 export type { Batch, FlowItem, IngestRecord, PoisonRecord, RecordMeta } from './domain/record.ts';
+export type {
+  OutboundRecord,
+  Rejection,
+  SinkHealth,
+  SinkIo,
+  SinkLink,
+  SinkLogic,
+  SinkSpec,
+  SinkState,
+} from './domain/sink.ts';
 export type { DecodeFunction, RateLimitOptions, SourceIo, SourceLogic, SourceSpec } from './domain/source.ts';
 export { Receipt, type Settlement } from './domain/receipt.ts';
 export type { DeadLetter, TimelineRow } from './domain/timeline.ts';

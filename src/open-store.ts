@@ -33,8 +33,8 @@ function runsInWorker({ storage, clock }: EngineOptions, path: string): boolean 
 }
 
 /** A digest of what the user configured, without what is particular to the process. */
-function digestOf({ rateLimit, burst, records, health, stages }: EngineOptions): string {
+function digestOf({ rateLimit, burst, records, storage, health, stages }: EngineOptions): string {
   const names = stages.map(({ kind, stageName }) => `${kind}:${stageName}`);
-  const text = JSON.stringify({ rateLimit, burst, records, health, stages: names });
+  const text = JSON.stringify({ rateLimit, burst, records, storage, health, stages: names });
   return createHash('sha256').update(text).digest('hex');
 }

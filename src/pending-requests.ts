@@ -1,8 +1,18 @@
-/** Requests to the registry that wait for their answers: a command goes out as a message, the answer settles
- *  a promise. */
+/** Requests to the controllers that wait for their answers: a command goes out as a message, the answer
+ *  settles a promise. */
 
 import type { RegistryCommand } from '../machines/registry-machine.ts';
+import type { SinksCommand } from '../machines/sinks-machine.ts';
 import { HeadgateError, type ErrorCode, type ErrorFacts } from './domain/errors.ts';
+
+export type AnyCommand = RegistryCommand | SinksCommand;
+
+/** Tells what became of a command, and of whom it was about. */
+export type Answer = (
+  command: AnyCommand,
+  refusal: ErrorFacts | null,
+  about: { readonly name: string; readonly incarnation: number } | null,
+) => void;
 
 export interface Registration {
   readonly id: string;
@@ -19,7 +29,7 @@ export class PendingRequests {
   #count = 0;
 
   /** Sends the command with a request id; resolves or rejects with its answer. */
-  ask(command: RegistryCommand, send: (command: RegistryCommand) => void): Promise<Registration> {
+  ask(command: AnyCommand, send: (command: AnyCommand) => void): Promise<Registration> {
     return new Promise((resolve, reject) => {
       const requestId = ++this.#count;
       this.#waiting.set(requestId, { resolve, reject });
@@ -28,21 +38,21 @@ export class PendingRequests {
   }
 
   /** Settles the request the command came from, if it came from one. */
-  answer(
-    { requestId }: RegistryCommand,
-    refusal: ErrorFacts | null,
-    rig: { readonly name: string; readonly incarnation: number } | null,
-  ): void {
+  readonly answer: Answer = ({ requestId }, refusal, about) => {
     const waiting = requestId === undefined ? undefined : this.#waiting.get(requestId);
     if (requestId === undefined || waiting === undefined) return;
     this.#waiting.delete(requestId);
     if (refusal !== null) waiting.reject(new HeadgateError(refusal.code as ErrorCode, refusal.message));
-    else waiting.resolve({ id: rig?.name ?? '', incarnation: rig?.incarnation ?? 0 });
-  }
+    else waiting.resolve({ id: about?.name ?? '', incarnation: about?.incarnation ?? 0 });
+  };
 
   /** Nobody is left to answer: those who still wait are told so. */
   refuseAll({ code, message }: ErrorFacts): void {
     for (const { reject } of this.#waiting.values()) reject(new HeadgateError(code as ErrorCode, message));
     this.#waiting.clear();
   }
+}
+
+export function isSinksCommand(command: AnyCommand): command is SinksCommand {
+  return command.type.startsWith('sinks.');
 }

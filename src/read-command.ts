@@ -1,12 +1,13 @@
 /** Commands as messages: what `engine.send` takes, and how it is understood. */
 
 import { z } from 'zod';
-import type { RegistryCommand } from '../machines/registry-machine.ts';
 import { resolveOptions } from './config/resolve-options.ts';
 import { errorFacts, messageOf } from './domain/errors.ts';
 import { nearestNames } from './domain/nearest-names.ts';
+import type { SinkSpec } from './domain/sink.ts';
 import type { SourceSpec } from './domain/source.ts';
-import { requireSpec } from './require-spec.ts';
+import type { AnyCommand } from './pending-requests.ts';
+import { requireSinkSpec, requireSpec } from './require-spec.ts';
 
 export type Command =
   | { readonly type: 'registry.register' | 'registry.update'; readonly spec: SourceSpec }
@@ -17,29 +18,35 @@ export type Command =
       readonly deadlineMs?: number;
     }
   | { readonly type: 'registry.pause' | 'registry.resume'; readonly id: string }
-  | { readonly type: 'registry.list' }
+  | { readonly type: 'registry.list' | 'sinks.list' }
   /** Towards one source: the same as the registry's commands for it. */
   | { readonly type: 'source.pause' | 'source.resume' | 'source.stop'; readonly id: string }
-  | { readonly type: 'source.drain'; readonly id: string; readonly deadlineMs?: number };
+  | { readonly type: 'source.drain'; readonly id: string; readonly deadlineMs?: number }
+  | { readonly type: 'sinks.register' | 'sinks.update'; readonly spec: SinkSpec }
+  | {
+      readonly type: 'sinks.deregister';
+      readonly id: string;
+      readonly mode?: 'drain' | 'now';
+      readonly deadlineMs?: number;
+    }
+  | { readonly type: 'sinks.pause' | 'sinks.resume'; readonly id: string };
 
 export type UnderstoodCommand =
-  | { readonly command: RegistryCommand }
+  | { readonly command: AnyCommand }
   | { readonly command: null; readonly type: string; readonly problem: string };
 
-const id = z.string('must be the id of a source').min(1, 'must be the id of a source');
+const idOf = (what: string) => z.string(`must be the id of a ${what}`).min(1, `must be the id of a ${what}`);
+const id = idOf('source');
+const sinkId = idOf('sink');
 const deadlineMs = z.number('must be a number of milliseconds, 0 or more').min(0).optional();
 const type = z.string();
+const mode = z.enum(['drain', 'now'], 'must be "drain" or "now"').optional();
 
 /** What each command may carry. */
 const SCHEMAS = {
   'registry.register': z.strictObject({ type, spec: z.unknown() }),
   'registry.update': z.strictObject({ type, spec: z.unknown() }),
-  'registry.deregister': z.strictObject({
-    type,
-    id,
-    mode: z.enum(['drain', 'now'], 'must be "drain" or "now"').optional(),
-    deadlineMs,
-  }),
+  'registry.deregister': z.strictObject({ type, id, mode, deadlineMs }),
   'registry.pause': z.strictObject({ type, id }),
   'registry.resume': z.strictObject({ type, id }),
   'registry.list': z.strictObject({ type }),
@@ -47,6 +54,12 @@ const SCHEMAS = {
   'source.resume': z.strictObject({ type, id }),
   'source.drain': z.strictObject({ type, id, deadlineMs }),
   'source.stop': z.strictObject({ type, id }),
+  'sinks.register': z.strictObject({ type, spec: z.unknown() }),
+  'sinks.update': z.strictObject({ type, spec: z.unknown() }),
+  'sinks.deregister': z.strictObject({ type, id: sinkId, mode, deadlineMs }),
+  'sinks.pause': z.strictObject({ type, id: sinkId }),
+  'sinks.resume': z.strictObject({ type, id: sinkId }),
+  'sinks.list': z.strictObject({ type }),
 } satisfies Record<Command['type'], z.ZodType>;
 
 const TYPES = Object.keys(SCHEMAS) as Command['type'][];
@@ -72,34 +85,46 @@ export function readCommand(input: unknown): UnderstoodCommand {
 
 type Content = Readonly<Record<string, unknown>>;
 
-function readKnown(known: Command['type'], content: Content): RegistryCommand {
-  if (known === 'registry.list') return { type: known };
+type Known = Command['type'];
+type SpecCommand = `${'registry' | 'sinks'}.${'register' | 'update'}`;
+type SubjectCommand = Exclude<Known, SpecCommand | 'registry.list' | 'sinks.list'>;
+
+function readKnown(known: Known, content: Content): AnyCommand {
+  if (known === 'registry.list' || known === 'sinks.list') return { type: known };
   try {
-    if (known === 'registry.register' || known === 'registry.update') {
-      resolveOptions(SCHEMAS[known], { ...content, spec: null }, known);
-      return { type: known, spec: requireSpec(content['spec']) };
-    }
-    return meaningOf(known, resolveOptions(SCHEMAS[known], content, known));
+    if (!bearsSpec(known)) return meaningOf(known, resolveOptions(SCHEMAS[known], content, known));
+    resolveOptions(SCHEMAS[known], { ...content, spec: null }, known);
+    return specCommand(known, content['spec']);
   } catch (error) {
     const problem = errorFacts(error, 'HG_OPTION_INVALID');
-    const subject = { id: textOf('spec' in content ? idOf(content['spec']) : content['id']) };
-    if (known === 'registry.register' || known === 'registry.update') {
-      return { type: known, spec: subject as SourceSpec, problem };
-    }
+    const subject = { id: textOf('spec' in content ? specId(content['spec']) : content['id']) };
+    if (bearsSpec(known)) return { type: known, spec: subject, problem } as AnyCommand;
     return { ...meaningOf(known, subject), problem };
   }
 }
 
+function bearsSpec(known: Known): known is SpecCommand {
+  return known.endsWith('.register') || known.endsWith('.update');
+}
+
+function specCommand(known: SpecCommand, spec: unknown): AnyCommand {
+  if (known === 'registry.register' || known === 'registry.update') {
+    return { type: known, spec: requireSpec(spec) };
+  }
+  return { type: known, spec: requireSinkSpec(spec) };
+}
+
 /** Commands towards one source are the registry's commands for it. */
 function meaningOf(
-  known: Exclude<Command['type'], 'registry.list' | 'registry.register' | 'registry.update'>,
+  known: SubjectCommand,
   content: {
     readonly id: string;
     readonly mode?: 'drain' | 'now' | undefined;
     readonly deadlineMs?: number | undefined;
   },
-): RegistryCommand {
-  const { id: subject, mode = 'drain', deadlineMs: deadline } = content;
+): AnyCommand {
+  const { id: subject, mode: wished = 'drain', deadlineMs: deadline } = content;
+  const deadlineGiven = deadline === undefined ? {} : { deadlineMs: deadline };
   switch (known) {
     case 'registry.pause':
     case 'source.pause':
@@ -111,16 +136,16 @@ function meaningOf(
       return { type: 'registry.deregister', id: subject, mode: 'now' };
     case 'registry.deregister':
     case 'source.drain':
-      return {
-        type: 'registry.deregister',
-        id: subject,
-        mode,
-        ...(deadline === undefined ? {} : { deadlineMs: deadline }),
-      };
+      return { type: 'registry.deregister', id: subject, mode: wished, ...deadlineGiven };
+    case 'sinks.deregister':
+      return { type: known, id: subject, mode: wished, ...deadlineGiven };
+    case 'sinks.pause':
+    case 'sinks.resume':
+      return { type: known, id: subject };
   }
 }
 
-function idOf(spec: unknown): unknown {
+function specId(spec: unknown): unknown {
   return typeof spec === 'object' && spec !== null ? (spec as { id?: unknown }).id : undefined;
 }
 

@@ -1,8 +1,11 @@
-/** Checks that what a user hands to `register` is a source, before it travels as a message. A factory's specs
- *  pass as they are; one that was put together by hand must hold what a factory's would. */
+/** Checks that what a user hands to `register` is a source, and to `registerSink` a sink, before it travels
+ *  as a message. A factory's specs pass as they are; one that was put together by hand must hold what a
+ *  factory's would. */
 
+import { requireCommonSinkSpec } from './config/sink-options.ts';
 import { requireCommonSpec } from './config/source-options.ts';
 import { HeadgateError } from './domain/errors.ts';
+import type { SinkSpec } from './domain/sink.ts';
 import type { SourceSpec } from './domain/source.ts';
 
 /** What every spec has, whatever its kind. */
@@ -31,17 +34,43 @@ export function requireSpec(value: unknown): SourceSpec {
   return (Object.isFrozen(spec) ? spec : Object.freeze({ ...spec })) as SourceSpec;
 }
 
+const SINK_FIELDS = [
+  ...['tenant', 'reads', 'startAt', 'filter', 'transform', 'batch', 'backoff', 'breaker'],
+  ...['connectTimeoutMs', 'deliverTimeoutMs', 'drainDeadlineMs'],
+] as const;
+
+/** @throws HeadgateError HG_OPTION_INVALID */
+export function requireSinkSpec(value: unknown): SinkSpec {
+  const spec = (value ?? {}) as Partial<SinkSpec> & Readonly<Record<string, unknown>>;
+  if (spec.kind !== 'sink' || typeof spec.id !== 'string') throw notASink('');
+  if (typeof spec.logic?.open !== 'function') throw invalid('logic.open', 'must be a method', 'registerSink');
+  if (SINK_FIELDS.some((field) => spec[field] === undefined)) throw notASink(spec.id);
+  requireCommonSinkSpec(spec);
+  if (typeof spec.type !== 'string' || spec.type === '') {
+    throw invalid('type', 'must be the name of a kind', 'registerSink');
+  }
+  return (Object.isFrozen(spec) ? spec : Object.freeze({ ...spec })) as SinkSpec;
+}
+
 function notASpec(id: string): HeadgateError {
-  const what = id === '' ? 'this' : `"${id}"`;
+  return isNo('source', id, 'register', 'simulatedSource() or defineSource()');
+}
+
+function notASink(id: string): HeadgateError {
+  return isNo('sink', id, 'registerSink', 'functionSink() or defineSink()');
+}
+
+function isNo(what: string, id: string, call: string, factories: string): HeadgateError {
+  const subject = id === '' ? 'this' : `"${id}"`;
   return new HeadgateError(
     'HG_OPTION_INVALID',
-    `register: ${what} is no source; make one with a factory such as simulatedSource() or defineSource()`,
+    `${call}: ${subject} is no ${what}; make one with a factory such as ${factories}`,
     { details: { field: 'spec' } },
   );
 }
 
-function invalid(field: string, rule: string): HeadgateError {
-  return new HeadgateError('HG_OPTION_INVALID', `register: option "${field}": ${rule}`, {
-    details: { subject: 'register', field },
+function invalid(field: string, rule: string, subject = 'register'): HeadgateError {
+  return new HeadgateError('HG_OPTION_INVALID', `${subject}: option "${field}": ${rule}`, {
+    details: { subject, field },
   });
 }

@@ -2,7 +2,7 @@
 
 import type Database from 'better-sqlite3';
 import type { CommitMark } from '../src/domain/receipt.ts';
-import type { CommitUnit, DeadlineRow, LetterFailure } from '../src/domain/timeline.ts';
+import type { CommitUnit, DeadlineRow, LetterFailure, SinkCursorRow } from '../src/domain/timeline.ts';
 import { bulkInsert } from './bulk-insert.ts';
 import type { CommitResult } from './event-store.ts';
 import { lastIncarnation, lastSeqReader } from './known-state.ts';
@@ -45,7 +45,7 @@ export function createCommitWriter(
   const cursors = bulkInsert(db, CURSORS);
   const spilled = bulkInsert(db, SPILL);
   const sinks = bulkInsert(db, SINKS);
-  const sinkCursors = bulkInsert(db, SINK_CURSORS);
+  const sinkCursors = sinkCursorWriter(db);
   const deadlines = deadlineWriter(db);
   const marks = markWriter(db);
   const failures = letterFailureWriter(db);
@@ -90,6 +90,17 @@ export function createCommitWriter(
 
 function isEmpty(unit: CommitUnit): boolean {
   return Object.values(unit).every((rows: readonly unknown[]) => rows.length === 0);
+}
+
+function sinkCursorWriter(db: Database.Database): (rows: readonly SinkCursorRow[]) => void {
+  const insert = bulkInsert(db, SINK_CURSORS);
+  const remove = db.prepare('DELETE FROM sink_cursors WHERE tenant = ? AND sink_id = ?');
+  return (rows) => {
+    for (const row of rows) {
+      if (row.seq === null) remove.run(row.tenant, row.sinkId);
+      else insert([{ ...row, seq: row.seq }]);
+    }
+  };
 }
 
 function deadlineWriter(db: Database.Database): (rows: readonly DeadlineRow[]) => void {

@@ -3,7 +3,14 @@
 
 import type { RetentionOptions } from '../src/domain/retention.ts';
 import type { OutboundRecord } from '../src/domain/sink.ts';
-import type { CommitUnit, DeadLetter, DeadlineRow, LetterStatus, SpillRow } from '../src/domain/timeline.ts';
+import type {
+  CommitUnit,
+  DeadLetter,
+  DeadlineRow,
+  LetterStatus,
+  SinkCursor,
+  SpillRow,
+} from '../src/domain/timeline.ts';
 
 export interface OpenOptions {
   /** The database file, or `:memory:`. */
@@ -136,7 +143,7 @@ export interface EventStore {
   /** The highest `seq` the record log ever had; 0 in a new file. */
   readonly lastRecordSeq: number;
   /** How far sinks had delivered at the opening, by `tenant/sink`. */
-  readonly sinkCursors: ReadonlyMap<string, number>;
+  readonly sinkCursors: ReadonlyMap<string, SinkCursor>;
   /** Deadlines that the run before left behind because it crashed, by `tenant/source`. */
   readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
   /** What waited on disk at the opening. */

@@ -1,7 +1,7 @@
 /** What an engine must know of its database before it writes: where numbers, cursors and deadlines stand. */
 
 import type Database from 'better-sqlite3';
-import type { DeadlineRow } from '../src/domain/timeline.ts';
+import type { DeadlineRow, SinkCursor } from '../src/domain/timeline.ts';
 import type { SpillSummary } from './event-store.ts';
 
 export interface KnownState {
@@ -11,7 +11,7 @@ export interface KnownState {
   /** By `tenant/source`. */
   readonly cursors: Map<string, string>;
   /** By `tenant/sink`. */
-  readonly sinkCursors: ReadonlyMap<string, number>;
+  readonly sinkCursors: ReadonlyMap<string, SinkCursor>;
   readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
   readonly spilled: readonly SpillSummary[];
 }
@@ -49,10 +49,13 @@ function readCursors(db: Database.Database): Map<string, string> {
   );
 }
 
-function readSinkCursors(db: Database.Database): Map<string, number> {
-  const rows = db.prepare('SELECT tenant, sink_id, seq FROM sink_cursors').raw().all();
+function readSinkCursors(db: Database.Database): Map<string, SinkCursor> {
+  const rows = db.prepare('SELECT tenant, sink_id, reads, seq FROM sink_cursors').raw().all();
   return new Map(
-    (rows as [string, string, number][]).map(([tenant, id, seq]) => [cursorKey(tenant, id), seq]),
+    (rows as [string, string, SinkCursor['reads'], number][]).map(([tenant, id, reads, seq]) => [
+      cursorKey(tenant, id),
+      { reads, seq },
+    ]),
   );
 }
 

@@ -171,6 +171,8 @@ const MIGRATIONS: readonly string[] = [
     tenant TEXT NOT NULL,
     sink_id TEXT NOT NULL,
     seq INTEGER NOT NULL,
+    -- The log the seq is of: records, or alerts.
+    reads TEXT NOT NULL,
     PRIMARY KEY (tenant, sink_id)
   ) STRICT, WITHOUT ROWID;
 

@@ -111,11 +111,12 @@ export const SINKS: BulkTable<SinkRow> = {
     ),
 };
 
-export const SINK_CURSORS: BulkTable<SinkCursorRow> = {
+/** Cursors that stand; those of sinks that are gone are deleted. */
+export const SINK_CURSORS: BulkTable<SinkCursorRow & { readonly seq: number }> = {
   table: 'sink_cursors',
-  columns: ['tenant', 'sink_id', 'seq'],
-  conflict: 'ON CONFLICT (tenant, sink_id) DO UPDATE SET seq = excluded.seq',
-  values: (row, out) => out.push(row.tenant, row.sinkId, row.seq),
+  columns: ['tenant', 'sink_id', 'seq', 'reads'],
+  conflict: 'ON CONFLICT (tenant, sink_id) DO UPDATE SET seq = excluded.seq, reads = excluded.reads',
+  values: (row, out) => out.push(row.tenant, row.sinkId, row.seq, row.reads),
 };
 
 /** Deadlines that stand; those that are over are deleted. */

@@ -5,13 +5,8 @@ import { DEFAULT_TENANT, formatAddress, parseAddress } from '../../src/domain/ad
 import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { SourceSpec } from '../../src/domain/source.ts';
-import type {
-  Admission,
-  Directory,
-  Placement,
-  RegistryCommand,
-  RegistryNote,
-} from '../../machines/registry-machine.ts';
+import type { Admission, Directory, Placement, RegistryCommand } from '../../machines/registry-machine.ts';
+import type { ControllerNote } from '../../machines/refusals.ts';
 import type { SourceRig } from '../sources/source-rig.ts';
 
 interface Entry extends Placement {
@@ -39,7 +34,7 @@ export interface DirectoryPorts {
   readonly onAdmitted: (rig: SourceRig) => void;
   readonly onReleased: (rig: SourceRig) => void;
   readonly answer: (command: RegistryCommand, outcome: ErrorFacts | null, rig: SourceRig | null) => void;
-  readonly note: (event: object, note: RegistryNote) => void;
+  readonly note: (event: object, note: ControllerNote) => void;
 }
 
 export class SourceDirectory implements Directory {
@@ -159,7 +154,7 @@ export class SourceDirectory implements Directory {
     this.#ports.answer(command, outcome, name === null ? null : (this.#byName.get(name)?.rig ?? null));
   }
 
-  note(event: object, note: RegistryNote): void {
+  note(event: object, note: ControllerNote): void {
     this.#ports.note(event, note);
   }
 

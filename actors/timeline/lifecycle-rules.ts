@@ -1,6 +1,7 @@
 /** What transitions mean to people: which of them are alerts, and which line the log gets. One table each; no
  *  actor raises or logs its own lifecycle. */
 
+import { isSinkName } from '../../src/domain/address.ts';
 import type { AlertSeverity, OperatorAlert } from '../../src/domain/alert.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import type { TimelineRow } from '../../src/domain/timeline.ts';
@@ -24,6 +25,24 @@ const SOURCE_ALERTS: Readonly<Record<string, Rule>> = {
   },
   circuitOpen: {
     event: 'SOURCE_CIRCUIT_OPEN',
+    severity: 'warning',
+    message: 'failed too often in a row; it is left alone for the cool-down, then tried again',
+  },
+};
+
+const SINK_ALERTS: Readonly<Record<string, Rule>> = {
+  quarantined: {
+    event: 'SINK_QUARANTINED',
+    severity: 'critical',
+    message: 'cannot be run just now; what it is to deliver waits in the log; resume or deregister it',
+  },
+  failed: {
+    event: 'SINK_FAILED',
+    severity: 'critical',
+    message: 'cannot be run; what it is to deliver waits in the log; mend it, then register it again',
+  },
+  circuitOpen: {
+    event: 'SINK_CIRCUIT_OPEN',
     severity: 'warning',
     message: 'failed too often in a row; it is left alone for the cool-down, then tried again',
   },
@@ -56,17 +75,21 @@ const PART_ALERTS: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
 /** The alert that this row calls for, if it does. */
 export function alertOf(row: TimelineRow): OperatorAlert | null {
   if (row.kind !== 'transition' || row.toState === null) return null;
-  const isSource = row.incarnation !== null;
-  const rule = isSource ? SOURCE_ALERTS[row.toState] : PART_ALERTS[row.actor]?.[row.toState];
+  const rule = rulesFor(row)?.[row.toState];
   if (rule === undefined) return null;
   return {
     event: rule.event,
     severity: rule.severity,
-    sourceId: isSource ? row.actor : null,
+    sourceId: row.incarnation !== null && !isSinkName(row.actor) ? row.actor : null,
     timestamp: row.atMs,
     message: `${row.actor} ${rule.message}`,
     ...(row.data === null ? {} : { details: row.data }),
   };
+}
+
+function rulesFor({ actor, incarnation }: TimelineRow): Readonly<Record<string, Rule>> | undefined {
+  if (incarnation === null) return PART_ALERTS[actor];
+  return isSinkName(actor) ? SINK_ALERTS : SOURCE_ALERTS;
 }
 
 /** Writes the log line of a row. `warn`: odd, nothing lost; `error`: data lost, or act now. */

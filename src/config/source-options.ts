@@ -1,29 +1,32 @@
 /** Options every source has, whatever its kind. A kind extends them with its own ({@link sourceSchema}). */
 
 import { z } from 'zod';
-import { DEFAULT_TENANT, isNameSegment, RESERVED_NAMES } from '../domain/address.ts';
+import { DEFAULT_TENANT, isNameSegment, isSinkName, RESERVED_NAMES } from '../domain/address.ts';
 import { DEFAULT_BACKOFF } from '../domain/backoff.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { DecodeFunction, SourceSpec } from '../domain/source.ts';
 import type { RecordMeta } from '../domain/record.ts';
 import { freezeMade, resolveOptions } from './resolve-options.ts';
 
-const name = z
+/** The id of a source or sink, or a tenant. */
+export const nameSchema = z
   .string()
   .refine(
     isNameSegment,
     'must be 1 to 128 letters, digits, ".", "_", ":" or "-", beginning with a letter or digit',
   );
 
-const sourceId = name.refine(
-  (id) => !RESERVED_NAMES.includes(id),
-  `is the name of an actor of the engine (${RESERVED_NAMES.join(', ')}); choose another`,
-);
+const sourceId = nameSchema
+  .refine(
+    (id) => !RESERVED_NAMES.includes(id),
+    `is the name of an actor of the engine (${RESERVED_NAMES.join(', ')}); choose another`,
+  )
+  .refine((id) => !isSinkName(id), 'must not begin with "sink:"; the timeline calls sinks so');
 
 /** A whole number of milliseconds, at least `min`. */
 export const milliseconds = (min = 0) => z.number().int().min(min);
 
-const backoff = z.strictObject({
+export const backoffSchema = z.strictObject({
   kind: z.enum(['constant', 'linear', 'exponential']).default(DEFAULT_BACKOFF.kind),
   initialMs: milliseconds(1).default(DEFAULT_BACKOFF.initialMs),
   maxMs: milliseconds(1).default(DEFAULT_BACKOFF.maxMs),
@@ -47,11 +50,11 @@ const restart = z.strictObject({
   policy: z.enum(['permanent', 'transient', 'temporary']).default('transient'),
   restartsMax: z.number().int().min(0).default(5),
   windowMs: milliseconds(1).default(30_000),
-  backoff: backoff.prefault({}),
+  backoff: backoffSchema.prefault({}),
   exhausted: z.enum(['quarantine', 'escalate']).default('quarantine'),
 });
 
-const breaker = z.strictObject({
+export const breakerSchema = z.strictObject({
   failures: z.number().int().min(1).default(10),
   coolDownMs: milliseconds(1).default(30_000),
 });
@@ -75,17 +78,17 @@ export type DecodeOption = z.output<typeof decodeSchema>;
 
 /** An object of options that may be left out. Most sources leave it out, and all of those share one: ten
  *  thousand of them need no copies of their own. */
-function withSharedDefault<Schema extends z.ZodObject>(schema: Schema) {
+export function withSharedDefault<Schema extends z.ZodObject>(schema: Schema) {
   const shared = freezeMade(schema.parse({}), undefined);
   return schema.optional().transform((given) => given ?? shared);
 }
 
 const commonShape = {
   id: sourceId,
-  tenant: name.default(DEFAULT_TENANT),
+  tenant: nameSchema.default(DEFAULT_TENANT),
   outlet: withSharedDefault(outlet),
   restart: withSharedDefault(restart),
-  breaker: withSharedDefault(breaker),
+  breaker: withSharedDefault(breakerSchema),
   rateLimit: rateLimitSchema.nullable().default(null),
   dedupKey: z
     .custom<(data: unknown, meta: RecordMeta) => string | undefined>(

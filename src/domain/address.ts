@@ -18,7 +18,20 @@ export const RESERVED_NAMES: readonly string[] = [
   'recorder',
   'healthMonitor',
   'journal',
+  'sinks',
 ];
+
+const SINK_PREFIX = 'sink:';
+
+/** What the timeline calls a sink, so that no source has its name. */
+export function sinkName({ tenant, id }: { readonly tenant: string; readonly id: string }): string {
+  return formatAddress({ tenant, sourceId: `${SINK_PREFIX}${id}` });
+}
+
+/** Whether a name of the timeline, or the part of one after its tenant, is that of a sink. */
+export function isSinkName(name: string): boolean {
+  return parseAddress(name).sourceId.startsWith(SINK_PREFIX);
+}
 
 const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 

@@ -111,6 +111,10 @@ export const ERROR_CODES = {
     meaning: 'A sink with this id is registered. Deregister it first or choose another id.',
   },
   HG_SINK_UNKNOWN: { remedy: 'stop', meaning: 'No sink with this id is registered, and none has a cursor.' },
+  HG_SINK_STOPPED: {
+    remedy: 'stop',
+    meaning: 'The sink is on its way out and takes no more commands.',
+  },
   HG_SINK_FAILED: {
     remedy: 'retry',
     meaning: 'The code of a sink threw. The batch is delivered again after a wait.',

@@ -52,6 +52,9 @@ export const LIMITS = {
   /** What a sink reads of the log at a time, unless it says otherwise. */
   sinkBatchRowsMax: 500,
   sinkBatchBytesMax: 1024 * 1024,
+  /** What it may say. */
+  sinkBatchRowsLimit: 100_000,
+  sinkBatchBytesLimit: 64 * 1024 * 1024,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
   payloadBytesMax: 8 * 1024 * 1024,
   /** User callbacks for alerts that may run at once; further ones are counted as suppressed. */

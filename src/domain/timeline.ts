@@ -140,12 +140,19 @@ export interface CursorRow {
   readonly cursor: string;
 }
 
-/** How far a sink has delivered; one per sink, replaced. */
+/** A place in one of the logs that sinks read. */
+export interface SinkCursor {
+  readonly reads: 'records' | 'alerts';
+  /** The last `seq` that is done with: delivered, filtered or dead-lettered. */
+  readonly seq: number;
+}
+
+/** How far a sink has delivered; one per sink, replaced. `seq: null` deletes it. */
 export interface SinkCursorRow {
   readonly tenant: string;
   readonly sinkId: string;
-  /** The last `seq` that is done with: delivered, filtered or dead-lettered. */
-  readonly seq: number;
+  readonly reads: SinkCursor['reads'];
+  readonly seq: number | null;
 }
 
 /** One row of the `sinks` table: what is known of a sink now. */

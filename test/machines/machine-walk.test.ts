@@ -11,7 +11,9 @@ import { pipelineMachine } from '../../machines/pipeline-machine.ts';
 import { rateLimiterMachine } from '../../machines/rate-limiter-machine.ts';
 import { recorderMachine } from '../../machines/recorder-machine.ts';
 import { registryMachine, type Directory } from '../../machines/registry-machine.ts';
+import { sinksMachine, type SinkRegister } from '../../machines/sinks-machine.ts';
 import { sourceMachine } from '../../machines/source-machine.ts';
+import { SINK_WALK, sinkInput } from './sink-events.ts';
 import { ERROR, SOURCE_EVENTS, sourceInput } from './source-events.ts';
 import { deadEnds, runningPorts, stateName, walk, type Walk } from './walk.ts';
 
@@ -30,10 +32,28 @@ function directoryOf(size: number): Directory {
   };
 }
 
+/** A register of so many sinks, none of which ever ends. */
+function sinkRegisterOf(size: number): SinkRegister {
+  return {
+    refusal: () => ERROR,
+    isLeftover: () => false,
+    admit: () => ({ childId: 'sink-1', actorId: 'sink:a#1', input: sinkInput() }),
+    locate: () => ({ childId: 'sink-1', actorId: 'sink:a#1' }),
+    retire() {},
+    release: () => null,
+    forget() {},
+    size,
+    running: [],
+    answer() {},
+    note() {},
+  };
+}
+
 const events = (...types: string[]): AnyEventObject[] => types.map((type) => ({ type, error: ERROR }));
 const REGISTRY_COMMANDS = ['register', 'update', 'deregister', 'pause', 'resume', 'list'].map(
   (verb) => `registry.${verb}`,
 );
+const SINKS_COMMANDS = REGISTRY_COMMANDS.map((type) => type.replace('registry', 'sinks'));
 
 /** What every machine hears, what its ports promise, and the states it can be in. A part that never ends by
  *  itself ends with the engine; its states are left by what its port reports. */
@@ -58,21 +78,45 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
       ...['stopped', 'quarantined', 'failed'],
     ],
   },
+  sink: SINK_WALK,
+  'sinks with one': {
+    machine: sinksMachine,
+    input: { register: sinkRegisterOf(1) },
+    events: events(...SINKS_COMMANDS, 'sinks.close'),
+    promises: {},
+    commands: [...SINKS_COMMANDS, 'sinks.close'],
+    states: ['open', 'closing'],
+  },
+  'sinks without any': {
+    machine: sinksMachine,
+    input: { register: sinkRegisterOf(0) },
+    events: events(...SINKS_COMMANDS, 'sinks.close'),
+    promises: {},
+    commands: [...SINKS_COMMANDS, 'sinks.close'],
+    states: ['open', 'closed'],
+  },
   engine: {
     machine: engineMachine,
-    input: { directory: directoryOf(0) },
+    input: { directory: directoryOf(0), sinks: sinkRegisterOf(0) },
     events: [
       ...events('engine.start', 'part.failed', 'registry.escalated'),
       { type: 'engine.stop', deadlineMs: 9 },
       { type: 'xstate.done.actor.pipeline', output: { lostRecords: 2 } },
       { type: 'xstate.done.actor.registry' },
-      ...['recorder', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'registry'].map((id) => ({
-        type: `xstate.error.actor.${id}`,
-        error: new Error('for the test'),
-      })),
+      { type: 'xstate.done.actor.sinks' },
+      ...['recorder', 'sinks', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'registry'].map(
+        (id) => ({
+          type: `xstate.error.actor.${id}`,
+          error: new Error('for the test'),
+        }),
+      ),
     ],
     digest: ({ error }) => error !== null,
-    promises: { pipeline: ['xstate.done.actor.pipeline'], registry: ['xstate.done.actor.registry'] },
+    promises: {
+      pipeline: ['xstate.done.actor.pipeline'],
+      registry: ['xstate.done.actor.registry'],
+      sinks: ['xstate.done.actor.sinks'],
+    },
     commands: ['engine.start', 'engine.stop'],
     states: ['booting', 'running', 'draining', 'stopped', 'failed'],
   },
@@ -136,6 +180,7 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
 /** Closing waits for its bays: they, not a port, promise to release every source they were given. */
 const WAITS_FOR_CHILDREN: Readonly<Record<string, readonly string[]>> = {
   'registry with sources': ['closing'],
+  'sinks with one': ['closing'],
 };
 
 describe.each(Object.entries(WALKS))('the machine %s', (name, walked) => {
@@ -213,11 +258,21 @@ describe('from every state', () => {
     });
   }
 
-  test('engine.stop ends an engine, once registry and pipeline have drained', () => {
+  test('engine.stop ends an engine, once registry, pipeline and sinks have drained', () => {
     const walked = WALKS['engine'] as Walk;
     for (const { path, snapshot } of walk(walked)) {
-      const part = setup({}).createMachine({ on: { 'registry.close': {}, 'pipeline.drain': {} } });
-      const parts = ['recorder', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'registry'];
+      const part = setup({}).createMachine({
+        on: { 'registry.close': {}, 'pipeline.drain': {}, 'sinks.close': {} },
+      });
+      const parts = [
+        'recorder',
+        'sinks',
+        'pipeline',
+        'rateLimiter',
+        'burstDetector',
+        'healthMonitor',
+        'registry',
+      ];
       const actors = Object.fromEntries(parts.map((name) => [name, part]));
       const actor = createActor(engineMachine.provide({ actors: actors }), {
         input: walked.input as never,
@@ -229,6 +284,7 @@ describe('from every state', () => {
         { type: 'engine.stop', deadlineMs: 9 },
         { type: 'xstate.done.actor.registry' },
         { type: 'xstate.done.actor.pipeline', output: { lostRecords: 0 } },
+        { type: 'xstate.done.actor.sinks' },
       ]) {
         if (actor.getSnapshot().status === 'active') actor.send(event as never);
       }

@@ -19,6 +19,8 @@ import { partFailure } from '../../machines/ports.ts';
 import { rateLimiterMachine } from '../../machines/rate-limiter-machine.ts';
 import { recorderMachine } from '../../machines/recorder-machine.ts';
 import type { Directory } from '../../machines/registry-machine.ts';
+import { sinkMachine } from '../../machines/sink-machine.ts';
+import { sinksMachine, type SinkRegister } from '../../machines/sinks-machine.ts';
 import { sourceMachine } from '../../machines/source-machine.ts';
 import { COMMAND, ERROR, FACT, sourceInput } from './source-events.ts';
 
@@ -187,10 +189,11 @@ describe('an engine', () => {
         },
         output: ({ event }) => (event as AnyEventObject)['output'],
       });
-    const names = ['recorder', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'registry'];
+    const names = ['recorder', 'sinks', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor'];
+    names.push('registry');
     const actors = Object.fromEntries(names.map((name) => [name, part(name)]));
     const actor = createActor(engineMachine.provide({ actors: actors }), {
-      input: { directory: {} as Directory },
+      input: { directory: {} as Directory, sinks: {} as SinkRegister },
     }).start();
     const child = (name: string) => actor.getSnapshot().children[name as 'registry'];
     return { actor, log, child };
@@ -202,12 +205,12 @@ describe('an engine', () => {
     expect(log).toEqual([]);
     actor.send({ type: 'engine.start' });
     expect(log).toEqual([
-      ...['recorder up', 'pipeline up', 'rateLimiter up', 'burstDetector up', 'healthMonitor up'],
-      'registry up',
+      ...['recorder up', 'sinks up', 'pipeline up', 'rateLimiter up', 'burstDetector up'],
+      ...['healthMonitor up', 'registry up'],
     ]);
   });
 
-  test('stops by draining the registry first, then the pipeline', () => {
+  test('stops by draining the registry first, then the pipeline, then the sinks', () => {
     const { actor, log, child } = engine();
     actor.send({ type: 'engine.start' });
     log.length = 0;
@@ -217,6 +220,8 @@ describe('an engine', () => {
     child('registry')?.send({ type: 'end' } as never);
     expect(log.at(-1)).toBe('pipeline pipeline.drain {"deadlineMs":70}');
     child('pipeline')?.send({ type: 'end', output: { lostRecords: 3 } } as never);
+    expect(log.at(-1)).toBe('sinks sinks.close {"deadlineMs":70}');
+    child('sinks')?.send({ type: 'end' } as never);
     expect(actor.getSnapshot()).toMatchObject({
       value: 'stopped',
       status: 'done',
@@ -231,6 +236,7 @@ describe('an engine', () => {
     expect(actor.getSnapshot().value).toEqual({ up: 'draining' });
     child('registry')?.send({ type: 'end' } as never);
     child('pipeline')?.send({ type: 'end', output: { lostRecords: 0 } } as never);
+    child('sinks')?.send({ type: 'end' } as never);
     expect(actor.getSnapshot()).toMatchObject({ value: 'failed', output: { error: ERROR } });
   });
 
@@ -253,12 +259,15 @@ describe('an engine', () => {
 
 test('every command of every machine has a row, but the question for the list', () => {
   const machines: AnyStateMachine[] = [engineMachine, pipelineMachine, sourceMachine];
+  machines.push(sinkMachine, sinksMachine);
   const handled = machines.flatMap((machine) => machine.events);
-  const commands = handled.filter((type) => /^(?:engine|pipeline|registry|source)\.(?:\w+)$/.test(type));
-  const imperative = commands.filter((type) => !type.endsWith('ed'));
-  expect(imperative).toHaveLength(7);
+  const commands = handled.filter((type) =>
+    /^(?:engine|pipeline|registry|sinks?|source)\.(?:\w+)$/.test(type),
+  );
+  const imperative = commands.filter((type) => !type.endsWith('ed') && type !== 'sinks.list');
+  expect(imperative).toHaveLength(17);
   for (const type of imperative) expect([type, isRecordedCommand(type)]).toEqual([type, true]);
-  for (const type of ['registry.list', 'link.opened', 'toString', '']) {
+  for (const type of ['registry.list', 'sinks.list', 'link.opened', 'toString', '']) {
     expect([type, isRecordedCommand(type)]).toEqual([type, false]);
   }
 });

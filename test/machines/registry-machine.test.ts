@@ -1,11 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createActor, setup, type AnyEventObject } from 'xstate';
-import {
-  registryMachine,
-  type Directory,
-  type RegistryCommand,
-  type RegistryNote,
-} from '../../machines/registry-machine.ts';
+import { registryMachine, type Directory, type RegistryCommand } from '../../machines/registry-machine.ts';
+import type { ControllerNote } from '../../machines/refusals.ts';
 import { simulatedSource } from '../../actors/sources/simulated-source.ts';
 import type { ErrorFacts } from '../../src/domain/errors.ts';
 import { sourceInput } from './source-events.ts';
@@ -52,7 +48,7 @@ function registry({ bays = 1 } = {}) {
       return Array.from({ length: Math.min(admitted, bays) }, (_, index) => `bay-${index + 1}`);
     },
     answer: (command, outcome) => void answers.push(`${command.type} ${outcome?.code ?? 'done'}`),
-    note: (_event: object, { kind, event, actorId }: RegistryNote) =>
+    note: (_event: object, { kind, event, actorId }: ControllerNote) =>
       void notes.push([kind, event, actorId].filter((part) => part !== null).join(' ')),
   };
   const bay = setup({ actions: { note: ({ self, event }) => void told.push(tell(self.id, event)) } });

@@ -2,7 +2,13 @@
  *  both. */
 
 import type { Random } from '../../src/domain/random.ts';
-import type { CommitUnit, DeadlineRow, LetterStatus, RecordRow } from '../../src/domain/timeline.ts';
+import type {
+  CommitUnit,
+  DeadlineRow,
+  LetterStatus,
+  RecordRow,
+  SinkCursor,
+} from '../../src/domain/timeline.ts';
 import { commitUnit, recordRow, sourceRow, START_MS, timelineRow } from './fixture.ts';
 
 const SOURCES = ['plc-1', 'plc-2', 'plc-3'];
@@ -27,7 +33,7 @@ export class StoreModel {
   sources = new Map<string, string>();
   incarnations = new Map<string, number>();
   cursors = new Map<string, string>();
-  sinkCursors = new Map<string, number>();
+  sinkCursors = new Map<string, SinkCursor>();
   deadlines = new Map<string, number>();
   ends: ('clean' | 'crash' | null)[] = [];
 
@@ -84,7 +90,8 @@ export class StoreModel {
       sinkCursors: many(2, () => ({
         tenant: 'default',
         sinkId: pick(random, ['cloud', 'archive']),
-        seq: random.integer(0, this.recordSeq),
+        reads: pick(random, ['records', 'alerts'] as const),
+        seq: random.next() < 0.2 ? null : random.integer(0, this.recordSeq),
       })),
       deadlines: many(2, () => ({
         ...{ tenant: 'default', sourceId: sourceId(), state: 'backingOff' as const, failures: 1 },
@@ -122,7 +129,10 @@ export class StoreModel {
       this.sources.set(row.sourceId, `${row.incarnation} ${row.state}`);
     }
     for (const row of unit.cursors) this.cursors.set(`default/${row.sourceId}`, row.cursor);
-    for (const row of unit.sinkCursors) this.sinkCursors.set(`default/${row.sinkId}`, row.seq);
+    for (const { sinkId, reads, seq } of unit.sinkCursors) {
+      if (seq === null) this.sinkCursors.delete(`default/${sinkId}`);
+      else this.sinkCursors.set(`default/${sinkId}`, { reads, seq });
+    }
     for (const row of unit.deadlines) this.#setDeadline(row);
     return duplicates;
   }

@@ -65,7 +65,7 @@ export type RigOptions = Omit<CreateEngineOptions, 'clock' | 'logger' | 'timelin
 const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /** A file that is gone after the test, and in memory where it can be. */
-function memoryFile(): string {
+export function memoryFile(): string {
   const folder = mkdtempSync(join(MEMORY, 'headgate-engine-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return join(folder, 'edge.db');

@@ -1,0 +1,77 @@
+/** What goes out together: a page of the log, or dead letters that are tried again. Says which records go out
+ *  and what becomes of those that do not. */
+
+import { errorFacts, HeadgateError, type ErrorFacts } from '../../src/domain/errors.ts';
+import type { OutboundRecord, SinkSpec } from '../../src/domain/sink.ts';
+import type { StoredLetter } from '../../storage/event-store.ts';
+
+/** A record of a consignment. */
+export interface Piece {
+  /** As the log has it. */
+  readonly record: OutboundRecord;
+  /** The dead letter it is; null: it comes from the log. */
+  readonly letter: StoredLetter | null;
+  /** As it goes out; null: it does not. */
+  readonly outbound: OutboundRecord | null;
+  /** Why it cannot go out; null where a filter left it out. */
+  readonly error: ErrorFacts | null;
+}
+
+export interface Consignment {
+  /** In order of `seq`. */
+  readonly pieces: readonly Piece[];
+  /** Where the cursor goes when all of it is done with; null: it stays. */
+  readonly cursor: number | null;
+  /** `seq` of rows that are damaged. */
+  readonly damaged: readonly number[];
+}
+
+/** Puts a record through the sink's filter and transform; what they throw is the record's fault. */
+export function pieceOf(spec: SinkSpec, record: OutboundRecord, letter: StoredLetter | null): Piece {
+  const { filter, transform } = spec;
+  try {
+    if (filter !== null && !filter(record)) return { record, letter, outbound: null, error: null };
+    const outbound = transform === null ? record : { ...record, data: transform(record) };
+    return { record, letter, outbound, error: null };
+  } catch (error) {
+    return { record, letter, outbound: null, error: errorFacts(error, 'HG_STAGE_THREW') };
+  }
+}
+
+/** The record a letter was, under the key it had. */
+export function pieceOfLetter(spec: SinkSpec, letter: StoredLetter, identity: string): Piece {
+  try {
+    return pieceOf(spec, recordOf(spec, letter, identity), letter);
+  } catch (error) {
+    const record = { ...blankRecord(letter), seq: 0, key: '' };
+    return { record, letter, outbound: null, error: errorFacts(error, 'HG_LETTER_TRUNCATED') };
+  }
+}
+
+/** @throws HeadgateError HG_LETTER_TRUNCATED if it was not kept whole */
+function recordOf(spec: SinkSpec, letter: StoredLetter, identity: string): OutboundRecord {
+  const seq = letter.origin?.recordSeq;
+  if (letter.isTruncated || seq === undefined) {
+    throw new HeadgateError('HG_LETTER_TRUNCATED', `dead letter ${letter.id} was not kept whole`);
+  }
+  const key = `${identity}:${spec.reads === 'alerts' ? 't' : ''}${seq}`;
+  return { ...blankRecord(letter), seq, key, data: JSON.parse(letter.payload) as unknown };
+}
+
+function blankRecord({
+  tenant,
+  sourceId,
+  origin,
+  firstAtMs,
+}: StoredLetter): Omit<OutboundRecord, 'seq' | 'key'> {
+  return {
+    tenant,
+    sourceId,
+    incarnation: origin?.incarnation ?? 0,
+    sourceSeq: origin?.sourceSeq ?? 0,
+    atMs: origin?.atMs ?? firstAtMs,
+    data: undefined,
+    contentType: origin?.contentType ?? undefined,
+    dedupKey: origin?.dedupKey ?? undefined,
+  };
+}

@@ -1,0 +1,144 @@
+/** The courier: runs deliveries while the statechart wants it. Waits until the last link has closed, opens
+ *  the next, and tells the statechart: opened, failed, recovered, drained. While it drains it tries again by
+ *  itself, until it is told that time is up. */
+
+import { backoffMs } from '../../src/domain/backoff.ts';
+import type { TimerHandle } from '../../src/domain/clock.ts';
+import { HeadgateError, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
+import type { Random } from '../../src/domain/random.ts';
+import type { CourierCommand, SinkFact } from '../../machines/sink-machine.ts';
+import { managed, type Scope } from '../managed.ts';
+import { Delivery, type DeliveryListener, type DeliveryPorts } from './delivery.ts';
+import type { SinkRig } from './sink-rig.ts';
+import { sinkPortFailed } from './sink-waiting.ts';
+
+export interface CourierPorts extends DeliveryPorts {
+  readonly random: Random;
+}
+
+export function createCourier(ports: CourierPorts) {
+  return managed<{ rig: object; isDraining: boolean }, SinkFact, CourierCommand>(
+    sinkPortFailed,
+    (scope, { rig, isDraining }) => new Courier(ports, scope, rig as SinkRig, isDraining).begin(),
+  );
+}
+
+class Courier implements DeliveryListener {
+  readonly #ports: CourierPorts;
+  readonly #scope: Scope<SinkFact, CourierCommand>;
+  readonly #rig: SinkRig;
+  #isDraining: boolean;
+  #delivery: Delivery | null = null;
+  #timer: TimerHandle = undefined;
+  #failures = 0;
+
+  constructor(
+    ports: CourierPorts,
+    scope: Scope<SinkFact, CourierCommand>,
+    rig: SinkRig,
+    isDraining: boolean,
+  ) {
+    this.#ports = ports;
+    this.#scope = scope;
+    this.#rig = rig;
+    this.#isDraining = isDraining;
+  }
+
+  begin(): void {
+    this.#scope.onClose(() => {
+      this.#clearTimer();
+      this.#delivery?.leave();
+    });
+    this.#scope.receive(() => {
+      this.#isDraining = true;
+      this.#delivery?.drain();
+    });
+    this.#startWhenClosed();
+  }
+
+  opened(): void {
+    this.#scope.send({ type: 'link.opened', monoMs: this.#ports.clock.monotonicMs() });
+  }
+
+  recovered(): void {
+    this.#failures = 0;
+    this.#scope.send({ type: 'delivery.recovered' });
+  }
+
+  drained(): void {
+    this.#scope.send({ type: 'log.drained' });
+  }
+
+  failed(error: unknown): void {
+    const facts = this.#rig.countError(error);
+    this.#delivery = null;
+    const remedy = remedyOf(error);
+    if (this.#isDraining && remedy !== 'stop') this.#tryAgain(error, facts);
+    else this.#report(error, facts);
+  }
+
+  /** Two links of a sink never overlap: one that does not close is waited for, within bounds. */
+  #startWhenClosed(): void {
+    const { closing, spec } = this.#rig;
+    if (closing === null) {
+      this.#start();
+      return;
+    }
+    const { connectTimeoutMs } = spec;
+    let isWaiting = true;
+    this.#setTimer(connectTimeoutMs, () => {
+      isWaiting = false;
+      const message = `its last link has not closed for ${connectTimeoutMs} ms after its signal aborted`;
+      this.failed(new HeadgateError('HG_SINK_TIMEOUT', message));
+    });
+    const start = () => {
+      if (!isWaiting) return;
+      this.#clearTimer();
+      this.#start();
+    };
+    void closing.then(this.#scope.guard(start));
+  }
+
+  #start(): void {
+    const delivery = new Delivery(this.#ports, this.#rig, this);
+    this.#delivery = delivery;
+    if (this.#isDraining) delivery.drain();
+    delivery.begin();
+  }
+
+  #tryAgain(error: unknown, facts: ErrorFacts): void {
+    const { log, random } = this.#ports;
+    const { spec, name } = this.#rig;
+    this.#failures++;
+    const waitMs = backoffMs(spec.backoff, this.#failures, random.next());
+    log.warn({ sink: name, ...facts, waitMs }, 'a delivery failed while its sink drains; it is tried again');
+    this.#setTimer(Math.max(waitMs, retryAfterOf(error) ?? 0), () => this.#startWhenClosed());
+  }
+
+  #report(error: unknown, facts: ErrorFacts): void {
+    const { clock, random } = this.#ports;
+    this.#scope.send({
+      type: 'link.failed',
+      error: facts,
+      remedy: remedyOf(error),
+      retryAfterMs: retryAfterOf(error),
+      monoMs: clock.monotonicMs(),
+      roll: random.next(),
+    });
+  }
+
+  #setTimer(delayMs: number, callback: () => void): void {
+    this.#clearTimer();
+    this.#timer = this.#ports.clock.setTimeout(this.#scope.guard(callback), delayMs);
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== undefined) this.#ports.clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+function retryAfterOf(error: unknown): number | null {
+  const wished = error instanceof HeadgateError ? error.details['retryAfterMs'] : undefined;
+  return typeof wished === 'number' && Number.isFinite(wished) && wished > 0 ? wished : null;
+}

@@ -1,0 +1,31 @@
+/** What a far end says it will never take, as the sink's code gave it back. */
+
+import { errorFacts, HeadgateError, type ErrorFacts } from '../../src/domain/errors.ts';
+import type { Rejection } from '../../src/domain/sink.ts';
+import type { Piece } from './consignment.ts';
+
+export const NO_REFUSALS: ReadonlyMap<Piece, ErrorFacts> = new Map();
+
+/** @throws HeadgateError HG_SINK_FAILED if that is no list of rejections: nothing is known to be safe then */
+export function refusalsOf(outcome: unknown, going: readonly Piece[]): ReadonlyMap<Piece, ErrorFacts> {
+  if (!Array.isArray(outcome) || outcome.length === 0) return NO_REFUSALS;
+  const refusals = new Map<Piece, ErrorFacts>();
+  for (const rejection of outcome as readonly Partial<Rejection>[]) {
+    const piece = going[rejection?.index ?? -1];
+    if (piece === undefined || rejection?.error === undefined) {
+      throw new HeadgateError(
+        'HG_SINK_FAILED',
+        'deliver() gave back a list that is none of rejections: { index, error } each',
+      );
+    }
+    refusals.set(piece, reasonOf(rejection.error));
+  }
+  return refusals;
+}
+
+/** As the sink's code gave it: facts, or an error after all. */
+function reasonOf(error: unknown): ErrorFacts {
+  const { code, message } = error as Partial<ErrorFacts>;
+  const isFacts = !(error instanceof Error) && typeof code === 'string' && typeof message === 'string';
+  return isFacts ? { code, message } : errorFacts(error, 'HG_SINK_REFUSED');
+}

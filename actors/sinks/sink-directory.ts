@@ -1,0 +1,246 @@
+/** The directory of sinks: which are registered, where they run, how far they came, who waits for what. The
+ *  controller decides, the directory remembers; it holds every sink that has not ended, and the cursors of
+ *  those that left one behind. */
+
+import { DEFAULT_TENANT, formatAddress, parseAddress } from '../../src/domain/address.ts';
+import type { Clock } from '../../src/domain/clock.ts';
+import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
+import type { SinkHealth, SinkSpec } from '../../src/domain/sink.ts';
+import type { SinkCursor, SinkCursorRow } from '../../src/domain/timeline.ts';
+import type { ControllerNote } from '../../machines/refusals.ts';
+import type { SinkInput } from '../../machines/sink-machine.ts';
+import type { SinkPlacement, SinkRegister, SinksCommand } from '../../machines/sinks-machine.ts';
+import { EndedHealths } from '../supervision/ended-healths.ts';
+import type { LogFeed, LogName } from './log-feed.ts';
+import { SinkRig } from './sink-rig.ts';
+
+interface Entry extends SinkPlacement {
+  readonly rig: SinkRig;
+  /** Told to go; it stays listed until it has ended. */
+  leaving: boolean;
+  successor: SinkSpec | null;
+  /** Its cursor goes with it. */
+  takesCursor: boolean;
+  /** Requests to be answered when it has ended. */
+  waiting: readonly SinksCommand[];
+}
+
+export interface SinkDirectoryPorts {
+  readonly clock: Clock;
+  /** Null: nothing is stored that a sink could read. */
+  readonly feed: LogFeed | null;
+  /** Whether records are stored. */
+  readonly keepsRecords: boolean;
+  readonly cursors: ReadonlyMap<string, SinkCursor>;
+  readonly nextIncarnation: () => number;
+  readonly saveCursor: (cursor: SinkCursorRow) => void;
+  /** What the table says of it has changed. */
+  readonly touch: (rig: SinkRig) => void;
+  readonly answer: (
+    command: SinksCommand,
+    outcome: ErrorFacts | null,
+    sink: { readonly name: string; readonly incarnation: number } | null,
+  ) => void;
+  readonly note: (event: object, note: ControllerNote) => void;
+}
+
+export class SinkDirectory implements SinkRegister {
+  readonly #ports: SinkDirectoryPorts;
+  readonly #byName = new Map<string, Entry>();
+  readonly #byChild = new Map<string, Entry>();
+  readonly #byActor = new Map<string, SinkRig>();
+  /** Cursors of sinks that are not registered, by name. */
+  readonly #leftovers = new Map<string, SinkCursor>();
+  readonly #ended = new EndedHealths<SinkHealth>();
+  /** Ids of children that no sink has now. */
+  readonly #free: string[] = [];
+
+  constructor(ports: SinkDirectoryPorts) {
+    this.#ports = ports;
+    for (const [key, cursor] of ports.cursors) this.#leftovers.set(formatAddress(parseAddress(key)), cursor);
+  }
+
+  get size(): number {
+    return this.#byChild.size;
+  }
+
+  get running(): readonly { readonly childId: string; readonly drainDeadlineMs: number }[] {
+    return Array.from(this.#byChild.values(), ({ childId, rig }) => ({
+      childId,
+      drainDeadlineMs: rig.spec.drainDeadlineMs,
+    }));
+  }
+
+  /** The rigs of all sinks that have not ended, in order of registration. */
+  *rigs(): IterableIterator<SinkRig> {
+    for (const { rig } of this.#byName.values()) yield rig;
+  }
+
+  byActorId(actorId: string): SinkRig | undefined {
+    return this.#byActor.get(actorId);
+  }
+
+  /** Health of all sinks that have not ended and of those that ended last, in order of registration. */
+  healths(): SinkHealth[] {
+    const live = Array.from(this.rigs(), (rig) => rig.health());
+    const ended = this.#ended.except(new Set(this.#byName.keys()));
+    return [...ended, ...live].sort((one, other) => one.incarnation - other.incarnation);
+  }
+
+  /** Rows of this log after that `seq` are still needed by a sink; null: no sink reads it. */
+  neededAfter(log: LogName): number | null {
+    const seqs = [
+      ...Array.from(this.rigs(), ({ spec, cursor }) => ({ reads: spec.reads, seq: cursor })),
+      ...this.#leftovers.values(),
+    ].filter(({ reads }) => reads === log);
+    return seqs.length === 0 ? null : Math.min(...seqs.map(({ seq }) => seq));
+  }
+
+  refusal(command: SinksCommand): ErrorFacts | null {
+    if (command.type === 'sinks.list' || command.type === 'sinks.close') return null;
+    const name = nameOf(command);
+    const entry = this.#byName.get(name);
+    if (command.type === 'sinks.register') {
+      if (entry === undefined) return this.#unreadable(command.spec) ?? this.#misfit(name, command.spec);
+      const state = entry.leaving ? 'is still draining' : 'is registered already';
+      const advice = 'deregister it first or choose another id';
+      return refusal('HG_SINK_DUPLICATE', `sink "${name}" ${state}; ${advice}`);
+    }
+    if (entry === undefined) {
+      if (this.isLeftover(command)) return null;
+      return refusal('HG_SINK_UNKNOWN', `no sink "${name}" is registered; sinks.list names those that are`);
+    }
+    const isForced = command.type === 'sinks.deregister' && command.mode === 'now';
+    if (entry.leaving && !isForced) {
+      return refusal('HG_SINK_STOPPED', `sink "${name}" is on its way out and takes no more commands`);
+    }
+    if (command.type !== 'sinks.update' || command.spec.reads === entry.rig.spec.reads) return null;
+    return otherLog(name, entry.rig.spec.reads);
+  }
+
+  isLeftover(command: SinksCommand): boolean {
+    if (command.type !== 'sinks.deregister') return false;
+    const name = nameOf(command);
+    return !this.#byName.has(name) && this.#leftovers.has(name);
+  }
+
+  admit(spec: SinkSpec): SinkPlacement & { readonly input: SinkInput } {
+    const { clock, nextIncarnation, touch } = this.#ports;
+    const childId = this.#free.pop() ?? `sink-${this.#byChild.size + 1}`;
+    const rig = new SinkRig({
+      spec,
+      incarnation: nextIncarnation(),
+      clock,
+      cursor: this.#cursorFor(spec),
+    });
+    const { actorId, name } = rig;
+    const entry: Entry = {
+      ...{ childId, actorId, rig, leaving: false, successor: null, takesCursor: false },
+      waiting: NOBODY,
+    };
+    this.#byName.set(name, entry);
+    this.#byChild.set(childId, entry);
+    this.#byActor.set(actorId, rig);
+    this.#leftovers.delete(name);
+    touch(rig);
+    const { backoff, breaker, drainDeadlineMs } = spec;
+    return { childId, actorId, input: { actorId, rig, backoff, breaker, drainDeadlineMs } };
+  }
+
+  locate(command: SinksCommand): SinkPlacement {
+    const entry = this.#byName.get(nameOf(command));
+    if (entry === undefined) throw new HeadgateError('HG_SINK_UNKNOWN', `no sink "${nameOf(command)}"`);
+    return entry;
+  }
+
+  retire(placement: SinkPlacement, command: SinksCommand, successor: SinkSpec | null): void {
+    const entry = this.#byChild.get(placement.childId) as Entry;
+    entry.leaving = true;
+    entry.successor = successor;
+    entry.waiting = [...entry.waiting, command];
+    if (command.type !== 'sinks.deregister') return;
+    entry.takesCursor = true;
+    entry.rig.deregisteredAtMs ??= this.#ports.clock.wallMs();
+  }
+
+  release(childId: string): SinkSpec | null {
+    const entry = this.#byChild.get(childId);
+    if (entry === undefined) return null;
+    const { rig } = entry;
+    rig.abort();
+    rig.isReleased = true;
+    this.#byChild.delete(childId);
+    this.#byName.delete(rig.name);
+    this.#byActor.delete(rig.actorId);
+    this.#free.push(childId);
+    const { tenant, id: sinkId, reads } = rig.spec;
+    if (entry.takesCursor) this.#ports.saveCursor({ tenant, sinkId, reads, seq: null });
+    else this.#leftovers.set(rig.name, { reads, seq: rig.cursor });
+    this.#ended.keep(rig.name, rig.health());
+    this.#ports.touch(rig);
+    for (const command of entry.waiting) this.#ports.answer(command, null, rig);
+    return entry.successor;
+  }
+
+  forget(command: SinksCommand): void {
+    const name = nameOf(command);
+    const cursor = this.#leftovers.get(name);
+    if (cursor === undefined) return;
+    this.#leftovers.delete(name);
+    const { tenant, sourceId: sinkId } = parseAddress(name);
+    this.#ports.saveCursor({ tenant, sinkId, reads: cursor.reads, seq: null });
+  }
+
+  answer(command: SinksCommand, outcome: ErrorFacts | null): void {
+    const name = outcome === null && command.type !== 'sinks.list' ? nameOf(command) : '';
+    const rig = this.#byName.get(name)?.rig;
+    this.#ports.answer(command, outcome, rig ?? { name, incarnation: 0 });
+  }
+
+  note(event: object, note: ControllerNote): void {
+    this.#ports.note(event, note);
+  }
+
+  /** Where a sink goes on, or begins; kept at once, so that what it has to deliver is clear from now on. */
+  #cursorFor(spec: SinkSpec): number {
+    const { tenant, id: sinkId, reads, startAt } = spec;
+    const known = this.#leftovers.get(formatAddress({ tenant, sourceId: sinkId }));
+    if (known !== undefined) return known.seq;
+    const seq = startAt === 'first' ? 0 : (this.#ports.feed?.lastSeq(reads) ?? 0);
+    this.#ports.saveCursor({ tenant, sinkId, reads, seq });
+    return seq;
+  }
+
+  #unreadable({ id, reads }: SinkSpec): ErrorFacts | null {
+    const { feed, keepsRecords } = this.#ports;
+    if (feed !== null && (reads === 'alerts' || keepsRecords)) return null;
+    const missing = feed === null ? 'timeline is false' : 'records.keep is false';
+    return refusal(
+      'HG_ENGINE_STATE',
+      `sink "${id}" reads the log of ${reads}, and there is none: the engine's option ${missing}`,
+    );
+  }
+
+  #misfit(name: string, { reads }: SinkSpec): ErrorFacts | null {
+    const known = this.#leftovers.get(name);
+    return known === undefined || known.reads === reads ? null : otherLog(name, known.reads);
+  }
+}
+
+const NOBODY: readonly SinksCommand[] = [];
+
+function refusal(code: ErrorCode, message: string): ErrorFacts {
+  return { code, message };
+}
+
+function otherLog(name: string, reads: LogName): ErrorFacts {
+  const rule = 'its cursor is a place in that log';
+  return refusal('HG_OPTION_INVALID', `sink "${name}" reads ${reads}; ${rule}; deregister it first`);
+}
+
+function nameOf(command: SinksCommand): string {
+  if ('spec' in command) {
+    return formatAddress({ tenant: command.spec.tenant ?? DEFAULT_TENANT, sourceId: command.spec.id });
+  }
+  return 'id' in command ? formatAddress(parseAddress(command.id)) : '';
+}

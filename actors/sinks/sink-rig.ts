@@ -1,0 +1,135 @@
+/** What one incarnation of a sink works with: its cursor, its counts, its last link. The statechart decides,
+ *  the rig carries; it lives as long as the sink is registered and through all of its links. */
+
+import { formatAddress, sinkName } from '../../src/domain/address.ts';
+import type { Clock } from '../../src/domain/clock.ts';
+import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { SinkHealth, SinkSpec, SinkState } from '../../src/domain/sink.ts';
+import type { SinkRow } from '../../src/domain/timeline.ts';
+
+export interface SinkRigOptions {
+  readonly spec: SinkSpec;
+  readonly incarnation: number;
+  readonly clock: Clock;
+  /** The last `seq` that is done with. */
+  readonly cursor: number;
+}
+
+interface Lag {
+  readonly rows: number;
+  readonly oldestAtMs: number | null;
+}
+
+const NO_LAG: Lag = { rows: 0, oldestAtMs: null };
+
+export class SinkRig {
+  readonly spec: SinkSpec;
+  readonly incarnation: number;
+  /** As users see it: `archive`, `acme/archive`. */
+  readonly name: string;
+  /** The stage of its dead letters, and its name in the timeline: `sink:archive`. */
+  readonly stage: string;
+  /** Its name in the timeline's causes: name and incarnation. */
+  readonly actorId: string;
+  readonly registeredAtMs: number;
+  deregisteredAtMs: number | null = null;
+  /** Kept up to date by the journal, which sees every transition. */
+  state: SinkState = 'connecting';
+  /** The last link, from before its opening until it has closed. Two links of a sink never overlap. */
+  closing: Promise<void> | null = null;
+  /** Gives up what is under way. */
+  abort: () => void = () => {};
+  /** It has ended: what comes of it now is not booked. */
+  isReleased = false;
+  /** The last `seq` that is done with. */
+  cursor: number;
+  delivered = 0;
+  filtered = 0;
+  deadLettered = 0;
+  /** Rows passed over, since they do not fit their checksum. */
+  damaged = 0;
+  consecutiveErrors = 0;
+  lastDeliveryAtMs: number | null = null;
+  lastError: { code: string; message: string; atMs: number } | null = null;
+  /** Rows after the cursor, when that was last looked at. */
+  lag: Lag = NO_LAG;
+  readonly #clock: Clock;
+  #newsMark = '';
+
+  constructor({ spec, incarnation, clock, cursor }: SinkRigOptions) {
+    this.spec = spec;
+    this.incarnation = incarnation;
+    this.name = formatAddress({ tenant: spec.tenant, sourceId: spec.id });
+    this.stage = sinkName(spec);
+    this.actorId = `${this.stage}#${incarnation}`;
+    this.#clock = clock;
+    this.registeredAtMs = clock.wallMs();
+    this.cursor = cursor;
+  }
+
+  /** Books a failure; returns it as facts. */
+  countError(error: unknown): ErrorFacts {
+    const { code, message: whole } = errorFacts(error, 'HG_SINK_FAILED');
+    const message = whole.slice(0, LIMITS.errorMessageCharsMax);
+    this.consecutiveErrors++;
+    this.lastError = { code, message, atMs: this.#clock.wallMs() };
+    return { code, message };
+  }
+
+  /** Books a good delivery. Returns whether others had failed before it. */
+  countDelivery(records: number): boolean {
+    this.delivered += records;
+    this.lastDeliveryAtMs = this.#clock.wallMs();
+    const hadFailed = this.consecutiveErrors > 0;
+    this.consecutiveErrors = 0;
+    return hadFailed;
+  }
+
+  /** Whether its numbers have changed since this was last asked. */
+  hasNews(): boolean {
+    const mark = [this.delivered, this.filtered, this.deadLettered, this.consecutiveErrors].join();
+    if (mark === this.#newsMark) return false;
+    this.#newsMark = mark;
+    return true;
+  }
+
+  health(): SinkHealth {
+    const { rows, oldestAtMs } = this.lag;
+    const waitedMs = oldestAtMs === null ? 0 : Math.max(0, this.#clock.wallMs() - oldestAtMs);
+    return {
+      sinkId: this.spec.id,
+      tenant: this.spec.tenant,
+      type: this.spec.type,
+      state: this.state,
+      incarnation: this.incarnation,
+      delivered: this.delivered,
+      filtered: this.filtered,
+      deadLettered: this.deadLettered,
+      cursor: this.cursor,
+      lagRecords: rows,
+      lagSeconds: waitedMs / 1_000,
+      consecutiveErrors: this.consecutiveErrors,
+      lastDeliveryAtMs: this.lastDeliveryAtMs,
+      lastError: this.lastError,
+    };
+  }
+
+  row(): SinkRow {
+    return {
+      tenant: this.spec.tenant,
+      sinkId: this.spec.id,
+      type: this.spec.type,
+      state: this.state,
+      incarnation: this.incarnation,
+      delivered: this.delivered,
+      filtered: this.filtered,
+      deadLettered: this.deadLettered,
+      consecutiveErrors: this.consecutiveErrors,
+      lastDeliveryAtMs: this.lastDeliveryAtMs,
+      lastError: this.lastError === null ? null : `${this.lastError.code}: ${this.lastError.message}`,
+      registeredAtMs: this.registeredAtMs,
+      deregisteredAtMs: this.deregisteredAtMs,
+    };
+  }
+}

@@ -1,0 +1,238 @@
+/** A sink: decides when to connect, when to wait and for how long, and when to give up. What it delivers
+ *  stays in the log until it is delivered, so waiting costs nothing but time: a defect of its code is waited
+ *  out like trouble of its link. It owns no link, no clock and no randomness: its ports do, and report facts
+ *  that carry time and chance. They promise to report: `courier` an open link or a failure within the
+ *  connect timeout, and while draining the end of the log; `wait` its end; `drain` its end within its
+ *  deadline. */
+
+import { assign, sendTo, setup } from 'xstate';
+import { backoffMs, type BackoffPolicy } from '../src/domain/backoff.ts';
+import type { ErrorFacts, Remedy } from '../src/domain/errors.ts';
+import type { BreakerOptions } from '../src/domain/source.ts';
+import { MACHINE_OPTIONS, unprovidedPort } from './ports.ts';
+
+export type SinkCommand =
+  | { type: 'sink.pause' }
+  | { type: 'sink.resume' }
+  /** End, after what the log holds now has been delivered; at the latest after `deadlineMs` (default: the
+   *  sink's own). */
+  | { type: 'sink.drain'; deadlineMs?: number }
+  /** End, after the delivery under way; at the latest after `deadlineMs` (default: the sink's own). */
+  | { type: 'sink.stop'; deadlineMs?: number };
+
+/** What a sink tells its courier: the log's end as it is now is the end of the way. */
+export type CourierCommand = { type: 'courier.drain' };
+
+/** Facts of its ports. `monoMs` is monotonic time, `roll` a random number in [0, 1). */
+export type SinkFact =
+  | { type: 'link.opened'; monoMs: number }
+  | {
+      type: 'link.failed';
+      error: ErrorFacts;
+      /** Undefined: nobody classified the error; the sink's code is taken to be at fault. */
+      remedy: Remedy | undefined;
+      /** The far end wants to be left alone for so long; null: it did not say. */
+      retryAfterMs: number | null;
+      monoMs: number;
+      roll: number;
+    }
+  /** A delivery went well after others had failed. */
+  | { type: 'delivery.recovered' }
+  | { type: 'log.drained' }
+  | { type: 'wait.over' }
+  | { type: 'drain.finished'; forced: boolean }
+  /** A port cannot keep its promise. */
+  | { type: 'port.failed'; error: ErrorFacts };
+
+export interface SinkInput {
+  /** The name the timeline gives it: address and incarnation, `sink:archive#12`. */
+  readonly actorId: string;
+  /** What the ports work on; the machine only hands it over. */
+  readonly rig: object;
+  readonly backoff: BackoffPolicy;
+  readonly breaker: BreakerOptions;
+  readonly drainDeadlineMs: number;
+}
+
+export interface SinkContext extends SinkInput {
+  /** Failures in a row; a delivery, or a link that stood for a while, forgives them. */
+  readonly failures: number;
+  readonly openedMonoMs: number | null;
+  /** How long to wait in `backingOff` and `circuitOpen`. */
+  readonly waitMs: number;
+  readonly deadlineMs: number;
+  readonly forced: boolean;
+  readonly isDraining: boolean;
+}
+
+export interface SinkOutput {
+  /** It ended before it had delivered what it was to deliver. */
+  readonly forced: boolean;
+}
+
+/** A link that stood so long was sound: failures before it no longer count. */
+const STABLE_LINK_MS = 10_000;
+
+function failuresAfter(context: SinkContext, monoMs: number): number {
+  const wasSound = context.openedMonoMs !== null && monoMs - context.openedMonoMs >= STABLE_LINK_MS;
+  return wasSound ? 1 : context.failures + 1;
+}
+
+const sinkSetup = setup({
+  types: {
+    context: {} as SinkContext,
+    events: {} as SinkCommand | SinkFact,
+    input: {} as SinkInput,
+    output: {} as SinkOutput,
+  },
+  actors: {
+    courier: unprovidedPort<{ rig: object; isDraining: boolean }>('courier'),
+    wait: unprovidedPort<{ delayMs: number }>('wait'),
+    drain: unprovidedPort<{ rig: object; deadlineMs: number }>('drain'),
+  },
+  guards: {
+    isHopeless: ({ event }) => event.type === 'link.failed' && event.remedy === 'stop',
+    isBreakerDue: ({ context, event }) =>
+      event.type === 'link.failed' && failuresAfter(context, event.monoMs) >= context.breaker.failures,
+  },
+  actions: {
+    noteOpened: assign({
+      openedMonoMs: ({ event, context }) =>
+        event.type === 'link.opened' ? event.monoMs : context.openedMonoMs,
+    }),
+    countFailure: assign(({ context, event }) => {
+      if (event.type !== 'link.failed') return {};
+      const failures = failuresAfter(context, event.monoMs);
+      const waitMs = backoffMs(context.backoff, failures, event.roll);
+      return { failures, openedMonoMs: null, waitMs: Math.max(waitMs, event.retryAfterMs ?? 0) };
+    }),
+    coolDown: assign({ waitMs: ({ context }) => Math.max(context.waitMs, context.breaker.coolDownMs) }),
+    forgiveFailures: assign({ failures: 0, openedMonoMs: null }),
+    /** The deadline of the delivery of what is stored. */
+    beginDrain: assign(({ context, event }) => ({
+      isDraining: true,
+      deadlineMs: deadlineOf(context, event),
+    })),
+    /** The deadline of what is under way. */
+    setDeadline: assign({ deadlineMs: ({ context, event }) => deadlineOf(context, event) }),
+    giveUpDrain: assign({ deadlineMs: 0, forced: true }),
+    tellCourier: sendTo('courier', { type: 'courier.drain' } satisfies CourierCommand),
+    noteDrained: assign({
+      forced: ({ context, event }) => context.forced || (event.type === 'drain.finished' && event.forced),
+    }),
+  },
+});
+
+function deadlineOf(context: SinkContext, event: SinkCommand | SinkFact): number {
+  const wished = event.type === 'sink.drain' || event.type === 'sink.stop' ? event.deadlineMs : undefined;
+  return wished ?? context.drainDeadlineMs;
+}
+
+const wait = {
+  id: 'wait',
+  src: 'wait',
+  input: ({ context }: { context: SinkContext }) => ({ delayMs: context.waitMs }),
+  onError: 'quarantined',
+} as const;
+
+export const sinkMachine = sinkSetup.createMachine({
+  id: 'sink',
+  options: MACHINE_OPTIONS,
+  context: ({ input }) => ({
+    ...input,
+    failures: 0,
+    openedMonoMs: null,
+    waitMs: 0,
+    deadlineMs: input.drainDeadlineMs,
+    forced: false,
+    isDraining: false,
+  }),
+  initial: 'live',
+  on: {
+    'sink.pause': { target: '.paused' },
+    'sink.drain': { target: '.live.draining', actions: 'beginDrain' },
+    'sink.stop': { target: '.ending', actions: 'setDeadline' },
+  },
+  states: {
+    live: {
+      initial: 'connecting',
+      invoke: {
+        id: 'courier',
+        src: 'courier',
+        input: ({ context: { rig, isDraining } }) => ({ rig, isDraining }),
+        onError: { target: 'quarantined' },
+      },
+      on: {
+        'link.failed': [
+          { guard: 'isHopeless', target: 'failed' },
+          { guard: 'isBreakerDue', target: 'circuitOpen', actions: ['countFailure', 'coolDown'] },
+          { target: 'backingOff', actions: 'countFailure' },
+        ],
+        // Within: the link under way goes on.
+        'sink.drain': { target: '.draining', actions: ['beginDrain', 'tellCourier'] },
+        'delivery.recovered': { actions: 'forgiveFailures' },
+        'port.failed': 'quarantined',
+      },
+      states: {
+        connecting: { on: { 'link.opened': { target: 'delivering', actions: 'noteOpened' } } },
+        delivering: {},
+        /** The courier goes on to the log's end, and tries again by itself until the deadline comes. */
+        draining: {
+          invoke: {
+            id: 'deadline',
+            src: 'wait',
+            input: ({ context }) => ({ delayMs: context.deadlineMs }),
+            onError: { target: '#sink.failed' },
+          },
+          on: {
+            // It tries again by itself; what it reports nevertheless it had met before it was told.
+            'link.failed': [
+              { guard: 'isHopeless', target: '#sink.failed' },
+              { target: '#sink.ending', actions: 'giveUpDrain' },
+            ],
+            'log.drained': { target: '#sink.ending' },
+            'wait.over': { target: '#sink.ending', actions: 'giveUpDrain' },
+            'sink.pause': {},
+            'sink.drain': {},
+            'port.failed': '#sink.failed',
+          },
+        },
+      },
+    },
+    backingOff: { invoke: wait, on: { 'wait.over': 'live', 'port.failed': 'quarantined' } },
+    circuitOpen: {
+      invoke: wait,
+      on: { 'wait.over': 'live', 'sink.resume': 'live', 'port.failed': 'quarantined' },
+    },
+    paused: {
+      on: { 'sink.resume': 'live', 'sink.drain': { target: 'ending', actions: 'setDeadline' } },
+    },
+    quarantined: {
+      on: {
+        'sink.resume': { target: 'live', actions: 'forgiveFailures' },
+        'sink.drain': { target: 'ending', actions: 'setDeadline' },
+      },
+    },
+    /** The last link settles and closes. */
+    ending: {
+      initial: 'draining',
+      invoke: {
+        id: 'drain',
+        src: 'drain',
+        input: ({ context }) => ({ rig: context.rig, deadlineMs: context.deadlineMs }),
+        onError: { target: 'failed' },
+      },
+      on: {
+        'drain.finished': { target: 'stopped', actions: 'noteDrained' },
+        'port.failed': 'failed',
+        'sink.pause': {},
+        'sink.drain': {},
+        'sink.stop': { target: 'ending', reenter: true, actions: 'setDeadline' },
+      },
+      states: { draining: {} },
+    },
+    stopped: { type: 'final' },
+    failed: { type: 'final' },
+  },
+  output: ({ context }) => ({ forced: context.forced }),
+});

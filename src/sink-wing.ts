@@ -1,0 +1,134 @@
+/** The sinks of one run of an engine: what they read, what they write down, and the ports of their actors. */
+
+import { createCourier } from '../actors/sinks/courier.ts';
+import { LogFeed, type LogStore } from '../actors/sinks/log-feed.ts';
+import { SinkBooks } from '../actors/sinks/sink-books.ts';
+import { SinkDirectory, type SinkDirectoryPorts } from '../actors/sinks/sink-directory.ts';
+import type { SinkRig } from '../actors/sinks/sink-rig.ts';
+import { createSinkDrain, createSinkWait } from '../actors/sinks/sink-waiting.ts';
+import type { DeadLetterDesk } from '../actors/timeline/dead-letter-desk.ts';
+import type { Ledger } from '../actors/timeline/ledger.ts';
+import type { OperatorAlert } from './domain/alert.ts';
+import type { Clock } from './domain/clock.ts';
+import { messageOf, type ErrorCode } from './domain/errors.ts';
+import type { Logger } from './domain/logger.ts';
+import type { Random } from './domain/random.ts';
+import type { SinkState } from './domain/sink.ts';
+import type { TimelineRow } from './domain/timeline.ts';
+
+export interface SinkWingOptions extends Pick<SinkDirectoryPorts, 'nextIncarnation' | 'answer' | 'note'> {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Null: nothing is stored that a sink could read. */
+  readonly store: LogStore | null;
+  readonly keepsRecords: boolean;
+  readonly ledger: Ledger;
+  readonly deadLetters: DeadLetterDesk;
+  /** A sink found rows that do not fit their checksum; called once in a run. */
+  readonly onDamage: (alert: OperatorAlert, rig: SinkRig) => void;
+}
+
+/** What the actor system needs of it. */
+export type SinkActors = Pick<SinkWing, 'directory' | 'ports'>;
+
+export class SinkWing {
+  readonly directory: SinkDirectory;
+  readonly ports: ReturnType<typeof portsOf>;
+  /** Null: nothing is stored. */
+  readonly feed: LogFeed | null;
+  readonly #options: SinkWingOptions;
+  #isDamageTold = false;
+
+  constructor(options: SinkWingOptions) {
+    const { clock, ledger, store, keepsRecords, nextIncarnation, answer, note } = options;
+    this.#options = options;
+    this.feed = store === null ? null : new LogFeed(store);
+    this.directory = new SinkDirectory({
+      ...{ clock, keepsRecords, nextIncarnation, answer, note },
+      feed: this.feed,
+      cursors: store?.sinkCursors ?? new Map(),
+      saveCursor: (cursor) => ledger.setSinkCursor(cursor),
+      touch: (rig) => ledger.touchSink(rig),
+    });
+    this.ports = portsOf(options, this.feed, this.#books());
+  }
+
+  /** Keeps the state of a sink as its row of the timeline says. */
+  onRow(row: TimelineRow, actorId: string): void {
+    const rig = this.directory.byActorId(actorId);
+    if (rig === undefined || row.toState === null || rig.state === row.toState) return;
+    rig.state = row.toState as SinkState;
+    this.#options.ledger.touchSink(rig);
+  }
+
+  /** Looks how far the sinks are behind, and writes down what has changed. */
+  sample(): void {
+    for (const rig of this.directory.rigs()) {
+      if (rig.hasNews()) this.#options.ledger.touchSink(rig);
+      void this.#look(rig);
+    }
+  }
+
+  /** The run is over: what is under way is given up, and nothing is booked any more. */
+  close(): void {
+    for (const rig of this.directory.rigs()) {
+      rig.isReleased = true;
+      rig.abort();
+    }
+  }
+
+  async #look(rig: SinkRig): Promise<void> {
+    try {
+      rig.lag = (await this.feed?.lagOf(rig.spec.reads, rig.cursor)) ?? rig.lag;
+    } catch (error) {
+      this.#options.log.debug({ sink: rig.name, error: messageOf(error) }, 'the lag could not be read');
+    }
+  }
+
+  #books(): SinkBooks {
+    const { clock, ledger, deadLetters, onDamage } = this.#options;
+    return new SinkBooks({
+      clock,
+      ledger,
+      bury: (rig, record, error) => {
+        const { tenant, sourceId, incarnation, sourceSeq, atMs, seq: recordSeq } = record;
+        const dedupKey = record.dedupKey ?? null;
+        const contentType = record.contentType ?? null;
+        const origin = { incarnation, sourceSeq, atMs, dedupKey, contentType, recordSeq };
+        // As JSON also where it is a string: a retry makes the same data of it.
+        const payload = JSON.stringify(record.data);
+        const whose = { tenant, sourceId, actorId: rig.actorId, record: origin };
+        deadLetters.bury(whose, rig.stage, payload, error, 'HG_SINK_REFUSED');
+      },
+      damaged: (rig, seqs) => {
+        if (this.#isDamageTold) return;
+        this.#isDamageTold = true;
+        onDamage(damageAlert(rig, seqs, clock.wallMs()), rig);
+      },
+    });
+  }
+}
+
+/** Damaged rows that an alert names. */
+const SEQS_NAMED_MAX = 10;
+
+function damageAlert(rig: SinkRig, seqs: readonly number[], timestamp: number): OperatorAlert {
+  return {
+    event: 'RECORD_DAMAGED',
+    severity: 'critical',
+    sourceId: null,
+    timestamp,
+    message: `${rig.stage} passed over stored records that do not fit their checksum; look at the disk`,
+    details: { code: 'HG_RECORD_DAMAGED' satisfies ErrorCode, seqs: seqs.slice(0, SEQS_NAMED_MAX) },
+  };
+}
+
+function portsOf({ clock, random, log }: SinkWingOptions, feed: LogFeed | null, books: SinkBooks) {
+  return {
+    // Without a log no sink is admitted, so no courier runs.
+    courier: createCourier({ clock, log, books, feed: feed as LogFeed, random: random.fork('sinks') }),
+    wait: createSinkWait(clock),
+    drain: createSinkDrain(clock),
+  };
+}
