@@ -1,13 +1,15 @@
 /** The real transport: one mqtt.js client per link, never used again after the link is gone.
  *
- *  What mqtt.js is kept from: reconnecting (the engine supervises), its own keepalive (mqtt-keepalive.ts says
- *  why), its own connect timeout (the clock is the engine’s), and acknowledging before a message was taken.
- *  Handlers are set before the connection is opened, so that what a kept session sends first is not lost. */
+ *  mqtt.js speaks for the session: CONNECT, subscriptions, pings, PUBCOMP, good-bye. Messages do not reach it:
+ *  the stream it is given (mqtt-tap.ts) takes them out and acknowledges them, several times as fast, in bulk
+ *  and when they are stored, through nothing but mqtt.js’s public stream builder. What else mqtt.js is kept
+ *  from: reconnecting (the engine supervises), its own keepalive (mqtt-keepalive.ts says why), its own connect
+ *  timeout (the clock is the engine’s). */
 
-import type { Socket } from 'node:net';
-import mqtt, { type IPublishPacket, type MqttClient, type Packet } from 'mqtt';
+import { MqttClient } from 'mqtt';
 import type { Clock } from '../../src/domain/clock.ts';
 import { messageOf } from '../../src/domain/errors.ts';
+import { comesInTime } from './in-time.ts';
 import { clientOptions, packetBytesMax } from './mqtt-client-options.ts';
 import {
   answeredWrongly,
@@ -18,56 +20,40 @@ import {
   messageTooLarge,
   subscriptionRefused,
 } from './mqtt-errors.ts';
-import { frameWatch } from './mqtt-frames.ts';
+import { FrameError, PACKET_TYPE } from './mqtt-frames.ts';
 import { startKeepalive, type Keepalive } from './mqtt-keepalive.ts';
-import { messageOfPacket } from './mqtt-packets.ts';
-import { qos2Store } from './mqtt-qos2-store.ts';
+import { MqttTap } from './mqtt-tap.ts';
 import type {
-  MessageOutcome,
   MqttLink,
   MqttLinkEvents,
   MqttLinkOptions,
   MqttSubscription,
+  OwedAck,
 } from './mqtt-transport.ts';
+import { openWire } from './mqtt-wire.ts';
 
 /** How long a good-bye may take before the connection is cut. */
 const CLOSE_MS_MAX = 1_000;
-
-/** Tells mqtt.js to go on without an acknowledgement. */
-const UNACKNOWLEDGED = new Error('not taken');
 
 type Phase = 'opening' | 'open' | 'closing' | 'gone';
 
 /** Opens a link through mqtt.js; see {@link MqttTransport}. */
 export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents, clock: Clock): MqttLink {
-  const { url } = options;
+  const { url, session } = options;
   let phase: Phase = 'opening';
   let keepalive: Keepalive | null = null;
+  let isHeld = false;
+  let tap: MqttTap | null = null;
   /** Why the link will go, if it is known before it goes: mqtt.js’s close bears no reason. */
   let reason: Error | null = null;
+  let answer: 'none' | 'accepted' | 'refused' = 'none';
   const gone = Promise.withResolvers<void>();
-
-  const inbound = createInbound({
-    phase: () => phase,
-    message: (message, done) => events.message(message, done),
-    held: (held) => keepalive?.hold(held),
-    cut: () => cutWhenFlushed(client),
-  });
-  const client = mqtt.connect({
-    ...clientOptions(options),
-    incomingStore: qos2Store(options.session, (packet, done) => inbound.receive(packet, done)),
-  });
-  client.handleMessage = (packet, acknowledge) => {
-    // A QoS 2 message was taken when it came; this is its release.
-    if (packet.qos === 2) acknowledge();
-    else inbound.receive(packet, (outcome) => acknowledge(outcome === 'taken' ? undefined : UNACKNOWLEDGED));
-  };
 
   const end = (error: Error): void => {
     const before = phase;
     phase = 'gone';
     keepalive?.stop();
-    client.stream?.destroy();
+    tap?.destroy();
     gone.resolve();
     if (before === 'opening' || before === 'open') events.closed(error);
   };
@@ -76,19 +62,44 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
     end(reason);
   };
 
-  let accepted = false;
-  client.on('packetreceive', (packet: Packet) => {
-    // mqtt.js takes packets in any order. Its event of the connection comes late: messages may come before
-    // it.
-    if (packet.cmd === 'connack') accepted = true;
-    else if (!accepted && packet.cmd !== 'auth') fail(answeredWrongly(url, packet.cmd));
-    if (packet.cmd === 'connack' && !packet.sessionPresent) options.session.takenIds.clear();
-  });
+  const openTap = (): MqttTap =>
+    new MqttTap(openWire(options, packetBytesMax(options.payloadBytesMax)), {
+      protocolVersion: options.protocolVersion,
+      frameBytesMax: packetBytesMax(options.payloadBytesMax),
+      message(message, packetId) {
+        // While the link closes, what still comes is not taken, so that the good-bye behind it is seen.
+        if (phase === 'closing' || phase === 'gone' || answer === 'refused') return true;
+        if (answer === 'accepted') return events.message(message, packetId);
+        fail(answeredWrongly(url, 'publish'));
+        return false;
+      },
+      seen(type, frame, bodyAt) {
+        if (type === PACKET_TYPE.pubrel) {
+          // mqtt.js answers it. Whatever comes under this id from here on is another message.
+          session.takenIds.delete(frame.length < bodyAt + 2 ? 0 : frame.readUInt16BE(bodyAt));
+        } else if (type === PACKET_TYPE.connack && answer === 'none') {
+          answer = frame[bodyAt + 1] === 0 ? 'accepted' : 'refused';
+          if (((frame[bodyAt] ?? 0) & 1) === 0) session.takenIds.clear();
+        } else if (answer === 'none' && type !== PACKET_TYPE.auth) {
+          fail(answeredWrongly(url, PACKET_NAMES[type] ?? 'reserved'));
+        }
+      },
+      alive: () => keepalive?.alive(),
+      held(held) {
+        isHeld = held;
+      },
+      failed(error) {
+        if (error instanceof FrameError) fail(brokenFrame(error, options));
+        else fail(explain(error, phase, url));
+      },
+    });
+  const client = new MqttClient(() => (tap = openTap()), clientOptions(options));
+
   client.on('connect', (packet) => {
     if (phase !== 'opening') return;
     phase = 'open';
     const keepaliveMs = (packet.properties?.serverKeepAlive || options.keepaliveSeconds) * 1000;
-    keepalive = startKeepalive(clock, keepaliveMs, {
+    keepalive = startKeepalive(clock, keepaliveMs, () => isHeld, {
       ping: () => client.sendPing(),
       dead: () => fail(connectionLost(url, `it gave no sign of life for ${keepaliveMs * 1.5} ms`)),
     });
@@ -107,115 +118,56 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
 
   // After the caller has its link in hand.
   queueMicrotask(() => {
-    if (phase === 'opening') open(client, options, { fail, alive: () => keepalive?.alive() });
+    if (phase !== 'opening') return;
+    try {
+      client.connect();
+    } catch (error) {
+      fail(connectionFailed(url, error));
+    }
   });
   return {
     subscribe: (subscriptions) => subscribe(client, options, subscriptions),
     async unsubscribe(filters) {
       if (phase === 'open') await client.unsubscribeAsync([...filters]);
     },
+    acknowledge(acks) {
+      if (phase === 'opening' || phase === 'open') tap?.write(ackBytes(acks));
+    },
+    resume: () => tap?.goOn(),
     async close() {
       if (phase === 'gone') return;
       const connected = phase === 'open';
       phase = 'closing';
       keepalive?.stop();
+      tap?.goOn();
       if (connected) {
-        // A message in hand is settled first: acknowledged after the good-bye it would come again.
-        await atMost(CLOSE_MS_MAX, clock, inbound.settled());
         client.end(false);
-        await atMost(CLOSE_MS_MAX, clock, gone.promise);
+        // mqtt.js may never come to its end: a pending subscription, a peer that does not close.
+        await comesInTime(clock, CLOSE_MS_MAX, gone.promise);
       }
       end(connectionLost(url, 'closed'));
     },
   };
 }
 
-interface Inbound {
-  receive(packet: IPublishPacket, done: (outcome: MessageOutcome) => void): void;
-  /** Resolves when no message is with its receiver. */
-  settled(): Promise<void>;
-}
-
-interface InboundOptions {
-  readonly phase: () => Phase;
-  readonly message: MqttLinkEvents['message'];
-  readonly held: (held: boolean) => void;
-  readonly cut: () => void;
-}
-
-/** Passes messages on, one at a time, and their acknowledgements back. */
-function createInbound({ phase, message, held, cut }: InboundOptions): Inbound {
-  let handling = false;
-  let onSettled: (() => void) | null = null;
-  const leave = (packet: IPublishPacket, done: (outcome: MessageOutcome) => void) => {
-    // mqtt.js reads no further after a QoS 2 message it may not acknowledge: the broker’s good-bye would not
-    // be seen.
-    if (packet.qos === 2) cut();
-    done('left');
-  };
-  return {
-    receive(packet, done) {
-      const now = phase();
-      if (now === 'closing' || now === 'gone') {
-        leave(packet, done);
-        return;
-      }
-      handling = true;
-      held(true);
-      message(messageOfPacket(packet), (outcome) => {
-        handling = false;
-        held(false);
-        onSettled?.();
-        // An acknowledgement never goes out over another connection than its message came in: ids are used
-        // again.
-        if (phase() === 'gone') return;
-        if (outcome === 'left') leave(packet, done);
-        else done(outcome);
-      });
-    },
-    settled: () =>
-      new Promise((resolve) => {
-        if (!handling) resolve();
-        onSettled = resolve;
-      }),
-  };
-}
-
-/** Connects, and watches the bytes that come in. */
-function open(
-  client: MqttClient,
-  options: MqttLinkOptions,
-  on: { fail: (error: Error) => void; alive: () => void },
-): void {
-  const { url, payloadBytesMax } = options;
-  try {
-    client.connect();
-  } catch (error) {
-    on.fail(connectionFailed(url, error));
-    return;
+/** PUBACK and PUBREC as 3.1.1 and 5 both have them: without reason code they mean success. */
+function ackBytes(acks: readonly OwedAck[]): Buffer {
+  const bytes = Buffer.allocUnsafe(acks.length * 4);
+  let at = 0;
+  for (const { packetId, qos } of acks) {
+    bytes[at] = qos === 1 ? 0x40 : 0x50;
+    bytes[at + 1] = 2;
+    bytes[at + 2] = packetId >> 8;
+    bytes[at + 3] = packetId & 0xff;
+    at += 4;
   }
-  // Acknowledgements are small and the broker waits for them.
-  (client.stream as Partial<Socket>).setNoDelay?.();
-  const frames = frameWatch(packetBytesMax(payloadBytesMax));
-  client.stream.on('data', (bytes: Uint8Array) => {
-    on.alive();
-    const tooLarge = frames.push(bytes);
-    if (tooLarge !== null) on.fail(messageTooLarge(url, tooLarge, payloadBytesMax));
-  });
+  return bytes;
 }
 
-/** Ends the connection as soon as what was said is on its way. */
-function cutWhenFlushed({ stream }: MqttClient): void {
-  if (stream.writableFinished) stream.destroy();
-  else stream.once('finish', () => stream.destroy());
-}
-
-/** Waits, but not for ever: mqtt.js may never come to its end (a pending subscription, a peer that does not
- *  close). */
-async function atMost(ms: number, clock: Clock, event: Promise<void>): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([event, clock.sleep(ms, over.signal)]);
-  over.abort();
+function brokenFrame(error: FrameError, { url, payloadBytesMax }: MqttLinkOptions): Error {
+  const { frameBytes, message } = error;
+  if (frameBytes !== null) return messageTooLarge(url, frameBytes, payloadBytesMax);
+  return connectionLost(url, `what came over it is no MQTT: ${message}`, error);
 }
 
 async function subscribe(
@@ -254,6 +206,25 @@ function explain(error: Error & { code?: unknown }, phase: Phase, url: URL): Err
   if (typeof error.code === 'number') return connectionRefused(url, error.code, messageOf(error));
   return connectionFailed(url, error);
 }
+
+const PACKET_NAMES = [
+  'reserved',
+  'connect',
+  'connack',
+  'publish',
+  'puback',
+  'pubrec',
+  'pubrel',
+  'pubcomp',
+  'subscribe',
+  'suback',
+  'unsubscribe',
+  'unsuback',
+  'pingreq',
+  'pingresp',
+  'disconnect',
+  'auth',
+] as const;
 
 const DISCONNECT_REASONS: Readonly<Record<number, string>> = {
   139: 'it is shutting down',
