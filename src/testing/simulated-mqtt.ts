@@ -153,6 +153,8 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
     // What was sent and not acknowledged comes again, first and in order.
     session.queue = [...session.inflight.map(({ message }) => ({ ...message, dup: true })), ...session.queue];
     session.inflight = [];
+    // As some brokers do: over the next link the same packet ids stand for other messages.
+    session.packetId = 0;
     events.opened({
       present: client.options.clean ? false : sessions.get(client.options.clientId) === session,
     });
