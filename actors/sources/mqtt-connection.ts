@@ -10,12 +10,13 @@
  *  its source for half the keepalive; after that the source is taken to be away, and what comes for it is
  *  thrown away, with a warning. */
 
-import { HeadgateError } from '../../src/domain/errors.ts';
+import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import { formatAddress } from '../../src/domain/address.ts';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import { comesInTime } from './in-time.ts';
+import { LOSSES, watchLosses } from './mqtt-broker-losses.ts';
 import { block, Delivery } from './mqtt-delivery.ts';
 import { connectTimedOut, heldBackTooLong, notStored, shownUrl } from './mqtt-errors.ts';
 import { mqttJsTransport } from './mqtt-js-transport.ts';
@@ -83,6 +84,7 @@ interface Line {
 export function createConnection(options: ResolvedConnection, transport: MqttTransport): MqttConnection {
   const seating = createSeating(!options.clean);
   const session = { takenIds: new Set<number>() };
+  const noteLosses = options.brokerLosses ? watchLosses(shownUrl(options.url)) : null;
   /** The broker has been asked to keep a session, so it should know of one. */
   let sessionKnown = false;
   let line: Line | null = null;
@@ -131,8 +133,19 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
           }
           sessionKnown = !options.clean;
           opened.resolve(true);
+          if (noteLosses === null) return;
+          // A broker may keep its counters to itself; no source goes without its messages for that.
+          link.subscribe([LOSSES]).catch((error: unknown) => {
+            io.log.info({ url: shownUrl(options.url), error: messageOf(error) }, 'broker tells no losses');
+          });
         },
-        message: (message, packetId) => delivery.receive(message, packetId),
+        message(message, packetId) {
+          if (noteLosses !== null && message.topic === LOSSES.filter) {
+            noteLosses(message.payload, io.log);
+            if (seating.routeOf(message.topic).seats.length === 0) return true;
+          }
+          return delivery.receive(message, packetId);
+        },
         closed(error) {
           delivery.end();
           fail(error);
