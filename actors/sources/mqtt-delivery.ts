@@ -75,10 +75,11 @@ export class Delivery {
     }
     try {
       const { seats, missing } = this.#options.seating.routeOf(message.topic);
-      // A message came: the link stands. The broker's answer to the subscription may be behind it, and a source
-      // that is only full must not be taken for one that cannot connect.
+      // A message came: the link stands. The broker's answer to the subscription may be behind it, and a
+      // source that is only full must not be taken for one that cannot connect.
       for (const seat of seats) if (!seat.isOpen) open(seat);
-      // The usual case runs without a promise: at hundreds of thousands of messages a second they would be felt.
+      // The usual case runs without a promise: at hundreds of thousands of messages a second they would be
+      // felt.
       if (missing.length > 0 || isBlocked(seats)) return this.#wait(message, packetId, null);
       const begun = this.#handIn(message, packetId, seats);
       if (begun === LEFT) return false;

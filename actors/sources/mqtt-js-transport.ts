@@ -1,28 +1,26 @@
 /** The real transport: one mqtt.js client per link, never used again after the link is gone.
  *
- *  mqtt.js speaks for the session: CONNECT, subscriptions, pings, PUBCOMP, good-bye. Messages do not reach it:
- *  the stream it is given (mqtt-tap.ts) takes them out and acknowledges them, several times as fast, in bulk
- *  and when they are stored, through nothing but mqtt.js’s public stream builder. What else mqtt.js is kept
- *  from: reconnecting (the engine supervises), its own keepalive (mqtt-keepalive.ts says why), its own connect
- *  timeout (the clock is the engine’s). */
+ *  mqtt.js speaks for the session: CONNECT, subscriptions, pings, PUBCOMP, good-bye. Messages do not reach
+ *  it: the stream it is given (mqtt-tap.ts) takes them out and acknowledges them, several times as fast, in bulk
+ *  and when they are stored, through nothing but the public stream builder of mqtt.js. What else mqtt.js is
+ *  kept from: reconnecting (the engine supervises), its own keepalive (mqtt-keepalive.ts says why), its own
+ *  connect timeout (the clock is the engine’s). */
 
 import { MqttClient } from 'mqtt';
 import type { Clock } from '../../src/domain/clock.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import { comesInTime } from './in-time.ts';
-import { clientOptions, packetBytesMax } from './mqtt-client-options.ts';
+import { clientOptions } from './mqtt-client-options.ts';
 import {
-  answeredWrongly,
   closedBeforeAnswer,
   connectionFailed,
   connectionLost,
   connectionRefused,
-  messageTooLarge,
   subscriptionRefused,
 } from './mqtt-errors.ts';
-import { FrameError, PACKET_TYPE } from './mqtt-frames.ts';
+import { openInbound } from './mqtt-inbound.ts';
 import { startKeepalive, type Keepalive } from './mqtt-keepalive.ts';
-import { MqttTap } from './mqtt-tap.ts';
+import type { MqttTap } from './mqtt-tap.ts';
 import type {
   MqttLink,
   MqttLinkEvents,
@@ -30,7 +28,6 @@ import type {
   MqttSubscription,
   OwedAck,
 } from './mqtt-transport.ts';
-import { openWire } from './mqtt-wire.ts';
 
 /** How long a good-bye may take before the connection is cut. */
 const CLOSE_MS_MAX = 1_000;
@@ -39,14 +36,13 @@ type Phase = 'opening' | 'open' | 'closing' | 'gone';
 
 /** Opens a link through mqtt.js; see {@link MqttTransport}. */
 export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents, clock: Clock): MqttLink {
-  const { url, session } = options;
+  const { url } = options;
   let phase: Phase = 'opening';
   let keepalive: Keepalive | null = null;
   let isHeld = false;
   let tap: MqttTap | null = null;
   /** Why the link will go, if it is known before it goes: mqtt.js’s close bears no reason. */
   let reason: Error | null = null;
-  let answer: 'none' | 'accepted' | 'refused' = 'none';
   const gone = Promise.withResolvers<void>();
 
   const end = (error: Error): void => {
@@ -63,35 +59,15 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
   };
 
   const openTap = (): MqttTap =>
-    new MqttTap(openWire(options, packetBytesMax(options.payloadBytesMax)), {
-      protocolVersion: options.protocolVersion,
-      frameBytesMax: packetBytesMax(options.payloadBytesMax),
-      message(message, packetId) {
-        // While the link closes, what still comes is not taken, so that the good-bye behind it is seen.
-        if (phase === 'closing' || phase === 'gone' || answer === 'refused') return true;
-        if (answer === 'accepted') return events.message(message, packetId);
-        fail(answeredWrongly(url, 'publish'));
-        return false;
-      },
-      seen(type, frame, bodyAt) {
-        if (type === PACKET_TYPE.pubrel) {
-          // mqtt.js answers it. Whatever comes under this id from here on is another message.
-          session.takenIds.delete(frame.length < bodyAt + 2 ? 0 : frame.readUInt16BE(bodyAt));
-        } else if (type === PACKET_TYPE.connack && answer === 'none') {
-          answer = frame[bodyAt + 1] === 0 ? 'accepted' : 'refused';
-          if (((frame[bodyAt] ?? 0) & 1) === 0) session.takenIds.clear();
-        } else if (answer === 'none' && type !== PACKET_TYPE.auth) {
-          fail(answeredWrongly(url, PACKET_NAMES[type] ?? 'reserved'));
-        }
-      },
+    openInbound(options, {
+      isClosing: () => phase === 'closing' || phase === 'gone',
+      message: (message, packetId) => events.message(message, packetId),
       alive: () => keepalive?.alive(),
       held(held) {
         isHeld = held;
       },
-      failed(error) {
-        if (error instanceof FrameError) fail(brokenFrame(error, options));
-        else fail(explain(error, phase, url));
-      },
+      refused: fail,
+      failed: (error) => fail(explain(error, phase, url)),
     });
   const client = new MqttClient(() => (tap = openTap()), clientOptions(options));
 
@@ -164,12 +140,6 @@ function ackBytes(acks: readonly OwedAck[]): Buffer {
   return bytes;
 }
 
-function brokenFrame(error: FrameError, { url, payloadBytesMax }: MqttLinkOptions): Error {
-  const { frameBytes, message } = error;
-  if (frameBytes !== null) return messageTooLarge(url, frameBytes, payloadBytesMax);
-  return connectionLost(url, `what came over it is no MQTT: ${message}`, error);
-}
-
 async function subscribe(
   client: MqttClient,
   options: MqttLinkOptions,
@@ -206,25 +176,6 @@ function explain(error: Error & { code?: unknown }, phase: Phase, url: URL): Err
   if (typeof error.code === 'number') return connectionRefused(url, error.code, messageOf(error));
   return connectionFailed(url, error);
 }
-
-const PACKET_NAMES = [
-  'reserved',
-  'connect',
-  'connack',
-  'publish',
-  'puback',
-  'pubrec',
-  'pubrel',
-  'pubcomp',
-  'subscribe',
-  'suback',
-  'unsubscribe',
-  'unsuback',
-  'pingreq',
-  'pingresp',
-  'disconnect',
-  'auth',
-] as const;
 
 const DISCONNECT_REASONS: Readonly<Record<number, string>> = {
   139: 'it is shutting down',

@@ -142,13 +142,14 @@ type MqttSourceOptions = z.output<typeof mqttSourceSchema>;
  *  - `connection`: made by {@link mqttConnection}, instead of all options about the link.
  *
  *  Acknowledgement: a message of QoS 1 or 2 is acknowledged when every record of it has come to its end:
- *  stored, left out by a stage or a limit, or kept as a dead letter. Messages are read on meanwhile, up to a
- *  bound (16,384 messages or 64 MiB), and acknowledged in their order. If a record is lost before it is stored
- *  the link is closed and opened again, so that a kept session brings its message once more.
+ *  stored, left out by a stage or a limit, or kept as a dead letter. Meanwhile reading goes on up to a bound
+ *  (16,384 messages, 64 MiB); acknowledgements leave in the order of the messages. If a record is lost before
+ *  it is stored, the link is closed and opened again, so that a kept session brings its message once more.
  *
  *  Back-pressure: while the outlet is full nothing is read, but the link is kept alive. After half the
- *  keepalive without room the link is closed (HG_LINK_LOST) and opened again after a wait: with a kept session and QoS 1 or 2 nothing is lost as long as the broker’s queue holds it
- *  (Mosquitto: max_queued_messages).
+ *  keepalive without room the link is closed (HG_LINK_LOST) and opened again after a wait: with a kept
+ *  session and QoS 1 or 2 nothing is lost as long as the broker’s queue holds it (Mosquitto:
+ *  max_queued_messages).
  *
  *  Delivery is at least once for QoS 1 and 2: a message acknowledged too late comes again.
  *
