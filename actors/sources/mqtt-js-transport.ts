@@ -1,10 +1,10 @@
 /** The real transport: one mqtt.js client per link, never used again after the link is gone.
  *
  *  mqtt.js speaks for the session: CONNECT, subscriptions, pings, PUBCOMP, good-bye. Messages do not reach
- *  it: the stream it is given (mqtt-tap.ts) takes them out and acknowledges them, several times as fast, in bulk
- *  and when they are stored, through nothing but the public stream builder of mqtt.js. What else mqtt.js is
- *  kept from: reconnecting (the engine supervises), its own keepalive (mqtt-keepalive.ts says why), its own
- *  connect timeout (the clock is the engine’s). */
+ *  it. The stream it is given (mqtt-tap.ts) takes them out and acknowledges them when they are stored, in
+ *  bulk, several times as fast, and through nothing but the public stream builder of mqtt.js. What else
+ *  mqtt.js is kept from: reconnecting (the engine supervises), its own keepalive (mqtt-keepalive.ts says
+ *  why), its own connect timeout (the clock is the engine’s). */
 
 import { MqttClient } from 'mqtt';
 import type { Clock } from '../../src/domain/clock.ts';

@@ -327,3 +327,21 @@ test('so much that is owed holds the link back, alive for as long as the storing
   for (const receipt of run.owed.splice(0)) receipt.settle('stored');
   await run.stop();
 });
+
+test('what is paused again and again while nothing is stored comes again each time, and none is missing', async () => {
+  const { clock, broker, run: start } = watched();
+  for (let round = 1; round <= 5; round++) {
+    const run = start(KEPT);
+    await clock.advance(10);
+    for (const n of numbers(3, 3 * round - 2)) broker.publish('plant/a', String(n));
+    await clock.advance(10);
+    expect(run.values).toEqual(numbers(3 * round));
+    run.abort();
+    await clock.advance(5_000);
+    expect(await run.over).toBeNull();
+  }
+  const last = start(KEPT, 'at once');
+  await clock.advance(100);
+  expect(last.values).toEqual(numbers(15));
+  await last.stop();
+});
