@@ -12,19 +12,11 @@ export function packetBytesMax(payloadBytesMax: number): number {
   return payloadBytesMax + PACKET_OVERHEAD_BYTES;
 }
 
-/** The options of mqtt.js for a link. */
+/** The options of mqtt.js for a link. How to reach the broker is not among them: the stream is made by
+ *  mqtt-wire.ts. */
 export function clientOptions(options: MqttLinkOptions): IClientOptions {
-  const { url, tls, protocolVersion } = options;
-  const isWebSocket = url.protocol.startsWith('ws');
-  // An IPv6 address stands in brackets within a URL only.
-  const host = isWebSocket ? url.hostname : url.hostname.replace(/^\[|\]$/g, '');
+  const { protocolVersion } = options;
   return {
-    protocol: url.protocol.slice(0, -1) as 'mqtt' | 'mqtts' | 'ws' | 'wss',
-    host,
-    hostname: host,
-    ...(url.port === '' ? {} : { port: Number(url.port) }),
-    ...(isWebSocket ? { path: `${url.pathname}${url.search}` } : {}),
-    ...(tls === undefined ? {} : (tls as IClientOptions)),
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
     ...(options.will === undefined ? {} : { will: willOf(options.will) }),

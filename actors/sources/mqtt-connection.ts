@@ -10,13 +10,15 @@
  *  its source for half the keepalive; after that the source is taken to be away, and what comes for it is
  *  thrown away, with a warning. */
 
-import { HeadgateError } from '../../src/domain/errors.ts';
+import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import { formatAddress } from '../../src/domain/address.ts';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
-import { block, createDelivery } from './mqtt-delivery.ts';
-import { connectTimedOut, heldBackTooLong, shownUrl } from './mqtt-errors.ts';
+import { comesInTime } from './in-time.ts';
+import { LOSSES, watchLosses } from './mqtt-broker-losses.ts';
+import { block, Delivery } from './mqtt-delivery.ts';
+import { connectTimedOut, heldBackTooLong, notStored, shownUrl } from './mqtt-errors.ts';
 import { mqttJsTransport } from './mqtt-js-transport.ts';
 import {
   connectionSchema,
@@ -63,9 +65,14 @@ export function isMqttConnection(value: unknown): value is MqttConnection {
   return (value as MqttConnection | null | undefined)?.kind === 'mqttConnection';
 }
 
+/** How long a good-bye waits for what was taken to be stored. */
+const SETTLE_MS_MAX = 2_000;
+
 /** A link from its opening to its end. */
 interface Line {
   readonly link: MqttLink;
+  readonly delivery: Delivery;
+  readonly clock: Clock;
   /** True once the broker accepted the connection; false if the line came to an end before. */
   readonly opened: Promise<boolean>;
   /** Resolves with what ended the line. Never, if it was closed because nobody needs it. */
@@ -77,6 +84,7 @@ interface Line {
 export function createConnection(options: ResolvedConnection, transport: MqttTransport): MqttConnection {
   const seating = createSeating(!options.clean);
   const session = { takenIds: new Set<number>() };
+  const noteLosses = options.brokerLosses ? watchLosses(shownUrl(options.url)) : null;
   /** The broker has been asked to keep a session, so it should know of one. */
   let sessionKnown = false;
   let line: Line | null = null;
@@ -87,7 +95,15 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     if (line !== ended) return;
     line = null;
     ended.stopWaiting();
-    closing = ended.link.close();
+    ended.delivery.stop();
+    closing = settleAndClose(ended);
+  };
+  /** What was taken is acknowledged first, as far as it is stored soon: after the good-bye it would come
+   *  again. */
+  const settleAndClose = async ({ clock, delivery, link }: Line): Promise<void> => {
+    await comesInTime(clock, SETTLE_MS_MAX, delivery.settled());
+    delivery.end();
+    await link.close();
   };
 
   const openLine = (io: SourceIo): Line => {
@@ -103,7 +119,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
       options.connectTimeoutMs,
     );
     const stopWaiting = () => io.clock.clearTimeout(timer);
-    const deliver = createDelivery({ ...deliveryOptions(io, fail), live: () => line === current });
+    const delivery = new Delivery({ ...deliveryOptions(io, fail), link: () => link });
     const link = transport(
       { ...options, session },
       {
@@ -117,19 +133,38 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
           }
           sessionKnown = !options.clean;
           opened.resolve(true);
+          if (noteLosses === null) return;
+          // A broker may keep its counters to itself; no source goes without its messages for that.
+          link.subscribe([LOSSES]).catch((error: unknown) => {
+            io.log.info({ url: shownUrl(options.url), error: messageOf(error) }, 'broker tells no losses');
+          });
         },
-        message: deliver,
-        closed: fail,
+        message(message, packetId) {
+          if (noteLosses !== null && message.topic === LOSSES.filter) {
+            noteLosses(message.payload, io.log);
+            if (seating.routeOf(message.topic).seats.length === 0) return true;
+          }
+          return delivery.receive(message, packetId);
+        },
+        closed(error) {
+          delivery.end();
+          fail(error);
+        },
       },
       io.clock,
     );
-    const current: Line = { link, opened: opened.promise, lost: lost.promise, fail, stopWaiting };
+    const { clock } = io;
+    const current: Line = {
+      ...{ link, delivery, clock, fail, stopWaiting },
+      ...{ opened: opened.promise, lost: lost.promise },
+    };
     return current;
   };
 
   const holdMsMax = (options.keepaliveSeconds * 1000) / 2;
   const deliveryOptions = ({ clock, log }: { clock: Clock; log: SourceIo['log'] }, fail: Line['fail']) => ({
-    ...{ seating, clock, holdMsMax },
+    ...{ seating, clock, session, holdMsMax },
+    notStored: () => fail(notStored(options.url)),
     heldTooLong: () => fail(heldBackTooLong(options.url, holdMsMax)),
     gaveUpOn(missing: readonly Absence[]) {
       for (const { member } of missing) {
@@ -170,6 +205,8 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   const run = async (member: Member, io: SourceIo): Promise<void> => {
     const over = aborted(io.signal);
     const seat = seating.sit(member, io);
+    // At once: what comes in the same turn is no longer for this run.
+    io.signal.addEventListener('abort', () => seating.leave(seat), { once: true });
     // The outlet may still be full from the run before.
     block(seat);
     try {

@@ -1,23 +1,31 @@
-/** Brings each message of a link to the sources it is for, one message at a time, and holds the link back
- *  while one of them has no room.
+/** Brings each message of a link to the sources it is for, and holds the link back while one of them has no
+ *  room, or while too much is owed to the broker.
  *
- *  What holds: a message is acknowledged after every source it is for has taken it; none is handed to a
- *  source without room; nothing is read from the link meanwhile, so that nothing piles up in memory. A hold
- *  lasts `holdMsMax` at most, then the link is given up: a broker with a kept session sends again what was
- *  not acknowledged. */
+ *  What holds: a message is acknowledged after every record of it, at every source it is for, has come to its
+ *  end: stored, left out, or kept as a dead letter (mqtt-acks.ts). None is handed to a source without room;
+ *  nothing is read from the link meanwhile, so that nothing piles up in memory. A hold for want of room lasts
+ *  `holdMsMax` at most, then the link is given up: a broker with a kept session sends again what was not
+ *  acknowledged. A hold for what is owed lasts as long as the storing takes: to begin anew would bring the
+ *  same messages again. */
 
 import type { Clock } from '../../src/domain/clock.ts';
+import type { Receipt } from '../../src/domain/receipt.ts';
+import { comesInTime } from './in-time.ts';
+import { createAckQueue, type AckQueue } from './mqtt-acks.ts';
 import type { Absence, Seat, Seating } from './mqtt-seating.ts';
-import type { MessageOutcome, MqttMessage } from './mqtt-transport.ts';
+import type { MqttLink, MqttMessage, MqttSessionMemory } from './mqtt-transport.ts';
 
 export interface DeliveryOptions {
   readonly seating: Seating;
   readonly clock: Clock;
+  readonly session: MqttSessionMemory;
   readonly holdMsMax: number;
-  /** Whether the link still stands: what came over one that is gone comes again over the next. */
-  readonly live: () => boolean;
+  /** The link whose messages these are; asked for only after one came. */
+  readonly link: () => Pick<MqttLink, 'acknowledge' | 'resume'>;
   /** The hold lasted too long: the link must be closed. */
   readonly heldTooLong: () => void;
+  /** A message was lost before it was stored: the link must be closed. */
+  readonly notStored: () => void;
   /** Sources that were waited for did not come. */
   readonly gaveUpOn: (missing: readonly Absence[]) => void;
   /** A message for nobody: a filter that the broker’s session has and no source. */
@@ -26,99 +34,163 @@ export interface DeliveryOptions {
   readonly failed: (error: unknown) => void;
 }
 
-type Deliver = (message: MqttMessage, done: (outcome: MessageOutcome) => void) => void;
-
-export function createDelivery(options: DeliveryOptions): Deliver {
-  const { seating } = options;
-  return (message, done) => {
-    const route = seating.routeOf(message.topic);
-    // A message came: the link stands. The broker's answer to the subscription may be behind it, and a source
-    // that is only full must not be taken for one that cannot connect.
-    for (const { io } of route.seats) io.opened();
-    const mustWait = route.missing.length > 0 || route.seats.some((seat) => seat.blocked !== null);
-    try {
-      // The usual case runs without a promise: at tens of thousands of messages a second they would be felt.
-      const outcome = mustWait ? null : handIn(options, message, route.seats);
-      if (typeof outcome === 'string') done(outcome);
-      else
-        void deliverHolding(options, message, outcome).then((held) => {
-          // First the acknowledgement, then the good-bye.
-          done(held.outcome);
-          if (held.tooLong) options.heldTooLong();
-        }, options.failed);
-    } catch (error) {
-      options.failed(error);
-    }
-  };
-}
-
 /** One source’s part in the handing in of a message. */
 interface Portion {
   readonly seat: Seat;
   readonly pieces: Iterator<boolean>;
 }
 
-interface Held {
-  readonly outcome: MessageOutcome;
-  /** There was no room for so long that the link must go. */
-  readonly tooLong: boolean;
+/** A message on its way to its sources, some of which have no room for the rest of it. */
+interface Begun {
+  readonly portions: readonly Portion[];
+  readonly receipt: Receipt | undefined;
 }
 
-async function deliverHolding(
-  options: DeliveryOptions,
-  message: MqttMessage,
-  begun: readonly Portion[] | null,
-): Promise<Held> {
-  const { seating } = options;
-  let open = begun;
-  if (open === null) {
-    await awaitMissing(options, message.topic);
-    const { seats } = seating.routeOf(message.topic);
-    const inTime = await roomInTime(options, seats);
-    if (!inTime || !options.live()) return { outcome: 'left', tooLong: !inTime };
-    const outcome = handIn(options, message, seats);
-    if (typeof outcome === 'string') return { outcome, tooLong: false };
-    open = outcome;
+/** Nobody runs any more: the link is about to close, and what is not acknowledged now comes again. */
+const LEFT = 'left';
+
+/** The delivery of one link. */
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #acks: AckQueue;
+  #isWaiting = false;
+  #isStopped = false;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+    this.#acks = createAckQueue({
+      session: options.session,
+      send: (acks) => options.link().acknowledge(acks),
+      refused: () => options.notStored(),
+      onRoom: () => this.#goOn(),
+    });
   }
-  while (open.length > 0) {
-    const inTime = await roomInTime(
-      options,
-      open.map(({ seat }) => seat),
-    );
-    if (!inTime) {
-      // What is begun is finished, whatever the room: sent again, its first pieces would come twice.
-      for (const { pieces } of open) while (pieces.next().done !== true);
-      return { outcome: 'taken', tooLong: true };
+
+  /** Takes one message; gives whether the next may come. */
+  receive(message: MqttMessage, packetId: number): boolean {
+    if (this.#isStopped) return false;
+    if (message.qos === 2 && message.dup && this.#acks.isKnown(packetId)) {
+      this.#acks.oweAtOnce({ packetId, qos: 2 });
+      return !this.#acks.isFull;
     }
-    const outcome = goOn(open);
-    if (outcome === 'left') return { outcome, tooLong: false };
-    open = outcome;
+    try {
+      const { seats, missing } = this.#options.seating.routeOf(message.topic);
+      // A message came: the link stands. The broker's answer to the subscription may be behind it, and a
+      // source that is only full must not be taken for one that cannot connect.
+      for (const seat of seats) if (!seat.isOpen) open(seat);
+      // The usual case runs without a promise: at hundreds of thousands of messages a second they would be
+      // felt.
+      if (missing.length > 0 || isBlocked(seats)) return this.#wait(message, packetId, null);
+      const begun = this.#handIn(message, packetId, seats);
+      if (begun === LEFT) return false;
+      return begun === null ? !this.#acks.isFull : this.#wait(message, packetId, begun);
+    } catch (error) {
+      this.#options.failed(error);
+      return false;
+    }
   }
-  return { outcome: 'taken', tooLong: false };
+
+  /** Takes nothing more. What was taken is still acknowledged when it is stored. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Resolves when nothing is owed any more, or nothing more can be acknowledged. */
+  settled(): Promise<void> {
+    return this.#acks.settled();
+  }
+
+  /** The link is gone. */
+  end(): void {
+    this.stop();
+    this.#acks.end();
+  }
+
+  #goOn(): void {
+    if (!this.#isStopped && !this.#isWaiting && !this.#acks.isFull) this.#options.link().resume();
+  }
+
+  #wait(message: MqttMessage, packetId: number, begun: Begun | null): false {
+    this.#isWaiting = true;
+    void this.#deliverHolding(message, packetId, begun).then((inTime) => {
+      this.#isWaiting = false;
+      if (inTime) this.#goOn();
+      else this.#options.heldTooLong();
+    }, this.#options.failed);
+    return false;
+  }
+
+  /** Hands a message in as room comes; gives whether it came in time. */
+  async #deliverHolding(message: MqttMessage, packetId: number, begun: Begun | null): Promise<boolean> {
+    const { seating } = this.#options;
+    if (begun === null) {
+      await this.#awaitMissing(message.topic);
+      const { seats } = seating.routeOf(message.topic);
+      if (!(await this.#roomInTime(seats))) return false;
+      // What came over a link that is gone, or going, comes again over the next.
+      if (this.#isStopped) return true;
+      const outcome = this.#handIn(message, packetId, seats);
+      if (outcome === LEFT || outcome === null) return true;
+      begun = outcome;
+    }
+    let open = begun.portions;
+    while (open.length > 0) {
+      if (!(await this.#roomInTime(open.map(({ seat }) => seat)))) {
+        // What is begun is finished, whatever the room: it may still be stored and acknowledged in time.
+        for (const { pieces } of open) while (pieces.next().done !== true);
+        begun.receipt?.seal();
+        return false;
+      }
+      open = goOnWith(open, begun.receipt);
+    }
+    begun.receipt?.seal();
+    return true;
+  }
+
+  /** Hands a message to seats that have room. Gives null when all of it is handed in. */
+  #handIn(message: MqttMessage, packetId: number, seats: readonly Seat[]): Begun | null | typeof LEFT {
+    const { qos } = message;
+    if (seats.length === 0) {
+      if (this.#options.seating.seats.size === 0) return LEFT;
+      this.#options.nobodys(message);
+      if (qos !== 0) this.#acks.oweAtOnce({ packetId, qos });
+      return null;
+    }
+    const receipt = qos === 0 ? undefined : this.#acks.owe({ packetId, qos }, message.payload.length);
+    let portions: Portion[] | null = null;
+    for (const seat of seats) {
+      const taken = seat.member.take(seat.io, message, receipt);
+      if (typeof taken === 'boolean') {
+        if (!taken) blockUnlessOver(seat);
+        continue;
+      }
+      portions ??= [];
+      portions.push({ seat, pieces: taken[Symbol.iterator]() });
+    }
+    const open = portions === null ? [] : goOnWith(portions, receipt);
+    if (open.length > 0) return { portions: open, receipt };
+    receipt?.seal();
+    return null;
+  }
+
+  /** Waits for the sources that own `topic` and do not run yet. */
+  async #awaitMissing(topic: string): Promise<void> {
+    const { clock, holdMsMax, seating, gaveUpOn } = this.#options;
+    const { missing } = seating.routeOf(topic);
+    if (missing.length === 0) return;
+    const arrivals = Promise.all(missing.map(({ arrival }) => arrival));
+    if (!(await comesInTime(clock, holdMsMax, arrivals)) && !this.#isStopped) gaveUpOn(missing);
+  }
+
+  async #roomInTime(seats: readonly Seat[]): Promise<boolean> {
+    const { clock, holdMsMax } = this.#options;
+    const blocked = seats.flatMap((seat) => seat.blocked ?? []);
+    return blocked.length === 0 || (await comesInTime(clock, holdMsMax, Promise.all(blocked)));
+  }
 }
 
-/** Hands a message to seats that have room. Gives its outcome, or the portions after which there was no
- *  room. */
-function handIn(
-  options: DeliveryOptions,
-  message: MqttMessage,
-  seats: readonly Seat[],
-): MessageOutcome | Portion[] {
-  if (seats.length === 0) {
-    // Nobody runs any more: the link is about to close, and what is not acknowledged now comes again.
-    if (options.seating.seats.size === 0) return 'left';
-    options.nobodys(message);
-    return 'taken';
-  }
-  const outcome = goOn(
-    seats.map((seat) => ({ seat, pieces: seat.member.take(seat.io, message)[Symbol.iterator]() })),
-  );
-  return outcome === 'left' || outcome.length > 0 ? outcome : 'taken';
-}
-
-/** Hands in piece after piece until there is no room. Gives the portions that must wait; `left` where a run
- *  ended in the middle of a message, since its source takes no more of it. */
-function goOn(portions: readonly Portion[]): 'left' | Portion[] {
+/** Hands in piece after piece until there is no room. Gives the portions that must wait. */
+function goOnWith(portions: readonly Portion[], receipt: Receipt | undefined): Portion[] {
   const waiting: Portion[] = [];
   for (const portion of portions) {
     const { io } = portion.seat;
@@ -126,7 +198,7 @@ function goOn(portions: readonly Portion[]): 'left' | Portion[] {
       const overBefore = io.signal.aborted;
       const piece = portion.pieces.next();
       if (piece.done === true) break;
-      if (overBefore) return 'left';
+      if (overBefore) lose(receipt);
       if (!piece.value && !io.signal.aborted) {
         block(portion.seat);
         waiting.push(portion);
@@ -137,31 +209,24 @@ function goOn(portions: readonly Portion[]): 'left' | Portion[] {
   return waiting;
 }
 
-/** Waits for the sources that own `topic` and do not run yet. */
-async function awaitMissing(options: DeliveryOptions, topic: string): Promise<void> {
-  const { missing } = options.seating.routeOf(topic);
-  if (missing.length === 0) return;
-  const came = await comesInTime(options, Promise.all(missing.map(({ arrival }) => arrival)));
-  if (!came) options.gaveUpOn(missing);
+/** A run that ended in the middle of a message takes no more of it. */
+function lose(receipt: Receipt | undefined): void {
+  receipt?.add(1);
+  receipt?.settle('lost');
 }
 
-async function roomInTime(options: DeliveryOptions, seats: readonly Seat[]): Promise<boolean> {
-  const blocked = seats.flatMap((seat) => seat.blocked ?? []);
-  return blocked.length === 0 || (await comesInTime(options, Promise.all(blocked)));
+function open(seat: Seat): void {
+  seat.isOpen = true;
+  seat.io.opened();
 }
 
-/** Whether `event` comes before the hold must end. */
-async function comesInTime(options: DeliveryOptions, event: Promise<unknown>): Promise<boolean> {
-  const over = new AbortController();
-  const { clock, holdMsMax } = options;
-  try {
-    return await Promise.race([
-      event.then(() => true),
-      clock.sleep(holdMsMax, over.signal).then(() => false),
-    ]);
-  } finally {
-    over.abort();
-  }
+function isBlocked(seats: readonly Seat[]): boolean {
+  for (const seat of seats) if (seat.blocked !== null) return true;
+  return false;
+}
+
+function blockUnlessOver(seat: Seat): void {
+  if (!seat.io.signal.aborted) block(seat);
 }
 
 /** Notes that a seat has no room, or may have none, until its outlet says otherwise. */

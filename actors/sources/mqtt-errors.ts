@@ -100,6 +100,16 @@ export function heldBackTooLong(url: URL, heldMs: number): HeadgateError {
   );
 }
 
+/** What a message brought could not be stored, so it must not be acknowledged, and nothing after it. */
+export function notStored(url: URL): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_LOST',
+    `closed the connection to ${shownUrl(url)}: a message was lost before it was stored, so it is not ` +
+      'acknowledged; with clean: false the broker sends it again, and those after it',
+    { details: { url: shownUrl(url) } },
+  );
+}
+
 export function messageTooLarge(url: URL, bytes: number, bytesMax: number): HeadgateError {
   return new HeadgateError(
     'HG_READ_TOO_LARGE',

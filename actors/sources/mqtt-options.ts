@@ -76,6 +76,7 @@ export const connectionShape = {
   keepaliveSeconds: z.number().int().min(1).max(0xffff).optional(),
   receiveMaximum: z.number().int().min(1).max(0xffff).optional(),
   payloadBytesMax: z.number().int().min(1).max(LIMITS.payloadBytesMax).optional(),
+  brokerLosses: z.boolean().optional(),
   transport: z
     .custom<MqttTransport>((value) => typeof value === 'function', 'must be a function, an MqttTransport')
     .optional(),
@@ -167,6 +168,7 @@ export interface ResolvedConnection {
   readonly keepaliveSeconds: number;
   readonly receiveMaximum: number | undefined;
   readonly payloadBytesMax: number;
+  readonly brokerLosses: boolean;
   readonly connectTimeoutMs: number;
 }
 
@@ -191,6 +193,7 @@ export function resolveConnection(fields: ConnectionFields): ResolvedConnection 
     keepaliveSeconds: fields.keepaliveSeconds ?? KEEPALIVE_SECONDS,
     receiveMaximum: fields.receiveMaximum,
     payloadBytesMax: fields.payloadBytesMax ?? LIMITS.payloadBytesMax,
+    brokerLosses: fields.brokerLosses ?? false,
     connectTimeoutMs: fields.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
   };
 }

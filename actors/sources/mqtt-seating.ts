@@ -1,12 +1,18 @@
 /** Who takes part in a connection: the sources that may use it and those that are running on it now. Answers
  *  who gets a message of a topic. */
 
+import type { Receipt } from '../../src/domain/receipt.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import { topicMatcher } from './mqtt-topics.ts';
 import type { MqttMessage, MqttSubscription } from './mqtt-transport.ts';
 
-/** Hands one message to a source, piece by piece; each piece gives whether there is room for more. */
-export type TakeMessage = (io: SourceIo, message: MqttMessage) => Iterable<boolean>;
+/** Hands one message to a source: at once, and gives whether there is room for more; or piece by piece, where
+ *  each piece gives that. `receipt` goes with every record of it. */
+export type TakeMessage = (
+  io: SourceIo,
+  message: MqttMessage,
+  receipt: Receipt | undefined,
+) => boolean | Iterable<boolean>;
 
 /** A source that may run on a connection. */
 export interface Member {
@@ -20,6 +26,8 @@ export interface Member {
 export interface Seat {
   readonly member: Member;
   readonly io: SourceIo;
+  /** The source knows that its link stands. */
+  isOpen: boolean;
   /** While the source's outlet has no room: resolves when it has. */
   blocked: Promise<void> | null;
 }
@@ -92,7 +100,7 @@ export function createSeating(awaitMissing: boolean): Seating {
       routes.clear();
     },
     sit(member, io) {
-      const seat: Seat = { member, io, blocked: null };
+      const seat: Seat = { member, io, isOpen: false, blocked: null };
       seats.add(seat);
       const entry = entries.get(member.address);
       if (entry !== undefined) {

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { decodeSchema, sourceSchema } from '../../src/config/source-options.ts';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
+import type { Receipt } from '../../src/domain/receipt.ts';
 import type { RecordMeta } from '../../src/domain/record.ts';
 import type { DecodeFunction, SourceIo, SourceSpec } from '../../src/domain/source.ts';
 import { payloadIntake, rejecter } from '../../src/pipeline/decode/payload-intake.ts';
@@ -135,13 +136,20 @@ type MqttSourceOptions = z.output<typeof mqttSourceSchema>;
  *  - `keepaliveSeconds` (default 60), `connectTimeoutMs` (default 10,000), `receiveMaximum` (MQTT 5).
  *  - `payloadBytesMax`: a larger message ends the link (HG_READ_TOO_LARGE); with MQTT 5 the broker withholds
  *    it instead.
+ *  - `brokerLosses` (default false): also reads Mosquitto’s counter of messages it has thrown away, and warns
+ *    when it rises. It counts for all clients of the broker.
  *  - `decode` (default `'json'`).
  *  - `connection`: made by {@link mqttConnection}, instead of all options about the link.
  *
- *  Back-pressure: while the outlet is full nothing is acknowledged and nothing is read, but the link is kept
- *  alive. After half the keepalive without room the link is closed (HG_LINK_LOST) and opened again after a
- *  wait: with a kept session and QoS 1 or 2 nothing is lost as long as the broker’s queue holds it
- *  (Mosquitto: max_queued_messages).
+ *  Acknowledgement: a message of QoS 1 or 2 is acknowledged when every record of it has come to its end:
+ *  stored, left out by a stage or a limit, or kept as a dead letter. Meanwhile reading goes on up to a bound
+ *  (16,384 messages, 64 MiB); acknowledgements leave in the order of the messages. If a record is lost before
+ *  it is stored, the link is closed and opened again, so that a kept session brings its message once more.
+ *
+ *  Back-pressure: while the outlet is full nothing is read, but the link is kept alive. After half the
+ *  keepalive without room the link is closed (HG_LINK_LOST) and opened again after a wait: with a kept
+ *  session and QoS 1 or 2 nothing is lost as long as the broker’s queue holds it (Mosquitto:
+ *  max_queued_messages).
  *
  *  Delivery is at least once for QoS 1 and 2: a message acknowledged too late comes again.
  *
@@ -177,37 +185,53 @@ function intakeOf({ decode: format, topics, envelope }: MqttSourceOptions): {
   take: TakeMessage;
 } {
   const intake = payloadIntake({ format });
+  const isTable = format === 'ndjson' || format === 'csv';
+  // Code that is not ours may keep what it is given.
+  const payloadOf = ({ payload }: MqttMessage) =>
+    typeof format === 'function' ? new Uint8Array(payload) : payload;
   const [only] = topics;
   const enveloped = envelope ?? (topics.length > 1 || only === undefined || hasWildcard(only.topic));
   if (!enveloped) {
     return {
       decode: intake.decode,
-      take: (io, message) => intake.receive(io, message.payload, metaOf(message)),
+      take(io, message, receipt) {
+        const meta = metaOf(message, receipt);
+        // The usual case: a message is a record.
+        if (!isTable) return io.receive(payloadOf(message), meta);
+        return intake.receive(io, message.payload, meta);
+      },
     };
   }
   const rejections = rejecter(intake.decode);
   /** Takes the place of the source’s io: decodes here, since only here the topic is known. */
+  const receive = (io: SourceIo, message: MqttMessage, payload: Uint8Array, meta: RecordMeta): boolean => {
+    let envelopes: MqttEnvelope[];
+    try {
+      envelopes = intake.decode(payload, meta.contentType).map((value) => envelopeOf(message, value));
+    } catch (error) {
+      return rejections.reject(io, payload, asDecodeError(error), meta);
+    }
+    return io.emitAll(envelopes, meta);
+  };
   const enveloping = (io: SourceIo, message: MqttMessage): Parameters<typeof intake.receive>[0] => ({
     emitAll: (values, meta) =>
       io.emitAll(
         values.map((value) => envelopeOf(message, value)),
         meta,
       ),
-    receive(payload, meta) {
+    receive(payload, meta = {}) {
       const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : payload;
-      let envelopes: MqttEnvelope[];
-      try {
-        envelopes = intake.decode(bytes, meta?.contentType).map((value) => envelopeOf(message, value));
-      } catch (error) {
-        return rejections.reject(io, bytes, asDecodeError(error), meta);
-      }
-      return io.emitAll(envelopes, meta);
+      return receive(io, message, bytes, meta);
     },
     readSucceeded: () => io.readSucceeded(),
   });
   return {
     decode: rejections.decode,
-    take: (io, message) => intake.receive(enveloping(io, message), message.payload, metaOf(message)),
+    take(io, message, receipt) {
+      const meta = metaOf(message, receipt);
+      if (!isTable) return receive(io, message, payloadOf(message), meta);
+      return intake.receive(enveloping(io, message), message.payload, meta);
+    },
   };
 }
 
@@ -215,6 +239,8 @@ function envelopeOf({ topic, qos, retain, properties }: MqttMessage, payload: un
   return { topic, qos, retain, payload, ...(properties === undefined ? {} : { properties }) };
 }
 
-function metaOf({ properties }: MqttMessage): RecordMeta {
-  return properties?.contentType === undefined ? {} : { contentType: properties.contentType };
+function metaOf({ properties }: MqttMessage, receipt: Receipt | undefined): RecordMeta {
+  const contentType = properties?.contentType;
+  if (receipt === undefined) return contentType === undefined ? {} : { contentType };
+  return contentType === undefined ? { receipt } : { contentType, receipt };
 }

@@ -27,7 +27,7 @@ export interface MqttMessageProperties {
 
 export interface MqttMessage {
   readonly topic: string;
-  /** Belongs to the receiver: no other message shares its memory. */
+  /** A view of the bytes it came in; nobody changes them. Copy it to keep it for long: it keeps them all. */
   readonly payload: Uint8Array;
   /** The quality it was delivered with: the lower of publication and subscription. */
   readonly qos: Qos;
@@ -81,18 +81,21 @@ export interface MqttLinkOptions {
   readonly session: MqttSessionMemory;
 }
 
-/** What became of a message. `taken` acknowledges it (PUBACK, or PUBREC for QoS 2); `left` does not: a broker
- *  with a kept session sends it again over the next connection. An acknowledgement that waits for a commit
- *  belongs here: call `done` later, or add an outcome that lets the next message through first. */
-export type MessageOutcome = 'taken' | 'left';
+/** An acknowledgement that a link owes its broker: PUBACK for QoS 1, PUBREC for QoS 2. */
+export interface OwedAck {
+  readonly packetId: number;
+  readonly qos: 1 | 2;
+}
 
 /** What a link reports. No event comes while the transport is still being called to open it. */
 export interface MqttLinkEvents {
   /** The broker accepted the connection. Messages of a kept session may come before this and before any
    *  subscription. */
   opened(session: { readonly present: boolean }): void;
-  /** One message. The next one comes only after `done`; until then nothing is read from the link. */
-  message(message: MqttMessage, done: (outcome: MessageOutcome) => void): void;
+  /** One message; `packetId` is 0 for QoS 0. Gives whether the next may come: after false nothing comes, and
+   *  nothing is read from the link, until {@link MqttLink.resume}. With QoS 1 and 2 the broker is owed an
+   *  acknowledgement; until that is given it may send the message again over a later link. */
+  message(message: MqttMessage, packetId: number): boolean;
   /** The link is gone, or never came to be; nothing follows. Not called after {@link MqttLink.close}. */
   closed(error: Error): void;
 }
@@ -101,8 +104,13 @@ export interface MqttLink {
   /** Resolves once the broker granted all. @throws HeadgateError if it refused one or the link went. */
   subscribe(subscriptions: readonly MqttSubscription[]): Promise<void>;
   unsubscribe(filters: readonly string[]): Promise<void>;
-  /** Says good-bye, so that no will is published, and frees everything; takes a second or two at most. Never
-   *  rejects. */
+  /** Acknowledges messages that came over this link, in this order and in one write. Does nothing once the
+   *  link is gone: packet ids are used again, and over another link they stand for other messages. */
+  acknowledge(acks: readonly OwedAck[]): void;
+  /** Lets messages come again. Does nothing where none is held back. */
+  resume(): void;
+  /** Says good-bye, so that no will is published, and frees everything; takes a second at most. What comes
+   *  in the meantime is thrown away without acknowledgement. Never rejects. */
   close(): Promise<void>;
 }
 

@@ -45,6 +45,8 @@ export const LIMITS = {
   /** Messages of one MQTT link that were taken and not acknowledged yet; at that number nothing more is
    *  read from it. */
   mqttPendingAcksMax: 16_384,
+  /** Bytes of their payloads, likewise. */
+  mqttPendingBytesMax: 64 * 1024 * 1024,
   /** Records that one source may have waiting on disk, unless it says otherwise. */
   spillRecordsMax: 10_000_000,
   /** Records of one source on their way to disk. */
@@ -78,6 +80,7 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
   );
   demand(limits.commitRowsMax <= limits.recorderPendingRecordsMax, 'one transaction fits what may wait');
   demand(limits.commitBytesMax <= limits.recorderPendingBytesMax, 'its bytes do, too');
+  demand(limits.payloadBytesMax <= limits.mqttPendingBytesMax, 'a message fits what may be owed');
   demand(limits.recordBytesMax <= limits.commitBytesMax, 'one record fits a transaction');
   demand(
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,

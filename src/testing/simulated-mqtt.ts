@@ -50,11 +50,17 @@ export interface SimulatedMqttBroker {
   readonly thrownAway: number;
 }
 
+/** A message sent and not acknowledged. */
+interface Sent {
+  readonly message: MqttMessage;
+  readonly packetId: number;
+}
+
 interface Session {
   readonly subscriptions: Map<string, { readonly matches: (topic: string) => boolean; readonly qos: Qos }>;
   queue: MqttMessage[];
-  /** Sent, not acknowledged. */
-  inflight: MqttMessage[];
+  inflight: Sent[];
+  packetId: number;
   client: Client | null;
 }
 
@@ -62,15 +68,12 @@ interface Client {
   readonly options: MqttLinkOptions;
   readonly events: MqttLinkEvents;
   readonly session: Session;
-  /** A message is with the client. */
-  busy: boolean;
-  /** Told when it no longer is. */
-  onSettled: (() => void) | null;
+  /** The client takes nothing for now. */
+  isHeld: boolean;
   lose(): void;
 }
 
-/** How long a good-bye waits for a message in hand. */
-const CLOSE_MS_MAX = 1_000;
+const PACKET_ID_MAX = 65_535;
 
 type State = 'up' | 'down' | 'frozen';
 
@@ -100,23 +103,16 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
   const pump = (client: Client): void => {
     const { session } = client;
     while (
-      !client.busy &&
+      !client.isHeld &&
       clients.has(client) &&
       state === 'up' &&
       session.inflight.length < inflightMessagesMax
     ) {
       const message = session.queue.shift();
       if (message === undefined) return;
-      if (message.qos > 0) session.inflight.push(message);
-      client.busy = true;
-      client.events.message(message, (outcome) => {
-        client.busy = false;
-        if (clients.has(client)) {
-          if (outcome === 'taken') session.inflight = session.inflight.filter((other) => other !== message);
-          soon(client);
-        }
-        client.onSettled?.();
-      });
+      const packetId = message.qos === 0 ? 0 : nextPacketId(session);
+      if (packetId > 0) session.inflight.push({ message, packetId });
+      client.isHeld = !client.events.message(message, packetId);
     }
   };
 
@@ -155,8 +151,10 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
     session.client = client;
     clients.add(client);
     // What was sent and not acknowledged comes again, first and in order.
-    session.queue = [...session.inflight.map((message) => ({ ...message, dup: true })), ...session.queue];
+    session.queue = [...session.inflight.map(({ message }) => ({ ...message, dup: true })), ...session.queue];
     session.inflight = [];
+    // As some brokers do: over the next link the same packet ids stand for other messages.
+    session.packetId = 0;
     events.opened({
       present: client.options.clean ? false : sessions.get(client.options.clientId) === session,
     });
@@ -198,9 +196,8 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
     const client: Client = {
       options: link,
       events,
-      session: kept ?? { subscriptions: new Map(), queue: [], inflight: [], client: null },
-      busy: false,
-      onSettled: null,
+      session: kept ?? { subscriptions: new Map(), queue: [], inflight: [], packetId: 0, client: null },
+      isHeld: false,
       lose() {
         if (over) return;
         over = true;
@@ -237,13 +234,21 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
     async unsubscribe(filters) {
       for (const filter of filters) client.session.subscriptions.delete(filter);
     },
-    // As the real transport does it: a message in hand is settled first, or it would come again.
+    acknowledge(acks) {
+      if (!clients.has(client)) return;
+      const { session, options: link } = client;
+      const acknowledged = new Set(acks.map(({ packetId }) => packetId));
+      session.inflight = session.inflight.filter(({ packetId }) => !acknowledged.has(packetId));
+      // The release of a QoS 2 message follows at once.
+      for (const packetId of acknowledged) link.session.takenIds.delete(packetId);
+      soon(client);
+    },
+    resume() {
+      if (!client.isHeld) return;
+      client.isHeld = false;
+      soon(client);
+    },
     async close() {
-      if (client.busy && clients.has(client)) {
-        const settled = new AbortController();
-        client.onSettled = () => settled.abort();
-        await clock.sleep(CLOSE_MS_MAX, settled.signal);
-      }
       end();
     },
   });
@@ -273,6 +278,11 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
       return thrownAway;
     },
   };
+}
+
+function nextPacketId(session: Session): number {
+  session.packetId = (session.packetId % PACKET_ID_MAX) + 1;
+  return session.packetId;
 }
 
 function withQos(message: MqttMessage, granted: Qos): MqttMessage {

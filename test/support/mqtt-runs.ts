@@ -16,7 +16,11 @@ export interface SourceRun extends RecordingIo {
   stop(): Promise<void>;
 }
 
-export function startRun(spec: SourceSpec, clock: Clock, options: { room?: number } = {}): SourceRun {
+export function startRun(
+  spec: SourceSpec,
+  clock: Clock,
+  options: { room?: number; settle?: 'at once' | 'by hand' } = {},
+): SourceRun {
   const io = recordingIo(spec, clock, options);
   const over = Promise.resolve(spec.logic.stream(io) as Promise<void>).then(
     () => null,

@@ -137,7 +137,7 @@ describe.each(BROKER_KINDS)('$name', (kind) => {
         expect(properties?.userProperties?.['site']).toBe('north');
         expect(Object.getPrototypeOf(properties?.userProperties)).toBe(Object.prototype);
         expect(contentTypes).toEqual(['text/x']);
-        expect(run.metas).toEqual([{ contentType: 'text/x' }]);
+        expect(run.metas).toMatchObject([{ contentType: 'text/x' }]);
         await run.stop();
         await device.close();
       },
