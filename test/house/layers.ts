@@ -25,7 +25,10 @@ export const LAYERS: readonly Layer[] = [
   {
     path: 'actors',
     files: ['src/domain', 'src/config', 'src/pipeline', 'machines', 'storage/event-store.ts'],
-    packages: ['xstate', 'rxjs', 'zod', 'mqtt', 'ws', 'node:'],
+    packages: [
+      ...['xstate', 'rxjs', 'zod', 'mqtt', 'ws', 'csv-stringify', 'node:'],
+      ...['@nats-io/transport-node', '@nats-io/jetstream'],
+    ],
   },
   { path: 'src/testing', files: SRC_BELOW_CLI, packages: ['*', 'node:'] },
   { path: 'src', files: SRC_BELOW_CLI, packages: ['*', 'node:'] },
