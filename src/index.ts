@@ -32,6 +32,13 @@ export {
 } from '../actors/sources/simulated-source.ts';
 export { webSocketSource, type WebSocketSourceOptions } from '../actors/sources/websocket-source.ts';
 
+export { defineSink, type SinkKind } from '../actors/sinks/define-sink.ts';
+export { fileSink, type FileSinkOptions } from '../actors/sinks/file-sink.ts';
+export { functionSink, type FunctionSinkOptions } from '../actors/sinks/function-sink.ts';
+export { httpSink, type HttpSinkOptions } from '../actors/sinks/http-sink.ts';
+export { jetStreamSink, type JetStreamSinkOptions } from '../actors/sinks/jetstream-sink.ts';
+export { mqttSink, type MqttSinkOptions } from '../actors/sinks/mqtt-sink.ts';
+
 export { boundedQueue, filter, transform, transformAsync } from './pipeline/stages.ts';
 export type { Stage } from './pipeline/stage.ts';
 export type { StageReport } from './pipeline/flow.ts';

@@ -54,6 +54,6 @@ export function csvFormat(columns: readonly string[]): FileFormat {
 /** A value as the text of a cell. NUL marks what a power cut left of a file, and is not written. */
 function cell(value: unknown): string {
   if (value === undefined || value === null) return '';
-  const text = typeof value === 'object' ? dataAsJson(value) : String(value);
+  const text = typeof value === 'string' ? value : dataAsJson(value);
   return text.replaceAll('\0', '\uFFFD');
 }

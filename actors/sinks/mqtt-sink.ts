@@ -15,7 +15,8 @@ import { topicProblem } from '../sources/mqtt-topics.ts';
 import { addressOf, templateSchema, type AddressRules } from './address-template.ts';
 import { sinkSpec } from './define-sink.ts';
 import { isTooLarge, openPublisher, type Publication } from './mqtt-publisher.ts';
-import { makeEach, recordAsJson, refusal } from './outbound-text.ts';
+import { checkPayload, payloadOf, payloadShape } from './message-payload.ts';
+import { makeEach, refusal } from './outbound-text.ts';
 import { sendInWindow } from './send-window.ts';
 
 /** User property of MQTT 5 that bears a record's key. */
@@ -36,17 +37,12 @@ const schema = sinkSchema({
   topic: templateSchema(TOPIC),
   qos: z.literal([0, 1], { error: 'must be 0 or 1' }).default(1),
   retain: z.boolean().default(false),
-  /** `text` and `bytes` send a record's data as it is, which must be just that. */
-  format: z.enum(['json', 'text', 'bytes']).default('json'),
-  /** With `json`: what goes out of a record, its data alone, or its key, place and times as well. */
-  envelope: z.enum(['record', 'data']).optional(),
+  ...payloadShape,
   /** Messages that may wait for their acknowledgement at a time. */
   windowMax: z.number().int().min(1).max(65_535).default(256),
 }).superRefine((options, context) => {
   checkConnection(options, context);
-  if (options.envelope !== undefined && options.format !== 'json') {
-    context.addIssue({ code: 'custom', path: ['envelope'], message: 'goes with format "json" only' });
-  }
+  checkPayload(options, context);
 });
 
 export type MqttSinkOptions = z.input<typeof schema>;
@@ -101,26 +97,6 @@ function publicationMaker(options: Options): (record: OutboundRecord) => Publica
     }
     return { topic: topicOf(record), payload: payloadOf(record, options), options: publishing };
   };
-}
-
-function payloadOf(record: OutboundRecord, { format, envelope = 'data' }: Options): string | Uint8Array {
-  const { data } = record;
-  if (format === 'json') return recordAsJson(record, envelope);
-  if (format === 'text') {
-    if (typeof data === 'string') return data;
-    if (typeof data === 'number' || typeof data === 'boolean') return String(data);
-    throw new HeadgateError('HG_SINK_REFUSED', 'its data is no text; set format: "json", or transform it');
-  }
-  const bytes = bytesOf(data);
-  if (bytes !== null) return bytes;
-  throw new HeadgateError('HG_SINK_REFUSED', 'its data is not bytes; set format: "json", or transform it');
-}
-
-/** Bytes, as they are or as the log keeps them. */
-function bytesOf(data: unknown): Uint8Array | null {
-  if (data instanceof Uint8Array) return data;
-  const base64 = (data as { base64?: unknown } | null | undefined)?.base64;
-  return typeof base64 === 'string' ? Buffer.from(base64, 'base64') : null;
 }
 
 function tooLarge(topic: string, bytesMax: number): HeadgateError {
