@@ -16,8 +16,8 @@ export interface FileFormat {
   readonly isQuoted: boolean;
   /** One record, with its line break. @throws HeadgateError HG_RECORD_UNSTORABLE */
   line(record: OutboundRecord): string;
-  /** The key of a record that {@link line} wrote; null where the text is no such record. */
-  keyOf(line: string): string | null;
+  /** The key in the beginning of a record that {@link line} wrote; null where the text is none. */
+  keyOf(head: string): string | null;
 }
 
 export const NDJSON: FileFormat = {
@@ -25,13 +25,9 @@ export const NDJSON: FileFormat = {
   header: '',
   isQuoted: false,
   line: (record) => `${recordAsJson(record, 'record')}\n`,
-  keyOf(line) {
-    try {
-      const { key } = JSON.parse(line) as { key?: unknown };
-      return typeof key === 'string' ? key : null;
-    } catch {
-      return null;
-    }
+  keyOf(head) {
+    const [, text] = /^\{"key":("(?:[^"\\]|\\.)*")/.exec(head) ?? [];
+    return text === undefined ? null : (JSON.parse(text) as string);
   },
 };
 
@@ -44,8 +40,8 @@ export function csvFormat(columns: readonly string[]): FileFormat {
     header: row(names),
     isQuoted: true,
     line: (record) => row(names.map((name) => cell(fieldOf(record, name)))),
-    keyOf(line) {
-      const [, quoted, plain] = /^(?:"((?:[^"]|"")*)"|([^",\r\n]+))[,\r\n]/.exec(line) ?? [];
+    keyOf(head) {
+      const [, quoted, plain] = /^(?:"((?:[^"]|"")*)"|([^",\r\n]+))[,\r\n]/.exec(head) ?? [];
       return quoted?.replaceAll('""', '"') ?? plain ?? null;
     },
   };

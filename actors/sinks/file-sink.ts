@@ -2,8 +2,7 @@
  *
  *  - With `fsync: 'batch'` a delivery resolves when its records are on the disk. After a crash the file is
  *    cut back to its last whole record, and the records that a repeated batch brings again are left out: each
- *    is in the files once. They are known by their keys, which rise along one log; the key of another
- *    database, or one that is no such key, is never taken for written.
+ *    is in the files once. They are known by the keys at the end of the files.
  *  - A file that is large or old enough is renamed (file-rotation.ts) before the next record is written. */
 
 import { z } from 'zod';

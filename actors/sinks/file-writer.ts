@@ -9,6 +9,9 @@ import type { FileFormat } from './file-formats.ts';
 import { rotate, rotatedFiles, syncFolder } from './file-rotation.ts';
 import { readTail, type FileTail } from './file-tail.ts';
 
+/** Records at the end of the files that are known again, at least: more than any batch has by default. */
+const KEYS_MAX = 10_000;
+
 export interface FileWriterOptions {
   readonly path: string;
   readonly rotate: {
@@ -17,6 +20,7 @@ export interface FileWriterOptions {
     readonly keepFiles: number | null;
   };
   readonly fsync: 'batch' | 'rotate' | 'never';
+  readonly batch: { readonly rowsMax: number };
 }
 
 export interface Line {
@@ -26,7 +30,7 @@ export interface Line {
 }
 
 export interface FileWriter {
-  /** Opens the file, mends its end, and finds the last record that was written. */
+  /** Opens the file, mends its end, and finds the records that were written last. */
   open(): Promise<void>;
   /** Appends the lines that are not there yet; with `fsync: 'batch'` they are on the disk then. */
   write(lines: readonly Line[]): Promise<void>;
@@ -40,8 +44,8 @@ export function createFileWriter(io: SinkIo, options: FileWriterOptions, format:
   let handle: FileHandle | null = null;
   let sizeBytes = 0;
   let begunAtMs = 0;
-  /** The place of the last record that the files hold. */
-  let written: KeyPlace | null = null;
+  /** Keys of the records that were written last, before this run. */
+  let written: ReadonlySet<string> = new Set();
 
   const openFile = async (): Promise<FileHandle> => {
     await requireFile(path);
@@ -84,8 +88,9 @@ export function createFileWriter(io: SinkIo, options: FileWriterOptions, format:
       const file = await openFile();
       const { size, birthtimeMs } = await file.stat();
       await requireOwn(file, size, path, format);
-      const tail = await readTail(file, format);
-      written = await lastWritten(tail, path, format);
+      const keysMax = Math.max(KEYS_MAX, options.batch.rowsMax);
+      const tail = await readTail(file, format.isQuoted, keysMax);
+      written = new Set(await lastKeys(tail, path, format, keysMax));
       if (tail.end < size) {
         await file.truncate(tail.end);
         if (fsync !== 'never') await file.sync();
@@ -99,8 +104,7 @@ export function createFileWriter(io: SinkIo, options: FileWriterOptions, format:
       let text = '';
       let bytes = 0;
       for (const line of lines) {
-        const place = placeOf(line.key);
-        if (isWritten(place, written)) continue;
+        if (written.has(line.key)) continue;
         const lineBytes = Buffer.byteLength(line.text);
         if (isFull(sizeBytes + bytes, lineBytes)) {
           await append(text);
@@ -110,7 +114,6 @@ export function createFileWriter(io: SinkIo, options: FileWriterOptions, format:
         if (sizeBytes + bytes === 0) begunAtMs = clock.wallMs();
         text += line.text;
         bytes += lineBytes;
-        written = place;
       }
       await append(text);
       // Also where nothing was left to write: what an earlier run wrote may be in memory only.
@@ -140,44 +143,32 @@ async function requireOwn(file: FileHandle, size: number, path: string, format: 
   if (!format.start.startsWith(text)) throw notOfThisSink(path, 'was not written by a sink of this format');
 }
 
-async function lastWritten(tail: FileTail, path: string, format: FileFormat): Promise<KeyPlace | null> {
-  if (!isBare(tail, format)) return keyPlace(tail, path, format);
-  const newest = (await rotatedFiles(path)).at(-1);
-  if (newest === undefined) return null;
-  const file = await open(newest.path, 'r');
-  try {
-    const rotated = await readTail(file, format);
-    return isBare(rotated, format) ? null : keyPlace(rotated, newest.path, format);
-  } finally {
-    await file.close();
+/** Of the records that the files ended with, at least the last batch of a run that was cut short. */
+async function lastKeys(
+  tail: FileTail,
+  path: string,
+  format: FileFormat,
+  keysMax: number,
+): Promise<string[]> {
+  const keys = keysIn(tail, path, format);
+  const rotated = await rotatedFiles(path);
+  for (let next = rotated.pop(); next !== undefined && keys.length < keysMax; next = rotated.pop()) {
+    const file = await open(next.path, 'r');
+    try {
+      keys.push(...keysIn(await readTail(file, format.isQuoted, keysMax), next.path, format));
+    } finally {
+      await file.close();
+    }
   }
+  return keys;
 }
 
-/** Whether the file has no record: it is empty, or there is its header only. */
-function isBare({ last, first, end }: FileTail, { header }: FileFormat): boolean {
-  return last === null || (header !== '' && Buffer.byteLength(first ?? '') === end);
-}
-
-function keyPlace({ last }: FileTail, path: string, format: FileFormat): KeyPlace | null {
-  const key = format.keyOf(last ?? '');
-  if (key === null) throw notOfThisSink(path, 'ends with a line that bears no key');
-  return placeOf(key);
-}
-
-/** A key `gatewayId:dbUuid:seq`, taken apart. */
-interface KeyPlace {
-  readonly log: string;
-  readonly seq: number;
-}
-
-function placeOf(key: string): KeyPlace | null {
-  const colon = key.lastIndexOf(':');
-  const digits = key.slice(colon + 1);
-  return colon > 0 && /^\d{1,16}$/.test(digits) ? { log: key.slice(0, colon), seq: Number(digits) } : null;
-}
-
-function isWritten(place: KeyPlace | null, written: KeyPlace | null): boolean {
-  return place !== null && place.log === written?.log && place.seq <= written.seq;
+function keysIn({ heads }: FileTail, path: string, format: FileFormat): string[] {
+  return heads.map((head) => {
+    const key = format.keyOf(head);
+    if (key === null) throw notOfThisSink(path, 'has lines that bear no key');
+    return key;
+  });
 }
 
 function stopped(path: string): HeadgateError {

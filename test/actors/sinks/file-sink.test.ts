@@ -171,6 +171,29 @@ describe('a batch that comes again', () => {
     expect(seqsIn(path)).toEqual(range(1, 6));
   });
 
+  test('a record that comes late, a dead letter tried again, is written, and once', async () => {
+    const path = place();
+    await writeAll(path, [
+      [1, 4],
+      [6, 9],
+    ]);
+    await writeAll(path, [[5, 5]]);
+    await writeAll(path, [
+      [5, 5],
+      [10, 10],
+    ]);
+    expect(seqsIn(path)).toEqual([1, 2, 3, 4, 6, 7, 8, 9, 5, 10]);
+  });
+
+  test('is left out over as many files as it was written to', async () => {
+    const path = place();
+    const options: Options = { rotate: { bytesMax: 700 } };
+    await writeAll(path, [[1, 40]], options);
+    expect(filesOf(path).length).toBeGreaterThan(8);
+    await writeAll(path, [[1, 45]], options);
+    expect(seqsIn(path)).toEqual(range(1, 45));
+  });
+
   test('records of another database with the same numbers are written', async () => {
     const path = place();
     await writeAll(path, [[1, 5]]);
