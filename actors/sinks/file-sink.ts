@@ -59,7 +59,7 @@ type Options = z.output<typeof schema>;
 /** The columns of CSV where none are named. */
 const COLUMNS_DEFAULT = ['seq', 'tenant', 'sourceId', 'incarnation', 'sourceSeq', 'atMs', 'data'];
 
-/** @example fileSink({ id: 'archive', path: 'archive.ndjson', rotate: { bytesMax: 10_000_000, keepFiles: 20 } })
+/** @example fileSink({ id: 'archive', path: 'archive.ndjson', rotate: { keepFiles: 20 } })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function fileSink(input: FileSinkOptions): SinkSpec {
   const options = resolveOptions(schema, input, 'fileSink');

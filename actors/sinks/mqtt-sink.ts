@@ -1,8 +1,8 @@
 /** Publishes records to an MQTT broker, each to a topic made of it.
  *
- *  With QoS 1 a delivery resolves when the broker has acknowledged all of it. The session is a clean one: what
- *  was not acknowledged when a link was lost is published again over the next, so that a subscriber may see
- *  it twice, under the same key. */
+ *  With QoS 1 a delivery resolves when the broker has acknowledged all of it. The session is a clean one:
+ *  what was not acknowledged when a link was lost is published again over the next, so that a subscriber may
+ *  see it twice, under the same key. */
 
 import type { IClientPublishOptions } from 'mqtt';
 import { z } from 'zod';

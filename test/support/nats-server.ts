@@ -15,10 +15,6 @@ const NATS_SERVER = [
   '/opt/homebrew/bin/nats-server',
 ].find(existsSync);
 
-/** Why tests with nats-server cannot run here, or null. */
-export const natsServerMissing: string | null =
-  NATS_SERVER === undefined ? 'nats-server is not installed (apt-get install nats-server)' : null;
-
 export interface NatsServer {
   readonly port: number;
   /** `127.0.0.1:port` */
@@ -35,6 +31,9 @@ const STARTS_MAX = 5;
 
 /** `config`: further lines of its configuration file. */
 export async function startNatsServer(config: readonly string[] = []): Promise<NatsServer> {
+  if (NATS_SERVER === undefined)
+    throw new Error('nats-server is not installed (apt-get install nats-server)');
+  const server = NATS_SERVER;
   const folder = mkdtempSync(path.join(tmpdir(), 'headgate-nats-'));
   let port = await freePort();
   let child: ChildProcess | null = null;
@@ -45,7 +44,7 @@ export async function startNatsServer(config: readonly string[] = []): Promise<N
     const file = path.join(folder, 'server.conf');
     const lines = [`listen: 127.0.0.1:${port}`, `jetstream { store_dir: "${folder}/store" }`, ...config];
     writeFileSync(file, `${lines.join('\n')}\n`);
-    const started = spawn(NATS_SERVER as string, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const started = spawn(server, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
     child = started;
     return untilReady(started);
   };
