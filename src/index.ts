@@ -11,8 +11,6 @@ export { VERSION } from './version.ts';
 /** Schemas of a kind of source's own options are written with zod; this is the one the engine uses. */
 export { z } from 'zod';
 export { defineSource, type SourceKind } from '../actors/sources/define-source.ts';
-export { defineSink, type SinkKind } from '../actors/sinks/define-sink.ts';
-export { functionSink, type FunctionSinkOptions } from '../actors/sinks/function-sink.ts';
 export { fileSource, type FileSourceOptions } from '../actors/sources/file-source.ts';
 export { httpSource, type HttpSourceOptions } from '../actors/sources/http-source.ts';
 export { mqttConnection, type MqttConnection } from '../actors/sources/mqtt-connection.ts';
@@ -31,6 +29,13 @@ export {
   type SimulatedSourceOptions,
 } from '../actors/sources/simulated-source.ts';
 export { webSocketSource, type WebSocketSourceOptions } from '../actors/sources/websocket-source.ts';
+
+export { defineSink, type SinkKind } from '../actors/sinks/define-sink.ts';
+export { fileSink, type FileSinkOptions } from '../actors/sinks/file-sink.ts';
+export { functionSink, type FunctionSinkOptions } from '../actors/sinks/function-sink.ts';
+export { httpSink, type HttpSinkOptions } from '../actors/sinks/http-sink.ts';
+export { jetStreamSink, type JetStreamSinkOptions } from '../actors/sinks/jetstream-sink.ts';
+export { mqttSink, type MqttSinkOptions } from '../actors/sinks/mqtt-sink.ts';
 
 export { boundedQueue, filter, transform, transformAsync } from './pipeline/stages.ts';
 export type { Stage } from './pipeline/stage.ts';

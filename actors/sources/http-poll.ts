@@ -1,8 +1,9 @@
 /** One poll of an HTTP source: asks, checks the answer's status, takes in its body up to the limit. Whatever
  *  goes wrong comes out as a HeadgateError that names the address without its secrets. */
 
-import { HeadgateError, messageOf, type ErrorCode } from '../../src/domain/errors.ts';
+import { HeadgateError } from '../../src/domain/errors.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
+import { exchangeError, retryAfter } from './http-failures.ts';
 import type { HttpAnswer, HttpRequest, HttpTransport } from './http-transport.ts';
 
 export interface PollPlan {
@@ -27,9 +28,6 @@ export interface Polled {
   readonly validators: Validators;
 }
 
-/** The longest a Retry-After is heeded. */
-const RETRY_AFTER_MS_MAX = 3_600_000;
-
 /** @throws HeadgateError HG_LINK_REFUSED, _LOST, _TIMEOUT, _UNAUTHORISED, HG_READ_STATUS (with
  *  `details.status` and `details.retryAfterMs`), HG_READ_TOO_LARGE, HG_READ_TRUNCATED. */
 export async function pollOnce(io: SourceIo, plan: PollPlan, validators: Validators): Promise<Polled> {
@@ -48,7 +46,7 @@ export async function pollOnce(io: SourceIo, plan: PollPlan, validators: Validat
     return await takeAnswer(answer, plan, validators, io);
   } catch (error) {
     if (error instanceof HeadgateError) throw error;
-    throw transportError(error, plan, progress);
+    throw exchangeError(error, plan, progress);
   } finally {
     io.clock.clearTimeout(timer);
     io.signal.removeEventListener('abort', abort);
@@ -123,65 +121,8 @@ function statusError(answer: HttpAnswer, place: string, nowMs: number): Headgate
   });
 }
 
-/** Retry-After in milliseconds (RFC 9110, 10.2.3): seconds, or a date, which is measured against the far
- *  end's own clock where it shows one. Null where there is none that makes sense. */
-function retryAfter(answer: HttpAnswer, nowMs: number): number | null {
-  const text = answer.header('retry-after')?.trim() ?? '';
-  if (text === '') return null;
-  const theirNowMs = Date.parse(answer.header('date') ?? '');
-  const waitMs = /^\d+$/.test(text)
-    ? Number(text) * 1_000
-    : Date.parse(text) - (Number.isNaN(theirNowMs) ? nowMs : theirNowMs);
-  return Number.isNaN(waitMs) ? null : Math.min(Math.max(waitMs, 0), RETRY_AFTER_MS_MAX);
-}
-
 /** How long the answer behind `error` asked to wait; 0 if it did not. */
 export function retryAfterOf(error: unknown): number {
   const waitMs = error instanceof HeadgateError ? error.details['retryAfterMs'] : undefined;
   return typeof waitMs === 'number' ? waitMs : 0;
-}
-
-const PARSER_ERROR = 'HTTPParserError';
-
-function transportError(
-  error: unknown,
-  { place, timeoutMs }: PollPlan,
-  { answered, timedOut }: { answered: boolean; timedOut: boolean },
-): HeadgateError {
-  const make = (code: ErrorCode, message: string) => new HeadgateError(code, message, { cause: error });
-  const reason = codeOf(error);
-  if (timedOut || reason.includes('TIMEOUT') || reason === 'ETIMEDOUT') {
-    const what = answered ? 'did not complete its answer' : 'did not answer';
-    return make('HG_LINK_TIMEOUT', `${place} ${what} ${timedOut ? `within ${timeoutMs} ms` : 'in time'}`);
-  }
-  if (answered)
-    return make('HG_READ_TRUNCATED', `the answer of ${place} broke off: ${reasonText(error, reason)}`);
-  if (reason.includes('OVERFLOW'))
-    return make('HG_READ_TOO_LARGE', `the headers of the answer of ${place} are too large`);
-  if (reason === 'UND_ERR_SOCKET' || reason === 'ECONNRESET' || reason === 'EPIPE') {
-    return make('HG_LINK_LOST', `${place} closed the connection without an answer`);
-  }
-  if (reason.startsWith('HPE_') || reason === PARSER_ERROR) {
-    return make('HG_LINK_LOST', `${place} does not answer in HTTP`);
-  }
-  return make('HG_LINK_REFUSED', `no connection to ${place}: ${reasonText(error, reason)}`);
-}
-
-/** fetch hides the code of what happened behind one or two errors, and several attempts in an AggregateError.
- *  What its parser throws has a name only. */
-function codeOf(error: unknown, depth = 0): string {
-  if (typeof error !== 'object' || error === null || depth > 4) return '';
-  const { code, name, cause, errors } = error as {
-    code?: unknown;
-    name?: unknown;
-    cause?: unknown;
-    errors?: unknown;
-  };
-  if (typeof code === 'string') return code;
-  if (name === PARSER_ERROR) return PARSER_ERROR;
-  return codeOf(cause ?? (Array.isArray(errors) ? errors[0] : undefined), depth + 1);
-}
-
-function reasonText(error: unknown, reason: string): string {
-  return reason === '' ? messageOf(error) : reason;
 }

@@ -127,6 +127,10 @@ export const ERROR_CODES = {
     remedy: 'drop',
     meaning: 'The far end of a sink refuses a record for good; it is kept as a dead letter.',
   },
+  HG_SINK_STATUS: {
+    remedy: 'retry',
+    meaning: 'An HTTP sink was answered with an error status. The batch is sent again after a wait.',
+  },
   HG_LETTER_UNKNOWN: { remedy: 'stop', meaning: 'There is no dead letter of that number.' },
   HG_LETTER_TRUNCATED: {
     remedy: 'stop',

@@ -38,7 +38,7 @@ describe('the tables', () => {
       'tenant sink_id type state incarnation delivered filtered dead_lettered consecutive_errors ' +
         'last_delivery_at_ms last_error registered_at_ms deregistered_at_ms',
     );
-    expect(columns('sink_cursors')).toBe('tenant sink_id seq');
+    expect(columns('sink_cursors')).toBe('tenant sink_id seq reads');
     expect(columns('source_deadlines')).toBe('tenant source_id kind state due_at_ms failures');
     expect(columns('runs')).toBe(
       'run started_at_ms ended_at_ms end version gateway_id db_uuid config_digest',

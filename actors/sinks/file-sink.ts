@@ -1,0 +1,108 @@
+/** Writes records to a file, as NDJSON or CSV.
+ *
+ *  - With `fsync: 'batch'` a delivery resolves when its records are on the disk. After a crash the file is
+ *    cut back to its last whole record, and the records that a repeated batch brings again are left out: each
+ *    is in the files once. They are known by the keys at the end of the files.
+ *  - A file that is large or old enough is renamed (file-rotation.ts) before the next record is written. */
+
+import { z } from 'zod';
+import { milliseconds } from '../../src/config/source-options.ts';
+import { resolveOptions } from '../../src/config/resolve-options.ts';
+import { sinkSchema } from '../../src/config/sink-options.ts';
+import type { SinkIo, SinkLink, SinkSpec } from '../../src/domain/sink.ts';
+import { sinkSpec } from './define-sink.ts';
+import { fileError } from './file-errors.ts';
+import { csvFormat, NDJSON, type FileFormat } from './file-formats.ts';
+import { createFileWriter } from './file-writer.ts';
+import { makeEach } from './outbound-text.ts';
+
+const COLUMNS = ['seq', 'tenant', 'sourceId', 'incarnation', 'sourceSeq', 'atMs', 'contentType', 'dedupKey'];
+
+const columnSchema = z
+  .string()
+  .refine(
+    (name) => name === 'key' || name === 'data' || COLUMNS.includes(name) || /^data(\.[^.]+)+$/.test(name),
+    `must be key, ${COLUMNS.join(', ')}, data, or a field of it such as data.value`,
+  );
+
+const schema = sinkSchema({
+  /** The file that is being written. Its folder must be there. */
+  path: z.string().min(1),
+  format: z.enum(['ndjson', 'csv']).default('ndjson'),
+  /** The columns of CSV, `key` is always the first. */
+  columns: z.array(columnSchema).min(1).optional(),
+  rotate: z
+    .strictObject({
+      bytesMax: z
+        .number()
+        .int()
+        .min(1)
+        .nullable()
+        .default(64 * 1024 * 1024),
+      /** Since its first record was written. */
+      ageMsMax: milliseconds(1).nullable().default(null),
+      /** Rotated files that stay; null: all. */
+      keepFiles: z.number().int().min(1).nullable().default(null),
+    })
+    .prefault({}),
+  /** When the file is forced to the disk: before a delivery resolves, when it is rotated or closed, or
+   *  never. */
+  fsync: z.enum(['batch', 'rotate', 'never']).default('batch'),
+}).refine(({ format, columns }) => format === 'csv' || columns === undefined, {
+  path: ['columns'],
+  message: 'goes with format "csv" only',
+});
+
+export type FileSinkOptions = z.input<typeof schema>;
+type Options = z.output<typeof schema>;
+
+/** The columns of CSV where none are named. */
+const COLUMNS_DEFAULT = ['seq', 'tenant', 'sourceId', 'incarnation', 'sourceSeq', 'atMs', 'data'];
+
+/** @example fileSink({ id: 'archive', path: 'archive.ndjson', rotate: { keepFiles: 20 } })
+ *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
+export function fileSink(input: FileSinkOptions): SinkSpec {
+  const options = resolveOptions(schema, input, 'fileSink');
+  const format = options.format === 'csv' ? csvFormat(options.columns ?? COLUMNS_DEFAULT) : NDJSON;
+  return sinkSpec('file', options, { open: (io) => openLink(io, options, format) });
+}
+
+async function openLink(io: SinkIo, options: Options, format: FileFormat): Promise<SinkLink> {
+  const writer = createFileWriter(io, options, format);
+  const guarded = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw fileError(error, options.path);
+    }
+  };
+  try {
+    await guarded(() => writer.open());
+  } catch (error) {
+    await writer.close().catch(() => {});
+    throw error;
+  }
+  let busy: Promise<unknown> = Promise.resolve();
+  let closed = false;
+  return {
+    async deliver(batch) {
+      if (closed) throw fileError(new Error('the sink has closed it'), options.path);
+      const { made, rejections } = makeEach(batch, (record) => ({
+        key: record.key,
+        text: format.line(record),
+      }));
+      const work = guarded(() => writer.write(made.map(({ value }) => value)));
+      busy = work.catch(() => {});
+      await work;
+      return rejections;
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      await busy;
+      await writer.close().catch((error: unknown) => {
+        io.log.warn({ sinkId: io.sinkId, error }, `the file "${options.path}" was not closed properly`);
+      });
+    },
+  };
+}
