@@ -17,6 +17,7 @@ import { inspectDatabase, notADatabase } from './inspect-database.ts';
 import { createLetters } from './letters.ts';
 import { createLogReader } from './log-reader.ts';
 import { cursorKey } from './row-keys.ts';
+import { Maintenance } from './maintenance.ts';
 import { beginRun, endRun, type BegunRun } from './runs.ts';
 import { closedError, guardStorage, storageError } from './storage-error.ts';
 import { UNFINISHED_SQL } from './timeline-queries.ts';
@@ -145,6 +146,7 @@ function eventStore(
   const write = createCommitWriter(db, known.run);
   const logs = createLogReader(db, `${known.gatewayId}:${known.dbUuid}`);
   const letters = createLetters(db);
+  const maintenance = new Maintenance(db, file, known.dbUuid);
   let isOpen = true;
   const guard = <Result>(action: () => Result): Result => {
     if (!isOpen) throw closedError(file);
@@ -167,10 +169,12 @@ function eventStore(
     lagOf: async (log, afterSeq) => guard(() => logs.lagOf(log, afterSeq)),
     readLetters: async (query) => guard(() => letters.read(query)),
     markLetters: async (query, status) => guard(() => letters.mark(query, status)),
-    purgeLetters: async (query) => guard(() => letters.purge(query)),
-    maintain: async () => {
-      throw closedError(file);
+    async purgeLetters(query) {
+      const purged = guard(() => letters.purge(query));
+      maintenance.forgetSizes();
+      return purged;
     },
+    maintain: async (request) => guard(() => maintenance.maintain(request)),
     async close(end) {
       if (!isOpen) return;
       isOpen = false;

@@ -18,6 +18,8 @@ export function openWritable(file: string): Database.Database {
     db.pragma('foreign_keys = ON');
     db.pragma('trusted_schema = OFF');
     db.pragma('synchronous = FULL');
+    // Only where the file is new: pages that retention frees can then be given back to the disk.
+    db.pragma('auto_vacuum = INCREMENTAL');
     // Before the write-ahead log, so that the main file of a new database bears our mark from the first.
     migrate(db);
     demand(file, 'journal_mode', db.pragma('journal_mode = WAL', { simple: true }), 'wal');
@@ -35,6 +37,7 @@ export function openWritable(file: string): Database.Database {
 /** A database that is gone when it is closed. */
 export function openInMemory(): Database.Database {
   const db = new Database(':memory:');
+  db.pragma('auto_vacuum = INCREMENTAL');
   db.pragma('foreign_keys = ON');
   db.pragma('trusted_schema = OFF');
   migrate(db);
