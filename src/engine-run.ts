@@ -29,8 +29,12 @@ import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
 import type { DeadLetter, DeadlineRow, TimelineRow } from './domain/timeline.ts';
+import { RECEIPT, type IngestRecord } from './domain/record.ts';
+import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 import { createEngineActor } from './engine-actor.ts';
 import type { Stage } from './pipeline/stage.ts';
+import { janitorPorts } from './run-janitor.ts';
+import { createRunLetters, type RunLetters } from './run-letters.ts';
 
 /** Where a run shows what it does; these outlive it. */
 export interface RunOutputs {
@@ -58,6 +62,8 @@ export class EngineRun {
   readonly plane: Plane;
   readonly directory: SourceDirectory;
   readonly journal: Journal;
+  /** Null where nothing is stored. */
+  readonly letters: RunLetters | null;
   readonly #options: RunOptions;
   readonly #actor: Actor<typeof engineMachine>;
   readonly #ledger: Ledger;
@@ -108,6 +114,7 @@ export class EngineRun {
     this.#deadLetters = new DeadLetterDesk({
       clock,
       keep: (letter) => this.#ledger.addDeadLetter(letter),
+      onFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
       note: (actorId, data) => {
         const cause = this.journal.lastRowOf(actorId);
         this.journal.note({ kind: 'dead_letter', event: 'dead_letter', data, actorId, cause });
@@ -131,10 +138,21 @@ export class EngineRun {
       keepsRecords: options.records.keep,
       deadLetter: (record, stage, error) => this.buryRecord(record, stage, error),
     });
+    this.letters =
+      store === null
+        ? null
+        : createRunLetters({
+            ...{ clock, log, store, ledger: this.#ledger, journal: this.journal, plane: this.plane },
+            recordsAreKept: options.records.keep,
+            directory: () => this.directory,
+          });
     this.directory = new SourceDirectory({
       createRig: (spec) => this.#createRig(spec),
       problemOf: (spec) => this.#spills.problemOf(spec),
-      onAdmitted: (rig) => this.#ledger.touch(rig),
+      onAdmitted: (rig) => {
+        this.#ledger.touch(rig);
+        this.letters?.letterReturn.registered(rig.name);
+      },
       onReleased: (rig) => this.#release(rig),
       answer: outputs.answer,
       note: (event, note) => {
@@ -161,6 +179,7 @@ export class EngineRun {
     this.#noteThePast();
     this.#actor.start();
     this.#actor.send({ type: 'engine.start' });
+    this.letters?.letterReturn.look();
   }
 
   send(command: RegistryCommand): void {
@@ -178,6 +197,7 @@ export class EngineRun {
   async close(): Promise<void> {
     const { store, clock, log } = this.#options;
     this.#deadLetters.close();
+    this.letters?.letterReturn.close();
     const givenUp = await this.#ledger.close();
     try {
       await store?.close(givenUp > 0 ? null : { atMs: clock.wallMs() });
@@ -209,7 +229,9 @@ export class EngineRun {
       dedupKey: key ?? null,
       contentType: contentType ?? null,
     };
-    const origin = { tenant, sourceId, actorId, record: identity };
+    const mark = record[RECEIPT]?.mark;
+    const letterId = mark?.kind === 'letter' ? mark.id : undefined;
+    const origin = { tenant, sourceId, actorId, record: identity, letterId };
     this.#deadLetters.bury(origin, stage, record.data, error, 'HG_STAGE_THREW');
   }
 
@@ -322,7 +344,7 @@ export class EngineRun {
   }
 
   #createActor(edges$: Subject<LedgerEdge>): Actor<typeof engineMachine> {
-    const { clock, options, outputs, random, log } = this.#options;
+    const { clock, options, outputs, random, log, store } = this.#options;
     const { directory, plane } = this;
     return createEngineActor({
       clock,
@@ -359,6 +381,7 @@ export class EngineRun {
         for (const rig of directory.rigs()) if (rig.hasNews()) this.#ledger.touch(rig);
         outputs.health.next(healths);
       },
+      janitor: janitorPorts(store, this.journal, this.#desk),
       onClockJump: (jumpMs) => {
         const data = { jumpMs };
         this.journal.note({

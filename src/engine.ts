@@ -10,6 +10,7 @@ import type { RegistryCommand } from '../machines/registry-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from './config/engine-options.ts';
 import { resolveOptions } from './config/resolve-options.ts';
+import { deadLettersOf, type DeadLetters } from './dead-letters.ts';
 import type { DeregisterOptions, EngineReport, StopOptions } from './engine-report.ts';
 import { eachOf, transitionsOf } from './engine-streams.ts';
 import { EngineRun, type RunOutputs } from './engine-run.ts';
@@ -57,6 +58,9 @@ export class Engine {
   /** Births, transitions and ends of all actors, once they are stored. */
   readonly transitions$: Observable<TimelineRow>;
   readonly deadLetters$: Observable<DeadLetter>;
+  /** Dead letters that are kept. @throws HeadgateError HG_ENGINE_STATE while the engine does not run, or where it
+   *  stores nothing. */
+  readonly deadLetters: DeadLetters;
   /** The health of all sources, at every sample. */
   readonly health$: Observable<readonly SourceHealth[]>;
 
@@ -105,6 +109,7 @@ export class Engine {
     this.alerts$ = new GuardedObservable(subjects.alerts, report);
     this.transitions$ = new GuardedObservable(transitionsOf(subjects.rows), report);
     this.deadLetters$ = new GuardedObservable(subjects.deadLetters, report);
+    this.deadLetters = deadLettersOf(() => this.#currentLetters());
     this.health$ = new GuardedObservable(subjects.health, report);
   }
 
@@ -234,6 +239,15 @@ export class Engine {
   get #isOver(): boolean {
     const { state } = this;
     return state === 'stopped' || state === 'failed';
+  }
+
+  #currentLetters(): DeadLetters {
+    const letters = this.#isOver ? undefined : this.#run?.letters?.deadLetters;
+    if (letters !== undefined) return letters;
+    throw new HeadgateError(
+      'HG_ENGINE_STATE',
+      'dead letters can be had of an engine that runs and has a timeline; of a file by openDeadLetters',
+    );
   }
 
   #healths(): SourceHealth[] {

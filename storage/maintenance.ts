@@ -10,14 +10,13 @@
 
 import type Database from 'better-sqlite3';
 import { statSync } from 'node:fs';
+import { FILLED_SHARE_MAX } from '../src/domain/retention.ts';
 import { isInMemory } from './database-path.ts';
 import type { MaintenanceReport, MaintenanceRequest } from './event-store.ts';
 import { RetainedTable } from './retained-table.ts';
 import { RetentionMarks } from './retention-marks.ts';
 import { TimelineArchive } from './timeline-archive.ts';
 
-/** How full the file may be before rows go for it. */
-const FILLED_SHARE_MAX = 0.9;
 /** Free pages are kept for what comes; beyond this share of the file they are given back. */
 const FREE_SHARE_MAX = 0.25;
 /** Pages one call gives back. */

@@ -64,7 +64,8 @@ export function openTimelineReader(path: string): TimelineReader {
 
 const SOURCES_QUERY: Query = { sql: 'SELECT * FROM sources ORDER BY tenant, source_id', parameters: [] };
 
-function existingFile(path: string): string {
+/** @throws HeadgateError HG_STORAGE_NOT_FOUND, _NOT_A_DATABASE */
+export function existingFile(path: string): string {
   const file = resolve(path.trim());
   const stat = isInMemory(path) ? undefined : statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) {
@@ -77,7 +78,8 @@ function existingFile(path: string): string {
   return file;
 }
 
-function openReadOnly(file: string): Database.Database {
+/** @throws HeadgateError HG_STORAGE_NOT_A_DATABASE, _VERSION, _READONLY, _BUSY, _FAILED */
+export function openReadOnly(file: string): Database.Database {
   let db: Database.Database | undefined;
   try {
     db = new Database(file, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });

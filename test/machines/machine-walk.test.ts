@@ -7,6 +7,7 @@ import { bayMachine } from '../../machines/bay-machine.ts';
 import { burstDetectorMachine } from '../../machines/burst-detector-machine.ts';
 import { engineMachine } from '../../machines/engine-machine.ts';
 import { healthMonitorMachine } from '../../machines/health-monitor-machine.ts';
+import { janitorMachine } from '../../machines/janitor-machine.ts';
 import { pipelineMachine } from '../../machines/pipeline-machine.ts';
 import { rateLimiterMachine } from '../../machines/rate-limiter-machine.ts';
 import { recorderMachine } from '../../machines/recorder-machine.ts';
@@ -66,10 +67,12 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
       { type: 'engine.stop', deadlineMs: 9 },
       { type: 'xstate.done.actor.pipeline', output: { lostRecords: 2 } },
       { type: 'xstate.done.actor.registry' },
-      ...['recorder', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'registry'].map((id) => ({
-        type: `xstate.error.actor.${id}`,
-        error: new Error('for the test'),
-      })),
+      ...['recorder', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'janitor', 'registry'].map(
+        (id) => ({
+          type: `xstate.error.actor.${id}`,
+          error: new Error('for the test'),
+        }),
+      ),
     ],
     digest: ({ error }) => error !== null,
     promises: { pipeline: ['xstate.done.actor.pipeline'], registry: ['xstate.done.actor.registry'] },
@@ -130,6 +133,13 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
     promises: { sampler: ['sources.ailing', 'sources.well'] },
     commands: [],
     states: ['well', 'ailing'],
+  },
+  janitor: {
+    machine: janitorMachine,
+    events: events('cleaning.began', 'cleaning.ended'),
+    promises: { broom: ['cleaning.began', 'cleaning.ended'] },
+    commands: [],
+    states: ['idle', 'cleaning'],
   },
 };
 
@@ -217,7 +227,15 @@ describe('from every state', () => {
     const walked = WALKS['engine'] as Walk;
     for (const { path, snapshot } of walk(walked)) {
       const part = setup({}).createMachine({ on: { 'registry.close': {}, 'pipeline.drain': {} } });
-      const parts = ['recorder', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'registry'];
+      const parts = [
+        'recorder',
+        'pipeline',
+        'rateLimiter',
+        'burstDetector',
+        'healthMonitor',
+        'janitor',
+        'registry',
+      ];
       const actors = Object.fromEntries(parts.map((name) => [name, part]));
       const actor = createActor(engineMachine.provide({ actors: actors }), {
         input: walked.input as never,

@@ -14,6 +14,7 @@ import { burstDetectorMachine } from '../../machines/burst-detector-machine.ts';
 import { isRecordedCommand } from '../../machines/commands.ts';
 import { engineMachine } from '../../machines/engine-machine.ts';
 import { healthMonitorMachine } from '../../machines/health-monitor-machine.ts';
+import { janitorMachine } from '../../machines/janitor-machine.ts';
 import { pipelineMachine } from '../../machines/pipeline-machine.ts';
 import { partFailure } from '../../machines/ports.ts';
 import { rateLimiterMachine } from '../../machines/rate-limiter-machine.ts';
@@ -47,6 +48,7 @@ describe('a part', () => {
       'sampler',
       { 'sources.ailing': 'ailing', 'sources.well': 'well' },
     ],
+    ['janitor', janitorMachine, 'broom', { 'cleaning.began': 'cleaning', 'cleaning.ended': 'idle' }],
     ['pipeline', pipelineMachine, 'stages', { 'flow.blocked': 'blocked', 'flow.moved': 'flowing' }],
   ];
   for (const [name, machine, port, edges] of PARTS) {
@@ -187,7 +189,15 @@ describe('an engine', () => {
         },
         output: ({ event }) => (event as AnyEventObject)['output'],
       });
-    const names = ['recorder', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'registry'];
+    const names = [
+      'recorder',
+      'pipeline',
+      'rateLimiter',
+      'burstDetector',
+      'healthMonitor',
+      'janitor',
+      'registry',
+    ];
     const actors = Object.fromEntries(names.map((name) => [name, part(name)]));
     const actor = createActor(engineMachine.provide({ actors: actors }), {
       input: { directory: {} as Directory },
@@ -203,7 +213,7 @@ describe('an engine', () => {
     actor.send({ type: 'engine.start' });
     expect(log).toEqual([
       ...['recorder up', 'pipeline up', 'rateLimiter up', 'burstDetector up', 'healthMonitor up'],
-      'registry up',
+      ...['janitor up', 'registry up'],
     ]);
   });
 

@@ -12,10 +12,12 @@ const ORIGIN = { tenant: 'default', sourceId: 'plc-7', actorId: 'plc-7#1', recor
 class Field {
   readonly clock = virtualClock();
   readonly kept: DeadLetter[] = [];
+  readonly failedAgain: [id: number, code: string, message: string][] = [];
   readonly notes: { readonly atMs: number; readonly actorId: string; readonly data: unknown }[] = [];
   readonly desk = new DeadLetterDesk({
     clock: this.clock,
     keep: (letter) => this.kept.push(letter),
+    onFailedAgain: (id, error) => this.failedAgain.push([id, error.code, error.message]),
     note: (actorId, data) => this.notes.push({ atMs: this.clock.monotonicMs(), actorId, data }),
   });
 
