@@ -5,6 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { TIMELINE_KINDS } from '../domain/timeline.ts';
 import { realClock } from '../real-clock.ts';
+import { addDeadLetters } from './dead-letters-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
@@ -57,6 +58,7 @@ function createProgram(output: Output): Command {
   addSources(program, output);
   addExplain(program, output);
   addAt(program, output);
+  addDeadLetters(program, output);
   return program;
 }
 
