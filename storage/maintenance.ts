@@ -88,7 +88,8 @@ export class Maintenance {
 
   /** Trims the first table that has something to trim. For the file's sake, only one that cannot be trimmed any
    *  more lets the next one go. */
-  #trimTables({ nowMs, retention, recordsNeededAfter }: MaintenanceRequest): Step {
+  #trimTables(request: MaintenanceRequest): Step {
+    const { nowMs, retention, recordsNeededAfter } = request;
     const deleted = { records: 0, deadLetters: 0, health: 0, timeline: 0 };
     let held = 0;
     let isMeasured = true;
@@ -99,7 +100,7 @@ export class Maintenance {
       const deletion = table.trim({
         agedKey: this.#agedSeq(table.name, table.bounds()?.last, nowMs, ageMsMax),
         excessBytes,
-        bytesToFree: this.#bytesToFree(retention.fileBytesMax),
+        bytesToFree: this.#bytesToFree(request),
         neededAfter: table.name === 'records' ? recordsNeededAfter : null,
         spareNothing: retention.undelivered === 'delete',
       });
@@ -130,8 +131,9 @@ export class Maintenance {
     return this.#marks.agedSeq(name, nowMs - ageMsMax);
   }
 
-  #bytesToFree(fileBytesMax: number | null): number {
-    return fileBytesMax === null ? 0 : Math.max(0, this.#usedBytes() - fileBytesMax * FILLED_SHARE_MAX);
+  #bytesToFree({ retention, filledShareMax = FILLED_SHARE_MAX }: MaintenanceRequest): number {
+    const { fileBytesMax } = retention;
+    return fileBytesMax === null ? 0 : Math.max(0, this.#usedBytes() - fileBytesMax * filledShareMax);
   }
 
   /** Gives free pages back in small steps. Returns whether there are more to give. */

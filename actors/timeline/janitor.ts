@@ -36,6 +36,10 @@ export interface JanitorPorts {
 const LOOK_MS = 10_000;
 /** The pause between two steps of one run; commits go in between. */
 const STEP_PAUSE_MS = 5;
+/** How often it looks while commits are refused for want of room; each time more of the file is freed, down to
+ *  this share of its bound. */
+const FULL_LOOK_MS = 500;
+const FILLED_SHARE_MIN = 0.4;
 /** How often an unending run, or trouble that lasts, is told anew. */
 const TELL_AGAIN_MS = 3_600_000;
 
@@ -60,6 +64,9 @@ class Broom {
   #countsSinceMs = 0;
   /** A run of deletions is under way. */
   #isCleaning = false;
+  /** Commits are refused for want of room. */
+  #isFull = false;
+  #filledShareMax = FILLED_SHARE_MAX;
   /** The last call failed. */
   #isRefused = false;
 
@@ -72,7 +79,9 @@ class Broom {
   begin(): void {
     const { clock, edges$ } = this.#ports;
     const full = edges$.subscribe((edge) => {
-      if (edge.type === 'commit.failed' && edge.error.code === 'HG_STORAGE_FULL') this.#lookIn(0);
+      this.#isFull = edge.type === 'commit.failed' && edge.error.code === 'HG_STORAGE_FULL';
+      if (this.#isFull) this.#lookIn(0);
+      else this.#filledShareMax = FILLED_SHARE_MAX;
     });
     this.#scope.onClose(() => {
       full.unsubscribe();
@@ -97,11 +106,16 @@ class Broom {
     this.#isWorking = true;
     let delayMs = LOOK_MS;
     try {
-      const report = await this.#store.maintain({ nowMs: clock.wallMs(), retention, ...needs() });
+      const filledShareMax = this.#filledShareMax;
+      const report = await this.#store.maintain({
+        ...{ nowMs: clock.wallMs(), retention, filledShareMax },
+        ...needs(),
+      });
       if (this.#scope.isClosed) return;
       this.#isRefused = false;
       this.#book(report);
       if (report.hasMore) delayMs = STEP_PAUSE_MS;
+      else if (this.#isFull) delayMs = this.#makeMoreRoom(report);
     } catch (error) {
       // The database is busy, or the archive cannot be written: nothing was lost, the next look tries again.
       if (this.#scope.isClosed) return;
@@ -111,6 +125,15 @@ class Broom {
       this.#isWorking = false;
     }
     this.#lookIn(delayMs);
+  }
+
+  /** What waits is larger than the room there is. The bound on the file is what it does not fit, not the disk, if
+   *  the file is about as full as it may be. */
+  #makeMoreRoom({ fileBytes }: MaintenanceReport): number {
+    const { fileBytesMax } = this.#ports.retention;
+    if (fileBytesMax === null || fileBytes < fileBytesMax * this.#filledShareMax * 0.8) return LOOK_MS;
+    this.#filledShareMax = Math.max(FILLED_SHARE_MIN, this.#filledShareMax - 0.1);
+    return FULL_LOOK_MS;
   }
 
   #book(report: MaintenanceReport): void {

@@ -57,6 +57,19 @@ describe('a dead letter', () => {
     ]);
   });
 
+  test('that was tried again and failed again makes no second one', () => {
+    const field = new Field();
+    field.desk.bury({ ...ORIGIN, letterId: 7 }, 'scale', 5, new Error('still no'), 'HG_STAGE_THREW');
+    expect(field.failedAgain).toEqual([[7, 'HG_STAGE_THREW', 'still no']]);
+    expect([field.kept, field.notes]).toEqual([[], []]);
+  });
+
+  test('of data that JSON has no word for says that it was not kept whole', () => {
+    const field = new Field();
+    field.bury(new Error('no'), { n: 1n }, 'record');
+    expect(field.kept).toMatchObject([{ isTruncated: true }]);
+  });
+
   /** What becomes of whatever was thrown. */
   const check = (error: unknown, code: string, message: string) => {
     const field = new Field();
