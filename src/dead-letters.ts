@@ -96,14 +96,22 @@ export function createDeadLetters(store: LetterStore): DeadLetters {
   };
 }
 
-/** The same, of whatever `current` gives at the time of a call. What that throws, the calls reject with. */
-export function deadLettersOf(current: () => DeadLetters): DeadLetters {
+/** Those that `current` gives at the time of a call. Calls reject with HG_ENGINE_STATE where it gives none. */
+export function deadLettersOf(current: () => DeadLetters | null | undefined): DeadLetters {
+  const letters = () => current() ?? refuse();
   return {
-    list: async (page) => current().list(page),
-    show: async (id) => current().show(id),
-    retry: async (which) => current().retry(which),
-    purge: async (which) => current().purge(which),
+    list: async (page) => letters().list(page),
+    show: async (id) => letters().show(id),
+    retry: async (which) => letters().retry(which),
+    purge: async (which) => letters().purge(which),
   };
+}
+
+function refuse(): never {
+  throw new HeadgateError(
+    'HG_ENGINE_STATE',
+    'dead letters can be had of an engine that runs and has a timeline; of a file by openDeadLetters',
+  );
 }
 
 /** The dead letters of a file that no engine uses; it is locked against engines until `close`. With `readOnly`

@@ -29,11 +29,10 @@ import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
 import type { DeadLetter, DeadlineRow, TimelineRow } from './domain/timeline.ts';
-import { RECEIPT, type IngestRecord } from './domain/record.ts';
-import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 import { createEngineActor } from './engine-actor.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { janitorPorts } from './run-janitor.ts';
+import { noteThePast } from './run-past.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
 
 /** Where a run shows what it does; these outlive it. */
@@ -138,14 +137,11 @@ export class EngineRun {
       keepsRecords: options.records.keep,
       deadLetter: (record, stage, error) => this.buryRecord(record, stage, error),
     });
-    this.letters =
-      store === null
-        ? null
-        : createRunLetters({
-            ...{ clock, log, store, ledger: this.#ledger, journal: this.journal, plane: this.plane },
-            recordsAreKept: options.records.keep,
-            directory: () => this.directory,
-          });
+    this.letters = createRunLetters({
+      ...{ clock, log, store, ledger: this.#ledger, journal: this.journal, plane: this.plane },
+      recordsAreKept: options.records.keep,
+      directory: () => this.directory,
+    });
     this.directory = new SourceDirectory({
       createRig: (spec) => this.#createRig(spec),
       problemOf: (spec) => this.#spills.problemOf(spec),
@@ -176,7 +172,8 @@ export class EngineRun {
   }
 
   start(): void {
-    this.#noteThePast();
+    const { store, clock } = this.#options;
+    if (store !== null) noteThePast(store, clock.wallMs(), this.journal, this.#desk);
     this.#actor.start();
     this.#actor.send({ type: 'engine.start' });
     this.letters?.letterReturn.look();
@@ -219,78 +216,12 @@ export class EngineRun {
 
   /** Keeps a record that a stage or the recorder could not use. */
   buryRecord(record: IngestRecord, stage: string, error: unknown): void {
-    const { tenant, sourceId, incarnation } = record;
-    const actorId = `${formatAddress(record)}#${incarnation}`;
-    const { seq: sourceSeq, atMs, key, contentType } = record;
-    const identity = {
-      incarnation,
-      sourceSeq,
-      atMs,
-      dedupKey: key ?? null,
-      contentType: contentType ?? null,
-    };
-    const mark = record[RECEIPT]?.mark;
-    const letterId = mark?.kind === 'letter' ? mark.id : undefined;
-    const origin = { tenant, sourceId, actorId, record: identity, letterId };
-    this.#deadLetters.bury(origin, stage, record.data, error, 'HG_STAGE_THREW');
+    this.#deadLetters.buryRecord(record, stage, error);
   }
 
   refuseUnknown(type: string, message: string): void {
     const data = { code: 'HG_OPTION_INVALID', message };
     this.journal.note({ kind: 'command', event: `${type}.refused`, data, actorId: 'registry', cause: null });
-  }
-
-  /** Rows about what was found at the start: an outage, a damaged file. */
-  #noteThePast(): void {
-    const { store, clock } = this.#options;
-    const nowMs = clock.wallMs();
-    if (store === null) return;
-    if (store.previousRun?.end === 'crash') {
-      const { run, lastAtMs } = store.previousRun;
-      const data = { previousRun: run, fromMs: lastAtMs, toMs: nowMs, lengthMs: nowMs - lastAtMs };
-      const cause = this.journal.note({
-        kind: 'gap',
-        event: 'engine.outage',
-        data,
-        actorId: 'engine',
-        cause: null,
-      });
-      for (const { actor, incarnation, state } of store.unfinished) {
-        this.journal.noteLostEnd(incarnation === null ? actor : `${actor}#${incarnation}`, state, cause);
-      }
-    }
-    for (const { tenant, sourceId, records } of store.spilled) {
-      const left = { source: formatAddress({ tenant, sourceId }), records };
-      this.journal.note({
-        kind: 'storage',
-        event: 'spill.left',
-        data: left,
-        actorId: 'recorder',
-        cause: null,
-      });
-    }
-    if (store.movedAside === null) return;
-    const data = { movedTo: store.movedAside };
-    const cause = this.journal.note({
-      kind: 'storage',
-      event: 'storage.damaged',
-      data,
-      actorId: 'recorder',
-      cause: null,
-    });
-    const message = `the database was damaged; it was kept as ${store.movedAside} and a fresh one begun`;
-    this.#desk.raise(
-      {
-        event: 'STORAGE_DAMAGED',
-        severity: 'critical',
-        sourceId: null,
-        timestamp: nowMs,
-        message,
-        details: data,
-      },
-      'recorder',
-      cause,
-    );
   }
 
   #createRig(spec: SourceRig['spec']): SourceRig {

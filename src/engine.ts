@@ -109,7 +109,7 @@ export class Engine {
     this.alerts$ = new GuardedObservable(subjects.alerts, report);
     this.transitions$ = new GuardedObservable(transitionsOf(subjects.rows), report);
     this.deadLetters$ = new GuardedObservable(subjects.deadLetters, report);
-    this.deadLetters = deadLettersOf(() => this.#currentLetters());
+    this.deadLetters = deadLettersOf(() => (this.#isOver ? null : this.#run?.letters?.deadLetters));
     this.health$ = new GuardedObservable(subjects.health, report);
   }
 
@@ -239,15 +239,6 @@ export class Engine {
   get #isOver(): boolean {
     const { state } = this;
     return state === 'stopped' || state === 'failed';
-  }
-
-  #currentLetters(): DeadLetters {
-    const letters = this.#isOver ? undefined : this.#run?.letters?.deadLetters;
-    if (letters !== undefined) return letters;
-    throw new HeadgateError(
-      'HG_ENGINE_STATE',
-      'dead letters can be had of an engine that runs and has a timeline; of a file by openDeadLetters',
-    );
   }
 
   #healths(): SourceHealth[] {

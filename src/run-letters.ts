@@ -14,7 +14,8 @@ import type { Logger } from './domain/logger.ts';
 export interface RunLettersParts {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly store: EventStore;
+  /** Null: nothing is stored. */
+  readonly store: EventStore | null;
   readonly recordsAreKept: boolean;
   readonly ledger: Ledger;
   readonly journal: Journal;
@@ -27,10 +28,12 @@ export interface RunLetters {
   readonly letterReturn: LetterReturn;
 }
 
-export function createRunLetters(parts: RunLettersParts): RunLetters {
+export function createRunLetters(parts: RunLettersParts): RunLetters | null {
   const { ledger, journal, plane, directory, store } = parts;
+  if (store === null) return null;
   const letterReturn = new LetterReturn({
     ...parts,
+    store,
     findRig: (name) => directory().find(formatAddress(name)),
     arrive: (lane) => plane.arrive(lane),
     onParked: ({ id, tenant, sourceId, stage, attempts }, { code, message }) => {

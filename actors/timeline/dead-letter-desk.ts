@@ -2,9 +2,11 @@
  *  the first and then once a second, however many there are. */
 
 import { Subject } from 'rxjs';
+import { formatAddress } from '../../src/domain/address.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
+import { RECEIPT, type IngestRecord } from '../../src/domain/record.ts';
 import type { DeadLetter, LetterOrigin } from '../../src/domain/timeline.ts';
 import { dataPayload, wirePayload } from '../../src/pipeline/letter-payload.ts';
 
@@ -70,6 +72,23 @@ export class DeadLetterDesk {
     this.#options.keep(letter);
     this.#tally(origin.actorId, stage, code);
     this.letters$.next(letter);
+  }
+
+  /** Keeps a record that a stage or the recorder could not use. */
+  buryRecord(record: IngestRecord, stage: string, error: unknown): void {
+    const { tenant, sourceId, incarnation, seq: sourceSeq, atMs } = record;
+    const identity: LetterOrigin = {
+      incarnation,
+      sourceSeq,
+      atMs,
+      dedupKey: record.key ?? null,
+      contentType: record.contentType ?? null,
+    };
+    const actorId = `${formatAddress(record)}#${incarnation}`;
+    const mark = record[RECEIPT]?.mark;
+    const letterId = mark?.kind === 'letter' ? mark.id : undefined;
+    const origin = { tenant, sourceId, actorId, record: identity, letterId };
+    this.bury(origin, stage, record.data, error, 'HG_STAGE_THREW');
   }
 
   /** Writes what has been counted and not yet told. */
