@@ -1,5 +1,5 @@
-/** The janitor: whether what is stored is being cut back to what retention allows. Its port looks at an interval
- *  and does the work; a run of deletions lasts until a look that finds nothing to delete. */
+/** The janitor: whether what is stored is being cut back to what retention allows. Its port looks at an
+ *  interval and does the work; a run of deletions lasts until a look that finds nothing to delete. */
 
 import { sendParent, setup } from 'xstate';
 import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';

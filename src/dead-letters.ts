@@ -32,9 +32,10 @@ export interface DeadLetters {
   list(page?: LetterPage): Promise<readonly StoredLetter[]>;
   /** @throws HeadgateError HG_LETTER_UNKNOWN */
   show(id: number): Promise<StoredLetter>;
-  /** Queues letters for another try: by number, or the selected ones, of which those that are parked are left
-   *  out unless `status` names them. A running engine tries them at once, a stopped one at its next start. Returns
-   *  how many were queued. @throws HeadgateError HG_LETTER_UNKNOWN, HG_LETTER_TRUNCATED for numbers. */
+  /** Queues letters for another try: by number, or the selected ones, of which those that are parked are
+   *  left out unless `status` names them. A running engine tries them at once, a stopped one at its next
+   *  start. Returns how many were queued. @throws HeadgateError HG_LETTER_UNKNOWN, HG_LETTER_TRUNCATED for
+   *  numbers. */
   retry(which: readonly number[] | LetterSelection): Promise<number>;
   /** Deletes letters, by number or the selected ones. Returns how many. @throws HeadgateError
    *  HG_LETTER_UNKNOWN for numbers. */
@@ -96,7 +97,8 @@ export function createDeadLetters(store: LetterStore): DeadLetters {
   };
 }
 
-/** Those that `current` gives at the time of a call. Calls reject with HG_ENGINE_STATE where it gives none. */
+/** Those that `current` gives at the time of a call. Calls reject with HG_ENGINE_STATE where it gives
+ *  none. */
 export function deadLettersOf(current: () => DeadLetters | null | undefined): DeadLetters {
   const letters = () => current() ?? refuse();
   return {
@@ -114,9 +116,9 @@ function refuse(): never {
   );
 }
 
-/** The dead letters of a file that no engine uses; it is locked against engines until `close`. With `readOnly`
- *  an engine may use it: then only `list` and `show` work.
- *  @throws HeadgateError HG_STORAGE_LOCKED, _NOT_FOUND, _NOT_A_DATABASE and other HG_STORAGE_ codes. */
+/** The dead letters of a file that no engine uses; it is locked against engines until `close`. With
+ *  `readOnly` an engine may use it: then only `list` and `show` work. @throws HeadgateError
+ *  HG_STORAGE_LOCKED, _NOT_FOUND, _NOT_A_DATABASE and other HG_STORAGE_ codes. */
 export function openDeadLetters(
   path: string,
   { readOnly: isReadOnly = false }: { readonly readOnly?: boolean } = {},

@@ -58,8 +58,8 @@ export class Engine {
   /** Births, transitions and ends of all actors, once they are stored. */
   readonly transitions$: Observable<TimelineRow>;
   readonly deadLetters$: Observable<DeadLetter>;
-  /** Dead letters that are kept. @throws HeadgateError HG_ENGINE_STATE while the engine does not run, or where it
-   *  stores nothing. */
+  /** Dead letters that are kept. @throws HeadgateError HG_ENGINE_STATE while the engine does not run, or
+   *  where it stores nothing. */
   readonly deadLetters: DeadLetters;
   /** The health of all sources, at every sample. */
   readonly health$: Observable<readonly SourceHealth[]>;

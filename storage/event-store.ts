@@ -142,7 +142,8 @@ export interface EventStore {
   readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
   /** What waited on disk at the opening. */
   readonly spilled: readonly SpillSummary[];
-  /** What was found missing at the opening: the mark beside the file knows of later rows than the file has. */
+  /** What was found missing at the opening: the mark beside the file knows of later rows than the file
+   *  has. */
   readonly truncated: TruncatedRows | null;
   /** Writes everything in one transaction, or nothing.
    *  @throws HeadgateError HG_STORAGE_BUSY, _FULL, _READONLY, _CORRUPT or _FAILED. Its remedy says what to do

@@ -1,5 +1,5 @@
-/** The dead letters of a database file: for reading, also while an engine uses it; for writing, only while none
- *  does. */
+/** The dead letters of a database file: for reading, also while an engine uses it; for writing, only while
+ *  none does. */
 
 import { canonicalPath } from './database-path.ts';
 import { takeEngineLock } from './engine-lock.ts';

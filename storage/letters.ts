@@ -24,7 +24,8 @@ export function createLetters(db: Database.Database): Letters {
     mark(query, status) {
       const { where, values } = conditionOf(query);
       // What was not kept whole cannot be tried again.
-      const may = `status <> 'delivered'${status === 'queued' ? " AND status <> 'queued' AND truncated = 0" : ''}`;
+      const isWhole = status === 'queued' ? "AND status <> 'queued' AND truncated = 0" : '';
+      const may = `status <> 'delivered' ${isWhole}`;
       const chosen = `SELECT id FROM dead_letters WHERE ${where} AND ${may} ORDER BY id LIMIT ?`;
       return db
         .prepare(`UPDATE dead_letters SET status = ? WHERE id IN (${chosen})`)

@@ -1,12 +1,13 @@
-/** Retention: deletes what has been stored long enough or takes too much room, the oldest first, and gives the
- *  freed pages back to the disk.
+/** Retention: deletes what has been stored long enough or takes too much room, the oldest first, and gives
+ *  the freed pages back to the disk.
  *
- *  One call does one small step, a transaction of a few milliseconds; `hasMore` asks for the next. So commits
- *  never wait for more than that, however much there is to delete. Numbers of deleted rows never come back.
+ *  One call does one small step, a transaction of a few milliseconds; `hasMore` asks for the next. So
+ *  commits never wait for more than that, however much there is to delete. Numbers of deleted rows never
+ *  come back.
  *
- *  The bound on the file is kept from both sides. Here rows are deleted beyond nine tenths of it, so that what
- *  comes until the next call finds room; and the connection itself refuses to grow the file beyond it, as a full
- *  disk would: where nothing may be deleted, sources are held back, and nothing is lost. */
+ *  The bound on the file is kept from both sides. Here rows are deleted beyond nine tenths of it, so that
+ *  what comes until the next call finds room; and the connection itself refuses to grow the file beyond
+ *  it, as a full disk would: where nothing may be deleted, sources are held back, and nothing is lost. */
 
 import type Database from 'better-sqlite3';
 import { statSync } from 'node:fs';
@@ -86,8 +87,8 @@ export class Maintenance {
     return { ...step, deleted, hasMore: timeline.hasMore };
   }
 
-  /** Trims the first table that has something to trim. For the file's sake, only one that cannot be trimmed any
-   *  more lets the next one go. */
+  /** Trims the first table that has something to trim. For the file's sake, only one that cannot be
+   *  trimmed any more lets the next one go. */
   #trimTables(request: MaintenanceRequest): Step {
     const { nowMs, retention, recordsNeededAfter } = request;
     const deleted = { records: 0, deadLetters: 0, health: 0, timeline: 0 };

@@ -1,10 +1,10 @@
-/** A table that retention keeps small: where it begins and ends, how many bytes its rows take, and which of its
- *  rows go next. Rows go in the order of their numbers, the oldest first; the newest always stays, so that a
- *  table without AUTOINCREMENT does not begin again at 1.
+/** A table that retention keeps small: where it begins and ends, how many bytes its rows take, and which
+ *  of its rows go next. Rows go in the order of their numbers, the oldest first; the newest always stays,
+ *  so that a table without AUTOINCREMENT does not begin again at 1.
  *
- *  Sizes are exact sums over the rows, and yet no call looks at many of them: each row is measured once after
- *  it came, a few thousand a call, and once more when it goes. After an opening the table is measured from its
- *  end backwards, and only as far as the bound reaches. */
+ *  Sizes are exact sums over the rows, and yet no call looks at many of them: each row is measured once
+ *  after it came, a few thousand a call, and once more when it goes. After an opening the table is
+ *  measured from its end backwards, and only as far as the bound reaches. */
 
 import type Database from 'better-sqlite3';
 

@@ -1,10 +1,10 @@
 /** Retention of the timeline: rows are written to NDJSON files, safely, before they are deleted.
  *
- *  Rows go in stretches that end at a link of the hash chain; that link stays as the anchor of what is left, so
- *  the rest can still be verified. A stretch is written under another name, forced to disk, and given its own
- *  name `timeline-<database>-<first seq>-<last seq>.ndjson`: a file of that name is complete. Only then are its
- *  rows deleted. A crash in between leaves rows that are in a file already; the next call finds the file by
- *  its name, writes nothing again, and goes on deleting. */
+ *  Rows go in stretches that end at a link of the hash chain; that link stays as the anchor of what is
+ *  left, so the rest can still be verified. A stretch is written under another name, forced to disk, and
+ *  given its own name `timeline-<database>-<first seq>-<last seq>.ndjson`: a file of that name is
+ *  complete. Only then are its rows deleted. A crash in between leaves rows that are in a file already;
+ *  the next call finds the file by its name, writes nothing again, and goes on deleting. */
 
 import type Database from 'better-sqlite3';
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, writeSync } from 'node:fs';
@@ -63,8 +63,8 @@ export class TimelineArchive {
     return { rows, hasMore: this.#linkWithin(end + 1, last, FILE_ROWS_MAX) !== null };
   }
 
-  /** A link from `first` up to `last`: the last one that makes a stretch of at most `rowsMax` rows, or the next
-   *  one, where a single transaction wrote more than that. */
+  /** A link from `first` up to `last`: the last one that makes a stretch of at most `rowsMax` rows, or the
+   *  next one, where a single transaction wrote more than that. */
   #linkWithin(first: number, last: number, rowsMax: number): number | null {
     const near = Math.min(last, first + rowsMax - 1);
     return (this.#lastLink.get(first, near) ?? this.#firstLink.get(first, last)) as number | null;

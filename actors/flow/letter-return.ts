@@ -1,10 +1,11 @@
-/** The return of dead letters: takes letters that are queued for another try, and hands them in again at the
- *  gate, before the stages, as the records they were.
+/** The return of dead letters: takes letters that are queued for another try, and hands them in again at
+ *  the gate, before the stages, as the records they were.
  *
- *  Guarantee: a letter leaves once. Its record bears a receipt whose mark crosses the letter out in the very
- *  transaction that stores the record; before that it stays queued, whatever happens to the process. No letter is
- *  handed in a second time until what became of the first is in the database. A payload that decodes to several
- *  records could be cut in two by a crash: it is first replaced by a letter for each, in one transaction. */
+ *  Guarantee: a letter leaves once. Its record bears a receipt whose mark crosses the letter out in the
+ *  very transaction that stores the record; before that it stays queued, whatever happens to the process.
+ *  No letter is handed in a second time until what became of the first is in the database. A payload that
+ *  decodes to several records could be cut in two by a crash: it is first replaced by a letter for each,
+ *  in one transaction. */
 
 import { formatAddress } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';

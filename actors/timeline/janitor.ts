@@ -1,5 +1,6 @@
-/** The port of the janitor: calls for maintenance at an interval, soon again while there is more to delete, and
- *  at once when the database is full. It counts what went, and notices when retention cannot be kept. */
+/** The port of the janitor: calls for maintenance at an interval, soon again while there is more to
+ *  delete, and at once when the database is full. It counts what went, and notices when retention cannot
+ *  be kept. */
 
 import type { Observable } from 'rxjs';
 import type { OperatorAlert } from '../../src/domain/alert.ts';
@@ -36,8 +37,8 @@ export interface JanitorPorts {
 const LOOK_MS = 10_000;
 /** The pause between two steps of one run; commits go in between. */
 const STEP_PAUSE_MS = 5;
-/** How often it looks while commits are refused for want of room; each time more of the file is freed, down to
- *  this share of its bound. */
+/** How often it looks while commits are refused for want of room; each time more of the file is freed,
+ *  down to this share of its bound. */
 const FULL_LOOK_MS = 500;
 const FILLED_SHARE_MIN = 0.4;
 /** How often an unending run, or trouble that lasts, is told anew. */
@@ -127,8 +128,8 @@ class Broom {
     this.#lookIn(delayMs);
   }
 
-  /** What waits is larger than the room there is. The bound on the file is what it does not fit, not the disk, if
-   *  the file is about as full as it may be. */
+  /** What waits is larger than the room there is. The bound on the file is what it does not fit, not the
+   *  disk, if the file is about as full as it may be. */
   #makeMoreRoom({ fileBytes }: MaintenanceReport): number {
     const { fileBytesMax } = this.#ports.retention;
     if (fileBytesMax === null || fileBytes < fileBytesMax * this.#filledShareMax * 0.8) return LOOK_MS;
@@ -188,8 +189,8 @@ class Broom {
     this.#alert(
       'STORAGE_FILE_AT_CAP',
       'critical',
-      'the database is as large as it may be and nothing in it may be deleted; when it is full, sources are ' +
-        'held back: see to the sinks, or raise storage.retention.fileBytesMax',
+      'the database is as large as it may be and nothing in it may be deleted; when it is full, sources ' +
+        'are held back: see to the sinks, or raise storage.retention.fileBytesMax',
       { fileBytes, fileBytesMax, heldForSinks },
     );
   }

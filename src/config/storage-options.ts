@@ -53,7 +53,8 @@ const storage = z.strictObject({
   retention: retentionSchema.prefault({}),
 });
 
-/** Transactions that the file must have room for: else one alone could be more than retention can make room for. */
+/** Transactions that the file must have room for: else one alone could be more than retention can make
+ *  room for. */
 const FILE_COMMITS_MIN = 4;
 
 export const storageSchema = storage.refine(
