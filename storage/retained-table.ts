@@ -13,7 +13,7 @@ export type RetainedClass = 'records' | 'deadLetters' | 'health';
 /** Rows that one call measures in each direction. */
 const MEASURED_ROWS_MAX = 2_000;
 /** What one transaction deletes: a few milliseconds of work, so that commits do not have to wait for more. */
-export const DELETED_ROWS_MAX = 1_000;
+const DELETED_ROWS_MAX = 500;
 const DELETED_BYTES_MAX = 2 * 1024 * 1024;
 
 interface Shape {

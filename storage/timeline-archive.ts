@@ -13,7 +13,7 @@ import { join } from 'node:path';
 /** Rows of one file. */
 const FILE_ROWS_MAX = 4_000;
 /** Rows that one transaction deletes, where links stand close enough. */
-const DELETED_ROWS_MAX = 1_000;
+const DELETED_ROWS_MAX = 500;
 const SEQ_DIGITS = 12;
 
 export class TimelineArchive {

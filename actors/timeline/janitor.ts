@@ -36,7 +36,7 @@ export interface JanitorPorts {
 /** How often it looks. */
 const LOOK_MS = 10_000;
 /** The pause between two steps of one run; commits go in between. */
-const STEP_PAUSE_MS = 5;
+const STEP_PAUSE_MS = 1;
 /** How often it looks while commits are refused for want of room; each time more of the file is freed,
  *  down to this share of its bound. */
 const FULL_LOOK_MS = 500;

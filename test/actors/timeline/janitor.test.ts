@@ -74,10 +74,10 @@ describe('the janitor', () => {
   test('looks at once, then every ten seconds, and soon while there is more', async () => {
     const field = new Field();
     field.answers = [{}, { deleted: { ...NOTHING, records: 7 }, hasMore: true }, { hasMore: true }];
-    await field.clock.advance(10_004);
+    await field.clock.advance(10_001);
     expect(field.state).toBe('cleaning');
-    await field.clock.advance(20_000);
-    expect(field.looks).toEqual([0, 10_000, 10_005, 10_010, 20_010, 30_010].slice(0, field.looks.length));
+    await field.clock.advance(20_003);
+    expect(field.looks).toEqual([0, 10_000, 10_001, 10_002, 20_002, 30_002].slice(0, field.looks.length));
     expect(field.looks.length).toBeGreaterThanOrEqual(5);
     expect(field.requests[0]?.request).toMatchObject({ recordsNeededAfter: 5, nowMs: Date.UTC(2020, 0, 1) });
     expect(field.state).toBe('idle');
