@@ -1,11 +1,12 @@
 /** The engine: starts its parts in order, stops them in reverse, and ends as failed when a part or an
  *  essential source is past mending. Parts: recorder, sinks, pipeline, rate limiter, burst detector, health
- *  monitor, registry. */
+ *  monitor, janitor, registry. */
 
 import { assign, sendTo, setup } from 'xstate';
 import type { ErrorFacts } from '../src/domain/errors.ts';
 import { burstDetectorMachine } from './burst-detector-machine.ts';
 import { healthMonitorMachine } from './health-monitor-machine.ts';
+import { janitorMachine } from './janitor-machine.ts';
 import { pipelineMachine } from './pipeline-machine.ts';
 import { MACHINE_OPTIONS, type PartFact } from './ports.ts';
 import { rateLimiterMachine } from './rate-limiter-machine.ts';
@@ -45,6 +46,7 @@ export const engineMachine = setup({
     rateLimiter: rateLimiterMachine,
     burstDetector: burstDetectorMachine,
     healthMonitor: healthMonitorMachine,
+    janitor: janitorMachine,
     registry: registryMachine,
   },
   guards: { isFailed: ({ context }) => context.error !== null },
@@ -101,6 +103,7 @@ export const engineMachine = setup({
         { id: 'rateLimiter', src: 'rateLimiter', onError: { target: 'failed', actions: 'noteError' } },
         { id: 'burstDetector', src: 'burstDetector', onError: { target: 'failed', actions: 'noteError' } },
         { id: 'healthMonitor', src: 'healthMonitor', onError: { target: 'failed', actions: 'noteError' } },
+        { id: 'janitor', src: 'janitor', onError: { target: 'failed', actions: 'noteError' } },
         {
           id: 'registry',
           src: 'registry',

@@ -11,11 +11,13 @@ import { createSamplerPort, type SamplerPorts } from '../actors/health/sampler.t
 import { createIntake, type IntakePorts } from '../actors/sources/intake.ts';
 import { createDrain, createWait, type KeepDeadline } from '../actors/sources/waiting.ts';
 import type { SourceDirectory } from '../actors/supervision/source-directory.ts';
+import { createJanitorPort, type JanitorPorts } from '../actors/timeline/janitor.ts';
 import { createLedgerPort, type LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import { bayMachine } from '../machines/bay-machine.ts';
 import { burstDetectorMachine } from '../machines/burst-detector-machine.ts';
 import { engineMachine, type EngineOutput } from '../machines/engine-machine.ts';
 import { healthMonitorMachine } from '../machines/health-monitor-machine.ts';
+import { janitorMachine } from '../machines/janitor-machine.ts';
 import { pipelineMachine } from '../machines/pipeline-machine.ts';
 import { rateLimiterMachine } from '../machines/rate-limiter-machine.ts';
 import { recorderMachine } from '../machines/recorder-machine.ts';
@@ -51,6 +53,7 @@ export interface EngineActorParts {
   readonly raiseBurst: MeterPorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
   readonly onClockJump: SamplerPorts['onClockJump'];
+  readonly janitor: Omit<JanitorPorts, 'clock' | 'log' | 'retention' | 'edges$'>;
 }
 
 /** Makes the root actor; nothing runs before it is started. */
@@ -66,6 +69,7 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
       rateLimiter: rateLimiterMachine.provide({ actors: { gate: createGatePort(clock, plane) } }),
       burstDetector: burstDetectorMachine.provide({ actors: { meter: meterOf(parts) } }),
       healthMonitor: healthMonitorMachine.provide({ actors: { sampler: samplerOf(parts) } }),
+      janitor: janitorMachine.provide({ actors: { broom: broomOf(parts) } }),
       registry: registryMachine.provide({
         actors: { bay: bayMachine.provide({ actors: sourcesOf(parts) }) },
       }),
@@ -115,6 +119,10 @@ function samplerOf({ clock, options, directory, onSample, onClockJump }: EngineA
     onSample,
     onClockJump,
   });
+}
+
+function broomOf({ clock, log, options, edges$, janitor }: EngineActorParts) {
+  return createJanitorPort({ clock, log, edges$, retention: options.storage.retention, ...janitor });
 }
 
 /** Resolves when the engine machine has come to its end, one way or the other. */

@@ -31,8 +31,10 @@ import type { IngestRecord } from './domain/record.ts';
 import type { DeadLetter, DeadlineRow, TimelineRow } from './domain/timeline.ts';
 import { createEngineActor, untilFinished } from './engine-actor.ts';
 import { isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
-import { findingsOf } from './storage-findings.ts';
 import type { Stage } from './pipeline/stage.ts';
+import { janitorPorts } from './run-janitor.ts';
+import { noteThePast } from './run-past.ts';
+import { createRunLetters, type RunLetters } from './run-letters.ts';
 import { SinkWing } from './sink-wing.ts';
 
 /** Where a run shows what it does; these outlive it. */
@@ -62,6 +64,8 @@ export class EngineRun {
   readonly directory: SourceDirectory;
   readonly sinks: SinkWing;
   readonly journal: Journal;
+  /** Null where nothing is stored. */
+  readonly letters: RunLetters | null;
   readonly #options: RunOptions;
   readonly #actor: Actor<typeof engineMachine>;
   readonly #ledger: Ledger;
@@ -113,6 +117,7 @@ export class EngineRun {
     this.#deadLetters = new DeadLetterDesk({
       clock,
       keep: (letter) => this.#ledger.addDeadLetter(letter),
+      onFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
       note: (actorId, data) => {
         const cause = this.journal.lastRowOf(actorId);
         this.journal.note({ kind: 'dead_letter', event: 'dead_letter', data, actorId, cause });
@@ -136,10 +141,19 @@ export class EngineRun {
       keepsRecords: options.records.keep,
       deadLetter: (record, stage, error) => this.buryRecord(record, stage, error),
     });
+    this.letters = createRunLetters({
+      ...{ clock, log, store, ledger: this.#ledger, journal: this.journal, plane: this.plane },
+      recordsAreKept: options.records.keep,
+      directory: () => this.directory,
+      sinksHaveLetters: () => this.sinks.feed?.lettersQueued(),
+    });
     this.directory = new SourceDirectory({
       createRig: (spec) => this.#createRig(spec),
       problemOf: (spec) => this.#spills.problemOf(spec),
-      onAdmitted: (rig) => this.#ledger.touch(rig),
+      onAdmitted: (rig) => {
+        this.#ledger.touch(rig);
+        this.letters?.letterReturn.registered(rig.name);
+      },
       onReleased: (rig) => this.#release(rig),
       answer: outputs.answer,
       note: this.#noteOf('registry'),
@@ -155,9 +169,11 @@ export class EngineRun {
   }
 
   start(): void {
-    this.#noteThePast();
+    const { store, clock } = this.#options;
+    if (store !== null) noteThePast(store, clock.wallMs(), this.journal, this.#desk);
     this.#actor.start();
     this.#actor.send({ type: 'engine.start' });
+    this.letters?.letterReturn.look();
   }
 
   send(command: AnyCommand): void {
@@ -177,6 +193,7 @@ export class EngineRun {
     const { store, clock, log } = this.#options;
     this.sinks.close();
     this.#deadLetters.close();
+    this.letters?.letterReturn.close();
     const givenUp = await this.#ledger.close();
     try {
       await store?.close(givenUp > 0 ? null : { atMs: clock.wallMs() });
@@ -197,52 +214,12 @@ export class EngineRun {
 
   /** Keeps a record that a stage or the recorder could not use. */
   buryRecord(record: IngestRecord, stage: string, error: unknown): void {
-    const { tenant, sourceId, incarnation } = record;
-    const actorId = `${formatAddress(record)}#${incarnation}`;
-    const { seq: sourceSeq, atMs, key, contentType } = record;
-    const identity = {
-      incarnation,
-      sourceSeq,
-      atMs,
-      dedupKey: key ?? null,
-      contentType: contentType ?? null,
-    };
-    const origin = { tenant, sourceId, actorId, record: identity };
-    this.#deadLetters.bury(origin, stage, record.data, error, 'HG_STAGE_THREW');
+    this.#deadLetters.buryRecord(record, stage, error);
   }
 
   refuseUnknown(type: string, message: string): void {
     const data = { code: 'HG_OPTION_INVALID', message };
     this.journal.note({ kind: 'command', event: `${type}.refused`, data, actorId: 'registry', cause: null });
-  }
-
-  /** Rows about what was found at the start: an outage, a damaged file. */
-  #noteThePast(): void {
-    const { store, clock } = this.#options;
-    const nowMs = clock.wallMs();
-    if (store === null) return;
-    if (store.previousRun?.end === 'crash') {
-      const { run, lastAtMs } = store.previousRun;
-      const data = { previousRun: run, fromMs: lastAtMs, toMs: nowMs, lengthMs: nowMs - lastAtMs };
-      const cause = this.journal.note({
-        kind: 'gap',
-        event: 'engine.outage',
-        data,
-        actorId: 'engine',
-        cause: null,
-      });
-      for (const { actor, incarnation, state } of store.unfinished) {
-        this.journal.noteLostEnd(incarnation === null ? actor : `${actor}#${incarnation}`, state, cause);
-      }
-    }
-    for (const { event, data, alert } of findingsOf(store)) {
-      const note = { kind: 'storage', event, data, actorId: 'recorder', cause: null } as const;
-      const cause = this.journal.note(note);
-      if (alert === null) continue;
-      const { name, message } = alert;
-      const facts = { event: name, severity: 'critical', sourceId: null, timestamp: nowMs } as const;
-      this.#desk.raise({ ...facts, message, details: data }, 'recorder', cause);
-    }
   }
 
   #createRig(spec: SourceRig['spec']): SourceRig {
@@ -313,7 +290,7 @@ export class EngineRun {
   }
 
   #createActor(edges$: Subject<LedgerEdge>): Actor<typeof engineMachine> {
-    const { clock, options, outputs, random, log } = this.#options;
+    const { clock, options, outputs, random, log, store } = this.#options;
     const { directory, plane } = this;
     return createEngineActor({
       clock,
@@ -352,6 +329,7 @@ export class EngineRun {
         this.sinks.sample();
         outputs.health.next(healths);
       },
+      janitor: janitorPorts(store, () => this.sinks.needs(), this.journal, this.#desk),
       onClockJump: (jumpMs) => {
         const data = { jumpMs };
         this.journal.note({

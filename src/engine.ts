@@ -10,6 +10,7 @@ import type { EventStore } from '../storage/event-store.ts';
 import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from './config/engine-options.ts';
 import { resolveOptions } from './config/resolve-options.ts';
 import { NOT_STARTED, requireCapacity, requireMs, STOPPED } from './engine-checks.ts';
+import { deadLettersOf, type DeadLetters } from './dead-letters.ts';
 import type { DeregisterOptions, EngineReport, StopOptions } from './engine-report.ts';
 import { eachOf, engineSubjects, reportTo, transitionsOf } from './engine-streams.ts';
 import { EngineRun, type RunOutputs } from './engine-run.ts';
@@ -58,6 +59,9 @@ export class Engine {
   /** Births, transitions and ends of all actors, once they are stored. */
   readonly transitions$: Observable<TimelineRow>;
   readonly deadLetters$: Observable<DeadLetter>;
+  /** Dead letters that are kept. @throws HeadgateError HG_ENGINE_STATE while the engine does not run, or
+   *  where it stores nothing. */
+  readonly deadLetters: DeadLetters;
   /** The health of all sources, at every sample. */
   readonly health$: Observable<readonly SourceHealth[]>;
 
@@ -96,6 +100,7 @@ export class Engine {
     this.alerts$ = new GuardedObservable(subjects.alerts, report);
     this.transitions$ = new GuardedObservable(transitionsOf(subjects.rows), report);
     this.deadLetters$ = new GuardedObservable(subjects.deadLetters, report);
+    this.deadLetters = deadLettersOf(() => (this.#isOver ? null : this.#run?.letters?.deadLetters));
     this.health$ = new GuardedObservable(subjects.health, report);
   }
 

@@ -68,6 +68,8 @@ export type { DecodeFunction, RateLimitOptions, SourceIo, SourceLogic, SourceSpe
 export { Receipt, type Settlement } from './domain/receipt.ts';
 export type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 
+export { openDeadLetters } from './dead-letters.ts';
+export type { DeadLetters, LetterPage, LetterSelection, StoredLetter } from './dead-letters.ts';
 export { openTimelineReader } from '../storage/open-timeline-reader.ts';
 export type { TimelineFilter, TimelineReader } from '../storage/timeline-reader.ts';
 export { verifyDatabase, type VerifyOptions } from '../storage/verify-database.ts';

@@ -70,6 +70,14 @@ export class SinkWing {
     }
   }
 
+  /** What the sinks still need of the logs: rows after these `seq`. */
+  needs(): { readonly recordsNeededAfter: number | null; readonly alertsNeededAfter: number | null } {
+    return {
+      recordsNeededAfter: this.directory.neededAfter('records'),
+      alertsNeededAfter: this.directory.neededAfter('alerts'),
+    };
+  }
+
   /** The run is over: what is under way is given up, and nothing is booked any more. */
   close(): void {
     for (const rig of this.directory.rigs()) {

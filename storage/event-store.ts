@@ -105,6 +105,8 @@ export interface MaintenanceRequest {
   /** Sinks that need the record log, and the alerts, from these `seq` on: the lowest counts. Null: none. */
   readonly recordsNeededAfter: number | null;
   readonly alertsNeededAfter: number | null;
+  /** How full the file may be before rows go for it, of `fileBytesMax`. Default: FILLED_SHARE_MAX. */
+  readonly filledShareMax?: number;
 }
 
 export interface MaintenanceReport {

@@ -3,6 +3,7 @@
 import type Database from 'better-sqlite3';
 import type { LetterOrigin, LetterStatus } from '../src/domain/timeline.ts';
 import type { LetterQuery, StoredLetter } from './event-store.ts';
+import { schemaVersion } from './schema.ts';
 
 export interface Letters {
   read(query: LetterQuery): StoredLetter[];
@@ -10,16 +11,22 @@ export interface Letters {
   purge(query: LetterQuery): number;
 }
 
+/** `db` may be one of the first version, where it is only read. */
 export function createLetters(db: Database.Database): Letters {
+  const fields =
+    FIELDS + (schemaVersion(db) < 2 ? ', NULL AS origin, 0 AS truncated' : ', origin, truncated');
   return {
     read(query) {
       const { where, values } = conditionOf(query);
-      const sql = `SELECT ${FIELDS} FROM dead_letters WHERE ${where} ORDER BY id LIMIT ?`;
+      const sql = `SELECT ${fields} FROM dead_letters WHERE ${where} ORDER BY id LIMIT ?`;
       return (db.prepare(sql).all(...values, query.rowsMax) as LetterRow[]).map(letterOf);
     },
     mark(query, status) {
       const { where, values } = conditionOf(query);
-      const chosen = `SELECT id FROM dead_letters WHERE ${where} AND status <> 'delivered' ORDER BY id LIMIT ?`;
+      // What was not kept whole cannot be tried again.
+      const isWhole = status === 'queued' ? "AND status <> 'queued' AND truncated = 0" : '';
+      const may = `status <> 'delivered' ${isWhole}`;
+      const chosen = `SELECT id FROM dead_letters WHERE ${where} AND ${may} ORDER BY id LIMIT ?`;
       return db
         .prepare(`UPDATE dead_letters SET status = ? WHERE id IN (${chosen})`)
         .run(status, ...values, query.rowsMax).changes;
@@ -34,7 +41,7 @@ export function createLetters(db: Database.Database): Letters {
 }
 
 const FIELDS = `id, tenant, source_id AS sourceId, stage, code, message, payload, attempts,
-  first_at_ms AS firstAtMs, last_at_ms AS lastAtMs, status, origin, truncated`;
+  first_at_ms AS firstAtMs, last_at_ms AS lastAtMs, status`;
 
 interface LetterRow extends Omit<StoredLetter, 'origin' | 'isTruncated'> {
   readonly origin: string | null;

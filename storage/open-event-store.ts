@@ -142,7 +142,7 @@ function eventStore(
   movedAside: string | null,
 ): LocalStore {
   const { db, cursors, ...known } = opened;
-  const session = new StoreSession(db, known, lock === null ? null : () => openWritable(file));
+  const session = new StoreSession(db, { ...known, file }, lock === null ? null : () => openWritable(file));
   const mark = createMarkKeeper(lock === null ? null : file, known.dbUuid, () => session.tail());
   let isOpen = true;
   const guard = <Result>(action: () => Result): Result => {
@@ -168,10 +168,15 @@ function eventStore(
     lagOf: async (log, afterSeq) => guard(() => session.parts.logs.lagOf(log, afterSeq)),
     readLetters: async (query) => guard(() => session.parts.letters.read(query)),
     markLetters: async (query, status) => guard(() => session.parts.letters.mark(query, status)),
-    purgeLetters: async (query) => guard(() => session.parts.letters.purge(query)),
-    maintain: async () => {
+    async purgeLetters(query) {
+      const purged = guard(() => session.parts.letters.purge(query));
+      session.parts.maintenance.forgetSizes();
+      return purged;
+    },
+    async maintain(request) {
+      const report = guard(() => session.parts.maintenance.maintain(request));
       mark.write();
-      throw closedError(file);
+      return report;
     },
     async close(end) {
       if (!isOpen) return;

@@ -185,6 +185,15 @@ const MIGRATIONS: readonly string[] = [
     failures INTEGER NOT NULL,
     PRIMARY KEY (tenant, source_id, kind)
   ) STRICT, WITHOUT ROWID;
+
+  -- How far a table had grown at a time, by the engine's clock: what retention by age goes by. Rows up to
+  -- this seq are at least as old as this.
+  CREATE TABLE retention_marks (
+    class TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (class, seq)
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
 

@@ -14,6 +14,7 @@ import { createCommitWriter, type CommitWriter, type Counters, type StoreTail } 
 import type { CommitResult, TruncatedRows } from './event-store.ts';
 import { createLetters, type Letters } from './letters.ts';
 import { createLogReader, type LogReader } from './log-reader.ts';
+import { Maintenance } from './maintenance.ts';
 import { sqliteCode } from './storage-error.ts';
 
 interface Parts {
@@ -21,9 +22,11 @@ interface Parts {
   readonly writer: CommitWriter;
   readonly logs: LogReader;
   readonly letters: Letters;
+  readonly maintenance: Maintenance;
 }
 
 export interface SessionFacts {
+  readonly file: string;
   readonly run: number;
   readonly gatewayId: string;
   readonly dbUuid: string;
@@ -126,12 +129,13 @@ export class StoreSession {
   }
 
   #prepare(db: Database.Database): Parts {
-    const { run, gatewayId, dbUuid, truncated } = this.#facts;
+    const { file, run, gatewayId, dbUuid, truncated } = this.#facts;
     return {
       db,
       writer: createCommitWriter(db, { run, isTruncated: truncated !== null }),
       logs: createLogReader(db, `${gatewayId}:${dbUuid}`),
       letters: createLetters(db),
+      maintenance: new Maintenance(db, file, dbUuid),
     };
   }
 }

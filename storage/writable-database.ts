@@ -49,6 +49,7 @@ export function openWritable(file: string): Database.Database {
 /** A database that is gone when it is closed. */
 export function openInMemory(): Database.Database {
   const db = new Database(':memory:');
+  db.pragma('auto_vacuum = INCREMENTAL');
   db.pragma('foreign_keys = ON');
   db.pragma('trusted_schema = OFF');
   migrate(db);

@@ -2,11 +2,13 @@
  *  the first and then once a second, however many there are. */
 
 import { Subject } from 'rxjs';
+import { formatAddress } from '../../src/domain/address.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
-import { errorFacts, type ErrorCode } from '../../src/domain/errors.ts';
+import { errorFacts, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
+import { RECEIPT, type IngestRecord } from '../../src/domain/record.ts';
 import type { DeadLetter, LetterOrigin } from '../../src/domain/timeline.ts';
-import { payloadAsText } from '../../src/pipeline/record-json.ts';
+import { dataPayload, wirePayload } from '../../src/pipeline/letter-payload.ts';
 
 export interface DeadLetterOrigin {
   readonly tenant: string;
@@ -15,11 +17,15 @@ export interface DeadLetterOrigin {
   readonly actorId: string;
   /** The record it was, if it was one. */
   readonly record: LetterOrigin | null;
+  /** The letter it came from: it was a dead letter before, and is tried again. */
+  readonly letterId?: number | undefined;
 }
 
 export interface DeadLetterDeskOptions {
   readonly clock: Clock;
   readonly keep: (letter: DeadLetter) => void;
+  /** A letter that was tried again has failed again. No second letter comes of it. */
+  readonly onFailedAgain: (id: number, error: ErrorFacts) => void;
   readonly note: (actorId: string, data: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -41,26 +47,48 @@ export class DeadLetterDesk {
 
   /** Keeps `payload`, which `stage` could not use. `fallback` is the code of an error that has none. */
   bury(origin: DeadLetterOrigin, stage: string, payload: unknown, error: unknown, fallback: ErrorCode): void {
-    const { code, message } = isFacts(error) ? error : errorFacts(error, fallback);
+    const facts = isFacts(error) ? error : errorFacts(error, fallback);
+    const { code } = facts;
+    const message = facts.message.slice(0, LIMITS.errorMessageCharsMax);
+    if (origin.letterId !== undefined) {
+      this.#options.onFailedAgain(origin.letterId, { code, message });
+      return;
+    }
     const nowMs = this.#options.clock.wallMs();
-    const text = payloadAsText(payload);
-    const isTruncated = text.length > LIMITS.deadLetterPayloadCharsMax;
+    const { form, ...kept } = isOfTheWire(stage, payload) ? wirePayload(payload) : dataPayload(payload);
+    const record = origin.record;
     const letter: DeadLetter = {
       tenant: origin.tenant,
       sourceId: origin.sourceId,
       stage,
       code,
-      message: message.slice(0, LIMITS.errorMessageCharsMax),
-      payload: isTruncated ? text.slice(0, LIMITS.deadLetterPayloadCharsMax) : text,
+      message,
       attempts: 1,
       firstAtMs: nowMs,
       lastAtMs: nowMs,
-      origin: origin.record,
-      isTruncated,
+      origin: record === null || form === undefined ? record : { ...record, form },
+      ...kept,
     };
     this.#options.keep(letter);
     this.#tally(origin.actorId, stage, code);
     this.letters$.next(letter);
+  }
+
+  /** Keeps a record that a stage or the recorder could not use. */
+  buryRecord(record: IngestRecord, stage: string, error: unknown): void {
+    const { tenant, sourceId, incarnation, seq: sourceSeq, atMs } = record;
+    const identity: LetterOrigin = {
+      incarnation,
+      sourceSeq,
+      atMs,
+      dedupKey: record.key ?? null,
+      contentType: record.contentType ?? null,
+    };
+    const actorId = `${formatAddress(record)}#${incarnation}`;
+    const mark = record[RECEIPT]?.mark;
+    const letterId = mark?.kind === 'letter' ? mark.id : undefined;
+    const origin = { tenant, sourceId, actorId, record: identity, letterId };
+    this.bury(origin, stage, record.data, error, 'HG_STAGE_THREW');
   }
 
   /** Writes what has been counted and not yet told. */
@@ -102,6 +130,11 @@ export class DeadLetterDesk {
     this.#options.note(actorId, { stage, code, count: tally.count });
     tally.count = 0;
   }
+}
+
+/** Whether it is as the wire had it, not decoded yet. */
+function isOfTheWire(stage: string, payload: unknown): payload is string | Uint8Array {
+  return stage === 'decode' && (typeof payload === 'string' || payload instanceof Uint8Array);
 }
 
 function isFacts(error: unknown): error is { code: string; message: string } {

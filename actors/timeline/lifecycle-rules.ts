@@ -104,6 +104,8 @@ export function logRow(log: Logger, row: TimelineRow): void {
     else log.debug(fields, `${actor}: ${from} → ${to}`);
   } else if (row.kind === 'command' && event.endsWith('.refused')) {
     log.warn({ actor, event, seq, ...data }, 'a command was refused');
+  } else if (event === 'storage.cleaned') {
+    log.info({ actor, seq, ...data }, 'rows whose time had come were deleted');
   } else if (row.kind === 'registered' || row.kind === 'deregistered') {
     log.info({ actor, seq, ...data }, `${actor} ${row.kind}`);
   } else if (row.kind === 'clock' || row.kind === 'gap' || row.kind === 'storage') {

@@ -103,7 +103,7 @@ async function list(
   await writer.end();
 }
 
-function documentWriter(
+export function documentWriter(
   options: ReadOptions,
   output: Output,
   columns: readonly Column<Row>[],

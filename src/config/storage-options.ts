@@ -36,7 +36,7 @@ const retentionSchema = z.strictObject({
   undelivered: z.enum(['keep', 'delete']).default(DEFAULT_RETENTION.undelivered),
 });
 
-export const storageSchema = z.strictObject({
+const storage = z.strictObject({
   /** Whether the database is written in a thread of its own. Default: yes for a file on the real clock. Not
    *  with a clock of the user's. */
   worker: z.boolean().optional(),
@@ -52,3 +52,16 @@ export const storageSchema = z.strictObject({
     .prefault({}),
   retention: retentionSchema.prefault({}),
 });
+
+/** Transactions that the file must have room for: else one alone could be more than retention can make
+ *  room for. */
+const FILE_COMMITS_MIN = 4;
+
+export const storageSchema = storage.refine(
+  ({ commit, retention }) =>
+    retention.fileBytesMax === null || retention.fileBytesMax >= FILE_COMMITS_MIN * commit.bytesMax,
+  {
+    path: ['retention', 'fileBytesMax'],
+    message: `must be at least ${FILE_COMMITS_MIN} times commit.bytesMax; raise it, or lower that`,
+  },
+);

@@ -17,6 +17,7 @@ export const RESERVED_NAMES: readonly string[] = [
   'pipeline',
   'recorder',
   'healthMonitor',
+  'janitor',
   'journal',
   'sinks',
 ];

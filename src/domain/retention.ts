@@ -24,6 +24,9 @@ export interface RetentionOptions {
   readonly undelivered: 'keep' | 'delete';
 }
 
+/** How full the file may be before rows go for it: what comes between two looks needs room. */
+export const FILLED_SHARE_MAX = 0.9;
+
 const DAY_MS = 86_400_000;
 const MIB = 1024 * 1024;
 

@@ -89,8 +89,10 @@ export interface DeadLetter {
   readonly lastAtMs: number;
   /** Whose it was; null where no record came of the payload. */
   readonly origin: LetterOrigin | null;
-  /** The payload was too long to be kept whole: it cannot be retried. */
+  /** The payload could not be kept whole, since it was too long or no JSON: it cannot be retried. */
   readonly isTruncated: boolean;
+  /** Default: `new`. */
+  readonly status?: LetterStatus;
 }
 
 /** The identity of the record a dead letter was. */
@@ -100,6 +102,9 @@ export interface LetterOrigin {
   readonly atMs: number;
   readonly dedupKey: string | null;
   readonly contentType: string | null;
+  /** How the payload is to be read back. `text`: it is the data. `frames`: as JSON, in which
+   *  `{ "base64": … }` stands for bytes. Absent: as JSON. */
+  readonly form?: 'text' | 'frames';
   /** Of a letter of a sink: the record's `seq` in the log. */
   readonly recordSeq?: number;
 }

@@ -57,16 +57,26 @@ function bytesOf(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, 'base64'));
 }
 
-/** UTF-8 as itself, anything else as base64 with a prefix. */
-function bytesAsText(bytes: Uint8Array): string {
+/** UTF-8 as itself, anything else as base64 with a prefix; also what could be mistaken for that. */
+export function bytesAsText(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    if (!text.startsWith(BASE64_PREFIX)) return text;
   } catch {
-    return `base64:${base64(bytes)}`;
+    // No text.
   }
+  return BASE64_PREFIX + base64(bytes);
 }
 
-function hasBytes(data: unknown): boolean {
+/** What {@link bytesAsText} was given. */
+export function bytesOfText(text: string): Uint8Array {
+  const isBase64 = text.startsWith(BASE64_PREFIX);
+  return isBase64 ? bytesOf(text.slice(BASE64_PREFIX.length)) : new TextEncoder().encode(text);
+}
+
+const BASE64_PREFIX = 'base64:';
+
+export function hasBytes(data: unknown): boolean {
   return (
     data instanceof Uint8Array || (Array.isArray(data) && data.some((part) => part instanceof Uint8Array))
   );
@@ -75,4 +85,12 @@ function hasBytes(data: unknown): boolean {
 function withoutBytes(data: unknown): unknown {
   if (data instanceof Uint8Array) return { base64: base64(data) };
   return Array.isArray(data) ? data.map(withoutBytes) : data;
+}
+
+/** Data that was written by {@link dataAsJson} and had bytes in it, with its bytes. */
+export function withBytes(data: unknown): unknown {
+  if (Array.isArray(data)) return data.map(withBytes);
+  if (typeof data !== 'object' || data === null || Object.keys(data).length !== 1) return data;
+  const text = (data as { base64?: unknown }).base64;
+  return typeof text === 'string' ? bytesOf(text) : data;
 }

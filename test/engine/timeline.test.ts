@@ -132,6 +132,7 @@ test(
           'ailing',
         ],
         ...[
+          'idle',
           'booting',
           'connecting',
           'streaming',

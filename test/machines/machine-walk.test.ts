@@ -7,6 +7,7 @@ import { bayMachine } from '../../machines/bay-machine.ts';
 import { burstDetectorMachine } from '../../machines/burst-detector-machine.ts';
 import { engineMachine } from '../../machines/engine-machine.ts';
 import { healthMonitorMachine } from '../../machines/health-monitor-machine.ts';
+import { janitorMachine } from '../../machines/janitor-machine.ts';
 import { pipelineMachine } from '../../machines/pipeline-machine.ts';
 import { rateLimiterMachine } from '../../machines/rate-limiter-machine.ts';
 import { recorderMachine } from '../../machines/recorder-machine.ts';
@@ -104,12 +105,13 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
       { type: 'xstate.done.actor.pipeline', output: { lostRecords: 2 } },
       { type: 'xstate.done.actor.registry' },
       { type: 'xstate.done.actor.sinks' },
-      ...['recorder', 'sinks', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'registry'].map(
-        (id) => ({
-          type: `xstate.error.actor.${id}`,
-          error: new Error('for the test'),
-        }),
-      ),
+      ...[
+        ...['recorder', 'sinks', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor', 'janitor'],
+        'registry',
+      ].map((id) => ({
+        type: `xstate.error.actor.${id}`,
+        error: new Error('for the test'),
+      })),
     ],
     digest: ({ error }) => error !== null,
     promises: {
@@ -174,6 +176,13 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
     promises: { sampler: ['sources.ailing', 'sources.well'] },
     commands: [],
     states: ['well', 'ailing'],
+  },
+  janitor: {
+    machine: janitorMachine,
+    events: events('cleaning.began', 'cleaning.ended'),
+    promises: { broom: ['cleaning.began', 'cleaning.ended'] },
+    commands: [],
+    states: ['idle', 'cleaning'],
   },
 };
 
@@ -271,6 +280,7 @@ describe('from every state', () => {
         'rateLimiter',
         'burstDetector',
         'healthMonitor',
+        'janitor',
         'registry',
       ];
       const actors = Object.fromEntries(parts.map((name) => [name, part]));

@@ -14,6 +14,7 @@ import { burstDetectorMachine } from '../../machines/burst-detector-machine.ts';
 import { isRecordedCommand } from '../../machines/commands.ts';
 import { engineMachine } from '../../machines/engine-machine.ts';
 import { healthMonitorMachine } from '../../machines/health-monitor-machine.ts';
+import { janitorMachine } from '../../machines/janitor-machine.ts';
 import { pipelineMachine } from '../../machines/pipeline-machine.ts';
 import { partFailure } from '../../machines/ports.ts';
 import { rateLimiterMachine } from '../../machines/rate-limiter-machine.ts';
@@ -49,6 +50,7 @@ describe('a part', () => {
       'sampler',
       { 'sources.ailing': 'ailing', 'sources.well': 'well' },
     ],
+    ['janitor', janitorMachine, 'broom', { 'cleaning.began': 'cleaning', 'cleaning.ended': 'idle' }],
     ['pipeline', pipelineMachine, 'stages', { 'flow.blocked': 'blocked', 'flow.moved': 'flowing' }],
   ];
   for (const [name, machine, port, edges] of PARTS) {
@@ -190,7 +192,7 @@ describe('an engine', () => {
         output: ({ event }) => (event as AnyEventObject)['output'],
       });
     const names = ['recorder', 'sinks', 'pipeline', 'rateLimiter', 'burstDetector', 'healthMonitor'];
-    names.push('registry');
+    names.push('janitor', 'registry');
     const actors = Object.fromEntries(names.map((name) => [name, part(name)]));
     const actor = createActor(engineMachine.provide({ actors: actors }), {
       input: { directory: {} as Directory, sinks: {} as SinkRegister },
@@ -206,7 +208,7 @@ describe('an engine', () => {
     actor.send({ type: 'engine.start' });
     expect(log).toEqual([
       ...['recorder up', 'sinks up', 'pipeline up', 'rateLimiter up', 'burstDetector up'],
-      ...['healthMonitor up', 'registry up'],
+      ...['healthMonitor up', 'janitor up', 'registry up'],
     ]);
   });
 

@@ -78,7 +78,7 @@ describe('a commit that failed with an I/O error', () => {
       }) as never;
       return db;
     };
-    const facts = { run: 1, gatewayId: 'g', dbUuid: 'd', truncated: null };
+    const facts = { file, run: 1, gatewayId: 'g', dbUuid: 'd', truncated: null };
     const session = new StoreSession(connect(), facts, () => {
       plan.connections++;
       reopened(file);

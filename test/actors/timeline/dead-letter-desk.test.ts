@@ -12,10 +12,12 @@ const ORIGIN = { tenant: 'default', sourceId: 'plc-7', actorId: 'plc-7#1', recor
 class Field {
   readonly clock = virtualClock();
   readonly kept: DeadLetter[] = [];
+  readonly failedAgain: [id: number, code: string, message: string][] = [];
   readonly notes: { readonly atMs: number; readonly actorId: string; readonly data: unknown }[] = [];
   readonly desk = new DeadLetterDesk({
     clock: this.clock,
     keep: (letter) => this.kept.push(letter),
+    onFailedAgain: (id, error) => this.failedAgain.push([id, error.code, error.message]),
     note: (actorId, data) => this.notes.push({ atMs: this.clock.monotonicMs(), actorId, data }),
   });
 
@@ -53,6 +55,19 @@ describe('a dead letter', () => {
     expect(field.notes).toEqual([
       { atMs: 70, actorId: 'plc-7#1', data: { stage: 'decode', code: 'HG_DECODE_FAILED', count: 1 } },
     ]);
+  });
+
+  test('that was tried again and failed again makes no second one', () => {
+    const field = new Field();
+    field.desk.bury({ ...ORIGIN, letterId: 7 }, 'scale', 5, new Error('still no'), 'HG_STAGE_THREW');
+    expect(field.failedAgain).toEqual([[7, 'HG_STAGE_THREW', 'still no']]);
+    expect([field.kept, field.notes]).toEqual([[], []]);
+  });
+
+  test('of data that JSON has no word for says that it was not kept whole', () => {
+    const field = new Field();
+    field.bury(new Error('no'), { n: 1n }, 'record');
+    expect(field.kept).toMatchObject([{ isTruncated: true }]);
   });
 
   /** What becomes of whatever was thrown. */

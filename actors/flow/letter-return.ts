@@ -1,0 +1,212 @@
+/** The return of dead letters: takes letters that are queued for another try, and hands them in again at
+ *  the gate, before the stages, as the records they were.
+ *
+ *  Guarantee: a letter leaves once. Its record bears a receipt whose mark crosses the letter out in the
+ *  very transaction that stores the record; before that it stays queued, whatever happens to the process.
+ *  No letter is handed in a second time until what became of the first is in the database. A payload that
+ *  decodes to several records could be cut in two by a crash: it is first replaced by a letter for each,
+ *  in one transaction. */
+
+import { formatAddress } from '../../src/domain/address.ts';
+import type { Clock } from '../../src/domain/clock.ts';
+import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { Logger } from '../../src/domain/logger.ts';
+import { Receipt, type Settlement } from '../../src/domain/receipt.ts';
+import { RECEIPT, type IngestRecord } from '../../src/domain/record.ts';
+import type { LetterOrigin } from '../../src/domain/timeline.ts';
+import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
+import type { Lane } from '../../src/pipeline/gate.ts';
+import { dataOfPayload, dataPayload, wireOfPayload } from '../../src/pipeline/letter-payload.ts';
+import type { EventStore, StoredLetter } from '../../storage/event-store.ts';
+import type { SourceRig } from '../sources/source-rig.ts';
+import type { Ledger } from '../timeline/ledger.ts';
+
+export interface LetterReturnOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly store: Pick<EventStore, 'readLetters'>;
+  readonly ledger: Pick<Ledger, 'addMark' | 'addLetterFailure' | 'addDeadLetter' | 'flush'>;
+  /** The source of this name, if it is registered. */
+  readonly findRig: (name: { readonly tenant: string; readonly sourceId: string }) => SourceRig | undefined;
+  readonly arrive: (lane: Lane) => void;
+  /** Whether records are stored: the exit then crosses letters out. */
+  readonly recordsAreKept: boolean;
+  /** A letter has failed as often as it may. */
+  readonly onParked: (letter: StoredLetter, error: ErrorFacts) => void;
+}
+
+/** Letters of sinks are the sinks' own business. */
+const SINK_STAGE = 'sink:';
+
+export class LetterReturn {
+  readonly #options: LetterReturnOptions;
+  readonly #lane: Lane;
+  readonly #abort = new AbortController();
+  /** Handed in, and what became of them is not in the database yet. */
+  readonly #underWay = new Map<number, StoredLetter>();
+  /** Sources without which letters could not be handed in. */
+  readonly #missing = new Set<string>();
+  #feeding: Promise<void> | null = null;
+  #isAskedAgain = false;
+
+  constructor(options: LetterReturnOptions) {
+    this.#options = options;
+    const queue: BoundedQueue<IngestRecord> = new BoundedQueue({
+      capacity: LIMITS.mergeQuantumRecords,
+      overflow: 'block',
+      waitMsMax: null,
+      clock: options.clock,
+      onItems: () => options.arrive(this.#lane),
+    });
+    this.#lane = {
+      queue,
+      limit: null,
+      queued: false,
+      onRefused: (record) => record[RECEIPT]?.settle('dropped'),
+    };
+  }
+
+  /** Looks for queued letters and hands them in. */
+  look(): void {
+    if (this.#abort.signal.aborted) return;
+    if (this.#feeding !== null) {
+      this.#isAskedAgain = true;
+      return;
+    }
+    this.#isAskedAgain = false;
+    this.#feeding = this.#feed()
+      .catch((error: unknown) => {
+        const facts = errorFacts(error, 'HG_STORAGE_FAILED');
+        this.#options.log.warn(facts, 'dead letters could not be read; they stay queued');
+      })
+      .finally(() => {
+        this.#feeding = null;
+        if (this.#isAskedAgain) this.look();
+      });
+  }
+
+  /** A source is registered now: letters may have waited for it. */
+  registered(name: string): void {
+    if (this.#missing.delete(name)) this.look();
+  }
+
+  /** The record of a letter failed again. */
+  failed(id: number, { code, message }: ErrorFacts): void {
+    const letter = this.#underWay.get(id);
+    if (letter === undefined) return;
+    const isLast = letter.attempts + 1 >= LIMITS.deadLetterAttemptsMax;
+    const atMs = this.#options.clock.wallMs();
+    this.#options.ledger.addLetterFailure({ id, code, message, atMs, status: isLast ? 'parked' : 'new' });
+    if (isLast) this.#options.onParked(letter, { code, message });
+  }
+
+  /** The run is over. What is under way stays queued. */
+  close(): void {
+    this.#abort.abort();
+  }
+
+  async #feed(): Promise<void> {
+    const { store } = this.#options;
+    const rowsMax = LIMITS.mergeQuantumRecords;
+    for (let afterId = 0; ;) {
+      const letters = await store.readLetters({ status: 'queued', afterId, rowsMax });
+      for (const letter of letters) {
+        afterId = letter.id;
+        if (letter.stage.startsWith(SINK_STAGE) || this.#underWay.has(letter.id)) continue;
+        await this.#lane.queue.whenRoom(this.#abort.signal);
+        if (this.#abort.signal.aborted) return;
+        this.#return(letter);
+      }
+      if (letters.length < rowsMax) return;
+    }
+  }
+
+  #return(letter: StoredLetter): void {
+    const { origin } = letter;
+    // Where no record came of it, it takes its source to make one.
+    const rig = origin === null ? this.#options.findRig(letter) : undefined;
+    if (origin === null && (rig === undefined || (letter.stage === 'decode' && rig.spec.decode === null))) {
+      this.#missing.add(formatAddress(letter));
+      return;
+    }
+    this.#underWay.set(letter.id, letter);
+    try {
+      if (origin !== null) this.#enter(letter, origin, dataOfPayload(letter.payload, origin.form));
+      else if (rig !== undefined) this.#makeRecords(letter, rig);
+    } catch (error) {
+      this.failed(letter.id, errorFacts(error, 'HG_DECODE_FAILED'));
+      this.#forgetOnceStored(letter.id);
+    }
+  }
+
+  /** Throws what the source's own code throws. */
+  #makeRecords(letter: StoredLetter, rig: SourceRig): void {
+    const { clock, ledger } = this.#options;
+    const { decode, dedupKey } = rig.spec;
+    const values =
+      letter.stage === 'decode' && decode !== null
+        ? decode(wireOfPayload(letter.payload), undefined)
+        : [dataOfPayload(letter.payload, undefined)];
+    const keys = values.map((value) => dedupKey?.(value, {}));
+    const first = rig.recordsProduced + 1;
+    rig.countRecords(values.length, clock.monotonicMs());
+    const originOf = (index: number): LetterOrigin => ({
+      incarnation: rig.incarnation,
+      sourceSeq: first + index,
+      atMs: letter.firstAtMs,
+      dedupKey: keys[index] ?? null,
+      contentType: null,
+    });
+    if (values.length === 1) {
+      this.#enter(letter, originOf(0), values[0]);
+      return;
+    }
+    ledger.addMark({ kind: 'letter', id: letter.id });
+    for (const [index, value] of values.entries()) {
+      const { form, ...kept } = dataPayload(value);
+      const { id: _, ...rest } = letter;
+      const origin = { ...originOf(index), ...(form === undefined ? {} : { form }) };
+      const status = kept.isTruncated ? 'new' : 'queued';
+      ledger.addDeadLetter({ ...rest, stage: 'decoded', ...kept, origin, status });
+    }
+    this.#forgetOnceStored(letter.id, () => this.look());
+  }
+
+  /** Hands the record in that the letter was. */
+  #enter(letter: StoredLetter, origin: LetterOrigin, data: unknown): void {
+    const { id, tenant, sourceId } = letter;
+    const receipt = new Receipt((settlement) => this.#settled(id, settlement), { kind: 'letter', id });
+    const record: IngestRecord = {
+      sourceId,
+      tenant,
+      incarnation: origin.incarnation,
+      seq: origin.sourceSeq,
+      atMs: origin.atMs,
+      receivedMonoMs: this.#options.clock.monotonicMs(),
+      data,
+      contentType: origin.contentType ?? undefined,
+      key: origin.dedupKey ?? undefined,
+      cursor: undefined,
+      [RECEIPT]: receipt,
+    };
+    receipt.add(1);
+    receipt.seal();
+    this.#lane.queue.offer([record]);
+  }
+
+  #settled(id: number, { lost, deadLettered, stored }: Settlement): void {
+    // The engine gave up before it was stored; the next start finds it queued.
+    if (lost > 0) return;
+    const isMarked = stored > 0 && this.#options.recordsAreKept;
+    if (deadLettered === 0 && !isMarked) this.#options.ledger.addMark({ kind: 'letter', id });
+    this.#forgetOnceStored(id);
+  }
+
+  #forgetOnceStored(id: number, then?: () => void): void {
+    void this.#options.ledger.flush().then(() => {
+      this.#underWay.delete(id);
+      then?.();
+    });
+  }
+}
