@@ -8,11 +8,12 @@ import { HeadgateError, remedyOf, type ErrorFacts, type Remedy } from '../../src
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import type { Random } from '../../src/domain/random.ts';
-import { withReceipt, type IngestRecord, type RecordMeta } from '../../src/domain/record.ts';
+import type { IngestRecord, RecordMeta } from '../../src/domain/record.ts';
 import type { Receipt } from '../../src/domain/receipt.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
+import { arrivingRecords } from './arriving-records.ts';
 import type { SourceRig } from './source-rig.ts';
 
 /** Records that a source put into its outlet, all at one time. */
@@ -188,7 +189,9 @@ class Run {
     }
     const nowMs = this.#ports.clock.wallMs();
     const monoMs = this.#ports.clock.monotonicMs();
-    const records = this.#records(data, meta, nowMs, monoMs);
+    const records = arrivingRecords(rig, data, { meta, nowMs, monoMs }, (value, error) => {
+      this.#ports.deadLetter(rig, { stage: 'dedupKey', payload: value, error }, receipt);
+    });
     this.#moveOn(meta);
     rig.countRecords(records.length, monoMs);
     this.#goodRead(nowMs);
@@ -196,43 +199,6 @@ class Run {
     const hasRoom = rig.offer(records);
     this.#turnRecords += data.length;
     return hasRoom && this.#turnRecords < LIMITS.sourceTurnRecordsMax;
-  }
-
-  #records(
-    data: readonly unknown[],
-    meta: RecordMeta | undefined,
-    nowMs: number,
-    monoMs: number,
-  ): IngestRecord[] {
-    const rig = this.#rig;
-    const { id, tenant, dedupKey } = rig.spec;
-    const records: IngestRecord[] = [];
-    let seq = rig.recordsProduced;
-    for (const value of data) {
-      let key = meta?.key;
-      if (dedupKey !== null) {
-        try {
-          key = dedupKey(value, meta ?? {});
-        } catch (error) {
-          this.#ports.deadLetter(rig, { stage: 'dedupKey', payload: value, error }, meta?.receipt);
-          continue;
-        }
-      }
-      const record: IngestRecord = {
-        sourceId: id,
-        tenant,
-        incarnation: rig.incarnation,
-        seq: ++seq,
-        atMs: isTime(meta?.atMs) ? meta.atMs : nowMs,
-        receivedMonoMs: monoMs,
-        data: value,
-        contentType: meta?.contentType,
-        key,
-        cursor: meta?.cursor,
-      };
-      records.push(meta?.receipt === undefined ? record : withReceipt(record, meta.receipt));
-    }
-    return records;
   }
 
   #receive(payload: string | Uint8Array, meta: RecordMeta | undefined): boolean {
@@ -332,11 +298,6 @@ const ENCODER = new TextEncoder();
 
 /** Why a run's signal aborts. One for all: a reason made anew for each would cost a stack trace. */
 const RUN_IS_OVER = new HeadgateError('HG_SOURCE_STOPPED', 'the run of this source is over');
-
-/** A time a source made up of nothing is none; the record then bears that of its arrival. */
-function isTime(atMs: number | undefined): atMs is number {
-  return Number.isFinite(atMs);
-}
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;

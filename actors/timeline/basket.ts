@@ -1,5 +1,5 @@
-/** What is to be written, gathered until a transaction takes it. Lifecycle rows, letters and samples are taken
- *  as they are; records come in parcels, of which a transaction takes as many as its limits allow. */
+/** What is to be written, gathered until a transaction takes it. Lifecycle rows, letters and samples are
+ *  taken as they are; records come in parcels, of which a transaction takes as many as its limits allow. */
 
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { CommitMark } from '../../src/domain/receipt.ts';

@@ -21,7 +21,9 @@ const count = (rig: EngineRig, table: string) =>
 /** Writes where a sink stands, as one that is registered later would find it. */
 async function sinkStandsAt(rig: EngineRig, seq: number): Promise<void> {
   const db = new Database(rig.file);
-  db.prepare("INSERT OR REPLACE INTO sink_cursors VALUES ('default', 'cloud', ?)").run(seq);
+  db.prepare(
+    "INSERT OR REPLACE INTO sink_cursors (tenant, sink_id, reads, seq) VALUES ('default', 'cloud', 'records', ?)",
+  ).run(seq);
   db.close();
 }
 
