@@ -119,7 +119,9 @@ function acknowledgedFirst(spec: SourceSpec): SourceSpec {
 }
 
 function withoutReceipts(io: SourceIo): SourceIo {
-  const bare = ({ receipt: _, ...meta }: RecordMeta = {}) => meta;
+  // A message's record bears nothing else.
+  const bare = (meta?: RecordMeta): RecordMeta =>
+    meta?.contentType === undefined ? {} : { contentType: meta.contentType };
   return Object.assign(Object.create(io) as SourceIo, {
     emit: (data: unknown, meta?: RecordMeta) => io.emit(data, bare(meta)),
     emitAll: (data: readonly unknown[], meta?: RecordMeta) => io.emitAll(data, bare(meta)),

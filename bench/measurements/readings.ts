@@ -49,3 +49,7 @@ export function countPassing(count: number, passes: (reading: SensorReading) => 
   const rest = readings.slice(0, count % READINGS).filter(passes).length;
   return Math.floor(count / READINGS) * inAll + rest;
 }
+
+/** The mean of the payloads. */
+export const payloadBytes =
+  readings.reduce((sum, reading) => sum + JSON.stringify(reading).length, 0) / readings.length;
