@@ -28,6 +28,7 @@ const LEFT = 210;
 const RIGHT = 400;
 /** A linear axis ends here; a longer bar is cut, its label tells. */
 const RATIO_MAX = 4;
+const LINEAR_STEP = 0.5;
 
 const COLOURS = { met: '#2f7d5b', 'not met': '#c8452f', 'told, no bound': '#5b7fa6', bound: '#1c1c1c' };
 type Verdict = Exclude<keyof typeof COLOURS, 'bound'>;
@@ -56,7 +57,7 @@ export function drawChart(measured: readonly Measured[], about = machine()): str
         textStyle: { fontSize: 14 },
       })),
     ],
-    legend: { right: 24, top: 24, data: Object.keys(COLOURS).map((name) => ({ name })) },
+    legend: { right: 32, top: 24, itemGap: 36, itemWidth: 16, data: panels.length === 0 ? [] : legend() },
     grid: panels.map(({ lines }, index) => ({
       left: LEFT,
       right: RIGHT,
@@ -77,6 +78,12 @@ export function drawChart(measured: readonly Measured[], about = machine()): str
   const svg = chart.renderToSVGString();
   chart.dispose();
   return svg;
+}
+
+function legend(): { name: string; icon?: string }[] {
+  return Object.keys(COLOURS).map((name) =>
+    name === 'bound' ? { name, icon: 'path://M6 0H9V14H6Z' } : { name },
+  );
 }
 
 function heightOf({ lines }: Panel): number {
@@ -122,6 +129,11 @@ function verdictOf({ row, boundRatio }: Line): Verdict {
   return row.met ? 'met' : 'not met';
 }
 
+/** A row without a measurement has no bar. */
+function barVerdictOf(line: Line): Verdict | null {
+  return line.row.skipped === undefined ? verdictOf(line) : null;
+}
+
 /** Where a ratio stands on the axis: itself, or its power of ten, so that bars begin at 1. */
 function place(ratio: number, scale: Panel['scale']): number {
   if (scale === 'log') return ratio > 0 ? Math.log10(ratio) : 0;
@@ -141,8 +153,10 @@ function xAxisOf({ axis, scale, lines }: Panel, gridIndex: number): echarts.XAXi
     axisLine: { show: true },
     splitLine: { lineStyle: { color: '#e6e6e6' } },
   } as const;
-  if (scale === 'linear')
-    return { ...common, min: 0, max: Math.max(1, Math.ceil(Math.max(...places) * 5) / 5) };
+  if (scale === 'linear') {
+    const max = Math.max(1, Math.ceil(Math.max(...places) / LINEAR_STEP) * LINEAR_STEP);
+    return { ...common, min: 0, max, interval: LINEAR_STEP };
+  }
   return {
     ...common,
     min: Math.min(0, Math.floor(Math.min(...places))),
@@ -164,7 +178,7 @@ function seriesOf({ lines, scale }: Panel, index: number): echarts.SeriesOption[
       barGap: '-100%',
       barWidth: LINE_HEIGHT * 0.55,
       itemStyle: { color: COLOURS[name] },
-      data: lines.map((line) => (verdictOf(line) === name ? place(line.row.ratio, scale) : null)),
+      data: lines.map((line) => (barVerdictOf(line) === name ? place(line.row.ratio, scale) : null)),
     })),
     {
       ...axes,
