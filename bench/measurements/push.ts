@@ -5,7 +5,7 @@ import type Database from 'better-sqlite3';
 import { createEngine, pushSource } from '../../src/index.ts';
 import { openWritable } from '../../storage/writable-database.ts';
 import { heapBytes } from './heap.ts';
-import { readings, type SensorReading } from './readings.ts';
+import { readingAt, type SensorReading } from './readings.ts';
 import { scratchFolder } from './scratch.ts';
 import { checkStored } from './stored-records.ts';
 
@@ -27,8 +27,8 @@ const PUSHES_IN_FLIGHT = 4;
 export async function measurePush(options: PushOptions): Promise<PushRates> {
   const { runs, batches, batchRecords } = options;
   using scratch = scratchFolder();
-  const lines = Array.from({ length: batchRecords }, (_, index) => readings[index % readings.length]);
-  const payload = Buffer.from(lines.map((reading) => `${JSON.stringify(reading)}\n`).join(''));
+  const lines = Array.from({ length: batchRecords }, (_, index) => `${JSON.stringify(readingAt(index))}\n`);
+  const payload = Buffer.from(lines.join(''));
   const rates: PushRates = { engine: [], bare: [] };
   for (let run = -1; run < runs; run++) {
     const engine = await engineRate(scratch.nextFile(), payload, options);

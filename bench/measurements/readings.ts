@@ -29,6 +29,10 @@ export const readings: readonly SensorReading[] = Array.from({ length: READINGS 
   ts: START_MS + index,
 }));
 
+export function readingAt(index: number): SensorReading {
+  return readings[index % READINGS] as SensorReading;
+}
+
 /** What every reading passes: the filter of a flow that stores everything. */
 export function isPlausible({ value }: SensorReading): boolean {
   return value >= -40 && value <= 125;
