@@ -1,15 +1,9 @@
 /** The benchmarks: what each measures, what it is held against, and what is promised. */
 
+import { inTurn, type Bench } from './bench.ts';
 import { measureInChild } from './child.ts';
+import { DELIVERY_BENCHES } from './delivery-benches.ts';
 import { againstBound, type Measured } from './result.ts';
-
-export interface Bench {
-  readonly name: string;
-  /** The rows it prints. */
-  readonly rows: readonly string[];
-  /** Measures `runs` times. */
-  measure(runs: number): Promise<readonly Measured[]>;
-}
 
 const SOURCES = 10_000;
 const FEW_SOURCES = 1_000;
@@ -19,7 +13,7 @@ const register: Bench = {
   name: 'register-10k',
   rows: ['register-10k', 'register-10k-scaling', 'deregister-10k'],
   async measure(runs) {
-    const figures = await timesInChildren(runs, () => measureInChild('registration', FEW_SOURCES, SOURCES));
+    const [figures] = await inTurn(runs, () => measureInChild('registration', FEW_SOURCES, SOURCES));
     const usPerSource = (size: 'small' | 'large') =>
       figures.map((figure) => (figure[size].registerMs / figure[size].sources) * 1_000);
     const ms = (what: 'registerMs' | 'deregisterMs') => figures.map(({ large }) => large[what]);
@@ -43,7 +37,7 @@ const sourceBytes: Bench = {
   name: 'source-bytes',
   rows: ['source-bytes'],
   async measure(runs) {
-    const bytes = await timesInChildren(runs, () => measureInChild('sourceBytes', SOURCES));
+    const [bytes] = await inTurn(runs, () => measureInChild('sourceBytes', SOURCES));
     return [againstBound('source-bytes', 'B/source', bytes, 10_000)];
   },
 };
@@ -147,14 +141,5 @@ const burstDemo: Bench = {
 
 export const BENCHES: readonly Bench[] = [
   ...[register, sourceBytes, churn, pipelineMemory, timelineRows, observerCost, burstDemo],
+  ...DELIVERY_BENCHES,
 ];
-
-/** One after the other: two at a time would take the machine from each other. */
-async function timesInChildren<Figures>(
-  runs: number,
-  measure: () => Promise<Figures>,
-): Promise<readonly Figures[]> {
-  const figures: Figures[] = [];
-  for (let run = 0; run < runs; run++) figures.push(await measure());
-  return figures;
-}

@@ -3,8 +3,12 @@
 
 import { measureBurstDemo } from './measurements/burst-demo.ts';
 import { measureChurn } from './measurements/churn.ts';
+import { measureLatency } from './measurements/latency.ts';
+import { measureMqttFlow } from './measurements/mqtt-flow.ts';
+import { measureNodeRed } from './measurements/node-red.ts';
 import { measureObserverCost } from './measurements/observer-cost.ts';
 import { measurePipeline } from './measurements/pipeline.ts';
+import { measurePush } from './measurements/push.ts';
 import { measureRegistration } from './measurements/registration.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
@@ -12,8 +16,12 @@ import { measureTimelineRows } from './measurements/timeline-rows.ts';
 const MEASUREMENTS = {
   burstDemo: measureBurstDemo,
   churn: measureChurn,
+  latency: measureLatency,
+  mqttFlow: measureMqttFlow,
+  nodeRed: measureNodeRed,
   observerCost: measureObserverCost,
   pipeline: measurePipeline,
+  push: measurePush,
   registration: measureRegistration,
   sourceBytes: measureSourceBytes,
   timelineRows: measureTimelineRows,

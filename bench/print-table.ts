@@ -15,22 +15,32 @@ export async function printTable(measured: readonly Measured[], output: Output):
   const table = createTable<Line>(
     [
       { title: 'benchmark', cell: ({ row }) => row.name },
-      { title: 'value', cell: ({ row }) => `${NUMBERS.format(row.value)} ${row.unit}`, align: 'right' },
+      { title: 'value', cell: valueText, align: 'right' },
       { title: 'spread', cell: ({ measured: { values } }) => spread(values), align: 'right' },
-      { title: 'reference', cell: ({ row }) => NUMBERS.format(row.reference), align: 'right' },
+      { title: 'reference', cell: ({ row }) => unlessSkipped(row, row.reference), align: 'right' },
       { title: '', cell: ({ row }) => row.referenceName },
-      { title: 'ratio', cell: ({ row }) => NUMBERS.format(row.ratio), align: 'right' },
+      { title: 'ratio', cell: ({ row }) => unlessSkipped(row, row.ratio), align: 'right' },
       { title: 'bound', cell: boundText },
       {
         title: 'met',
-        cell: ({ row }) => (row.met ? 'yes' : 'NO'),
+        cell: ({ row }) => (row.skipped !== undefined ? 'skipped' : row.met ? 'yes' : 'NO'),
         style: ({ row }) => (row.met ? 'green' : 'red'),
       },
     ],
     output,
   );
-  const lines = table.lines(measured.map((one) => ({ row: rowOf(one), measured: one })));
+  const rows = measured.map((one) => ({ row: rowOf(one), measured: one }));
+  for (const { row } of rows) if (row.skipped !== undefined) output.note(`${row.name}: ${row.skipped}`);
+  const lines = table.lines(rows);
   await output.write(`${lines.join('\n')}\n`);
+}
+
+function valueText({ row }: Line): string {
+  return row.skipped === undefined ? `${NUMBERS.format(row.value)} ${row.unit}` : '';
+}
+
+function unlessSkipped({ skipped }: BenchRow, value: number): string {
+  return skipped === undefined ? NUMBERS.format(value) : '';
 }
 
 /** Smallest and largest of several runs. */

@@ -13,12 +13,16 @@ export interface Measured {
   readonly referenceName: string;
   readonly better: Better;
   readonly bound: Bound;
+  /** Why nothing was measured; there are no values then. */
+  readonly skipped?: string;
 }
 
 /** What is promised: of the value, in its unit, or of its ratio to the reference. */
 export interface Bound {
   readonly of: 'value' | 'ratio';
   readonly limit: number;
+  /** The row only tells; nothing is promised, but beyond the limit something is broken. */
+  readonly isCeiling?: true;
 }
 
 /** One row as `--json` prints it. Value and reference are medians. */
@@ -32,10 +36,16 @@ export interface BenchRow {
   readonly better: Better;
   readonly bound: number;
   readonly met: boolean;
+  /** Why nothing was measured: the numbers are 0 then, and the bound is not met. */
+  readonly skipped?: string;
 }
 
 export function rowOf(measured: Measured): BenchRow {
-  const { name, unit, referenceName, better, bound } = measured;
+  const { name, unit, referenceName, better, bound, skipped } = measured;
+  if (skipped !== undefined) {
+    const nothing = { value: 0, unit, reference: 0, referenceName, ratio: 0 };
+    return { name, ...nothing, better, bound: bound.limit, met: false, skipped };
+  }
   const value = rounded(median(measured.values));
   const reference = rounded(median(measured.references));
   const ratio = value / reference;

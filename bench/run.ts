@@ -2,16 +2,20 @@
  *  bound is not met. */
 
 import '../src/node-version.ts';
+import { writeFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { EXIT_CODES } from '../src/cli/exit-codes.ts';
 import { standardOutput } from '../src/cli/output.ts';
-import { BENCHES, type Bench } from './benches.ts';
+import type { Bench } from './bench.ts';
+import { BENCHES } from './benches.ts';
+import { drawChart } from './chart.ts';
 import { printTable } from './print-table.ts';
 import { rowOf, type Measured } from './result.ts';
 
 interface BenchOptions {
   readonly only?: string;
   readonly json?: boolean;
+  readonly chart?: string;
   readonly runs: number;
 }
 
@@ -23,6 +27,7 @@ async function main(args: readonly string[]): Promise<number> {
     .option('--only <name>', 'one benchmark, or one of its rows', knownName)
     .option('--runs <count>', `how often to measure, at least ${RUNS_MIN}`, runCount, RUNS_MIN)
     .option('--json', 'one JSON document on stdout')
+    .option('--chart <file>', 'draws the rows into an SVG file, too')
     .addHelpText('after', `\nBenchmarks:\n${describeBenches()}`)
     .allowExcessArguments(false)
     .exitOverride();
@@ -36,7 +41,7 @@ async function main(args: readonly string[]): Promise<number> {
   return EXIT_CODES.done.code;
 }
 
-async function bench({ only, json, runs }: BenchOptions): Promise<void> {
+async function bench({ only, json, chart, runs }: BenchOptions): Promise<void> {
   const output = standardOutput();
   const measured: Measured[] = [];
   for (const one of BENCHES.filter((candidate) => isAskedFor(candidate, only))) {
@@ -46,6 +51,7 @@ async function bench({ only, json, runs }: BenchOptions): Promise<void> {
   }
   if (json === true) await output.write(`${JSON.stringify(measured.map(rowOf), null, 2)}\n`);
   else await printTable(measured, output);
+  if (chart !== undefined) writeFileSync(chart, drawChart(measured));
 }
 
 function isAskedFor({ name, rows }: Bench, only: string | undefined): boolean {

@@ -1,0 +1,68 @@
+/** Every measurement of the way from a transport into the file, at sizes that say nothing about speed: it runs,
+ *  in a process of its own, and what it says is a number. */
+
+import { describe, expect, test } from 'vitest';
+import { measureInChild } from '../../bench/child.ts';
+import type { MqttFlowOptions } from '../../bench/measurements/mqtt-flow.ts';
+import { isNodeRedInstalled } from '../../bench/measurements/node-red.ts';
+import { countPassing, isPlausible, isWarm } from '../../bench/measurements/readings.ts';
+import { mosquittoMissing } from '../support/mqtt-brokers.ts';
+
+const SIZES = { warmUpMessages: 150, messages: 1_250 };
+
+/** A busy machine takes its time to start a process. */
+const TIMEOUT_MS = 60_000;
+
+const positive = (figure: number) => expect(figure).toBeGreaterThan(0);
+
+test('how many readings pass a filter is known for any number of them', () => {
+  expect(countPassing(2_345, isPlausible)).toBe(2_345);
+  expect(countPassing(1_000, isWarm)).toBe(900);
+  expect(countPassing(0, isWarm)).toBe(0);
+  expect(countPassing(1_001, isWarm)).toBe(900);
+  expect(countPassing(1_002, isWarm)).toBe(901);
+});
+
+test(
+  'pushed payloads are stored, and the bare loop inserts as many rows',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const { engine, bare } = await measureInChild('push', { runs: 1, batches: 3, batchRecords: 100 });
+    expect([engine.length, bare.length]).toEqual([1, 1]);
+    for (const rate of [...engine, ...bare]) positive(rate);
+  },
+);
+
+test(
+  'records at a steady pace have latencies, and so has a bare commit',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const { engine, bare } = await measureInChild('latency', {
+      ...{ recordsPerSecond: 500, warmUpMs: 50, windowMs: 200 },
+    });
+    for (const { p50Ms, p99Ms } of [engine, bare]) {
+      positive(p50Ms);
+      expect(p99Ms).toBeGreaterThanOrEqual(p50Ms);
+    }
+  },
+);
+
+describe.skipIf(mosquittoMissing !== null)('with Mosquitto', { timeout: TIMEOUT_MS }, () => {
+  const flows: [string, Omit<MqttFlowOptions, keyof typeof SIZES>][] = [
+    ['QoS 0 through a filter that takes some out', { consumer: 'engine', work: 'convert', qos: 0 }],
+    ['QoS 1 through the engine', { consumer: 'engine', work: 'store', qos: 1 }],
+    ['QoS 1 acknowledged first', { consumer: 'ackFirst', work: 'store', qos: 1 }],
+    ['QoS 0 through the bare loop', { consumer: 'loop', work: 'store', qos: 0 }],
+  ];
+  test.each(flows)('%s', async (_name, options) => {
+    const figures = await measureInChild('mqttFlow', { ...SIZES, ...options });
+    positive(figures.perSecond);
+    positive(figures.cpuSecondsPerMillion);
+    positive(figures.rssMb);
+    if (options.consumer !== 'loop') positive(figures.writtenMbPerMillion);
+  });
+
+  test.skipIf(!isNodeRedInstalled())('QoS 0 through Node-RED, where it is installed', async () => {
+    positive(await measureInChild('nodeRed', SIZES));
+  });
+});
