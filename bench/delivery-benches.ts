@@ -112,6 +112,39 @@ const push: Bench = {
   },
 };
 
+const SINKS = { warmUpRecords: 50_000, records: 200_000 } as const;
+
+/** Both what the engine takes in and what the sink that works delivers stand beside the dead one. */
+const deadSink: Bench = {
+  name: 'fast-sink-beside-dead-sink',
+  rows: ['fast-sink-beside-dead-sink', 'intake-beside-dead-sink'],
+  async measure(runs) {
+    const [beside, alone] = await inTurn(
+      runs,
+      () => measureInChild('sinks', { ...SINKS, hasDeadSink: true }),
+      () => measureInChild('sinks', { ...SINKS, hasDeadSink: false }),
+    );
+    const what = {
+      unit: 'records/s',
+      referenceName: 'without the dead sink',
+      better: 'higher',
+      bound: ratio(0.95),
+    } as const;
+    return [
+      {
+        ...what,
+        name: 'fast-sink-beside-dead-sink',
+        ...of(beside, alone, ({ deliveredPerSecond }) => deliveredPerSecond),
+      },
+      {
+        ...what,
+        name: 'intake-beside-dead-sink',
+        ...of(beside, alone, ({ storedPerSecond }) => storedPerSecond),
+      },
+    ];
+  },
+};
+
 const PACES = [
   { recordsPerSecond: 1_000, row: 'latency-1k' },
   { recordsPerSecond: 10_000, row: 'latency-10k' },
@@ -145,7 +178,7 @@ const latency: Bench = {
   },
 };
 
-export const DELIVERY_BENCHES: readonly Bench[] = [qos0, qos1, nodeRed, push, latency];
+export const DELIVERY_BENCHES: readonly Bench[] = [qos0, qos1, nodeRed, push, deadSink, latency];
 
 function flow(options: Omit<MqttFlowOptions, 'work'> & { work?: 'convert' }): Promise<MqttFlowFigures> {
   return measureInChild('mqttFlow', { work: 'store', ...options });

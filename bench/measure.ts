@@ -10,6 +10,7 @@ import { measureObserverCost } from './measurements/observer-cost.ts';
 import { measurePipeline } from './measurements/pipeline.ts';
 import { measurePush } from './measurements/push.ts';
 import { measureRegistration } from './measurements/registration.ts';
+import { measureSinks } from './measurements/sinks.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
 
@@ -23,6 +24,7 @@ const MEASUREMENTS = {
   pipeline: measurePipeline,
   push: measurePush,
   registration: measureRegistration,
+  sinks: measureSinks,
   sourceBytes: measureSourceBytes,
   timelineRows: measureTimelineRows,
 };

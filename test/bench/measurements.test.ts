@@ -47,6 +47,17 @@ test(
   },
 );
 
+test.each([true, false])(
+  'a sink delivers, beside a dead one: %s',
+  { timeout: TIMEOUT_MS },
+  async (hasDeadSink) => {
+    const sizes = { warmUpRecords: 150, records: 1_250 };
+    const { storedPerSecond, deliveredPerSecond } = await measureInChild('sinks', { ...sizes, hasDeadSink });
+    positive(storedPerSecond);
+    positive(deliveredPerSecond);
+  },
+);
+
 describe.skipIf(mosquittoMissing !== null)('with Mosquitto', { timeout: TIMEOUT_MS }, () => {
   const flows: [string, Omit<MqttFlowOptions, keyof typeof SIZES>][] = [
     ['QoS 0 through a filter that takes some out', { consumer: 'engine', work: 'convert', qos: 0 }],
