@@ -107,12 +107,13 @@ describe('push', () => {
 
   test('fails where what it handed in is given up before it is stored', async () => {
     const desk = await open(SMALL, { stalled: true });
-    const push = desk.source.pushAll(numbers(20));
+    const error = { code: 'HG_RECORD_LOST', remedy: 'retry' };
+    const failed = expect(desk.source.pushAll(numbers(20))).rejects.toMatchObject(error);
     await desk.clock.advance(10);
     await desk.engine.deregister('p', { mode: 'now' });
     desk.release();
     await desk.clock.advance(10);
-    await expect(push).rejects.toMatchObject({ code: 'HG_RECORD_LOST', remedy: 'retry' });
+    await failed;
   });
 
   test('hands in what it is given, with its time, key, content type and cursor', async () => {
