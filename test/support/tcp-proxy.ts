@@ -1,7 +1,8 @@
-/** A TCP proxy that does to a connection what networks do: cut it, freeze it, slow it down. */
+/** A TCP proxy that does to a connection what networks do: cut it, freeze it, slow it down, tear it to shreds. */
 
 import net from 'node:net';
 import { once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
 import { realClock } from '../../src/real-clock.ts';
 
 export interface TcpProxy {
@@ -18,9 +19,23 @@ export interface TcpProxy {
   /** Passes at most so many bytes a second on towards the client, in pieces of a hundredth of that; null: no
    *  limit. */
   throttle(bytesPerSecond: number | null): void;
+  /** Passes bytes on in pieces of at most so many, each a segment of its own, in both directions; null: as they
+   *  come. */
+  shred(segmentBytes: number | null): void;
   /** Resolves at the next connection. */
   nextConnection(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Sees the bytes of one connection right before they are passed on. */
+export interface TapConnection {
+  towardsClient(bytes: Buffer): void;
+  towardsServer(bytes: Buffer): void;
+}
+
+export interface TcpProxyOptions {
+  /** Called for each connection. */
+  readonly tap?: () => TapConnection;
 }
 
 interface Pair {
@@ -38,22 +53,27 @@ function drained(socket: net.Socket): Promise<void> {
   });
 }
 
-export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+export async function startTcpProxy(targetPort: number, { tap }: TcpProxyOptions = {}): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
   let frozen = false;
   let bytesPerSecond: number | null = null;
+  let segmentBytes: number | null = null;
   let bytesToClient = 0;
   const arrivals: (() => void)[] = [];
 
-  const forward = (from: net.Socket, to: net.Socket, towardsClient: boolean) => {
+  const forward = (from: net.Socket, to: net.Socket, towardsClient: boolean, watch?: TapConnection) => {
     from.on('data', (bytes: Buffer) => {
+      if (towardsClient) watch?.towardsClient(bytes);
+      else watch?.towardsServer(bytes);
       void pass(from, to, bytes, towardsClient);
     });
   };
   const pass = async (from: net.Socket, to: net.Socket, bytes: Buffer, towardsClient: boolean) => {
     const limit = towardsClient ? bytesPerSecond : null;
-    const step = limit === null ? bytes.length : Math.max(1, Math.ceil((limit * THROTTLE_STEP_MS) / 1000));
-    if (limit !== null) from.pause();
+    const isWhole = limit === null && segmentBytes === null;
+    const allowed = limit === null ? bytes.length : Math.ceil((limit * THROTTLE_STEP_MS) / 1000);
+    const step = Math.max(1, Math.min(allowed, segmentBytes ?? allowed));
+    if (!isWhole) from.pause();
     for (let at = 0; at < bytes.length && to.writable; at += step) {
       const piece = bytes.subarray(at, at + step);
       if (towardsClient) bytesToClient += piece.length;
@@ -62,6 +82,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
         await drained(to);
       }
       if (limit !== null) await realClock.sleep(THROTTLE_STEP_MS);
+      else if (!isWhole) await turn();
     }
     if (!frozen) from.resume();
   };
@@ -80,8 +101,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       socket.on('error', end);
       socket.on('close', end);
     }
-    forward(client, target, false);
-    forward(target, client, true);
+    const watch = tap?.();
+    forward(client, target, false, watch);
+    forward(target, client, true, watch);
     if (frozen) {
       client.pause();
       target.pause();
@@ -124,6 +146,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     throttle(limit) {
       bytesPerSecond = limit;
+    },
+    shred(bytes) {
+      segmentBytes = bytes;
     },
     nextConnection: () => new Promise((resolve) => arrivals.push(resolve)),
     async close() {

@@ -1,0 +1,101 @@
+/** The workload of the power cuts: `power-cut-child.ts HOST FILE NOTEBOOK UNITS SEED`. Commits units of records one
+ *  after the other and writes the number of the last record to the notebook once a unit is committed.
+ *
+ *  `HOST` is `direct` (the storage core), `worker` (the same behind its thread), or `control`: the same statements on
+ *  a connection that is left at `synchronous=NORMAL`, as better-sqlite3 leaves one in WAL mode. */
+
+import Database from 'better-sqlite3';
+import { openSync, writeSync } from 'node:fs';
+import { seededRandom, type Random } from '../../src/domain/random.ts';
+import { commitUnit, type CommitUnit } from '../../src/domain/timeline.ts';
+import { createCommitWriter } from '../../storage/commit-writer.ts';
+import type { EventStore, OpenOptions } from '../../storage/event-store.ts';
+import { openEventStore } from '../../storage/open-event-store.ts';
+import type { PowerCutHost } from './power-cut/record-run.ts';
+
+const RECORDS_PER_UNIT_MAX = 40;
+const TEXT_CHARS_MAX = 600;
+
+type Writer = Pick<EventStore, 'run' | 'commit' | 'close'>;
+
+const [host, file, notebook, units, seed] = process.argv.slice(2) as [
+  PowerCutHost,
+  string,
+  string,
+  string,
+  string,
+];
+const random = seededRandom(seed);
+const options: OpenOptions = {
+  path: file,
+  nowMs: 1_000,
+  version: '0.1.0',
+  uuid: () => random.uuid(),
+  configDigest: 'digest',
+};
+
+async function openControl(): Promise<Writer> {
+  const made = await openEventStore(options);
+  await made.close({ atMs: 1_000 });
+  const db = new Database(file);
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = NORMAL');
+  const write = createCommitWriter(db, made.run);
+  return {
+    run: made.run,
+    commit: async (unit) => write(unit),
+    close: async () => void db.close(),
+  };
+}
+
+async function openWriter(): Promise<Writer> {
+  return host === 'control' ? openControl() : openEventStore(options);
+}
+
+function unitOf(number: number, firstRecord: number, run: number, chance: Random): CommitUnit {
+  const records = Array.from({ length: chance.integer(1, RECORDS_PER_UNIT_MAX) }, (_, index) => {
+    const sourceSeq = firstRecord + index;
+    return {
+      tenant: 'default',
+      sourceId: 'field',
+      incarnation: 1,
+      sourceSeq,
+      dedupKey: String(sourceSeq),
+      atMs: 1_000 + sourceSeq,
+      data: JSON.stringify({ id: sourceSeq, text: 'x'.repeat(chance.integer(0, TEXT_CHARS_MAX)) }),
+      contentType: null,
+    };
+  });
+  return commitUnit({
+    records,
+    timeline: [
+      {
+        seq: number,
+        run,
+        atMs: 1_000 + number,
+        monoMs: number,
+        tenant: 'default',
+        actor: 'field',
+        incarnation: 1,
+        kind: 'transition',
+        event: 'link.opened',
+        fromState: 'connecting',
+        toState: 'streaming',
+        cause: null,
+        data: { unit: number },
+      },
+    ],
+    cursors: [{ tenant: 'default', sourceId: 'field', cursor: String(records.at(-1)?.sourceSeq) }],
+  });
+}
+
+const notes = openSync(notebook, 'a');
+const store = await openWriter();
+let last = 0;
+for (let number = 1; number <= Number(units); number++) {
+  const unit = unitOf(number, last + 1, store.run, random);
+  await store.commit(unit);
+  last += unit.records.length;
+  writeSync(notes, `${last}\n`);
+}
+await store.close({ atMs: 2_000 });

@@ -1,0 +1,38 @@
+/** What the harness and the processes it starts say to each other. */
+
+import type { SourceState } from '../../../src/domain/health.ts';
+
+export const SOURCE_ID = 'field';
+
+export interface ChildOptions {
+  /** The database. */
+  readonly file: string;
+  readonly url: string;
+  readonly topic: string;
+  readonly clientId: string;
+  readonly keepaliveSeconds: number;
+}
+
+/** How the event loop of the child fared since `watch`. */
+export interface LoopDelays {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+export interface ChildHealth {
+  readonly state: SourceState;
+  /** Code of the last error. */
+  readonly lastError: string | null;
+  readonly recordsProduced: number;
+}
+
+export type Question = { type: 'health' } | { type: 'watch' } | { type: 'delays' };
+
+export type Answer =
+  | { type: 'started' }
+  | { type: 'registered' }
+  | { type: 'refused'; code: string }
+  | { type: 'stopped'; delivered: number }
+  | ({ type: 'health' } & ChildHealth)
+  | ({ type: 'delays' } & LoopDelays);

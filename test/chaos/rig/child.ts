@@ -1,0 +1,106 @@
+/** Processes of the harness: started, asked, killed by id. None outlives its parent, whose end closes the channel
+ *  between them. */
+
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Answer, ChildHealth, ChildOptions, LoopDelays, Question } from './child-protocol.ts';
+import { within } from './until.ts';
+
+/** Starts are many here and the code is always the same: half of a start is compiling it. */
+const COMPILE_CACHE = join(tmpdir(), `headgate-chaos-compiled-${process.getuid?.() ?? 0}`);
+const STDERR_CHARS_MAX = 4_000;
+const ANSWER_MS_MAX = 15_000;
+
+export interface ChildEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** The end of what it wrote to stderr. */
+  readonly stderr: string;
+}
+
+export interface HarnessChild {
+  readonly pid: number;
+  /** Settles when the process is gone. */
+  readonly ended: Promise<ChildEnd>;
+  readonly isRunning: boolean;
+  /** Everything it has said. */
+  readonly answers: readonly Answer[];
+  /** The first answer of this kind. @throws Error when it ends, or takes too long. */
+  answered<Type extends Answer['type']>(type: Type): Promise<Extract<Answer, { type: Type }>>;
+  health(): Promise<ChildHealth>;
+  /** Starts counting delays of its event loop anew. */
+  watchLoop(): void;
+  loopDelays(): Promise<LoopDelays>;
+  signal(name: NodeJS.Signals): void;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+type ChildProgram = 'engine' | 'naive';
+
+export function startChild(program: ChildProgram, options: ChildOptions): HarnessChild {
+  const script = fileURLToPath(new URL(`../${program}-child.ts`, import.meta.url));
+  const child = fork(script, [JSON.stringify(options)], {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    execArgv: [],
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
+  });
+  const answers: Answer[] = [];
+  child.on('message', (answer: Answer) => void answers.push(answer));
+  const ended = endOf(child);
+  const gone = ended.then(({ code, signal, stderr }) => {
+    throw new Error(`the ${program} ended (${signal ?? code}) without an answer: ${stderr}`);
+  });
+  gone.catch(() => {});
+
+  const answered = async <Type extends Answer['type']>(type: Type, from = 0) => {
+    const isIt = (answer: Answer): answer is Extract<Answer, { type: Type }> => answer.type === type;
+    const wait = async () => {
+      for (;;) {
+        const found = answers.slice(from).find(isIt);
+        if (found !== undefined) return found;
+        await Promise.race([once(child, 'message'), gone]);
+      }
+    };
+    return within(ANSWER_MS_MAX, `the ${program} says "${type}"`, wait());
+  };
+  const ask = <Type extends Answer['type']>(question: Question, type: Type) => {
+    const from = answers.length;
+    child.send(question);
+    return answered(type, from);
+  };
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  return {
+    pid: child.pid as number,
+    ended,
+    get isRunning() {
+      return child.exitCode === null && child.signalCode === null;
+    },
+    answers,
+    answered,
+    health: () => ask({ type: 'health' }, 'health'),
+    watchLoop: () => void child.send({ type: 'watch' } satisfies Question),
+    loopDelays: () => ask({ type: 'delays' }, 'delays'),
+    signal: (name) => void child.kill(name),
+    kill,
+    [Symbol.asyncDispose]: kill,
+  };
+}
+
+async function endOf(child: ChildProcess): Promise<ChildEnd> {
+  let stderr = '';
+  child.stderr?.on('data', (bytes: Buffer) => {
+    stderr = (stderr + bytes.toString()).slice(-STDERR_CHARS_MAX);
+  });
+  // Sending to a process that is just going fails; that it goes is told by its end.
+  child.on('error', () => {});
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stderr };
+}

@@ -1,0 +1,63 @@
+/** The command `npm run -s chaos`: faults by the dozen, and a verdict. Exit code 0 where nothing acknowledged was
+ *  lost and the control shows that a loss would have been seen. */
+
+import '../../src/node-version.ts';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { EXIT_CODES } from '../../src/cli/exit-codes.ts';
+import { standardOutput } from '../../src/cli/output.ts';
+import { runFaults } from './fault-command.ts';
+import { runKills } from './kill-command.ts';
+import { runPowerCuts } from './power-cut-command.ts';
+
+const KILL_ROUNDS = 200;
+const CUT_POINTS = 1_000;
+
+interface SharedOptions {
+  readonly seed: number;
+  readonly json?: boolean;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const output = standardOutput();
+  let problems: readonly string[] = [];
+  const program = new Command('chaos')
+    .description('Kills the engine while a broker feeds it, and judges what it stored.')
+    .option('--rounds <count>', 'how often to kill it', wholeNumber, KILL_ROUNDS)
+    .action(async (options: SharedOptions & { readonly rounds: number }) => {
+      problems = await runKills(options, output);
+    });
+  program
+    .command('power-cut')
+    .description('Cuts the power at random points of a recorded run, and reads what a disk would have kept.')
+    .option('--points <count>', 'how often to cut', wholeNumber, CUT_POINTS)
+    .action(async (_own: object, command: Command) => {
+      problems = await runPowerCuts(command.optsWithGlobals<SharedOptions & { points: number }>(), output);
+    });
+  program
+    .command('faults')
+    .description('Brings about one fault after the other, and compares what happens with what is promised.')
+    .option('--only <name>', 'one of them')
+    .action(async (_own: object, command: Command) => {
+      problems = await runFaults(command.optsWithGlobals<SharedOptions & { only?: string }>(), output);
+    });
+  for (const command of [program, ...program.commands]) command.allowExcessArguments(false).exitOverride();
+  program
+    .option('--seed <number>', 'draws every moment and every torn write', wholeNumber, 1)
+    .option('--json', 'one JSON document on stdout');
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_CODES.usage.code;
+    throw error;
+  }
+  for (const problem of problems) output.note(`FAILED: ${problem}`);
+  return problems.length === 0 ? EXIT_CODES.done.code : EXIT_CODES.failed.code;
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('A whole number from 1 up.');
+  return value;
+}
+
+process.exitCode = await main(process.argv.slice(2));
