@@ -2,14 +2,11 @@
  *  source with a kept session, QoS 1, a dedup key, into a database file. Says over the IPC channel when it has
  *  started and answers questions there; SIGTERM stops it in order. It ends when its parent does. */
 
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createEngine, HeadgateError, mqttSource } from '../../src/index.ts';
 import type { Message } from './rig/message.ts';
 import type { Answer, ChildOptions, Question } from './rig/child-protocol.ts';
 import { SOURCE_ID } from './rig/child-protocol.ts';
-
-const DELAY_RESOLUTION_MS = 2;
-const NANOSECONDS_PER_MS = 1e6;
+import { watchLoop } from './rig/loop-watch.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ChildOptions;
 const say = (answer: Answer) => void process.send?.(answer);
@@ -54,19 +51,16 @@ process.on('SIGTERM', () => {
   });
 });
 
-const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+let watch = watchLoop();
 process.on('message', (question: Question) => {
   if (question.type === 'health') {
     const { state, lastError, recordsProduced } = engine.health(SOURCE_ID);
     say({ type: 'health', state, lastError: lastError?.code ?? null, recordsProduced });
   } else if (question.type === 'watch') {
-    delay.enable();
-    delay.reset();
+    watch.stop();
+    watch = watchLoop();
   } else {
-    const [p50Ms, p99Ms, maxMs] = [delay.percentile(50), delay.percentile(99), delay.max].map(
-      (nanoseconds) => nanoseconds / NANOSECONDS_PER_MS,
-    ) as [number, number, number];
-    say({ type: 'delays', p50Ms, p99Ms, maxMs });
+    say({ type: 'delays', ...watch.delays() });
   }
 });
 

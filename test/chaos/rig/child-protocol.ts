@@ -1,6 +1,7 @@
 /** What the harness and the processes it starts say to each other. */
 
 import type { SourceState } from '../../../src/domain/health.ts';
+import type { LoopDelays } from './loop-watch.ts';
 
 export const SOURCE_ID = 'field';
 
@@ -11,13 +12,6 @@ export interface ChildOptions {
   readonly topic: string;
   readonly clientId: string;
   readonly keepaliveSeconds: number;
-}
-
-/** How the event loop of the child fared since `watch`. */
-export interface LoopDelays {
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
 }
 
 export interface ChildHealth {

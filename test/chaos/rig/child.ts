@@ -6,13 +6,14 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Answer, ChildHealth, ChildOptions, LoopDelays, Question } from './child-protocol.ts';
+import type { Answer, ChildHealth, ChildOptions, Question } from './child-protocol.ts';
+import type { LoopDelays } from './loop-watch.ts';
 import { within } from './until.ts';
 
 /** Starts are many here and the code is always the same: half of a start is compiling it. */
 const COMPILE_CACHE = join(tmpdir(), `headgate-chaos-compiled-${process.getuid?.() ?? 0}`);
 const STDERR_CHARS_MAX = 4_000;
-const ANSWER_MS_MAX = 15_000;
+const ANSWER_MS_MAX = 30_000;
 
 export interface ChildEnd {
   readonly code: number | null;
@@ -40,7 +41,7 @@ export interface HarnessChild {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-type ChildProgram = 'engine' | 'naive';
+export type ChildProgram = 'engine' | 'naive' | 'lock';
 
 export function startChild(program: ChildProgram, options: ChildOptions): HarnessChild {
   const script = fileURLToPath(new URL(`../${program}-child.ts`, import.meta.url));

@@ -8,7 +8,7 @@ import mqtt from 'mqtt';
 import { startMosquitto, type TestBroker } from '../../support/mqtt-brokers.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { createAckLedger, type AckLedger } from './ack-ledger.ts';
-import { startChild, type HarnessChild } from './child.ts';
+import { startChild, type ChildProgram, type HarnessChild } from './child.ts';
 import { startOracle, type Oracle } from './oracle.ts';
 import { holdsWithin, until, within } from './until.ts';
 import { isStored, judge, type Verdict } from './verdict.ts';
@@ -29,7 +29,7 @@ export interface FieldOptions {
 }
 
 export interface StartOptions {
-  readonly program?: 'engine' | 'naive';
+  readonly program?: ChildProgram;
   /** Beside the field's own. */
   readonly file?: string;
 }
