@@ -10,3 +10,5 @@ process.on('disconnect', () => process.exit(3));
 const db = new Database(file, { timeout: 10_000 });
 db.exec('BEGIN IMMEDIATE');
 process.send?.({ type: 'started' } satisfies Answer);
+// A connection that nothing refers to is closed by the garbage collector, and its lock is gone.
+process.on('exit', () => void db.close());

@@ -161,8 +161,8 @@ const checkpoints: Fault = {
     const engine = await field.startConnected();
     engine.watchLoop();
     const noise = watchLoop();
-    field.oracle.setRate(2_000);
-    await until('some thousands', WAIT_MS_MAX * 2, moreAcks(field, scale === 'short' ? 5_000 : 50_000));
+    field.oracle.setRate(scale === 'short' ? 600 : 2_000);
+    await until('some thousands', WAIT_MS_MAX * 2, moreAcks(field, scale === 'short' ? 3_000 : 50_000));
     const stall = stallOf((await engine.loopDelays()).p99Ms, noise.delays().p99Ms);
     noise.stop();
     return { ...factsOf(await field.settle(engine)), ...stall };
