@@ -70,7 +70,10 @@ const diskFull: Fault = {
         wasUp = engine.isRunning;
         disk.free();
       };
-      const seen = await outage(field, scale === 'short' ? 2_000 : 10_000, { begin: disk.fill, end });
+      const seen = await outage(field, scale === 'short' ? 2_000 : 10_000, {
+        begin: () => disk.fill(),
+        end,
+      });
       return { ...factsOf(await field.settle(engine)), ...seen, wasUp };
     }),
 };

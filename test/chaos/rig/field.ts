@@ -69,7 +69,7 @@ export async function startField(options: FieldOptions = {}): Promise<Field> {
     });
     parts.defer(() => broker.dispose());
     const ledger = createAckLedger();
-    const proxy = await startTcpProxy(broker.port, { tap: ledger.tap });
+    const proxy = await startTcpProxy(broker.port, { tap: () => ledger.tap() });
     parts.defer(() => proxy.close());
     await beginSession(broker.url);
     const oracle = await startOracle(broker.url, TOPIC);
