@@ -1,22 +1,21 @@
 /** The workload of the power cuts: `power-cut-child.ts HOST FILE NOTEBOOK UNITS SEED`. Commits units of records one
  *  after the other and writes the number of the last record to the notebook once a unit is committed.
  *
- *  `HOST` is `direct` (the storage core), `worker` (the same behind its thread), or `control`: the same statements on
- *  a connection that is left at `synchronous=NORMAL`, as better-sqlite3 leaves one in WAL mode. */
+ *  `HOST` is `direct` (the storage core), or `control`: the same, but its connections are left at
+ *  `synchronous=NORMAL`, as better-sqlite3 leaves them in WAL mode. */
 
 import Database from 'better-sqlite3';
 import { openSync, writeSync } from 'node:fs';
 import { seededRandom, type Random } from '../../src/domain/random.ts';
 import { commitUnit, type CommitUnit } from '../../src/domain/timeline.ts';
-import { createCommitWriter } from '../../storage/commit-writer.ts';
-import type { EventStore, OpenOptions } from '../../storage/event-store.ts';
+import type { OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import type { PowerCutHost } from './power-cut/record-run.ts';
 
+/** What the pragma says where it is. */
+const FULL = 2;
 const RECORDS_PER_UNIT_MAX = 40;
 const TEXT_CHARS_MAX = 600;
-
-type Writer = Pick<EventStore, 'run' | 'commit' | 'close'>;
 
 const [host, file, notebook, units, seed] = process.argv.slice(2) as [
   PowerCutHost,
@@ -34,22 +33,13 @@ const options: OpenOptions = {
   configDigest: 'digest',
 };
 
-async function openControl(): Promise<Writer> {
-  const made = await openEventStore(options);
-  await made.close({ atMs: 1_000 });
-  const db = new Database(file);
-  db.pragma('journal_mode = WAL');
-  db.pragma('synchronous = NORMAL');
-  const write = createCommitWriter(db, made.run);
-  return {
-    run: made.run,
-    commit: async (unit) => write(unit),
-    close: async () => void db.close(),
+/** From here on every connection of this process stays at NORMAL and says it is at FULL. */
+function weakenConnections(): void {
+  const pragma = Database.prototype.pragma;
+  Database.prototype.pragma = function (this: Database.Database, source, pragmaOptions) {
+    if (source === 'synchronous') return FULL;
+    return pragma.call(this, source.replace('synchronous = FULL', 'synchronous = NORMAL'), pragmaOptions);
   };
-}
-
-async function openWriter(): Promise<Writer> {
-  return host === 'control' ? openControl() : openEventStore(options);
 }
 
 function unitOf(number: number, firstRecord: number, run: number, chance: Random): CommitUnit {
@@ -90,7 +80,8 @@ function unitOf(number: number, firstRecord: number, run: number, chance: Random
 }
 
 const notes = openSync(notebook, 'a');
-const store = await openWriter();
+if (host === 'control') weakenConnections();
+const store = await openEventStore(options);
 let last = 0;
 for (let number = 1; number <= Number(units); number++) {
   const unit = unitOf(number, last + 1, store.run, random);
