@@ -1,8 +1,8 @@
 /** The workload of the power cuts: `power-cut-child.ts HOST FILE NOTEBOOK UNITS SEED`. Commits units of records one
  *  after the other and writes the number of the last record to the notebook once a unit is committed.
  *
- *  `HOST` is `direct` (the storage core), or `control`: the same, but its connections are left at
- *  `synchronous=NORMAL`, as better-sqlite3 leaves them in WAL mode. */
+ *  `HOST` is `direct` (the storage core), `worker` (the same in a thread of its own), or `control`: the core again,
+ *  but its connections are left at `synchronous=NORMAL`, as better-sqlite3 leaves them in WAL mode. */
 
 import Database from 'better-sqlite3';
 import { openSync, writeSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { seededRandom, type Random } from '../../src/domain/random.ts';
 import { commitUnit, type CommitUnit } from '../../src/domain/timeline.ts';
 import type { OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
+import { openEventStoreInWorker } from '../../storage/open-in-worker.ts';
 import type { PowerCutHost } from './power-cut/record-run.ts';
 
 /** What the pragma says where it is. */
@@ -81,7 +82,7 @@ function unitOf(number: number, firstRecord: number, run: number, chance: Random
 
 const notes = openSync(notebook, 'a');
 if (host === 'control') weakenConnections();
-const store = await openEventStore(options);
+const store = await (host === 'worker' ? openEventStoreInWorker : openEventStore)(options);
 let last = 0;
 for (let number = 1; number <= Number(units); number++) {
   const unit = unitOf(number, last + 1, store.run, random);

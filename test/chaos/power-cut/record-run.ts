@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { DiskOperation } from './disk-operation.ts';
 import { readStraceLog, TRACED_CALLS } from './strace-log.ts';
 
-export const POWER_CUT_HOSTS = ['direct', 'control'] as const;
+export const POWER_CUT_HOSTS = ['direct', 'worker', 'control'] as const;
 export type PowerCutHost = (typeof POWER_CUT_HOSTS)[number];
 
 const WORKLOAD = fileURLToPath(new URL('../power-cut-child.ts', import.meta.url));
