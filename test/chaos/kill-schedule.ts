@@ -19,7 +19,8 @@ export interface TimeRange {
 
 export const KILL_AFTER: TimeRange = { minMs: 200, maxMs: 1_500 };
 const COMMITS_MAX = 40;
-const ACKS_MAX = 600;
+/** Per millisecond of the longest time. */
+const ACKS_PER_MS = 0.4;
 
 /** Half of the moments are times, within `range` from the start or from the boot; the other half lies right at a
  *  commit or at an acknowledgement. */
@@ -30,7 +31,7 @@ export function killSchedule(seed: number, rounds: number, range: TimeRange = KI
     if (kind < 0.25) return { after: 'start', ms: random.integer(range.minMs, range.maxMs) };
     if (kind < 0.5) return { after: 'boot', ms: random.integer(0, range.maxMs - range.minMs) };
     if (kind < 0.75) return { after: 'commits', count: random.integer(1, COMMITS_MAX) };
-    return { after: 'acks', count: random.integer(1, ACKS_MAX) };
+    return { after: 'acks', count: random.integer(1, Math.ceil(range.maxMs * ACKS_PER_MS)) };
   });
 }
 

@@ -7,10 +7,10 @@ import { killRounds } from './kill-rounds.ts';
 import { killSchedule } from './kill-schedule.ts';
 
 const ROUNDS = 20;
-const CONTROL_ROUNDS = 4;
+const CONTROL_ROUNDS = 3;
 const SEED = 20;
 /** From the start of the process: some of them hit an engine that is not up yet. */
-const RANGE = { minMs: 200, maxMs: 900 };
+const RANGE = { minMs: 200, maxMs: 700 };
 const note = mosquittoMissing === null ? '' : ` (skipped: ${mosquittoMissing})`;
 
 describe.skipIf(mosquittoMissing !== null)(`an engine that is killed again and again${note}`, () => {

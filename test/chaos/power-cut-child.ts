@@ -34,10 +34,13 @@ const options: OpenOptions = {
   configDigest: 'digest',
 };
 
+type Pragma = (this: unknown, source: string, options?: Database.PragmaOptions) => unknown;
+
 /** From here on every connection of this process stays at NORMAL and says it is at FULL. */
 function weakenConnections(): void {
-  const pragma = Database.prototype.pragma;
-  Database.prototype.pragma = function (this: Database.Database, source, pragmaOptions) {
+  const { prototype } = Database as unknown as { prototype: { pragma: Pragma } };
+  const { pragma } = prototype;
+  prototype.pragma = function (source, pragmaOptions) {
     if (source === 'synchronous') return FULL;
     return pragma.call(this, source.replace('synchronous = FULL', 'synchronous = NORMAL'), pragmaOptions);
   };
