@@ -242,7 +242,7 @@ export class EngineRun {
 
   #release(rig: SourceRig): void {
     const { tenant, id: sourceId } = rig.spec;
-    if (rig.pollsSinceMs !== null) {
+    if (rig.keepsPollPhase) {
       const gone = { state: rig.state, dueAtMs: null, failures: 0 };
       this.#ledger.setDeadline({ tenant, sourceId, kind: 'poll', ...gone });
     }

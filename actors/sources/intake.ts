@@ -263,6 +263,9 @@ class Run {
   #createIo(): SourceIo {
     const { clock, random, log } = this.#ports;
     const rig = this.#rig;
+    // What a crash cut off goes on once.
+    const { pollsSinceMs } = rig;
+    rig.pollsSinceMs = null;
     // Most sources leave nothing to chance.
     let own: Random | null = null;
     return {
@@ -276,9 +279,9 @@ class Run {
       },
       log,
       cursor: rig.cursor,
-      pollsSinceMs: rig.pollsSinceMs,
+      pollsSinceMs,
       countPollsFrom: (atMs) => {
-        rig.pollsSinceMs = atMs;
+        rig.keepsPollPhase = true;
         this.#ports.keepPollPhase(rig, atMs);
       },
       opened: () => this.#opened(),

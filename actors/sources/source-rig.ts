@@ -50,8 +50,10 @@ export class SourceRig implements Lane {
   cursor: string | null = null;
   /** A wait that a crash of the engine cut off. */
   resume: ResumedWait | null = null;
-  /** Wall time from which its polls are counted. */
+  /** Wall time from which polls are counted that a crash of the engine cut off. */
   pollsSinceMs: number | null = null;
+  /** The phase of its polls is kept over a crash. */
+  keepsPollPhase = false;
   recordsProduced = 0;
   lastReadAtMs: number | null = null;
   consecutiveErrors = 0;

@@ -4,6 +4,7 @@ import { engineOptionsSchema } from '../../src/config/engine-options.ts';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
 import { commonSpec, decodeSchema, sourceSchema } from '../../src/config/source-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
+import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { filter } from '../../src/pipeline/stages.ts';
 import { virtualClock } from '../../src/testing/virtual-clock.ts';
@@ -94,7 +95,7 @@ describe('a wrong value', () => {
   test('not a number at all', () => wrong({ intervalMs: Number.NaN }, 'intervalMs', /NaN|number/));
   test('without end', () => wrong({ connectTimeoutMs: Infinity }, 'connectTimeoutMs'));
   test('of a list of words', () =>
-    wrong({ outlet: { overflow: 'spill' } }, 'outlet.overflow', /drop-oldest/));
+    wrong({ outlet: { overflow: 'flood' } }, 'outlet.overflow', /drop-oldest/));
   test('two levels down', () =>
     wrong({ restart: { backoff: { factor: 0.5 } } }, 'restart.backoff.factor', />=1/));
   test('for a function', () => wrong({ dedupKey: 'id' }, 'dedupKey', /function/));
@@ -151,7 +152,12 @@ describe('what comes out', () => {
     expect(resolveOptions(source, { id: 'plc-7' }, 'thing')).toEqual({
       id: 'plc-7',
       tenant: 'default',
-      outlet: { capacityRecords: LIMITS.outletCapacityRecords, overflow: 'block', waitMsMax: null },
+      outlet: {
+        capacityRecords: LIMITS.outletCapacityRecords,
+        overflow: 'block',
+        waitMsMax: null,
+        spillRecordsMax: LIMITS.spillRecordsMax,
+      },
       restart: {
         policy: 'transient',
         restartsMax: 5,
@@ -205,7 +211,11 @@ describe('what comes out', () => {
   test('for an engine without options is an engine that keeps everything in memory', () =>
     expect(resolveOptions(engineOptionsSchema, {}, 'createEngine')).toEqual({
       timeline: { path: ':memory:' },
-      records: { keep: true },
+      records: { keep: true, bytesMax: 1_048_576 },
+      storage: {
+        commit: { rowsMax: 4_096, bytesMax: 4_194_304, ageMs: 5 },
+        retention: DEFAULT_RETENTION,
+      },
       rateLimit: null,
       burst: null,
       stages: [],

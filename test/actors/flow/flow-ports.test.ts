@@ -19,7 +19,7 @@ async function running(options: CreateEngineOptions, sources = ['plc-7']) {
   await clock.runUntil(engine.start());
   await clock.advance(0);
   const push = async (records: number, source: PushSource = pushes[0] as PushSource) => {
-    void source.pushAll(Array.from({ length: records }, (_, n) => n));
+    source.pushAll(Array.from({ length: records }, (_, n) => n)).catch(() => {});
     await clock.advance(0);
   };
   const edgesOf = (actor: string) =>
