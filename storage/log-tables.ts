@@ -2,7 +2,7 @@
  *  goes into which column. */
 
 import type { DeadLetter, HealthRow, RecordRow, SpillRow, TimelineRow } from '../src/domain/timeline.ts';
-import type { BulkTable, SqlValue } from './bulk-insert.ts';
+import type { BulkTable, SharedColumns, SqlValue } from './bulk-insert.ts';
 import { recordChecksum } from './checksum.ts';
 
 /** Columns of times are whole milliseconds; monotonic clocks and devices give fractions, which the table
@@ -50,14 +50,23 @@ export const TIMELINE: BulkTable<TimelineRow> = {
     ),
 };
 
-const RECORD_COLUMNS = [
-  ...['tenant', 'source_id', 'incarnation', 'source_seq', 'dedup_key', 'at_ms', 'data'],
-  ...['content_type', 'crc'],
-] as const;
+const RECORD_COLUMNS = ['source_seq', 'dedup_key', 'at_ms', 'data', 'crc'] as const;
+
+/** Records of one source come together. */
+const RECORD_OWNER: SharedColumns<RecordRow> = {
+  columns: ['tenant', 'source_id', 'incarnation', 'content_type'],
+  values: (row) => [row.tenant, row.sourceId, row.incarnation, row.contentType],
+  isSame: (one, other) =>
+    one.sourceId === other.sourceId &&
+    one.incarnation === other.incarnation &&
+    one.tenant === other.tenant &&
+    one.contentType === other.contentType,
+};
 
 export const RECORDS: BulkTable<RecordRow> = {
   table: 'records',
   columns: RECORD_COLUMNS,
+  shared: RECORD_OWNER,
   // Only a repeated key is passed over; any other flaw of a row still fails the transaction.
   conflict: 'ON CONFLICT (tenant, source_id, dedup_key) WHERE dedup_key IS NOT NULL DO NOTHING',
   values: pushRecord,
@@ -66,6 +75,7 @@ export const RECORDS: BulkTable<RecordRow> = {
 export const SPILL: BulkTable<SpillRow> = {
   table: 'spill',
   columns: [...RECORD_COLUMNS, 'cursor'],
+  shared: RECORD_OWNER,
   values(row, out) {
     pushRecord(row, out);
     out.push(row.cursor);
@@ -73,17 +83,7 @@ export const SPILL: BulkTable<SpillRow> = {
 };
 
 function pushRecord(row: RecordRow, out: SqlValue[]): void {
-  out.push(
-    row.tenant,
-    row.sourceId,
-    row.incarnation,
-    row.sourceSeq,
-    row.dedupKey,
-    wholeMs(row.atMs),
-    row.data,
-    row.contentType,
-    recordChecksum(row),
-  );
+  out.push(row.sourceSeq, row.dedupKey, wholeMs(row.atMs), row.data, recordChecksum(row));
 }
 
 export const DEAD_LETTERS: BulkTable<DeadLetter> = {

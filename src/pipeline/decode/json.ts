@@ -9,8 +9,10 @@ import { decodeError } from './text.ts';
 /** Arrays and objects within each other. */
 export const JSON_DEPTH_MAX = 1_000;
 
-/** A literal can only be beyond 1.8e308 with three digits in its exponent, or with 200 and more before it. */
-const MAY_OVERFLOW = /[eE]\+?\d{3}|\d{200}/;
+/** A literal can only be beyond 1.8e308 with three digits in its exponent, or with so many before it. */
+const LONG_DIGITS = 200;
+const LONG_EXPONENT = /[eE]\+?\d{3}/;
+const LONG_NUMBER = /\d{200}/;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -34,9 +36,14 @@ export function parseJson(text: string, line?: number): unknown {
       text.trim() === '' ? 'empty, where a JSON value was expected' : `not valid JSON: ${messageOf(error)}`;
     throw decodeError(problem, line, error);
   }
-  if (MAY_OVERFLOW.test(text) && holdsInfinity(value))
+  if (mayOverflow(text) && holdsInfinity(value))
     throw decodeError('a number is too large for a double', line);
   return value;
+}
+
+/** The search for many digits backtracks over every number: most records are too short to be searched. */
+function mayOverflow(text: string): boolean {
+  return LONG_EXPONENT.test(text) || (text.length >= LONG_DIGITS && LONG_NUMBER.test(text));
 }
 
 /** Looks at the text, not the value: a hostile text is refused before anything is made of it. */
