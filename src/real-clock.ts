@@ -1,5 +1,6 @@
 /** The real clock: the only place of the engine that reads time. */
 
+import { performance } from 'node:perf_hooks';
 import { sleepOn, type Clock } from './domain/clock.ts';
 
 /** The longest delay Node can wait for: 24.8 days. A longer one would fire at once. */

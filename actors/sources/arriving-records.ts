@@ -1,6 +1,7 @@
 /** Records out of the values that a source hands in: numbered, timed, with their keys and their receipt. */
 
 import { withReceipt, type IngestRecord, type RecordMeta } from '../../src/domain/record.ts';
+import type { IntakePorts } from './intake.ts';
 import type { SourceRig } from './source-rig.ts';
 
 export interface ArrivalFacts {
@@ -10,12 +11,12 @@ export interface ArrivalFacts {
   readonly monoMs: number;
 }
 
-/** `refuse` is told of values for which the source's `dedupKey` threw; they are left out. */
+/** Values for which the source's `dedupKey` throws are left out, and are dead letters. */
 export function arrivingRecords(
   rig: SourceRig,
   data: readonly unknown[],
   { meta, nowMs, monoMs }: ArrivalFacts,
-  refuse: (value: unknown, error: unknown) => void,
+  deadLetter: IntakePorts['deadLetter'],
 ): IngestRecord[] {
   const { id, tenant, dedupKey } = rig.spec;
   const records: IngestRecord[] = [];
@@ -28,7 +29,7 @@ export function arrivingRecords(
       try {
         key = dedupKey(value, meta ?? NO_META);
       } catch (error) {
-        refuse(value, error);
+        deadLetter(rig, { stage: 'dedupKey', payload: value, error }, receipt);
         continue;
       }
     }

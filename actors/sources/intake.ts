@@ -189,9 +189,7 @@ class Run {
     }
     const nowMs = this.#ports.clock.wallMs();
     const monoMs = this.#ports.clock.monotonicMs();
-    const records = arrivingRecords(rig, data, { meta, nowMs, monoMs }, (value, error) => {
-      this.#ports.deadLetter(rig, { stage: 'dedupKey', payload: value, error }, receipt);
-    });
+    const records = arrivingRecords(rig, data, { meta, nowMs, monoMs }, this.#ports.deadLetter);
     this.#moveOn(meta);
     rig.countRecords(records.length, monoMs);
     this.#goodRead(nowMs);

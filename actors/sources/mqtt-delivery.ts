@@ -167,8 +167,10 @@ export class Delivery {
       portions ??= [];
       portions.push({ seat, pieces: taken[Symbol.iterator]() });
     }
-    const open = portions === null ? [] : goOnWith(portions, receipt);
-    if (open.length > 0) return { portions: open, receipt };
+    if (portions !== null) {
+      const open = goOnWith(portions, receipt);
+      if (open.length > 0) return { portions: open, receipt };
+    }
     receipt?.seal();
     return null;
   }

@@ -5,9 +5,10 @@
  *  holds: a frame larger than allowed is refused by its header, before anything buffers it; what is no MQTT
  *  is refused with a {@link FrameError}, never guessed at; however the bytes are cut, the same comes out. */
 
-import { isUtf8 } from 'node:buffer';
 import type { MqttMessage, MqttProtocolVersion, Qos } from './mqtt-transport.ts';
 import { publishProperties } from './mqtt-properties.ts';
+import { FrameError } from './mqtt-frame-error.ts';
+import { topicReader, type TopicReader } from './mqtt-topic-reader.ts';
 
 export const PACKET_TYPE = { connack: 2, publish: 3, pubrel: 6, auth: 15 } as const;
 
@@ -29,17 +30,6 @@ export interface FrameReader {
   readonly isHeld: boolean;
 }
 
-/** What came is no MQTT, or more than allowed. */
-export class FrameError extends Error {
-  /** The length of a frame that is too large, else null. */
-  readonly frameBytes: number | null;
-
-  constructor(message: string, frameBytes: number | null = null) {
-    super(message);
-    this.frameBytes = frameBytes;
-  }
-}
-
 const LENGTH_BYTES_MAX = 4;
 
 /** What the first bytes of a frame say. `endAt` is 0 while they do not say enough. */
@@ -51,6 +41,7 @@ interface Header {
 export function frameReader(options: FrameReaderOptions): FrameReader {
   const { frameBytesMax, other } = options;
   const header: Header = { bodyAt: 0, endAt: 0 };
+  const readTopic = topicReader();
   /** The beginning of a frame whose end has not come, in pieces. */
   let parts: Buffer[] = [];
   let partsBytes = 0;
@@ -84,7 +75,7 @@ export function frameReader(options: FrameReaderOptions): FrameReader {
         return;
       }
       const first = bytes[at] as number;
-      if (first >> 4 === PACKET_TYPE.publish) isHeld = !readMessage(options, bytes, at, header);
+      if (first >> 4 === PACKET_TYPE.publish) isHeld = !readMessage(options, readTopic, bytes, at, header);
       else other(first >> 4, bytes.subarray(at, endAt), bodyAt - at);
       at = endAt;
     }
@@ -143,8 +134,13 @@ function readHeader(bytes: Buffer, at: number, into: Header): void {
 }
 
 /** Reads the message of a whole frame and passes it on; gives whether the next may come. */
-function readMessage(options: FrameReaderOptions, bytes: Buffer, at: number, header: Header): boolean {
-  const { bodyAt, endAt } = header;
+function readMessage(
+  options: FrameReaderOptions,
+  readTopic: TopicReader,
+  bytes: Buffer,
+  at: number,
+  { bodyAt, endAt }: Header,
+): boolean {
   const flags = bytes[at] as number;
   const qos = (flags >> 1) & 3;
   if (qos === 3) throw new FrameError('a message has QoS 3');
@@ -182,14 +178,4 @@ function readMessage(options: FrameReaderOptions, bytes: Buffer, at: number, hea
 
 function readUint16(bytes: Buffer, at: number): number {
   return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
-}
-
-function readTopic(bytes: Buffer, start: number, end: number): string {
-  const topic = bytes.toString('utf8', start, end);
-  // What is no UTF-8 was replaced by this character; a topic may hold it in its own right.
-  if (topic.includes('\uFFFD') && !isUtf8(bytes.subarray(start, end))) {
-    throw new FrameError('a topic is not valid UTF-8');
-  }
-  if (topic.includes('\0')) throw new FrameError('a topic contains the character NUL');
-  return topic;
 }

@@ -4,7 +4,8 @@
 
 import { packetBytesMax } from './mqtt-client-options.ts';
 import { answeredWrongly, connectionLost, messageTooLarge } from './mqtt-errors.ts';
-import { FrameError, PACKET_TYPE } from './mqtt-frames.ts';
+import { FrameError } from './mqtt-frame-error.ts';
+import { PACKET_TYPE } from './mqtt-frames.ts';
 import { MqttTap, type TapOptions } from './mqtt-tap.ts';
 import type { MqttLinkEvents, MqttLinkOptions } from './mqtt-transport.ts';
 import { openWire } from './mqtt-wire.ts';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import mqttPacket, { type IPublishPacket, type Packet } from 'mqtt-packet';
 import { describe, expect, test } from 'vitest';
-import { FrameError, frameReader, PACKET_TYPE } from '../../../actors/sources/mqtt-frames.ts';
+import { FrameError } from '../../../actors/sources/mqtt-frame-error.ts';
+import { frameReader, PACKET_TYPE } from '../../../actors/sources/mqtt-frames.ts';
 import type { MqttMessage } from '../../../actors/sources/mqtt-transport.ts';
 
 const FRAME_BYTES_MAX = 1_000;
