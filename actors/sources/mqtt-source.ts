@@ -205,13 +205,18 @@ function intakeOf({ decode: format, topics, envelope }: MqttSourceOptions): {
   const rejections = rejecter(intake.decode);
   /** Takes the place of the source’s io: decodes here, since only here the topic is known. */
   const receive = (io: SourceIo, message: MqttMessage, payload: Uint8Array, meta: RecordMeta): boolean => {
-    let envelopes: MqttEnvelope[];
+    let values: readonly unknown[];
     try {
-      envelopes = intake.decode(payload, meta.contentType).map((value) => envelopeOf(message, value));
+      values = intake.decode(payload, meta.contentType);
     } catch (error) {
       return rejections.reject(io, payload, asDecodeError(error), meta);
     }
-    return io.emitAll(envelopes, meta);
+    // The usual case: a message is a record.
+    if (values.length === 1) return io.emit(envelopeOf(message, values[0]), meta);
+    return io.emitAll(
+      values.map((value) => envelopeOf(message, value)),
+      meta,
+    );
   };
   const enveloping = (io: SourceIo, message: MqttMessage): Parameters<typeof intake.receive>[0] => ({
     emitAll: (values, meta) =>
@@ -241,8 +246,10 @@ function envelopeOf({ topic, qos, retain, properties }: MqttMessage, payload: un
   return { topic, qos, retain, payload, properties };
 }
 
+const NO_META: RecordMeta = {};
+
 function metaOf({ properties }: MqttMessage, receipt: Receipt | undefined): RecordMeta {
   const contentType = properties?.contentType;
-  if (receipt === undefined) return contentType === undefined ? {} : { contentType };
+  if (receipt === undefined) return contentType === undefined ? NO_META : { contentType };
   return contentType === undefined ? { receipt } : { contentType, receipt };
 }

@@ -136,8 +136,10 @@ export class SourceRig implements Lane {
     return this.#spill === null ? this.queue.offer(records) : this.#spill.offer(records);
   }
 
-  get hasRoom(): boolean {
-    return this.#spill === null ? this.queue.room > 0 : this.#spill.hasRoom;
+  /** Whether there is room for more than these. */
+  hasRoomBeyond(records: number): boolean {
+    if (this.#spill !== null) return this.#spill.hasRoom;
+    return this.queue.room > records || this.spec.outlet.overflow !== 'block';
   }
 
   whenRoom(signal: AbortSignal): Promise<void> {
