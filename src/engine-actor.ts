@@ -50,7 +50,7 @@ export interface EngineActorParts {
   readonly deadLetter: IntakePorts['deadLetter'];
   readonly keepDeadline: KeepDeadline;
   readonly keepPollPhase: IntakePorts['keepPollPhase'];
-  readonly raiseBurst: MeterPorts['raise'];
+  readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
   readonly onClockJump: SamplerPorts['onClockJump'];
   readonly janitor: Omit<JanitorPorts, 'clock' | 'log' | 'retention' | 'edges$'>;
@@ -88,7 +88,7 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
 
 /** A source, and what one becomes whose wait a crash cut off. */
 function sourcesOf(parts: EngineActorParts) {
-  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase } = parts;
+  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, raise } = parts;
   const intake = createIntake({
     clock,
     random: random.fork('sources'),
@@ -96,6 +96,7 @@ function sourcesOf(parts: EngineActorParts) {
     arrivals$: plane.arrivals$,
     deadLetter,
     keepPollPhase,
+    raise,
   });
   const ports = { actors: { intake, wait: createWait(clock, keepDeadline), drain: createDrain(clock) } };
   return {
@@ -105,10 +106,10 @@ function sourcesOf(parts: EngineActorParts) {
   };
 }
 
-function meterOf({ clock, plane, options: { burst }, raiseBurst }: EngineActorParts) {
+function meterOf({ clock, plane, options: { burst }, raise }: EngineActorParts) {
   const options =
     burst === null ? null : { ...burst, clearRecords: burst.clearRecords ?? burst.thresholdRecords };
-  return createMeterPort({ clock, plane, options, raise: raiseBurst });
+  return createMeterPort({ clock, plane, options, raise });
 }
 
 function samplerOf({ clock, options, directory, onSample, onClockJump }: EngineActorParts) {

@@ -320,7 +320,7 @@ export class EngineRun {
       keepPollPhase: ({ spec: { tenant, id: sourceId }, state }, dueAtMs) => {
         this.#ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0 });
       },
-      raiseBurst: (alert, rig) => {
+      raise: (alert, rig) => {
         this.#desk.raise(alert, rig.actorId, this.journal.lastRowOf(rig.actorId));
       },
       onSample: (rows, healths) => {

@@ -14,6 +14,7 @@ import type { SourceIo } from '../../src/domain/source.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
 import { arrivingRecords } from './arriving-records.ts';
+import { sourceAlerts, type RaiseAlert } from './source-alerts.ts';
 import type { SourceRig } from './source-rig.ts';
 
 /** Records that a source put into its outlet, all at one time. */
@@ -35,6 +36,7 @@ export interface IntakePorts {
   ) => void;
   /** Keeps from when a source counts its polls. */
   readonly keepPollPhase: (rig: SourceRig, sinceMs: number) => void;
+  readonly raise: RaiseAlert;
 }
 
 type IntakeScope = Scope<SourceFact>;
@@ -324,6 +326,7 @@ class Run {
       readSucceeded: () => {
         if (!this.#isOver) this.#goodRead(clock.wallMs());
       },
+      alert: sourceAlerts(this.#ports, rig, this.#abort.signal),
     };
   }
 }

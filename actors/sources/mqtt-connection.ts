@@ -68,6 +68,8 @@ export function isMqttConnection(value: unknown): value is MqttConnection {
 /** How long a good-bye waits for what was taken to be stored. */
 const SETTLE_MS_MAX = 2_000;
 
+const SESSION_LOST = 'the broker has lost the kept session, and what it held for it';
+
 /** A link from its opening to its end. */
 interface Line {
   readonly link: MqttLink;
@@ -84,7 +86,9 @@ interface Line {
 export function createConnection(options: ResolvedConnection, transport: MqttTransport): MqttConnection {
   const seating = createSeating(!options.clean);
   const session = { takenIds: new Set<number>() };
-  const noteLosses = options.brokerLosses ? watchLosses(shownUrl(options.url)) : null;
+  /** Any run will do that is not over: what it says is about the connection they share. */
+  const speaker = (): SourceIo | undefined => seating.seats.values().next().value?.io;
+  const losses = options.brokerLosses ? watchLosses(shownUrl(options.url), speaker) : null;
   /** The broker has been asked to keep a session, so it should know of one. */
   let sessionKnown = false;
   let line: Line | null = null;
@@ -95,6 +99,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     if (line !== ended) return;
     line = null;
     ended.stopWaiting();
+    losses?.rest();
     ended.delivery.stop();
     closing = settleAndClose(ended);
   };
@@ -126,22 +131,21 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
         opened({ present }) {
           stopWaiting();
           if (sessionKnown && !present) {
-            io.log.warn(
-              { clientId: options.clientId, url: shownUrl(options.url) },
-              'the broker has lost the kept session, and what it held for it',
-            );
+            const facts = { clientId: options.clientId, url: shownUrl(options.url) };
+            io.log.warn(facts, SESSION_LOST);
+            speaker()?.alert('BROKER_SESSION_LOST', SESSION_LOST, facts);
           }
           sessionKnown = !options.clean;
           opened.resolve(true);
-          if (noteLosses === null) return;
+          if (losses === null) return;
           // A broker may keep its counters to itself; no source goes without its messages for that.
           link.subscribe([LOSSES]).catch((error: unknown) => {
             io.log.info({ url: shownUrl(options.url), error: messageOf(error) }, 'broker tells no losses');
           });
         },
         message(message, packetId) {
-          if (noteLosses !== null && message.topic === LOSSES.filter) {
-            noteLosses(message.payload, io.log);
+          if (losses !== null && message.topic === LOSSES.filter) {
+            losses.read(message.payload);
             if (seating.routeOf(message.topic).seats.length === 0) return true;
           }
           return delivery.receive(message, packetId);

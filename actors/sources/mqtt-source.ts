@@ -136,8 +136,8 @@ type MqttSourceOptions = z.output<typeof mqttSourceSchema>;
  *  - `keepaliveSeconds` (default 60), `connectTimeoutMs` (default 10,000), `receiveMaximum` (MQTT 5).
  *  - `payloadBytesMax`: a larger message ends the link (HG_READ_TOO_LARGE); with MQTT 5 the broker withholds
  *    it instead.
- *  - `brokerLosses` (default false): also reads Mosquitto’s counter of messages it has thrown away, and warns
- *    when it rises. It counts for all clients of the broker.
+ *  - `brokerLosses` (default false): also reads Mosquitto’s counter of messages it has thrown away, and
+ *    raises an alert (`BROKER_LOST_MESSAGES`) when it rises. It counts for all clients of the broker.
  *  - `decode` (default `'json'`).
  *  - `connection`: made by {@link mqttConnection}, instead of all options about the link.
  *

@@ -49,5 +49,6 @@ export interface OperatorAlert {
 export type Alert = BurstAlert | BurstOverAlert | OperatorAlert;
 
 export function isBurstAlert(alert: Alert): alert is BurstAlert {
-  return alert.event === 'BURST';
+  // A source may give an alert of its own the same name.
+  return alert.event === 'BURST' && 'windowRecords' in alert;
 }

@@ -63,6 +63,8 @@ export const LIMITS = {
   notificationsInFlightMax: 16,
   /** Notifications per source and minute; further alerts are stored and counted as suppressed. */
   notificationsPerMinuteMax: 60,
+  /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
+  alertsPerMinuteMax: 60,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
 } as const;

@@ -50,6 +50,12 @@ export interface SourceIo {
   readFailed(error: unknown): void;
   /** One read went well and brought nothing new. A good read that brought records need not be told. */
   readSucceeded(): void;
+
+  /** Tells the operator what no record and no state shows, as something the far end has lost: a warning that
+   *  is stored with a row in the timeline. `event` is its name, as `BROKER_LOST_MESSAGES`; it is not for what
+   *  comes with every record: beyond a number a minute (`alertsPerMinuteMax` in limits.ts) it is only counted
+   *  in the next one. */
+  alert(event: string, message: string, details?: Readonly<Record<string, unknown>>): void;
 }
 
 /** The code of a source.

@@ -20,6 +20,7 @@ export interface RecordingIo extends SourceIo {
   abort(): void;
   /** Receipts of records that have not been settled, one entry a record; only with `settle: 'by hand'`. */
   readonly owed: Receipt[];
+  readonly alerts: { event: string; message: string; details: Readonly<Record<string, unknown>> }[];
   /** Resolves once `done()` holds; looked at after every call of the source. */
   until(done: () => boolean): Promise<void>;
 }
@@ -38,6 +39,7 @@ export function recordingIo(
   const undecodable: RecordingIo['undecodable'] = [];
   const failures: unknown[] = [];
   const owed: Receipt[] = [];
+  const alerts: RecordingIo['alerts'] = [];
   const state = { opened: false, goodReads: 0 };
 
   const hasRoom = () => values.length < capacity || controller.signal.aborted;
@@ -79,6 +81,10 @@ export function recordingIo(
     cursor: options.cursor ?? null,
     pollsSinceMs: options.pollsSinceMs ?? null,
     countPollsFrom: () => {},
+    alert(event, message, details = {}) {
+      alerts.push({ event, message, details });
+      look();
+    },
     opened() {
       state.opened = true;
       look();
@@ -112,6 +118,7 @@ export function recordingIo(
     failures,
     state,
     owed,
+    alerts,
     makeRoom(records) {
       capacity += records;
       wakeRoomWaiters();

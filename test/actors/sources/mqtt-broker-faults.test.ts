@@ -112,6 +112,30 @@ describe.each(BROKER_KINDS)('$name', (kind) => {
       await mortal.dispose();
     });
 
+    test('a broker that comes back without the session it was to keep is an alert, and is subscribed to again', async () => {
+      const plant = fresh();
+      const session = kept();
+      const mortal = await start();
+      const spec = sourceOf({ url: mortal.url, ...session });
+      const first = startRun(spec, realClock);
+      await first.whenOpened();
+      expect(first.alerts).toEqual([]);
+      await mortal.kill();
+      await first.over;
+      await mortal.restart();
+      const second = startRun(spec, realClock);
+      await second.whenOpened();
+      expect(second.alerts).toMatchObject([
+        { event: 'BROKER_SESSION_LOST', details: { clientId: session.clientId } },
+      ]);
+      const device = await startPublisher(mortal.url);
+      await device.publish(`${plant}/a`, '1');
+      await second.records(1);
+      await second.stop();
+      await device.close();
+      await mortal.dispose();
+    });
+
     withFeature('keeps sessions over a restart')(
       'a broker that restarts gives what it had stored',
       async () => {
