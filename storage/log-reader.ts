@@ -11,7 +11,7 @@ export interface LogReader {
   records(query: LogQuery): LogPage<OutboundRecord>;
   alerts(query: LogQuery): LogPage<OutboundRecord>;
   spilled(query: LogQuery & { readonly tenant: string; readonly sourceId: string }): LogPage<StoredSpillRow>;
-  lagOf(log: 'records' | 'alerts', afterSeq: number): { rows: number; oldestAtMs: number | null };
+  readonly lagOf: LagReader;
 }
 
 /** `identity` is what keys towards the outside begin with: `gatewayId:dbUuid`. */
@@ -25,8 +25,6 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
     `SELECT seq, tenant, actor, incarnation, at_ms AS atMs, data FROM timeline
      WHERE kind = 'alert' AND seq > ? ORDER BY seq LIMIT ?`,
   );
-  const recordLag = recordLagReader(db);
-  const alertLag = alertLagReader(db);
   const lastRecordSeq = lastSeqReader(db, 'records');
   const lastSpillSeq = lastSeqReader(db, 'spill');
   const lastTimelineSeq = lastSeqReader(db, 'timeline');
@@ -81,7 +79,7 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
         () => true,
         outboundAlert,
       ),
-    lagOf: (log, afterSeq) => (log === 'records' ? recordLag : alertLag)(afterSeq),
+    lagOf: lagReader(db),
   };
 }
 
@@ -146,11 +144,22 @@ function page<Row extends { readonly seq: number; readonly data: string }, Read>
   return { rows: found, lastSeq: isAtEnd ? Math.max(lastSeq, logSeq) : lastSeq, damaged };
 }
 
-type LagReader = (afterSeq: number) => { rows: number; oldestAtMs: number | null };
+interface Lag {
+  readonly rows: number;
+  readonly oldestAtMs: number | null;
+}
+
+type LagReader = (log: 'records' | 'alerts', afterSeq: number) => Lag;
+
+/** How far who has come to a place is behind the end of a log. */
+export function lagReader(db: Database.Database): LagReader {
+  const [recordLag, alertLag] = [recordLagReader(db), alertLagReader(db)];
+  return (log, afterSeq) => (log === 'records' ? recordLag : alertLag)(afterSeq);
+}
 
 /** Two seeks, however many records there are: told by their numbers, so that numbers without a row (those of
  *  records that were passed over as known already, or lost) count as well. */
-function recordLagReader(db: Database.Database): LagReader {
+function recordLagReader(db: Database.Database): (afterSeq: number) => Lag {
   const last = db.prepare('SELECT seq FROM records ORDER BY seq DESC LIMIT 1').pluck();
   const first = db.prepare('SELECT seq, at_ms AS atMs FROM records WHERE seq > ? ORDER BY seq LIMIT 1');
   return (afterSeq) => {
@@ -161,7 +170,7 @@ function recordLagReader(db: Database.Database): LagReader {
 }
 
 /** Of alerts there are few. */
-function alertLagReader(db: Database.Database): LagReader {
+function alertLagReader(db: Database.Database): (afterSeq: number) => Lag {
   const lag = db.prepare("SELECT count(*), min(seq) FROM timeline WHERE kind = 'alert' AND seq > ?").raw();
   const time = db.prepare('SELECT at_ms FROM timeline WHERE seq = ?').pluck();
   return (afterSeq) => {

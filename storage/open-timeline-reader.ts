@@ -8,7 +8,9 @@
 import type Database from 'better-sqlite3';
 import { HeadgateError } from '../src/domain/errors.ts';
 import { nearestNames } from '../src/domain/nearest-names.ts';
+import { lagReader } from './log-reader.ts';
 import { existingFile, openReadOnly } from './readable-database.ts';
+import { schemaVersion } from './schema.ts';
 import { seqAtTime, type SeqAtTime } from './seq-at-time.ts';
 import { guardStorage } from './storage-error.ts';
 import {
@@ -46,6 +48,7 @@ export function openTimelineReader(path: string): TimelineReader {
       return inOneState(() => readPage(db, times, filter, alertsQuery));
     },
     sources: () => inOneState(() => rowsOf(db, SOURCES_QUERY)),
+    sinks: () => inOneState(() => readSinks(db)),
     explain: (actor, atMs) => {
       checkTime('atMs', atMs);
       return inOneState(() => explain(db, times, displayedActor(actor), atMs));
@@ -59,6 +62,22 @@ export function openTimelineReader(path: string): TimelineReader {
 }
 
 const SOURCES_QUERY: Query = { sql: 'SELECT * FROM sources ORDER BY tenant, source_id', parameters: [] };
+
+const SINKS_QUERY: Query = {
+  sql: `SELECT sinks.*, reads, seq AS cursor FROM sinks LEFT JOIN sink_cursors USING (tenant, sink_id)
+    ORDER BY tenant, sink_id`,
+  parameters: [],
+};
+
+function readSinks(db: Database.Database): Row[] {
+  // A file of the first version, which no engine has opened since, knows of no sinks.
+  if (schemaVersion(db) < 2) return [];
+  const lagOf = lagReader(db);
+  return rowsOf(db, SINKS_QUERY).map((row) => {
+    const { reads, cursor } = row as { reads: 'records' | 'alerts' | null; cursor: number };
+    return { ...row, lag_records: reads === null ? null : lagOf(reads, cursor).rows };
+  });
+}
 
 function readPage(
   db: Database.Database,

@@ -56,6 +56,7 @@ function createProgram(output: Output): Command {
   addTimeline(program, output);
   addAlerts(program, output);
   addSources(program, output);
+  addSinks(program, output);
   addExplain(program, output);
   addAt(program, output);
   addVerify(program, output);
@@ -120,6 +121,15 @@ function addSources(program: Command, output: Output): void {
     async (file: string, options: ReadOptions) => {
       const { sourcesCommand } = await import('./read-commands.ts');
       await sourcesCommand(file, options, output);
+    },
+  );
+}
+
+function addSinks(program: Command, output: Output): void {
+  readCommand(program, 'sinks', 'list the sinks, how they are and how far they have come').action(
+    async (file: string, options: ReadOptions) => {
+      const { sinksCommand } = await import('./read-commands.ts');
+      await sinksCommand(file, options, output);
     },
   );
 }

@@ -1,4 +1,4 @@
-/** The commands that list what a log holds: timeline, alerts, sources, and the state at a time. */
+/** The commands that list what a log holds: timeline, alerts, sources, sinks, and the state at a time. */
 
 import { realClock } from '../real-clock.ts';
 import type { TimelineKind } from '../domain/timeline.ts';
@@ -9,6 +9,7 @@ import { readableTime } from './readable.ts';
 import {
   ALERT_COLUMNS,
   byStateThenActor,
+  SINK_COLUMNS,
   SOURCE_COLUMNS,
   stateColumns,
   TIMELINE_COLUMNS,
@@ -46,6 +47,12 @@ export function alertsCommand(path: string, options: ListOptions, output: Output
 export function sourcesCommand(path: string, options: ReadOptions, output: Output): Promise<void> {
   return withReader(path, async (reader) => {
     await writeAll(documentWriter(options, output, SOURCE_COLUMNS, 'no sources'), reader.sources());
+  });
+}
+
+export function sinksCommand(path: string, options: ReadOptions, output: Output): Promise<void> {
+  return withReader(path, async (reader) => {
+    await writeAll(documentWriter(options, output, SINK_COLUMNS, 'no sinks'), reader.sinks());
   });
 }
 

@@ -49,7 +49,7 @@ export const ALERT_COLUMNS: readonly Column<Row>[] = [
 ];
 
 export const SOURCE_COLUMNS: readonly Column<Row>[] = [
-  { title: 'source', shrinks: true, cell: sourceName, style: () => 'cyan' },
+  { title: 'source', shrinks: true, cell: (row) => nameOf(row, row.source_id), style: () => 'cyan' },
   { title: 'type', cell: (row) => readableCell(row.type) },
   { title: 'state', cell: (row) => readableCell(row.state), style: (row) => stateColour(row.state) },
   { title: 'incarnation', align: 'right', cell: (row) => readableCell(row.incarnation) },
@@ -61,9 +61,24 @@ export const SOURCE_COLUMNS: readonly Column<Row>[] = [
   { title: 'last error', shrinks: true, cell: (row) => readableCell(row.last_error) },
 ];
 
-function sourceName(row: Row): string {
-  const id = readableCell(row.source_id);
-  return row.tenant === DEFAULT_TENANT ? id : `${readableCell(row.tenant)}/${id}`;
+export const SINK_COLUMNS: readonly Column<Row>[] = [
+  { title: 'sink', shrinks: true, cell: (row) => nameOf(row, row.sink_id), style: () => 'cyan' },
+  { title: 'type', cell: (row) => readableCell(row.type) },
+  { title: 'state', cell: (row) => readableCell(row.state), style: (row) => stateColour(row.state) },
+  { title: 'incarnation', align: 'right', cell: (row) => readableCell(row.incarnation) },
+  { title: 'reads', cell: (row) => readableCell(row.reads) },
+  { title: 'cursor', align: 'right', cell: (row) => readableCell(row.cursor) },
+  { title: 'lag', align: 'right', cell: (row) => readableCell(row.lag_records) },
+  { title: 'delivered', align: 'right', cell: (row) => readableCell(row.delivered) },
+  { title: 'filtered', align: 'right', cell: (row) => readableCell(row.filtered) },
+  { title: 'dead', align: 'right', cell: (row) => readableCell(row.dead_lettered) },
+  { title: 'errors', align: 'right', cell: (row) => readableCell(row.consecutive_errors) },
+  { title: 'last delivery', cell: (row) => readableTime(row.last_delivery_at_ms) },
+  { title: 'last error', shrinks: true, cell: (row) => readableCell(row.last_error) },
+];
+
+function nameOf(row: Row, id: unknown): string {
+  return row.tenant === DEFAULT_TENANT ? readableCell(id) : `${readableCell(row.tenant)}/${readableCell(id)}`;
 }
 
 /** Columns of the state of every actor at `atMs`. */

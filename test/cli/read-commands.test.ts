@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { headgate, startHeadgate } from '../support/command-line.ts';
+import { recordRow } from '../storage/fixture.ts';
 import { brokenLinkLog, newLog, STORY_START_MS, type Log } from './log-fixture.ts';
 
 let log: Log;
@@ -212,6 +213,60 @@ test('sources lists each source with its state', async () => {
     expect.stringMatching(/^mill-2 +http +streaming +1 +0 +1000 +0 +0 +2026-11-22T02:00:00\.000Z$/),
     expect.stringMatching(/^plc-7 +mqtt +backingOff +1 +0 +41 +0 +0 +- +the broker hung up$/),
   ]);
+});
+
+test('sinks lists each sink with its state, its place and what it has still to deliver', async () => {
+  await using fed = await newLog();
+  const sink = {
+    ...{ tenant: 'default', type: 'http', incarnation: 1, delivered: 3, filtered: 2, deadLettered: 1 },
+    ...{ consecutiveErrors: 0, lastDeliveryAtMs: STORY_START_MS, lastError: null },
+    ...{ registeredAtMs: STORY_START_MS, deregisteredAtMs: null },
+  };
+  const failing = {
+    ...sink,
+    type: 'mqtt',
+    consecutiveErrors: 9,
+    lastError: 'HG_LINK_REFUSED: nobody is there',
+  };
+  await fed.tell({ actor: 'a', kind: 'alert', event: 'BURST', data: { severity: 'warning' } });
+  await fed.keepSinks({
+    records: Array.from({ length: 10 }, (_, n) => recordRow({ sourceSeq: n + 1 })),
+    sinks: [
+      { ...sink, sinkId: 'archive', state: 'delivering' },
+      { ...failing, sinkId: 'bells', state: 'circuitOpen' },
+      { ...sink, sinkId: 'gone', state: 'stopped', deregisteredAtMs: STORY_START_MS },
+      { ...failing, tenant: 'acme', sinkId: 'cloud', state: 'backingOff' },
+    ],
+    sinkCursors: [
+      { tenant: 'default', sinkId: 'archive', reads: 'records', seq: 10 },
+      { tenant: 'default', sinkId: 'bells', reads: 'alerts', seq: 0 },
+      { tenant: 'acme', sinkId: 'cloud', reads: 'records', seq: 3 },
+    ],
+  });
+  const found = await rows('sinks', fed.path);
+  expect(
+    found.map(({ tenant, sink_id, state, reads, cursor, lag_records }) => [
+      ...[tenant, sink_id, state, reads, cursor, lag_records],
+    ]),
+  ).toEqual([
+    ['acme', 'cloud', 'backingOff', 'records', 3, 7],
+    ['default', 'archive', 'delivering', 'records', 10, 0],
+    ['default', 'bells', 'circuitOpen', 'alerts', 0, 1],
+    ['default', 'gone', 'stopped', null, null, null],
+  ]);
+  const columns = [
+    ...['tenant', 'sink_id', 'type', 'state', 'incarnation', 'delivered', 'filtered', 'dead_lettered'],
+    ...['consecutive_errors', 'last_delivery_at_ms', 'last_error', 'registered_at_ms', 'deregistered_at_ms'],
+    ...['reads', 'cursor', 'lag_records'],
+  ];
+  expect(Object.keys(found[0] ?? {})).toEqual(columns);
+  const told = await lines(['sinks', fed.path]);
+  expect(told[0]).toMatch(/^sink +type +state +incarnation +reads +cursor +lag +delivered +filtered +dead /);
+  expect(told[1]).toMatch(/^acme\/cloud +mqtt +backingOff +1 +records +3 +7 +3 +2 +1 +9 .*nobody is there$/);
+  expect(told[2]).toMatch(/^archive +http +delivering +1 +records +10 +0 +3 +2 +1 +0 +2026-11-22T02:00:00/);
+  expect(
+    (await headgate(['sinks', log.path])).stdout + (await headgate(['sinks', log.path])).stderr,
+  ).toContain('no sinks');
 });
 
 describe('explain', () => {

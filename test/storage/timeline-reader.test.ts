@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import { migrate } from '../../storage/schema.ts';
 import type { TimelineFilter } from '../../storage/timeline-reader.ts';
 import {
   commitUnit,
@@ -17,6 +18,17 @@ import {
   writeDatabase,
 } from './fixture.ts';
 import { reading, readerOf, seqs, STORY } from './story.ts';
+
+test('a file of the first version has sources and no sinks', () => {
+  const path = made(temporaryFile(), (file) => {
+    const db = new Database(file);
+    migrate(db, 1);
+    db.close();
+  });
+  const reader = openTimelineReader(path);
+  expect([reader.sources(), reader.sinks()]).toEqual([[], []]);
+  reader.close();
+});
 
 describe('a page of the timeline', () => {
   const cases: [TimelineFilter, number[]][] = [
