@@ -52,6 +52,25 @@ export interface SinkInput {
   readonly backoff: BackoffPolicy;
   readonly breaker: BreakerOptions;
   readonly drainDeadlineMs: number;
+  /** A wait that a crash of the engine cut off: the sink goes on with what is left of it. */
+  readonly resume: ResumedSinkWait | null;
+}
+
+export interface ResumedSinkWait {
+  readonly state: 'backingOff' | 'circuitOpen';
+  readonly waitMs: number;
+  readonly failures: number;
+}
+
+/** What the port `wait` is given. `kept`: what is being waited for, so that the rest of it outlives a crash;
+ *  null where it must not. */
+export interface SinkWaitInput {
+  readonly delayMs: number;
+  readonly kept: {
+    readonly rig: object;
+    readonly state: ResumedSinkWait['state'];
+    readonly failures: number;
+  } | null;
 }
 
 export interface SinkContext extends SinkInput {
@@ -87,7 +106,7 @@ const sinkSetup = setup({
   },
   actors: {
     courier: unprovidedPort<{ rig: object; isDraining: boolean }>('courier'),
-    wait: unprovidedPort<{ delayMs: number }>('wait'),
+    wait: unprovidedPort<SinkWaitInput>('wait'),
     drain: unprovidedPort<{ rig: object; deadlineMs: number }>('drain'),
   },
   guards: {
@@ -128,111 +147,122 @@ function deadlineOf(context: SinkContext, event: SinkCommand | SinkFact): number
   return wished ?? context.drainDeadlineMs;
 }
 
-const wait = {
-  id: 'wait',
-  src: 'wait',
-  input: ({ context }: { context: SinkContext }) => ({ delayMs: context.waitMs }),
-  onError: 'quarantined',
-} as const;
+const waitIn = (state: ResumedSinkWait['state']) =>
+  ({
+    id: 'wait',
+    src: 'wait',
+    input: ({ context: { waitMs, rig, failures } }: { context: SinkContext }): SinkWaitInput => ({
+      delayMs: waitMs,
+      kept: { rig, state, failures },
+    }),
+    onError: 'quarantined',
+  }) as const;
 
-export const sinkMachine = sinkSetup.createMachine({
-  id: 'sink',
-  options: MACHINE_OPTIONS,
-  context: ({ input }) => ({
-    ...input,
-    failures: 0,
-    openedMonoMs: null,
-    waitMs: 0,
-    deadlineMs: input.drainDeadlineMs,
-    forced: false,
-    isDraining: false,
-  }),
-  initial: 'live',
-  on: {
-    'sink.pause': { target: '.paused' },
-    'sink.drain': { target: '.live.draining', actions: 'beginDrain' },
-    'sink.stop': { target: '.ending', actions: 'setDeadline' },
-  },
-  states: {
-    live: {
-      initial: 'connecting',
-      invoke: {
-        id: 'courier',
-        src: 'courier',
-        input: ({ context: { rig, isDraining } }) => ({ rig, isDraining }),
-        onError: { target: 'quarantined' },
-      },
-      on: {
-        'link.failed': [
-          { guard: 'isHopeless', target: 'failed' },
-          { guard: 'isBreakerDue', target: 'circuitOpen', actions: ['countFailure', 'coolDown'] },
-          { target: 'backingOff', actions: 'countFailure' },
-        ],
-        // Within: the link under way goes on.
-        'sink.drain': { target: '.draining', actions: ['beginDrain', 'tellCourier'] },
-        'delivery.recovered': { actions: 'forgiveFailures' },
-        'port.failed': 'quarantined',
-      },
-      states: {
-        connecting: { on: { 'link.opened': { target: 'delivering', actions: 'noteOpened' } } },
-        delivering: {},
-        /** The courier goes on to the log's end, and tries again by itself until the deadline comes. */
-        draining: {
-          invoke: {
-            id: 'deadline',
-            src: 'wait',
-            input: ({ context }) => ({ delayMs: context.deadlineMs }),
-            onError: { target: '#sink.failed' },
-          },
-          on: {
-            // It tries again by itself; what it reports nevertheless it had met before it was told.
-            'link.failed': [
-              { guard: 'isHopeless', target: '#sink.failed' },
-              { target: '#sink.ending', actions: 'giveUpDrain' },
-            ],
-            'log.drained': { target: '#sink.ending' },
-            'wait.over': { target: '#sink.ending', actions: 'giveUpDrain' },
-            'sink.pause': {},
-            'sink.drain': {},
-            'port.failed': '#sink.failed',
+/** Where a sink begins: a machine of its own for each, as with sources. */
+const machineFrom = (initial: 'live' | ResumedSinkWait['state']) =>
+  sinkSetup.createMachine({
+    id: 'sink',
+    options: MACHINE_OPTIONS,
+    context: ({ input }) => ({
+      ...input,
+      failures: input.resume?.failures ?? 0,
+      openedMonoMs: null,
+      waitMs: input.resume?.waitMs ?? 0,
+      deadlineMs: input.drainDeadlineMs,
+      forced: false,
+      isDraining: false,
+    }),
+    initial,
+    on: {
+      'sink.pause': { target: '.paused' },
+      'sink.drain': { target: '.live.draining', actions: 'beginDrain' },
+      'sink.stop': { target: '.ending', actions: 'setDeadline' },
+    },
+    states: {
+      live: {
+        initial: 'connecting',
+        invoke: {
+          id: 'courier',
+          src: 'courier',
+          input: ({ context: { rig, isDraining } }) => ({ rig, isDraining }),
+          onError: { target: 'quarantined' },
+        },
+        on: {
+          'link.failed': [
+            { guard: 'isHopeless', target: 'failed' },
+            { guard: 'isBreakerDue', target: 'circuitOpen', actions: ['countFailure', 'coolDown'] },
+            { target: 'backingOff', actions: 'countFailure' },
+          ],
+          // Within: the link under way goes on.
+          'sink.drain': { target: '.draining', actions: ['beginDrain', 'tellCourier'] },
+          'delivery.recovered': { actions: 'forgiveFailures' },
+          'port.failed': 'quarantined',
+        },
+        states: {
+          connecting: { on: { 'link.opened': { target: 'delivering', actions: 'noteOpened' } } },
+          delivering: {},
+          /** The courier goes on to the log's end, and tries again by itself until the deadline comes. */
+          draining: {
+            invoke: {
+              id: 'deadline',
+              src: 'wait',
+              input: ({ context }) => ({ delayMs: context.deadlineMs, kept: null }),
+              onError: { target: '#sink.failed' },
+            },
+            on: {
+              // It tries again by itself; what it reports nevertheless it had met before it was told.
+              'link.failed': [
+                { guard: 'isHopeless', target: '#sink.failed' },
+                { target: '#sink.ending', actions: 'giveUpDrain' },
+              ],
+              'log.drained': { target: '#sink.ending' },
+              'wait.over': { target: '#sink.ending', actions: 'giveUpDrain' },
+              'sink.pause': {},
+              'sink.drain': {},
+              'port.failed': '#sink.failed',
+            },
           },
         },
       },
-    },
-    backingOff: { invoke: wait, on: { 'wait.over': 'live', 'port.failed': 'quarantined' } },
-    circuitOpen: {
-      invoke: wait,
-      on: { 'wait.over': 'live', 'sink.resume': 'live', 'port.failed': 'quarantined' },
-    },
-    paused: {
-      on: { 'sink.resume': 'live', 'sink.drain': { target: 'ending', actions: 'setDeadline' } },
-    },
-    quarantined: {
-      on: {
-        'sink.resume': { target: 'live', actions: 'forgiveFailures' },
-        'sink.drain': { target: 'ending', actions: 'setDeadline' },
+      backingOff: { invoke: waitIn('backingOff'), on: { 'wait.over': 'live', 'port.failed': 'quarantined' } },
+      circuitOpen: {
+        invoke: waitIn('circuitOpen'),
+        on: { 'wait.over': 'live', 'sink.resume': 'live', 'port.failed': 'quarantined' },
       },
-    },
-    /** The last link settles and closes. */
-    ending: {
-      initial: 'draining',
-      invoke: {
-        id: 'drain',
-        src: 'drain',
-        input: ({ context }) => ({ rig: context.rig, deadlineMs: context.deadlineMs }),
-        onError: { target: 'failed' },
+      paused: {
+        on: { 'sink.resume': 'live', 'sink.drain': { target: 'ending', actions: 'setDeadline' } },
       },
-      on: {
-        'drain.finished': { target: 'stopped', actions: 'noteDrained' },
-        'port.failed': 'failed',
-        'sink.pause': {},
-        'sink.drain': {},
-        'sink.stop': { target: 'ending', reenter: true, actions: 'setDeadline' },
+      quarantined: {
+        on: {
+          'sink.resume': { target: 'live', actions: 'forgiveFailures' },
+          'sink.drain': { target: 'ending', actions: 'setDeadline' },
+        },
       },
-      states: { draining: {} },
+      /** The last link settles and closes. */
+      ending: {
+        initial: 'draining',
+        invoke: {
+          id: 'drain',
+          src: 'drain',
+          input: ({ context }) => ({ rig: context.rig, deadlineMs: context.deadlineMs }),
+          onError: { target: 'failed' },
+        },
+        on: {
+          'drain.finished': { target: 'stopped', actions: 'noteDrained' },
+          'port.failed': 'failed',
+          'sink.pause': {},
+          'sink.drain': {},
+          'sink.stop': { target: 'ending', reenter: true, actions: 'setDeadline' },
+        },
+        states: { draining: {} },
+      },
+      stopped: { type: 'final' },
+      failed: { type: 'final' },
     },
-    stopped: { type: 'final' },
-    failed: { type: 'final' },
-  },
-  output: ({ context }) => ({ forced: context.forced }),
-});
+    output: ({ context }) => ({ forced: context.forced }),
+  });
+
+export const sinkMachine = machineFrom('live');
+/** A sink whose wait a crash cut off: it begins in that wait. */
+export const backingOffSinkMachine = machineFrom('backingOff');
+export const circuitOpenSinkMachine = machineFrom('circuitOpen');

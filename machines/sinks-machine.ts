@@ -7,7 +7,14 @@ import type { ErrorFacts } from '../src/domain/errors.ts';
 import type { SinkSpec } from '../src/domain/sink.ts';
 import { MACHINE_OPTIONS } from './ports.ts';
 import { CLOSING, refuse, type ControllerNote, type Request } from './refusals.ts';
-import { sinkMachine, type SinkCommand, type SinkInput, type SinkOutput } from './sink-machine.ts';
+import {
+  backingOffSinkMachine,
+  circuitOpenSinkMachine,
+  sinkMachine,
+  type SinkCommand,
+  type SinkInput,
+  type SinkOutput,
+} from './sink-machine.ts';
 
 export type SinksCommand = Request &
   (
@@ -69,7 +76,11 @@ const sinksSetup = setup({
     input: {} as { readonly register: SinkRegister },
     events: {} as Event,
   },
-  actors: { sink: sinkMachine },
+  actors: {
+    sink: sinkMachine,
+    backingOffSink: backingOffSinkMachine,
+    circuitOpenSink: circuitOpenSinkMachine,
+  },
   guards: {
     isRefused: ({ context, event }) =>
       isCommand(event) && (event.problem !== undefined || context.register.refusal(event) !== null),
@@ -122,7 +133,8 @@ function enterSink(
   const { childId, actorId, input } = register.admit(spec);
   const { type, reads } = spec;
   register.note(event, { kind: 'registered', actorId, event: event.type, data: { type, reads, ...data } });
-  enqueue.spawnChild('sink', { id: childId, input });
+  const kind = input.resume === null ? 'sink' : (`${input.resume.state}Sink` as const);
+  enqueue.spawnChild(kind, { id: childId, input });
 }
 
 /** Tells a sink to go; it stays listed until it has ended. */

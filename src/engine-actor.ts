@@ -22,7 +22,7 @@ import { pipelineMachine } from '../machines/pipeline-machine.ts';
 import { rateLimiterMachine } from '../machines/rate-limiter-machine.ts';
 import { recorderMachine } from '../machines/recorder-machine.ts';
 import { registryMachine } from '../machines/registry-machine.ts';
-import { sinkMachine } from '../machines/sink-machine.ts';
+import { backingOffSinkMachine, circuitOpenSinkMachine, sinkMachine } from '../machines/sink-machine.ts';
 import { sinksMachine } from '../machines/sinks-machine.ts';
 import {
   backingOffSourceMachine,
@@ -62,7 +62,7 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
   const machine = engineMachine.provide({
     actors: {
       recorder: recorderMachine.provide({ actors: { ledger: createLedgerPort(edges$) } }),
-      sinks: sinksMachine.provide({ actors: { sink: sinkMachine.provide({ actors: sinks.ports }) } }),
+      sinks: sinksMachine.provide({ actors: sinksOf(sinks) }),
       pipeline: pipelineMachine.provide({
         actors: { stages: createStagesPort(clock, plane, exit, () => directory.waitingRecords) },
       }),
@@ -103,6 +103,15 @@ function sourcesOf(parts: EngineActorParts) {
     source: sourceMachine.provide(ports),
     backingOffSource: backingOffSourceMachine.provide(ports),
     circuitOpenSource: circuitOpenSourceMachine.provide(ports),
+  };
+}
+
+/** A sink, and what one becomes whose wait a crash cut off. */
+function sinksOf({ ports: actors }: SinkActors) {
+  return {
+    sink: sinkMachine.provide({ actors }),
+    backingOffSink: backingOffSinkMachine.provide({ actors }),
+    circuitOpenSink: circuitOpenSinkMachine.provide({ actors }),
   };
 }
 

@@ -48,7 +48,9 @@ export class SinkWing {
       ...{ clock, keepsRecords, nextIncarnation, answer, note },
       feed: this.feed,
       cursors: store?.sinkCursors ?? new Map(),
+      deadlines: store?.deadlines ?? new Map(),
       saveCursor: (cursor) => ledger.setSinkCursor(cursor),
+      saveDeadline: (deadline) => ledger.setDeadline(deadline),
       touch: (rig) => ledger.touchSink(rig),
     });
     this.ports = portsOf(options, this.feed, this.#books());
@@ -132,11 +134,11 @@ function damageAlert(rig: SinkRig, seqs: readonly number[], timestamp: number): 
   };
 }
 
-function portsOf({ clock, random, log }: SinkWingOptions, feed: LogFeed | null, books: SinkBooks) {
+function portsOf({ clock, random, log, ledger }: SinkWingOptions, feed: LogFeed | null, books: SinkBooks) {
   return {
     // Without a log no sink is admitted, so no courier runs.
     courier: createCourier({ clock, log, books, feed: feed as LogFeed, random: random.fork('sinks') }),
-    wait: createSinkWait(clock),
+    wait: createSinkWait(clock, (deadline) => ledger.setDeadline(deadline)),
     drain: createSinkDrain(clock),
   };
 }

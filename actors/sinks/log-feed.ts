@@ -14,6 +14,7 @@ export type LogStore = Pick<
   | 'lastSeq'
   | 'lastRecordSeq'
   | 'sinkCursors'
+  | 'deadlines'
   | 'readRecords'
   | 'readAlerts'
   | 'readLetters'

@@ -6,13 +6,14 @@ import { DEFAULT_TENANT, formatAddress, parseAddress } from '../../src/domain/ad
 import type { Clock } from '../../src/domain/clock.ts';
 import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import type { SinkHealth, SinkSpec } from '../../src/domain/sink.ts';
-import type { SinkCursor, SinkCursorRow } from '../../src/domain/timeline.ts';
+import type { DeadlineRow, SinkCursor, SinkCursorRow } from '../../src/domain/timeline.ts';
 import type { ControllerNote } from '../../machines/refusals.ts';
 import type { SinkInput } from '../../machines/sink-machine.ts';
 import type { SinkPlacement, SinkRegister, SinksCommand } from '../../machines/sinks-machine.ts';
 import { EndedHealths } from '../supervision/ended-healths.ts';
 import type { LogFeed, LogName } from './log-feed.ts';
 import { SinkRig } from './sink-rig.ts';
+import { noSinkWait, resumedSinkWait } from './sink-waiting.ts';
 
 interface Entry extends SinkPlacement {
   readonly rig: SinkRig;
@@ -33,7 +34,10 @@ export interface SinkDirectoryPorts {
   readonly keepsRecords: boolean;
   readonly cursors: ReadonlyMap<string, SinkCursor>;
   readonly nextIncarnation: () => number;
+  /** What a crash left of waits, by name with the tenant written out. */
+  readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
   readonly saveCursor: (cursor: SinkCursorRow) => void;
+  readonly saveDeadline: (deadline: DeadlineRow) => void;
   /** What the table says of it has changed. */
   readonly touch: (rig: SinkRig) => void;
   readonly answer: (
@@ -51,6 +55,8 @@ export class SinkDirectory implements SinkRegister {
   readonly #byActor = new Map<string, SinkRig>();
   /** Cursors of sinks that are not registered, by name. */
   readonly #leftovers = new Map<string, SinkCursor>();
+  /** Waits that a crash cut off, of sinks that have not been registered since, by name. */
+  readonly #waits = new Map<string, DeadlineRow>();
   readonly #ended = new EndedHealths<SinkHealth>();
   /** Ids of children that no sink has now. */
   readonly #free: string[] = [];
@@ -58,6 +64,9 @@ export class SinkDirectory implements SinkRegister {
   constructor(ports: SinkDirectoryPorts) {
     this.#ports = ports;
     for (const [key, cursor] of ports.cursors) this.#leftovers.set(formatAddress(parseAddress(key)), cursor);
+    for (const row of [...ports.deadlines.values()].flat()) {
+      if (row.kind === 'sink') this.#waits.set(formatAddress(row), row);
+    }
   }
 
   get size(): number {
@@ -144,7 +153,10 @@ export class SinkDirectory implements SinkRegister {
     this.#leftovers.delete(name);
     touch(rig);
     const { backoff, breaker, drainDeadlineMs } = spec;
-    return { childId, actorId, input: { actorId, rig, backoff, breaker, drainDeadlineMs } };
+    const resume = resumedSinkWait(spec, this.#waits.get(name), clock.wallMs());
+    // What a crash cut off goes on once.
+    this.#waits.delete(name);
+    return { childId, actorId, input: { actorId, rig, backoff, breaker, drainDeadlineMs, resume } };
   }
 
   locate(command: SinksCommand): SinkPlacement {
@@ -189,6 +201,7 @@ export class SinkDirectory implements SinkRegister {
     this.#leftovers.delete(name);
     const { tenant, sourceId: sinkId } = parseAddress(name);
     this.#ports.saveCursor({ tenant, sinkId, reads: cursor.reads, seq: null });
+    if (this.#waits.delete(name)) this.#ports.saveDeadline(noSinkWait({ tenant, id: sinkId }));
   }
 
   answer(command: SinksCommand, outcome: ErrorFacts | null): void {

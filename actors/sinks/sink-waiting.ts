@@ -2,16 +2,46 @@
 
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts } from '../../src/domain/errors.ts';
-import type { SinkFact } from '../../machines/sink-machine.ts';
+import type { SinkSpec } from '../../src/domain/sink.ts';
+import type { DeadlineRow } from '../../src/domain/timeline.ts';
+import type { ResumedSinkWait, SinkFact, SinkWaitInput } from '../../machines/sink-machine.ts';
 import { managed } from '../managed.ts';
+import { RETRY_AFTER_MS_MAX } from '../sources/http-failures.ts';
 import type { SinkRig } from './sink-rig.ts';
 
-/** Reports `wait.over` after `delayMs`. */
-export function createSinkWait(clock: Clock) {
-  return managed<{ delayMs: number }, SinkFact>(sinkPortFailed, (scope, { delayMs }) => {
+/** Keeps what a sink waits for, as an absolute time. */
+type SaveDeadline = (deadline: DeadlineRow) => void;
+
+/** What stands for a sink that waits no longer. */
+export function noSinkWait({ tenant, id: sourceId }: Pick<SinkSpec, 'tenant' | 'id'>): DeadlineRow {
+  return { tenant, sourceId, kind: 'sink', state: 'connecting', dueAtMs: null, failures: 0 };
+}
+
+/** Reports `wait.over` after `delayMs`. A deadline that is to be kept is kept until then, so that a start
+ *  after a crash waits for the rest only. */
+export function createSinkWait(clock: Clock, save: SaveDeadline) {
+  return managed<SinkWaitInput, SinkFact>(sinkPortFailed, (scope, { delayMs, kept }) => {
     const timer = clock.setTimeout(() => scope.send({ type: 'wait.over' }), delayMs);
     scope.onClose(() => clock.clearTimeout(timer));
+    if (kept === null) return;
+    const { state, failures } = kept;
+    const none = noSinkWait((kept.rig as SinkRig).spec);
+    save({ ...none, state, failures, dueAtMs: clock.wallMs() + delayMs });
+    scope.onClose(() => save(none));
   });
+}
+
+/** What is left of a wait that was kept. It is never longer than the sink's own options have it, or a far end
+ *  may ask for, whatever became of the wall clock meanwhile. */
+export function resumedSinkWait(
+  { backoff, breaker }: SinkSpec,
+  kept: DeadlineRow | undefined,
+  nowMs: number,
+): ResumedSinkWait | null {
+  const { state, dueAtMs = null, failures = 0 } = kept ?? {};
+  if (dueAtMs === null || (state !== 'backingOff' && state !== 'circuitOpen')) return null;
+  const waitMsMax = Math.max(backoff.maxMs, breaker.coolDownMs, RETRY_AFTER_MS_MAX);
+  return { state, failures, waitMs: Math.min(Math.max(0, dueAtMs - nowMs), waitMsMax) };
 }
 
 /** Reports `drain.finished` when the last link has closed; at the latest after `deadlineMs`, and then what is

@@ -5,7 +5,7 @@ import { HeadgateError, messageOf, type ErrorCode } from '../../src/domain/error
 import type { HttpAnswer } from './http-transport.ts';
 
 /** The longest a Retry-After is heeded. */
-const RETRY_AFTER_MS_MAX = 3_600_000;
+export const RETRY_AFTER_MS_MAX = 3_600_000;
 
 const PARSER_ERROR = 'HTTPParserError';
 

@@ -11,7 +11,7 @@ export function resume(rig: SourceRig, kept: readonly DeadlineRow[], nowMs: numb
     if (dueAtMs === null) continue;
     if (kind === 'poll') {
       rig.pollsSinceMs = dueAtMs <= nowMs ? dueAtMs : null;
-    } else if (state === 'backingOff' || state === 'circuitOpen') {
+    } else if (kind === 'wait' && (state === 'backingOff' || state === 'circuitOpen')) {
       const { restart, breaker } = rig.spec;
       const waitMsMax = state === 'backingOff' ? restart.backoff.maxMs : breaker.coolDownMs;
       rig.resume = { state, waitMs: Math.min(Math.max(0, dueAtMs - nowMs), waitMsMax), failures };

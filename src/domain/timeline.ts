@@ -177,14 +177,14 @@ export interface SinkRow {
   readonly deregisteredAtMs: number | null;
 }
 
-/** What a source waits for, as an absolute time, so that a start after a crash waits for the rest only.
- *  `wait`: a state that ends by itself; `poll`: the next read. One per source and kind, replaced;
- *  `dueAtMs: null` deletes it. */
+/** What a source or a sink waits for, as an absolute time, so that a start after a crash waits for the rest
+ *  only. `wait`: a state of a source that ends by itself; `poll`: its next read; `sink`: a state of the sink
+ *  whose id stands in `sourceId`. One per id and kind, replaced; `dueAtMs: null` deletes it. */
 export interface DeadlineRow {
   readonly tenant: string;
   readonly sourceId: string;
-  readonly kind: 'wait' | 'poll';
-  readonly state: SourceState;
+  readonly kind: 'wait' | 'poll' | 'sink';
+  readonly state: SourceState | SinkState;
   /** Epoch milliseconds. */
   readonly dueAtMs: number | null;
   /** Failures in a row so far. */

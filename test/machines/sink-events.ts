@@ -12,6 +12,7 @@ export function sinkInput(breakerFailures = 3): SinkInput {
     backoff: { kind: 'exponential', initialMs: 100, maxMs: 1_000, factor: 2, jitter: 'none' },
     breaker: { failures: breakerFailures, coolDownMs: 7_000 },
     drainDeadlineMs: 5_000,
+    resume: null,
   };
 }
 

@@ -93,11 +93,15 @@ export class SinkField {
     this.rig = new SinkRig({ spec, incarnation: 1, clock, cursor });
     const ports = { clock, log: QUIET, feed: this.feed, books, random: seededRandom(1) };
     const machine = sinkMachine.provide({
-      actors: { courier: createCourier(ports), wait: createSinkWait(clock), drain: createSinkDrain(clock) },
+      actors: {
+        courier: createCourier(ports),
+        wait: createSinkWait(clock, () => {}),
+        drain: createSinkDrain(clock),
+      },
     });
     const { backoff, breaker, drainDeadlineMs } = spec;
     this.actor = createActor(machine, {
-      input: { actorId: this.rig.actorId, rig: this.rig, backoff, breaker, drainDeadlineMs },
+      input: { actorId: this.rig.actorId, rig: this.rig, backoff, breaker, drainDeadlineMs, resume: null },
       inspect: (seen) => {
         if (seen.type === '@xstate.event' && seen.actorRef === this.actor)
           this.facts.push(seen.event as never);
