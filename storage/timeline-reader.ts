@@ -22,8 +22,9 @@ export interface TimelineReader {
   timeline(filter?: TimelineFilter): Row[];
   alerts(filter?: Omit<TimelineFilter, 'kind'>): Row[];
   sources(): Row[];
-  /** The columns of the table `sinks`, then `reads` (the log a sink reads), `cursor` (the last `seq` it is done
-   *  with) and `lag_records` (rows of that log behind it); the last three are null where it left no cursor. */
+  /** The columns of the table `sinks`, then `reads` (the log a sink reads), `cursor` (the last `seq` it is
+   *  done with) and `lag_records` (rows of that log behind it); these three are null where it left no cursor.
+   *  */
   sinks(): Row[];
   /** The chain of causes that led to the state `actor` is in, or was in at `atMs`: timeline rows, the first
    *  cause first, the row that made the state last. Empty where the actor had no row yet at `atMs`.
