@@ -1,0 +1,108 @@
+/** A backup that any SQLite client makes of a database in use: `VACUUM INTO`. It verifies, holds everything
+ *  that was acknowledged before it began, and the engine goes on with it. */
+
+import { execFile } from 'node:child_process';
+import { copyFileSync, rmSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import {
+  createEngine,
+  functionSink,
+  pushSource,
+  verifyDatabase,
+  type CreateEngineOptions,
+  type PushSource,
+} from '../../src/index.ts';
+import { SILENT_LOGGER } from '../../src/domain/logger.ts';
+import { query, temporaryFile } from '../storage/fixture.ts';
+
+const root = new URL('../..', import.meta.url);
+
+/** As an operator would, in a process of its own, while the engine writes. */
+async function backUp(file: string, backup: string): Promise<void> {
+  const script = `
+    import Database from 'better-sqlite3';
+    const db = new Database(process.argv[1], { readonly: true });
+    db.prepare('VACUUM INTO ?').run(process.argv[2]);`;
+  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, file, backup], {
+    cwd: root,
+  });
+}
+
+async function startEngine(path: string, source: PushSource, options: CreateEngineOptions = {}) {
+  const engine = createEngine({ ...options, timeline: { path }, logger: SILENT_LOGGER });
+  onTestFinished(async () => void (await engine.stop({ deadlineMs: 1_000 })));
+  await engine.start();
+  await engine.register(source);
+  return engine;
+}
+
+/** Pushes 1, 2, 3 … as fast as they are stored, until told to stop. */
+function pushing(source: PushSource) {
+  const state = { acknowledged: 0, isOver: false };
+  const loop = async () => {
+    for (let n = 1; !state.isOver; n += 50) {
+      await source.pushAll(Array.from({ length: 50 }, (_, index) => n + index));
+      state.acknowledged = n + 49;
+    }
+  };
+  const done = loop();
+  return {
+    state,
+    async stop() {
+      state.isOver = true;
+      await done;
+    },
+  };
+}
+
+const numbers = (file: string) =>
+  query(file, 'SELECT seq, data FROM records ORDER BY seq').map(({ seq, data }) => [seq, Number(data)]);
+const countingUp = (count: number) => Array.from({ length: count }, (_, n) => [n + 1, n + 1]);
+
+test('a backup made under load is whole, and the engine goes on with it', { timeout: 60_000 }, async () => {
+  const file = temporaryFile();
+  const source = pushSource({ id: 'plc-7' });
+  const engine = await startEngine(file, source);
+  const load = pushing(source);
+  const backups: string[] = [];
+  while (backups.length < 3) {
+    const backup = `${file}.backup-${backups.length}`;
+    const { acknowledged: before } = load.state;
+    await backUp(file, backup);
+    expect(load.state.acknowledged).toBeGreaterThan(before);
+    const found = numbers(backup);
+    expect(found.length).toBeGreaterThanOrEqual(before);
+    expect(found).toEqual(countingUp(found.length));
+    const report = await verifyDatabase(backup);
+    expect(report).toMatchObject({ ok: true, problems: [], records: { rows: found.length, unchecked: 0 } });
+    expect(report.timeline.links).toBeGreaterThan(1);
+    backups.push(backup);
+  }
+  await load.stop();
+  await engine.stop();
+  const { acknowledged } = load.state;
+  expect(numbers(file)).toEqual(countingUp(acknowledged));
+
+  // The disk is lost, its mark is not: no number that was given out is given out again.
+  const last = backups.at(-1) as string;
+  const kept = numbers(last).length;
+  for (const end of ['', '-wal', '-shm']) rmSync(`${file}${end}`, { force: true });
+  copyFileSync(last, file);
+  const keys: string[] = [];
+  const again = await startEngine(file, source);
+  await again.registerSink(
+    functionSink({ id: 'cloud', deliver: async (batch) => void keys.push(...batch.map(({ key }) => key)) }),
+  );
+  await source.push(0);
+  await again.stop();
+  const [next] = query(file, 'SELECT max(seq) AS seq FROM records') as [{ seq: number }];
+  expect(next.seq).toBeGreaterThan(kept);
+  expect(next.seq).toBeGreaterThan(acknowledged - 256 * 50);
+  expect(keys).toHaveLength(kept + 1);
+  expect(new Set(keys).size).toBe(kept + 1);
+  expect(query(file, "SELECT count(*) AS n FROM alerts WHERE event = 'STORAGE_TRUNCATED'")).toEqual([
+    { n: 1 },
+  ]);
+  expect((await verifyDatabase(file)).problems).toEqual([]);
+});
