@@ -83,6 +83,28 @@ describe('what the stream holds', () => {
     expect((await storedIn(server)).map(({ key }) => key)).toEqual(keysOf(outboundRange(1, 90)));
   });
 
+  test('a batch that comes again after the window twice, under the same keys: by these it is told', async () => {
+    const server = await startServer();
+    const create = { subjects: ['plant.>'], duplicateWindowMs: 100 };
+    const link = await openSink(server.address, { stream: { name: 'PLANT', create } });
+    const batch = outboundRange(1, 50);
+    await link.deliver(batch);
+    // Sent after the batch, so forgotten after it: that it is stored again says that the window has passed.
+    const probe = outbound(51);
+    let stored = await storedIn(server);
+    while (stored.length < 52) {
+      await link.deliver([probe]);
+      stored = await storedIn(server);
+    }
+    await (await openSink(server.address)).deliver(batch);
+    stored = await storedIn(server);
+    expect(stored).toHaveLength(102);
+    const byKey = new Map(stored.map(({ key, text }) => [key, text]));
+    expect([...byKey.keys()]).toEqual(keysOf([...batch, probe]));
+    // What comes again says the same.
+    expect(stored.every(({ key, text }) => byKey.get(key) === text)).toBe(true);
+  });
+
   test('not what cannot have a subject; the others are there', async () => {
     const server = await startServer();
     const link = await openSink(server.address, { subject: 'plant.{data.s}', envelope: 'record' });
