@@ -1,10 +1,12 @@
 /** What disks do, and others that use the same file. */
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { seededRandom } from '../../../src/domain/random.ts';
 import { realClock } from '../../../src/real-clock.ts';
+import { underStrace, whyNoStrace } from '../../storage/strace.ts';
 import { mountDiskAt, whyNoSmallDisk, type SmallDisk } from '../../support/small-disk.ts';
 import { startField, type Field } from '../rig/field.ts';
 import { watchLoop } from '../rig/loop-watch.ts';
@@ -172,6 +174,36 @@ const checkpoints: Fault = {
   },
 };
 
+/** Calls of the system that fail, and from which one of a thread on: the opening is left alone. */
+const FAILING_CALLS = { fsync: 60, pwrite64: 250 } as const;
+
+const ioErrors: Fault = {
+  name: 'io-errors',
+  title: 'acknowledges nothing that a failing write or sync may have cost, and goes on',
+  expected: { ...SAFE_WITH_BROKER, injected: { atLeast: 2 } },
+  unavailable: whyNoStrace,
+  async run({ scale, seed }) {
+    await using field = await startField();
+    const random = seededRandom(`io-errors:${seed}`);
+    let injected = 0;
+    for (let round = 0; round < (scale === 'short' ? 2 : 20); round++) {
+      const call = round % 2 === 0 ? 'fsync' : 'pwrite64';
+      const first = FAILING_CALLS[call];
+      const inject = `${call}:error=EIO:when=${first + random.integer(0, first)}+${random.integer(5, first)}`;
+      const log = join(field.folder, `strace-${round}`);
+      field.oracle.setRate(MESSAGES_PER_SECOND);
+      const engine = await field.startConnected({ under: underStrace(inject, log) });
+      const count = () => readFileSync(log, 'utf8').split('(INJECTED)').length - 1;
+      const before = count();
+      await until('calls that fail', WAIT_MS_MAX, () => count() >= before + 3, 100);
+      await until('acknowledgements after them', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+      await engine.kill();
+      injected += count();
+    }
+    return { ...factsOf(await field.settle(await field.startConnected())), injected };
+  },
+};
+
 /** The stall of the engine beyond that of a process beside it, which nothing but the machine holds up. */
 function stallOf(p99Ms: number, noiseMs: number): { stallMs: number; noiseMs: number } {
   return { stallMs: Math.round(Math.max(0, p99Ms - noiseMs)), noiseMs: Math.round(noiseMs) };
@@ -197,4 +229,11 @@ function whyNoImmutableFiles(): string | undefined {
   }
 }
 
-export const DISK_FAULTS: readonly Fault[] = [diskFull, readOnlyDisk, fileReadOnly, locked, checkpoints];
+export const DISK_FAULTS: readonly Fault[] = [
+  diskFull,
+  readOnlyDisk,
+  fileReadOnly,
+  locked,
+  checkpoints,
+  ioErrors,
+];

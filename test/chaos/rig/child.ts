@@ -43,11 +43,18 @@ export interface HarnessChild {
 
 export type ChildProgram = 'engine' | 'naive' | 'lock';
 
-export function startChild(program: ChildProgram, options: ChildOptions): HarnessChild {
+/** `under`: a command that runs another, which the process is started with; it must stay this one's child. */
+export function startChild(
+  program: ChildProgram,
+  options: ChildOptions,
+  under: readonly string[] = [],
+): HarnessChild {
+  const [execPath = process.execPath, ...execArgv] = under.length === 0 ? [] : [...under, process.execPath];
   const script = fileURLToPath(new URL(`../${program}-child.ts`, import.meta.url));
   const child = fork(script, [JSON.stringify(options)], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    execArgv: [],
+    execPath,
+    execArgv,
     env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
   });
   const answers: Answer[] = [];

@@ -32,6 +32,8 @@ export interface StartOptions {
   readonly program?: ChildProgram;
   /** Beside the field's own. */
   readonly file?: string;
+  /** A command that runs the engine, as strace does. */
+  readonly under?: readonly string[];
 }
 
 export interface Field {
@@ -97,14 +99,15 @@ function assemble(own: FieldParts, parts: AsyncDisposableStack, options: FieldOp
   parts.defer(async () => {
     await Promise.all([...children].map((child) => child.kill()));
   });
-  const start = ({ program = 'engine', file: other }: StartOptions = {}) => {
-    const child = startChild(program, {
+  const start = ({ program = 'engine', file: other, under }: StartOptions = {}) => {
+    const settings = {
       file: other ?? file,
       url: `mqtt://127.0.0.1:${proxy.port}`,
       topic: TOPIC,
       clientId: CLIENT_ID,
       keepaliveSeconds: options.keepaliveSeconds ?? KEEPALIVE_SECONDS,
-    });
+    };
+    const child = startChild(program, settings, under);
     children.add(child);
     void child.ended.then(() => children.delete(child));
     return child;
