@@ -36,6 +36,11 @@ export interface TestBroker {
   dispose(): Promise<void>;
 }
 
+export interface MosquittoBroker extends TestBroker {
+  /** Sends the process a signal: SIGSTOP makes it hang, SIGCONT lets it go on. */
+  signal(name: NodeJS.Signals): void;
+}
+
 const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/opt/homebrew/sbin/mosquitto'].find(
   existsSync,
 );
@@ -46,7 +51,7 @@ export const mosquittoMissing: string | null =
 
 const STARTS_MAX = 5;
 
-export async function startMosquitto(options: BrokerOptions = {}): Promise<TestBroker> {
+export async function startMosquitto(options: BrokerOptions = {}): Promise<MosquittoBroker> {
   const folder = mkdtempSync(path.join(tmpdir(), 'headgate-mosquitto-'));
   let port = await freePort();
   let child: ChildProcess | null = null;
@@ -77,6 +82,7 @@ export async function startMosquitto(options: BrokerOptions = {}): Promise<TestB
     name: 'mosquitto',
     port,
     url: `${options.certificates === undefined ? 'mqtt' : 'mqtts'}://127.0.0.1:${port}`,
+    signal: (name) => void child?.kill(name),
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
     async restart() {

@@ -2,7 +2,7 @@
 
 import { seededRandom } from '../../../src/domain/random.ts';
 import { realClock } from '../../../src/real-clock.ts';
-import { startField } from '../rig/field.ts';
+import { startField, type Field } from '../rig/field.ts';
 import { until, within } from '../rig/until.ts';
 import { factsOf, moreAcks, SAFE, SAFE_WITH_BROKER, type Fault } from './fault.ts';
 
@@ -69,24 +69,41 @@ const linkCut: Fault = {
   },
 };
 
-const halfOpen: Fault = {
-  name: 'half-open',
-  title: 'notices a connection that only looks open, and goes on once there is a real one',
-  expected: { ...SAFE_WITH_BROKER, detectionMs: { atMost: DETECTION_MS_MAX } },
-  async run() {
-    await using field = await startField({ keepaliveSeconds: KEEPALIVE_SECONDS });
-    const engine = await field.startConnected();
-    field.oracle.setRate(MESSAGES_PER_SECOND);
-    await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
-    field.proxy.freeze();
-    const frozenMs = realClock.monotonicMs();
-    const isTold = async () => (await engine.health()).state !== 'streaming';
-    await until('the engine notices', WAIT_MS_MAX, isTold, 50);
-    const detectionMs = Math.round(realClock.monotonicMs() - frozenMs);
-    field.proxy.thaw();
-    return { ...factsOf(await field.settle(engine)), detectionMs };
-  },
-};
+/** The far end falls silent without closing anything, and speaks again when the engine has noticed. */
+function silence(
+  name: string,
+  title: string,
+  act: { begin: (field: Field) => void; end: (field: Field) => void },
+): Fault {
+  return {
+    ...{ name, title },
+    expected: { ...SAFE_WITH_BROKER, detectionMs: { atMost: DETECTION_MS_MAX } },
+    async run() {
+      await using field = await startField({ keepaliveSeconds: KEEPALIVE_SECONDS });
+      const engine = await field.startConnected();
+      field.oracle.setRate(MESSAGES_PER_SECOND);
+      await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+      act.begin(field);
+      const silentMs = realClock.monotonicMs();
+      const isTold = async () => (await engine.health()).state !== 'streaming';
+      await until('the engine notices', WAIT_MS_MAX, isTold, 50);
+      const detectionMs = Math.round(realClock.monotonicMs() - silentMs);
+      act.end(field);
+      return { ...factsOf(await field.settle(engine)), detectionMs };
+    },
+  };
+}
+
+const halfOpen = silence(
+  'half-open',
+  'notices a connection that only looks open, and goes on once there is a real one',
+  { begin: ({ proxy }) => proxy.freeze(), end: ({ proxy }) => proxy.thaw() },
+);
+
+const brokerHung = silence('broker-hung', 'notices a broker that hangs, and goes on once it answers', {
+  begin: ({ broker }) => broker.signal('SIGSTOP'),
+  end: ({ broker }) => broker.signal('SIGCONT'),
+});
 
 const trickle: Fault = {
   name: 'trickle',
@@ -108,4 +125,11 @@ const trickle: Fault = {
   },
 };
 
-export const NETWORK_FAULTS: readonly Fault[] = [brokerKilled, brokerRestarted, linkCut, halfOpen, trickle];
+export const NETWORK_FAULTS: readonly Fault[] = [
+  brokerKilled,
+  brokerRestarted,
+  brokerHung,
+  linkCut,
+  halfOpen,
+  trickle,
+];

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mqtt from 'mqtt';
-import { startMosquitto, type TestBroker } from '../../support/mqtt-brokers.ts';
+import { startMosquitto, type MosquittoBroker } from '../../support/mqtt-brokers.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { createAckLedger, type AckLedger } from './ack-ledger.ts';
 import { startChild, type ChildProgram, type HarnessChild } from './child.ts';
@@ -37,7 +37,7 @@ export interface StartOptions {
 }
 
 export interface Field {
-  readonly broker: TestBroker;
+  readonly broker: MosquittoBroker;
   readonly proxy: TcpProxy;
   readonly oracle: Oracle;
   readonly ledger: AckLedger;
