@@ -189,13 +189,15 @@ const ioErrors: Fault = {
     for (let round = 0; round < (scale === 'short' ? 2 : 20); round++) {
       const call = round % 2 === 0 ? 'fsync' : 'pwrite64';
       const first = FAILING_CALLS[call];
-      const inject = `${call}:error=EIO:when=${first + random.integer(0, first)}+${random.integer(5, first)}`;
+      // Not for ever: a disk on which a copy of the log never gets through to its end holds the engine up.
+      const from = first + random.integer(0, first);
+      const step = random.integer(5, first);
+      const inject = `${call}:error=EIO:when=${from}..${from + 5 * step}+${step}`;
       const log = join(field.folder, `strace-${round}`);
       field.oracle.setRate(MESSAGES_PER_SECOND);
       const engine = await field.startConnected({ under: underStrace(inject, log) });
       const count = () => readFileSync(log, 'utf8').split('(INJECTED)').length - 1;
-      const before = count();
-      await until('calls that fail', WAIT_MS_MAX, () => count() >= before + 3, 100);
+      await until('calls that fail', WAIT_MS_MAX, () => count() >= 2, 100);
       await until('acknowledgements after them', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
       await engine.kill();
       injected += count();
