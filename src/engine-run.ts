@@ -135,9 +135,8 @@ export class EngineRun {
       this.plane.pokeLast(),
     );
     this.#spills = new Spills({
-      ...{ store, log },
+      ...{ store, log, clock },
       ledger: this.#ledger,
-      monotonicMs: () => clock.monotonicMs(),
       keepsRecords: options.records.keep,
       deadLetter: (record, stage, error) => this.buryRecord(record, stage, error),
     });
@@ -192,6 +191,7 @@ export class EngineRun {
   async close(): Promise<void> {
     const { store, clock, log } = this.#options;
     this.sinks.close();
+    this.#spills.close();
     this.#deadLetters.close();
     this.letters?.letterReturn.close();
     const givenUp = await this.#ledger.close();

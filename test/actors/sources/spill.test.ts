@@ -1,0 +1,108 @@
+/** A spill before a store that cannot be read for a while, and beside sources that wait for room. */
+
+import { getEventListeners } from 'node:events';
+import { expect, test } from 'vitest';
+import { Spill } from '../../../actors/sources/spill.ts';
+import type { Parcel } from '../../../actors/timeline/basket.ts';
+import { HeadgateError } from '../../../src/domain/errors.ts';
+import { LIMITS } from '../../../src/domain/limits.ts';
+import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
+import type { IngestRecord } from '../../../src/domain/record.ts';
+import { BoundedQueue } from '../../../src/pipeline/bounded-queue.ts';
+import { spillText } from '../../../src/pipeline/record-json.ts';
+import { virtualClock } from '../../../src/testing/virtual-clock.ts';
+import type { EventStore } from '../../../storage/event-store.ts';
+import { records, seqsOf, settled } from '../../pipeline/fixture.ts';
+import { recordRow } from '../../storage/fixture.ts';
+
+const UNREADABLE = new HeadgateError('HG_STORAGE_STOPPED', 'the thread has ended');
+
+/** Three records wait on disk. */
+class Bench {
+  readonly clock = virtualClock();
+  readonly queue: BoundedQueue<IngestRecord>;
+  readonly spill: Spill;
+  readonly warnings: string[] = [];
+  readonly parcels: Parcel[] = [];
+  isReadable = true;
+  reads = 0;
+
+  constructor() {
+    const { clock } = this;
+    this.queue = new BoundedQueue({ capacity: 10, overflow: 'block', waitMsMax: null, clock });
+    this.spill = new Spill(
+      {
+        ...{ tenant: 'default', sourceId: 'plc-7', clock, keepsRecords: true, deadLetter: () => {} },
+        store: { readSpilled: () => this.#read() },
+        ledger: { addParcel: (parcel) => void this.parcels.push(parcel), addMark: () => {} },
+        log: { ...SILENT_LOGGER, warn: (_, message) => void this.warnings.push(message) },
+      },
+      { records: 3, firstSeq: 1 },
+    );
+  }
+
+  async #read(): ReturnType<EventStore['readSpilled']> {
+    // A loop that never lets the event loop turn would never come to an end.
+    if (++this.reads > 1_000) return new Promise<never>(() => {});
+    if (!this.isReadable) throw UNREADABLE;
+    const rows = [1, 2, 3].map((seq) => ({
+      ...recordRow({ sourceSeq: seq, data: spillText({ n: seq }) }),
+      ...{ seq, cursor: null },
+    }));
+    return { rows, lastSeq: 3, damaged: [] };
+  }
+}
+
+test('where the disk cannot be read it tries again with growing waits, says so once, and goes on', async () => {
+  const bench = new Bench();
+  bench.isReadable = false;
+  bench.spill.attach(bench.queue, 1_000);
+  await settled();
+  expect(bench.reads).toBe(1);
+  await bench.clock.advance(60_000);
+  expect(bench.reads).toBeGreaterThan(5);
+  expect(bench.reads).toBeLessThan(25);
+  expect(bench.warnings.length).toBe(1);
+  bench.isReadable = true;
+  await bench.clock.advance(10_000);
+  expect(seqsOf(bench.queue.take(10))).toEqual([1, 2, 3]);
+  expect([bench.spill.isEmpty, bench.clock.pendingTimers]).toEqual([true, 0]);
+});
+
+test('an outlet that is given up, or the end of the run, leaves no try behind', async () => {
+  for (const end of ['detach', 'close'] as const) {
+    const bench = new Bench();
+    bench.isReadable = false;
+    bench.spill.attach(bench.queue, 1_000);
+    await settled();
+    expect(bench.clock.pendingTimers).toBe(1);
+    if (end === 'detach') bench.spill.detach(bench.queue, []);
+    else bench.spill.close();
+    expect(bench.clock.pendingTimers).toBe(0);
+    await bench.clock.advance(60_000);
+    expect(bench.reads).toBe(1);
+  }
+});
+
+test('who waited for room leaves nothing behind on the signal of its run', async () => {
+  const { spill, parcels } = new Bench();
+  const run = new AbortController();
+  for (let round = 0; round < 3; round++) {
+    expect(spill.offer(records(LIMITS.spillPendingRecordsMax))).toBe(false);
+    const room = spill.whenRoom(run.signal);
+    expect(getEventListeners(run.signal, 'abort').length).toBe(1);
+    for (const { onSettled } of parcels.splice(0)) onSettled('stored');
+    await room;
+    expect(getEventListeners(run.signal, 'abort').length).toBe(0);
+  }
+});
+
+test('a run that is over waits for room no longer', async () => {
+  const { spill } = new Bench();
+  const run = new AbortController();
+  spill.offer(records(LIMITS.spillPendingRecordsMax));
+  const room = spill.whenRoom(run.signal);
+  run.abort();
+  await room;
+  expect(spill.hasRoom).toBe(false);
+});
