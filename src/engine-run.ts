@@ -131,7 +131,7 @@ export class EngineRun {
       exit: outputs.exit,
       onPoison: ({ originalRecord, error }, stageName) => this.buryRecord(originalRecord, stageName, error),
     });
-    outputs.exit.attach(options.records.keep && store !== null ? this.#ledger : null, () =>
+    outputs.exit.attach({ ledger: this.#ledger, keepsRecords: options.records.keep && store !== null }, () =>
       this.plane.pokeLast(),
     );
     this.#spills = new Spills({

@@ -121,6 +121,16 @@ describe('a dead letter that is retried', () => {
     expect(rig.stored()).toEqual([]);
   });
 
+  test('is stored before its source is told of it, where no records are kept', async () => {
+    const rig = await field({ records: { keep: false }, stages: [picky(() => true)] });
+    let lettersWhenTold = -1;
+    const told = rig.source.push(1).then(() => {
+      lettersWhenTold = rig.letters().length;
+    });
+    await rig.clock.runUntil(told);
+    expect(lettersWhenTold).toBe(1);
+  });
+
   test('leaves once where no records are kept', async () => {
     let isMended = false;
     const rig = await field({ records: { keep: false }, stages: [picky(() => !isMended)] });
