@@ -116,7 +116,7 @@ export class EngineRun {
     this.#desk.alerts$.subscribe(outputs.alerts);
     this.#deadLetters = new DeadLetterDesk({
       clock,
-      keep: (letter) => this.#ledger.addDeadLetter(letter),
+      keep: (letter, options) => this.#ledger.addDeadLetter(letter, options),
       onFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
       note: (actorId, data) => {
         const cause = this.journal.lastRowOf(actorId);
@@ -305,7 +305,8 @@ export class EngineRun {
       inspect: this.journal.inspect,
       deadLetter: (rig, { stage, payload, error }, receipt) => {
         const { tenant, id: sourceId } = rig.spec;
-        const origin = { tenant, sourceId, actorId: rig.actorId, record: null };
+        const isAwaited = receipt !== undefined;
+        const origin = { tenant, sourceId, actorId: rig.actorId, record: null, isAwaited };
         this.#deadLetters.bury(origin, stage, payload, error, 'HG_DECODE_FAILED');
         if (receipt === undefined) return;
         this.#ledger.addParcel({

@@ -168,7 +168,7 @@ export class LetterReturn {
       const { id: _, ...rest } = letter;
       const origin = { ...originOf(index), ...(form === undefined ? {} : { form }) };
       const status = kept.isTruncated ? 'new' : 'queued';
-      ledger.addDeadLetter({ ...rest, stage: 'decoded', ...kept, origin, status });
+      ledger.addDeadLetter({ ...rest, stage: 'decoded', ...kept, origin, status }, { isAwaited: true });
     }
     this.#forgetOnceStored(letter.id, () => this.look());
   }

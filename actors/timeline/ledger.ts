@@ -67,6 +67,11 @@ const GATHER_MS = 10;
 
 const RETRY = { kind: 'exponential', initialMs: 50, maxMs: 5_000, factor: 2, jitter: 'none' } as const;
 
+const LETTERS_GAVE_WAY: ErrorFacts = {
+  code: 'HG_STORAGE_FAILED',
+  message: 'the database could not be written, and more dead letters wait than may; the oldest gave way',
+};
+
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #limits: GroupCommitOptions;
@@ -113,8 +118,11 @@ export class Ledger {
     this.#schedule(GATHER_MS);
   }
 
-  addDeadLetter(letter: DeadLetter): void {
-    this.#basket.addDeadLetter(letter);
+  /** `isAwaited`: somebody acts on it once it is stored, a source by its acknowledgement, a sink by its
+   *  cursor. It is written or they are told that it is lost; others may give way while the database fails. */
+  addDeadLetter(letter: DeadLetter, { isAwaited }: { readonly isAwaited: boolean }): void {
+    this.#basket.addDeadLetter(letter, isAwaited);
+    if (this.#basket.isOverfull) this.#boundWaitingRows();
     this.#schedule(GATHER_MS);
   }
 
@@ -249,10 +257,15 @@ export class Ledger {
           return 'lost';
         }
         this.#failed(error);
-        this.#basket.boundWaitingRows();
+        this.#boundWaitingRows();
         await clock.sleep(backoffMs(RETRY, this.#attempts, 0), this.#abort.signal);
       }
     }
+  }
+
+  #boundWaitingRows(): void {
+    const letters = this.#basket.boundWaitingRows();
+    if (letters > 0) this.#options.onGivenUp(letters, LETTERS_GAVE_WAY);
   }
 
   #giveUp(unit: CommitUnit, error: unknown): number {
