@@ -4,7 +4,7 @@
 
 import type { Subject } from 'rxjs';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
-import { HeadgateError, remedyOf, type ErrorFacts, type Remedy } from '../../src/domain/errors.ts';
+import { HeadgateError, messageOf, remedyOf, type ErrorFacts, type Remedy } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import type { Random } from '../../src/domain/random.ts';
@@ -83,6 +83,12 @@ class Run {
     this.#scope = scope;
     this.#rig = rig;
   }
+
+  /** Code of the source that is called when its records have come to their end. */
+  readonly #receiptThrew = (error: unknown): void => {
+    if (!this.#isOver) this.#fail(error);
+    else this.#ports.log.warn({ source: this.#rig.name, error: messageOf(error) }, 'a receipt threw');
+  };
 
   /** Starts the code of the source, after the run before it has settled. */
   begin(): void {
@@ -190,7 +196,7 @@ class Run {
     const rig = this.#rig;
     const receipt = meta?.receipt;
     // All of them before any goes on its way: one may have come to its end before the next sets out.
-    receipt?.add(data.length);
+    receipt?.add(data.length, this.#receiptThrew);
     if (this.#isOver) {
       rig.lateRecords += data.length;
       receipt?.settle('lost', data.length);
@@ -238,7 +244,7 @@ class Run {
     try {
       values = decode(typeof payload === 'string' ? ENCODER.encode(payload) : payload, meta?.contentType);
     } catch (error) {
-      meta?.receipt?.add(1);
+      meta?.receipt?.add(1, this.#receiptThrew);
       if (this.#isOver) {
         meta?.receipt?.settle('lost');
         return true;

@@ -5,12 +5,15 @@ import { LIMITS } from '../../src/domain/limits.ts';
 import { describe, expect, test } from 'vitest';
 import { filter as filterItems, map } from 'rxjs';
 import {
+  defineSource,
   filter,
   isPoison,
   pushSource,
+  Receipt,
   simulatedSource,
   transform,
   transformAsync,
+  z,
   type FlowItem,
   type SourceSpec,
 } from '../../src/index.ts';
@@ -299,4 +302,37 @@ test('a key that throws makes a dead letter of its record, and no more', async (
     { stage: 'dedupKey', payload: '14' },
   ]);
   expect(rig.delivered.map(({ seq }) => seq)).toEqual(Array.from({ length: 12 }, (_, n) => n + 1));
+});
+
+describe('a receipt that throws when it is told', () => {
+  const acknowledging = defineSource({
+    type: 'acknowledging',
+    options: { told: z.custom<() => void>() },
+    async *stream(io, { told }) {
+      for (let n = 0; !io.signal.aborted; n++) {
+        const receipt = new Receipt(told);
+        io.emit(n, { receipt });
+        receipt.seal();
+        await io.clock.sleep(10, io.signal);
+      }
+    },
+  });
+
+  for (const keep of [true, false]) {
+    test(`is a failure of its source and of nobody else, records ${keep ? 'kept' : 'not kept'}`, async () => {
+      const told = () => {
+        throw new Error('the broker is gone');
+      };
+      const source = acknowledging({ id: 'a', told, restart: { restartsMax: 1, windowMs: 60_000 } });
+      const rig = await startedRig({ records: { keep } }, source, numbers());
+      await rig.clock.advance(1_000);
+      expect(rig.engine.health('a')).toMatchObject({
+        state: 'quarantined',
+        lastError: { message: 'the broker is gone' },
+      });
+      expect(rig.engine.health('n')).toMatchObject({ state: 'streaming', recordsProduced: 100 });
+      await rig.stop();
+      expect(rig.delivered.filter(({ sourceId }) => sourceId === 'n').length).toBe(100);
+    });
+  }
 });
