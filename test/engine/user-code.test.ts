@@ -336,3 +336,42 @@ describe('a receipt that throws when it is told', () => {
     });
   }
 });
+
+describe('what a source says beside its data', () => {
+  const odd: readonly (readonly [title: string, meta: object, kept: object])[] = [
+    ['a key that is a number', { key: 7 }, { dedup_key: '7' }],
+    ['a key that is null', { key: null }, { dedup_key: null }],
+    ['a content type that is a list', { contentType: ['text/plain'] }, { content_type: null }],
+    ['a cursor that is an object', { cursor: { page: 7 } }, {}],
+    ['a time that is text', { atMs: 'today' }, {}],
+    ['a time that is no number', { atMs: Number.NaN }, {}],
+  ];
+  for (const [title, meta, kept] of odd) {
+    test(`is taken as far as it makes sense: ${title}`, async () => {
+      const source = pushSource({ id: 'a' });
+      const rig = await startedRig({}, source, numbers());
+      expect(await rig.clock.runUntil(source.push(1, meta as never))).toMatchObject({ stored: 1 });
+      expect(rig.query("SELECT * FROM records WHERE source_id = 'a'")).toMatchObject([kept]);
+      expect(rig.complaints()).toEqual([]);
+    });
+  }
+
+  for (const key of [{ a: 1 }, () => 'x', true, Symbol('key')]) {
+    for (const way of ['its own word', 'dedupKey'] as const) {
+      test(`costs no more than its own record where the key is a ${typeof key}, by ${way}`, async () => {
+        const dedupKey = way === 'dedupKey' ? { dedupKey: () => key as never } : {};
+        const source = pushSource({ id: 'a', ...dedupKey });
+        const rig = await startedRig({}, source, numbers());
+        const pushed = source.push(1, { key: key as never });
+        await rig.clock.advance(1_005);
+        expect(await pushed).toMatchObject({ deadLettered: 1 });
+        await rig.stop();
+        expect(deadLetters(rig)).toMatchObject([
+          { id: 'a', stage: 'dedupKey', code: 'HG_RECORD_UNSTORABLE' },
+        ]);
+        expect(rig.query('SELECT count(*) AS n FROM records')).toEqual([{ n: 100 }]);
+        expect(rig.complaints('error')).toEqual([]);
+      });
+    }
+  }
+});
