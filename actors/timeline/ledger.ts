@@ -163,9 +163,10 @@ export class Ledger {
     this.#schedule(this.#parcelDelayMs());
   }
 
-  /** Resolves when everything added so far is stored. Does not resolve while the database cannot take it. */
+  /** Resolves when everything added so far is stored. Does not resolve while the database cannot take it. Once
+   *  it is closed there is nothing to wait for. */
   flush(): Promise<void> {
-    if (this.#basket.isEmpty) return this.#writing ?? Promise.resolve();
+    if (this.#basket.isEmpty || this.#isClosed) return this.#writing ?? Promise.resolve();
     return new Promise((resolve) => {
       this.#basket.addParcel({ onSettled: () => resolve() });
       this.#isUrgent = true;

@@ -593,6 +593,7 @@ describe('a ledger that is closed', () => {
     await desk.ledger.close();
     desk.row();
     desk.records(1);
+    await desk.ledger.flush();
     await desk.clock.advance(1_000);
     expect([desk.units, desk.clock.pendingTimers]).toEqual([[], 0]);
   });
