@@ -187,9 +187,12 @@ export class EngineRun {
     return this.finished;
   }
 
-  /** Writes what is left and closes the database. To be called once `finished` has resolved. */
-  async close(): Promise<void> {
+  /** Writes what is left and closes the database. To be called once `finished` has resolved. Returns how many
+   *  records no drain has reached: they are lost, and whoever waits for one of them is told. */
+  async close(): Promise<number> {
     const { store, clock, log } = this.#options;
+    let lost = 0;
+    for (const rig of this.directory.rigs()) lost += rig.giveUp();
     this.sinks.close();
     this.#spills.close();
     this.#deadLetters.close();
@@ -203,6 +206,7 @@ export class EngineRun {
         'the end of the run could not be written; it will look like a crash',
       );
     }
+    return lost;
   }
 
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
