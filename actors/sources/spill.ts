@@ -87,7 +87,13 @@ export class Spill {
   }
 
   get hasRoom(): boolean {
-    return this.#writing < LIMITS.spillPendingRecordsMax && this.size < this.#recordsMax;
+    return this.hasRoomBeyond(0);
+  }
+
+  /** Whether there is room for more than these. */
+  hasRoomBeyond(records: number): boolean {
+    const writing = this.#writing + records;
+    return writing < LIMITS.spillPendingRecordsMax && this.#onDisk + writing < this.#recordsMax;
   }
 
   /** Brings back what is on disk into this outlet from now on. */

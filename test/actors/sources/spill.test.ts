@@ -106,3 +106,14 @@ test('a run that is over waits for room no longer', async () => {
   await room;
   expect(spill.hasRoom).toBe(false);
 });
+
+test('what is gathered for it counts before it is handed in', () => {
+  const { spill } = new Bench();
+  spill.offer(records(LIMITS.spillPendingRecordsMax - 10));
+  expect([0, 9, 10, 256].map((gathered) => spill.hasRoomBeyond(gathered))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
