@@ -1,8 +1,8 @@
 /** Records out of the values that a source hands in: numbered, timed, with their keys and their receipt. */
 
 import { HeadgateError } from '../../src/domain/errors.ts';
+import type { Receipt } from '../../src/domain/receipt.ts';
 import { withReceipt, type IngestRecord, type RecordMeta } from '../../src/domain/record.ts';
-import type { IntakePorts } from './intake.ts';
 import type { SourceRig } from './source-rig.ts';
 
 export interface ArrivalFacts {
@@ -12,13 +12,20 @@ export interface ArrivalFacts {
   readonly monoMs: number;
 }
 
+/** Keeps what a source could not make a record of, and settles its receipt when it is stored. */
+export type BuryPayload = (
+  rig: SourceRig,
+  letter: { readonly stage: string; readonly payload: unknown; readonly error: unknown },
+  receipt: Receipt | undefined,
+) => void;
+
 /** Values for which the source's `dedupKey` throws, or that have what is no key, are left out, and are dead
  *  letters. */
 export function arrivingRecords(
   rig: SourceRig,
   data: readonly unknown[],
   { meta, nowMs, monoMs }: ArrivalFacts,
-  deadLetter: IntakePorts['deadLetter'],
+  bury: BuryPayload,
 ): IngestRecord[] {
   const { id, tenant, dedupKey } = rig.spec;
   const records: IngestRecord[] = [];
@@ -33,7 +40,7 @@ export function arrivingRecords(
       if (dedupKey !== null) key = dedupKey(value, meta ?? NO_META);
       if (key !== undefined && typeof key !== 'string') key = keyOf(key);
     } catch (error) {
-      deadLetter(rig, { stage: 'dedupKey', payload: value, error }, receipt);
+      bury(rig, { stage: 'dedupKey', payload: value, error }, receipt);
       continue;
     }
     const record: IngestRecord = {
@@ -60,8 +67,8 @@ function isTime(atMs: number | undefined): atMs is number {
   return Number.isFinite(atMs);
 }
 
-/** What stands beside the data goes into the database with that of others, which refuses them all for one that
- *  it cannot take. Code without types may say anything; what is no text is none. */
+/** What stands beside the data goes into the database with that of others, which refuses them all for one
+ *  that it cannot take. Code without types may say anything; what is no text is none. */
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return typeof value === 'number' ? String(value) : undefined;

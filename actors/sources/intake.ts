@@ -9,11 +9,10 @@ import { LIMITS } from '../../src/domain/limits.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import type { Random } from '../../src/domain/random.ts';
 import type { IngestRecord, RecordMeta } from '../../src/domain/record.ts';
-import type { Receipt } from '../../src/domain/receipt.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
-import { arrivingRecords } from './arriving-records.ts';
+import { arrivingRecords, type BuryPayload } from './arriving-records.ts';
 import type { SourceRig } from './source-rig.ts';
 
 /** Records that a source put into its outlet, all at one time. */
@@ -27,12 +26,7 @@ export interface IntakePorts {
   readonly random: Random;
   readonly log: Logger;
   readonly arrivals$: Subject<Arrival>;
-  /** Keeps what a source could not make a record of, and settles its receipt when it is stored. */
-  readonly deadLetter: (
-    rig: SourceRig,
-    letter: { readonly stage: string; readonly payload: unknown; readonly error: unknown },
-    receipt: Receipt | undefined,
-  ) => void;
+  readonly deadLetter: BuryPayload;
   /** Keeps from when a source counts its polls. */
   readonly keepPollPhase: (rig: SourceRig, sinceMs: number) => void;
 }

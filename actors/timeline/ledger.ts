@@ -163,8 +163,8 @@ export class Ledger {
     this.#schedule(this.#parcelDelayMs());
   }
 
-  /** Resolves when everything added so far is stored. Does not resolve while the database cannot take it. Once
-   *  it is closed there is nothing to wait for. */
+  /** Resolves when everything added so far is stored. Does not resolve while the database cannot take it.
+   *  Once it is closed there is nothing to wait for. */
   flush(): Promise<void> {
     if (this.#basket.isEmpty || this.#isClosed) return this.#writing ?? Promise.resolve();
     return new Promise((resolve) => {

@@ -1,6 +1,7 @@
 /** Dead letters that wait for their transaction. While the database cannot be written they pile up: beyond a
- *  bound the oldest give way, but never one that somebody acts on once it is stored. A source acknowledges for
- *  it then, a sink's cursor moves on: that one is the last copy. Those are bounded where they come from. */
+ *  bound the oldest give way, but never one that somebody acts on once it is stored. A source acknowledges
+ *  for it then, or a sink's cursor moves on, so that one is the last copy; how many of those there are is
+ *  bounded where they come from. */
 
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { DeadLetter } from '../../src/domain/timeline.ts';
