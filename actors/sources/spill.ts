@@ -28,6 +28,7 @@ import type { Parcel } from '../timeline/basket.ts';
 export interface SpillLedger {
   addParcel(parcel: Parcel): void;
   addMark(mark: CommitMark): void;
+  flush(): Promise<void>;
 }
 
 export interface SpillPorts {
@@ -59,6 +60,8 @@ export class Spill {
   #dropped = 0;
   readonly #roomWaiters: WaitingLine = [];
   readonly #emptyWaiters: WaitingLine = [];
+  /** Marks of records that came to another end than the database, since it was last waited for. */
+  #marks = 0;
   /** Reads that failed in a row. */
   #failures = 0;
   /** The next try after a read that failed. */
@@ -224,6 +227,12 @@ export class Spill {
   async #read(queue: BoundedQueue<IngestRecord>): Promise<void> {
     const { tenant, sourceId, store, log } = this.#ports;
     await queue.whenRoom();
+    // A stage may leave everything out: nothing else would hold the reading back then, and marks would pile up
+    // while the database cannot be written.
+    if (this.#marks >= LIMITS.spillPendingRecordsMax) {
+      this.#marks = 0;
+      await this.#ports.ledger.flush();
+    }
     if (this.#queue !== queue) return;
     const page = await store.readSpilled({
       ...{ tenant, sourceId, afterSeq: this.#readAfterSeq },
@@ -258,7 +267,9 @@ export class Spill {
     const mark = { kind: 'spill', seq: row.seq } as const;
     const receipt = new Receipt(({ stored, lost }) => {
       const isCrossedOut = stored > 0 && this.#ports.keepsRecords;
-      if (lost === 0 && !isCrossedOut) this.#ports.ledger.addMark(mark);
+      if (lost > 0 || isCrossedOut) return;
+      this.#marks++;
+      this.#ports.ledger.addMark(mark);
     }, mark);
     receipt.add(1);
     receipt.seal();

@@ -7,7 +7,7 @@ import type { Parcel } from '../../../actors/timeline/basket.ts';
 import { HeadgateError } from '../../../src/domain/errors.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
-import type { IngestRecord } from '../../../src/domain/record.ts';
+import { settleAll, type IngestRecord } from '../../../src/domain/record.ts';
 import { BoundedQueue } from '../../../src/pipeline/bounded-queue.ts';
 import { spillText } from '../../../src/pipeline/record-json.ts';
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
@@ -17,7 +17,6 @@ import { recordRow } from '../../storage/fixture.ts';
 
 const UNREADABLE = new HeadgateError('HG_STORAGE_STOPPED', 'the thread has ended');
 
-/** Three records wait on disk. */
 class Bench {
   readonly clock = virtualClock();
   readonly queue: BoundedQueue<IngestRecord>;
@@ -26,30 +25,39 @@ class Bench {
   readonly parcels: Parcel[] = [];
   isReadable = true;
   reads = 0;
+  marks = 0;
+  /** What a flush waits for. */
+  written: Promise<void> = Promise.resolve();
 
-  constructor() {
+  /** `onDisk`: records that wait there. */
+  constructor(onDisk = 3) {
     const { clock } = this;
     this.queue = new BoundedQueue({ capacity: 10, overflow: 'block', waitMsMax: null, clock });
     this.spill = new Spill(
       {
         ...{ tenant: 'default', sourceId: 'plc-7', clock, keepsRecords: true, deadLetter: () => {} },
-        store: { readSpilled: () => this.#read() },
-        ledger: { addParcel: (parcel) => void this.parcels.push(parcel), addMark: () => {} },
+        store: { readSpilled: ({ afterSeq }) => this.#read(afterSeq) },
+        ledger: {
+          addParcel: (parcel) => void this.parcels.push(parcel),
+          addMark: () => void this.marks++,
+          flush: () => this.written,
+        },
         log: { ...SILENT_LOGGER, warn: (_, message) => void this.warnings.push(message) },
       },
-      { records: 3, firstSeq: 1 },
+      { records: onDisk, firstSeq: 1 },
     );
   }
 
-  async #read(): ReturnType<EventStore['readSpilled']> {
+  /** Three rows a page. */
+  async #read(afterSeq: number): ReturnType<EventStore['readSpilled']> {
     // A loop that never lets the event loop turn would never come to an end.
-    if (++this.reads > 1_000) return new Promise<never>(() => {});
+    if (++this.reads > 10_000) return new Promise<never>(() => {});
     if (!this.isReadable) throw UNREADABLE;
-    const rows = [1, 2, 3].map((seq) => ({
-      ...recordRow({ sourceSeq: seq, data: spillText({ n: seq }) }),
-      ...{ seq, cursor: null },
-    }));
-    return { rows, lastSeq: 3, damaged: [] };
+    const rows = [1, 2, 3].map((place) => {
+      const seq = afterSeq + place;
+      return { ...recordRow({ sourceSeq: seq, data: spillText({ n: seq }) }), seq, cursor: null };
+    });
+    return { rows, lastSeq: afterSeq + 3, damaged: [] };
   }
 }
 
@@ -116,4 +124,26 @@ test('what is gathered for it counts before it is handed in', () => {
     false,
     false,
   ]);
+});
+
+test('records that a stage leaves out are not read on and on while the database cannot be written', async () => {
+  const onDisk = 3 * LIMITS.spillPendingRecordsMax;
+  const bench = new Bench(onDisk);
+  const database = Promise.withResolvers<void>();
+  bench.written = database.promise;
+  bench.spill.attach(bench.queue, 1_000_000);
+  const leaveOut = async () => {
+    for (let isMoving = true; isMoving;) {
+      await settled();
+      const records = bench.queue.take(10);
+      settleAll(records, 'filtered');
+      isMoving = records.length > 0;
+    }
+  };
+  await leaveOut();
+  expect(bench.marks).toBeGreaterThanOrEqual(LIMITS.spillPendingRecordsMax);
+  expect(bench.marks).toBeLessThanOrEqual(LIMITS.spillPendingRecordsMax + 10);
+  database.resolve();
+  await leaveOut();
+  expect([bench.marks, bench.spill.isEmpty]).toEqual([onDisk, true]);
 });
