@@ -291,8 +291,8 @@ export class Engine {
     this.#ending = run.finished.then(async ({ lostRecords }) => {
       this.#lost = lostRecords;
       this.#exit.end();
-      await run.close();
-      this.#lost += this.#exit.detach();
+      const unreached = await run.close();
+      this.#lost += unreached + this.#exit.detach();
       this.#requests.refuseAll(STOPPED);
     });
     run.start();

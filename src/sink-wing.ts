@@ -108,7 +108,7 @@ export class SinkWing {
         const origin = { incarnation, sourceSeq, atMs, dedupKey, contentType, recordSeq };
         // As JSON also where it is a string: a retry makes the same data of it.
         const payload = JSON.stringify(record.data);
-        const whose = { tenant, sourceId, actorId: rig.actorId, record: origin };
+        const whose = { tenant, sourceId, actorId: rig.actorId, record: origin, isAwaited: true };
         deadLetters.bury(whose, rig.stage, payload, error, 'HG_SINK_REFUSED');
       },
       damaged: (rig, seqs) => {

@@ -1,7 +1,7 @@
 /** Files that outlive a power cut. */
 
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 
 /** Makes what was created, renamed or deleted in the folder of `file` durable. */
 export function syncFolderOf(file: string): void {
@@ -13,16 +13,27 @@ export function syncFolderOf(file: string): void {
   }
 }
 
-/** Replaces a file as a whole: after a crash there is the old one or the new one. */
-export function replaceFile(file: string, text: string): void {
-  const next = `${file}.new`;
-  const handle = openSync(next, 'w');
+/** Makes this folder, with those above it, unless it is there. That it is there is durable either way. */
+export function makeFolder(folder: string): void {
+  const topmost = mkdirSync(folder, { recursive: true }) ?? folder;
+  const top = resolve(topmost);
+  for (let made = resolve(folder); made !== top; made = dirname(made)) syncFolderOf(made);
+  syncFolderOf(top);
+}
+
+/** Makes a file or replaces it as a whole: after a crash there is the old one or the new one, and perhaps an
+ *  unfinished one whose name ends in `suffix`. */
+export function replaceFile(file: string, text: string, suffix = '.new'): void {
+  const unfinished = `${file}${suffix}`;
+  const bytes = Buffer.from(text);
+  const descriptor = openSync(unfinished, 'w');
   try {
-    writeSync(handle, text);
-    fsyncSync(handle);
+    // A write may take less than it was given, as on a disk that is nearly full.
+    for (let written = 0; written < bytes.length;) written += writeSync(descriptor, bytes, written);
+    fsyncSync(descriptor);
   } finally {
-    closeSync(handle);
+    closeSync(descriptor);
   }
-  renameSync(next, file);
+  renameSync(unfinished, file);
   syncFolderOf(file);
 }

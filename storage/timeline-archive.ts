@@ -7,8 +7,9 @@
  *  the next call finds the file by its name, writes nothing again, and goes on deleting. */
 
 import type Database from 'better-sqlite3';
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, writeSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder, replaceFile, syncFolderOf } from './durable-file.ts';
 
 /** Rows of one file. */
 const FILE_ROWS_MAX = 4_000;
@@ -72,12 +73,15 @@ export class TimelineArchive {
 
   /** How far a file reaches that has this row in it; null: there is none. */
   #archivedFrom(folder: string, seq: number): number | null {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const prefix = `timeline-${this.#dbUuid}-`;
     for (const name of readdirSync(folder)) {
       if (!name.startsWith(prefix) || !name.endsWith('.ndjson')) continue;
       const [from, to] = name.slice(prefix.length, -'.ndjson'.length).split('-').map(Number);
-      if (from !== undefined && to !== undefined && from <= seq && seq <= to) return to;
+      if (from === undefined || to === undefined || from > seq || seq > to) continue;
+      // Whoever gave it its name may have died before that was on the disk.
+      syncFolderOf(join(folder, name));
+      return to;
     }
     return null;
   }
@@ -90,31 +94,7 @@ export class TimelineArchive {
     const lines = (this.#rows.all(first, end) as { data: string | null }[]).map((row) =>
       JSON.stringify({ ...row, data: row.data === null ? null : (JSON.parse(row.data) as unknown) }),
     );
-    const unfinished = `${file}.part`;
-    const descriptor = openSync(unfinished, 'w');
-    try {
-      writeAll(descriptor, `${lines.join('\n')}\n`);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    renameSync(unfinished, file);
-    syncFolder(folder);
+    replaceFile(file, `${lines.join('\n')}\n`, '.part');
     return end;
-  }
-}
-
-function writeAll(descriptor: number, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let written = 0; written < bytes.length;) written += writeSync(descriptor, bytes, written);
-}
-
-/** The name of a new file is safe only when its folder is. */
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }

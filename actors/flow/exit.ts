@@ -6,7 +6,14 @@ import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts, HeadgateError } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import { isPoison, RECEIPT, settleAll, type Batch, type IngestRecord } from '../../src/domain/record.ts';
+import {
+  isPoison,
+  RECEIPT,
+  settleAll,
+  type Batch,
+  type FlowItem,
+  type IngestRecord,
+} from '../../src/domain/record.ts';
 import type { CommitMark } from '../../src/domain/receipt.ts';
 import type { CursorRow, RecordRow } from '../../src/domain/timeline.ts';
 import { Consumer } from '../../src/pipeline/consumer.ts';
@@ -22,12 +29,19 @@ export interface ExitOptions {
   readonly deadLetter: (record: IngestRecord, stage: string, error: unknown) => void;
 }
 
+/** What a run lends the exit. */
+export interface RunPart {
+  readonly ledger: Ledger;
+  readonly keepsRecords: boolean;
+}
+
 export class Exit implements Downstream {
   readonly batches$ = new Subject<Batch>();
   readonly #options: ExitOptions;
   readonly #consumers = new Set<Consumer>();
-  /** Where records are stored; null: they are not. */
+  /** Null: no run is attached. */
   #ledger: Ledger | null = null;
+  #keepsRecords = false;
   #onRoom: () => void = () => {};
   /** Records on their way into the database. */
   #pending = 0;
@@ -39,9 +53,10 @@ export class Exit implements Downstream {
     this.#options = options;
   }
 
-  /** Connects it to a run of the engine. */
-  attach(ledger: Ledger | null, onRoom: () => void): void {
+  /** Connects it to a run of the engine. Where records are not kept, dead letters are all the same. */
+  attach({ ledger, keepsRecords }: RunPart, onRoom: () => void): void {
     this.#ledger = ledger;
+    this.#keepsRecords = keepsRecords;
     this.#onRoom = onRoom;
   }
 
@@ -76,9 +91,9 @@ export class Exit implements Downstream {
   push(batch: Batch): void {
     const consumers = [...this.#consumers];
     const sinceMs = this.#options.clock.monotonicMs();
-    if (this.#ledger === null) {
+    if (this.#ledger === null || !this.#keepsRecords) {
       this.#deliver(batch, consumers, sinceMs);
-      for (const item of batch) item[RECEIPT]?.settle(isPoison(item) ? 'deadLettered' : 'stored');
+      this.#settleUnkept(batch);
       return;
     }
     const { records, cursors, marks, stored, bytes } = this.#rowsOf(batch);
@@ -140,6 +155,22 @@ export class Exit implements Downstream {
       item[RECEIPT]?.settle(isKept ? 'stored' : 'deadLettered');
     }
     this.#deliver(stored, consumers, sinceMs);
+  }
+
+  /** What came through is done with; a dead letter is when it is stored. */
+  #settleUnkept(batch: Batch): void {
+    const buried: FlowItem[] = [];
+    for (const item of batch) {
+      const receipt = item[RECEIPT];
+      if (receipt === undefined) continue;
+      if (isPoison(item)) buried.push(item);
+      else receipt.settle('stored');
+    }
+    if (buried.length === 0) return;
+    const settle = (outcome: 'stored' | 'lost') =>
+      settleAll(buried, outcome === 'stored' ? 'deadLettered' : 'lost');
+    if (this.#ledger === null) settle('lost');
+    else this.#ledger.addParcel({ onSettled: settle });
   }
 
   #giveUp(batch: Batch): void {

@@ -36,6 +36,12 @@ export interface LetterReturnOptions {
   readonly onParked: (letter: StoredLetter, error: ErrorFacts) => void;
 }
 
+/** Of a source's record that is its choice; a letter was kept so that nothing is lost. */
+const DROPPED: ErrorFacts = {
+  code: 'HG_RECORD_DROPPED',
+  message: 'a limit or an overflow policy refused the record; retry it when less comes in',
+};
+
 /** Letters of sinks are the sinks' own business. */
 const SINK_STAGE = 'sink:';
 
@@ -168,7 +174,7 @@ export class LetterReturn {
       const { id: _, ...rest } = letter;
       const origin = { ...originOf(index), ...(form === undefined ? {} : { form }) };
       const status = kept.isTruncated ? 'new' : 'queued';
-      ledger.addDeadLetter({ ...rest, stage: 'decoded', ...kept, origin, status });
+      ledger.addDeadLetter({ ...rest, stage: 'decoded', ...kept, origin, status }, { isAwaited: true });
     }
     this.#forgetOnceStored(letter.id, () => this.look());
   }
@@ -195,11 +201,12 @@ export class LetterReturn {
     this.#lane.queue.offer([record]);
   }
 
-  #settled(id: number, { lost, deadLettered, stored }: Settlement): void {
+  #settled(id: number, { lost, dropped, deadLettered, stored }: Settlement): void {
     // The engine gave up before it was stored; the next start finds it queued.
     if (lost > 0) return;
+    if (dropped > 0) this.failed(id, DROPPED);
     const isMarked = stored > 0 && this.#options.recordsAreKept;
-    if (deadLettered === 0 && !isMarked) this.#options.ledger.addMark({ kind: 'letter', id });
+    if (deadLettered + dropped === 0 && !isMarked) this.#options.ledger.addMark({ kind: 'letter', id });
     this.#forgetOnceStored(id);
   }
 

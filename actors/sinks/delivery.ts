@@ -245,12 +245,11 @@ export class Delivery implements Reader {
   async #carry(link: SinkLink, { pieces, cursor, damaged }: Consignment): Promise<void> {
     const { books } = this.#ports;
     const rig = this.#rig;
-    const buriedBefore = rig.deadLettered;
     await this.#hand(link, pieces, cursor !== null);
     books.countDamaged(rig, damaged);
     if (cursor !== null) books.moveCursor(rig, cursor);
     // Letters are not read again, nor are more of them made, before what became of these is stored.
-    if (cursor === null || rig.deadLettered > buriedBefore) await books.flush();
+    if (cursor === null || rig.unsavedAfter !== null) await books.flush(rig);
   }
 
   /** Delivers these pieces, in parts if the far end refuses them as a whole, and writes down what became of

@@ -35,6 +35,7 @@ export class SinkBooks {
       if (letter !== null) this.#options.ledger.addMark({ kind: 'letter', id: letter.id });
     } else if (letter === null) {
       rig.deadLettered++;
+      rig.unsavedAfter ??= rig.cursor;
       this.#options.bury(rig, record, failure);
     } else {
       this.#failAgain(letter, failure);
@@ -55,9 +56,10 @@ export class SinkBooks {
     this.#options.damaged(rig, seqs);
   }
 
-  /** Resolves when what was written down is stored. */
-  flush(): Promise<void> {
-    return this.#options.ledger.flush();
+  /** Resolves when what was written down of this sink is stored. */
+  async flush(rig: SinkRig): Promise<void> {
+    await this.#options.ledger.flush();
+    rig.unsavedAfter = null;
   }
 
   #failAgain({ id, attempts, isTruncated, origin }: StoredLetter, { code, message }: ErrorFacts): void {

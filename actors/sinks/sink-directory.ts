@@ -99,7 +99,7 @@ export class SinkDirectory implements SinkRegister {
   /** Rows of this log after that `seq` are still needed by a sink; null: no sink reads it. */
   neededAfter(log: LogName): number | null {
     const seqs = [
-      ...Array.from(this.rigs(), ({ spec, cursor }) => ({ reads: spec.reads, seq: cursor })),
+      ...Array.from(this.rigs(), ({ spec, neededAfter }) => ({ reads: spec.reads, seq: neededAfter })),
       ...this.#leftovers.values(),
     ].filter(({ reads }) => reads === log);
     return seqs.length === 0 ? null : Math.min(...seqs.map(({ seq }) => seq));

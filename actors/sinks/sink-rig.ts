@@ -44,6 +44,8 @@ export class SinkRig {
   isReleased = false;
   /** The last `seq` that is done with. */
   cursor: number;
+  /** Dead letters of records after this `seq` are not stored yet; null: all are. */
+  unsavedAfter: number | null = null;
   delivered = 0;
   filtered = 0;
   deadLettered = 0;
@@ -66,6 +68,12 @@ export class SinkRig {
     this.#clock = clock;
     this.registeredAtMs = clock.wallMs();
     this.cursor = cursor;
+  }
+
+  /** What it needs of its log are rows after this `seq`: of a record whose dead letter is not stored the log
+   *  has the last copy. */
+  get neededAfter(): number {
+    return this.unsavedAfter ?? this.cursor;
   }
 
   /** Books a failure; returns it as facts. */

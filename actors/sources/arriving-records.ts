@@ -1,7 +1,8 @@
 /** Records out of the values that a source hands in: numbered, timed, with their keys and their receipt. */
 
+import { HeadgateError } from '../../src/domain/errors.ts';
+import type { Receipt } from '../../src/domain/receipt.ts';
 import { withReceipt, type IngestRecord, type RecordMeta } from '../../src/domain/record.ts';
-import type { IntakePorts } from './intake.ts';
 import type { SourceRig } from './source-rig.ts';
 
 export interface ArrivalFacts {
@@ -11,27 +12,36 @@ export interface ArrivalFacts {
   readonly monoMs: number;
 }
 
-/** Values for which the source's `dedupKey` throws are left out, and are dead letters. */
+/** Keeps what a source could not make a record of, and settles its receipt when it is stored. */
+export type BuryPayload = (
+  rig: SourceRig,
+  letter: { readonly stage: string; readonly payload: unknown; readonly error: unknown },
+  receipt: Receipt | undefined,
+) => void;
+
+/** Values for which the source's `dedupKey` throws, or that have what is no key, are left out, and are dead
+ *  letters. */
 export function arrivingRecords(
   rig: SourceRig,
   data: readonly unknown[],
   { meta, nowMs, monoMs }: ArrivalFacts,
-  deadLetter: IntakePorts['deadLetter'],
+  bury: BuryPayload,
 ): IngestRecord[] {
   const { id, tenant, dedupKey } = rig.spec;
   const records: IngestRecord[] = [];
   const atMs = isTime(meta?.atMs) ? meta.atMs : nowMs;
+  const contentType = textOf(meta?.contentType);
+  const cursor = textOf(meta?.cursor);
   const receipt = meta?.receipt;
   let seq = rig.recordsProduced;
   for (const value of data) {
     let key = meta?.key;
-    if (dedupKey !== null) {
-      try {
-        key = dedupKey(value, meta ?? NO_META);
-      } catch (error) {
-        deadLetter(rig, { stage: 'dedupKey', payload: value, error }, receipt);
-        continue;
-      }
+    try {
+      if (dedupKey !== null) key = dedupKey(value, meta ?? NO_META);
+      if (key !== undefined && typeof key !== 'string') key = keyOf(key);
+    } catch (error) {
+      bury(rig, { stage: 'dedupKey', payload: value, error }, receipt);
+      continue;
     }
     const record: IngestRecord = {
       sourceId: id,
@@ -41,9 +51,9 @@ export function arrivingRecords(
       atMs,
       receivedMonoMs: monoMs,
       data: value,
-      contentType: meta?.contentType,
+      contentType,
       key,
-      cursor: meta?.cursor,
+      cursor,
     };
     records.push(receipt === undefined ? record : withReceipt(record, receipt));
   }
@@ -55,4 +65,20 @@ const NO_META: RecordMeta = {};
 /** A time a source made up of nothing is none; the record then bears that of its arrival. */
 function isTime(atMs: number | undefined): atMs is number {
   return Number.isFinite(atMs);
+}
+
+/** What stands beside the data goes into the database with that of others, which refuses them all for one
+ *  that it cannot take. Code without types may say anything; what is no text is none. */
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' ? String(value) : undefined;
+}
+
+/** To take what is no key for none could store a record twice.
+ *  @throws HeadgateError HG_RECORD_UNSTORABLE */
+function keyOf(key: unknown): string | undefined {
+  if (key === null) return undefined;
+  const text = textOf(key);
+  if (text !== undefined) return text;
+  throw new HeadgateError('HG_RECORD_UNSTORABLE', `a dedup key must be text, not of type ${typeof key}`);
 }

@@ -4,16 +4,15 @@
 
 import type { Subject } from 'rxjs';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
-import { HeadgateError, remedyOf, type ErrorFacts, type Remedy } from '../../src/domain/errors.ts';
+import { HeadgateError, messageOf, remedyOf, type ErrorFacts, type Remedy } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import type { Random } from '../../src/domain/random.ts';
 import type { IngestRecord, RecordMeta } from '../../src/domain/record.ts';
-import type { Receipt } from '../../src/domain/receipt.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
-import { arrivingRecords } from './arriving-records.ts';
+import { arrivingRecords, type BuryPayload } from './arriving-records.ts';
 import { sourceAlerts, type RaiseAlert } from './source-alerts.ts';
 import type { SourceRig } from './source-rig.ts';
 
@@ -28,12 +27,7 @@ export interface IntakePorts {
   readonly random: Random;
   readonly log: Logger;
   readonly arrivals$: Subject<Arrival>;
-  /** Keeps what a source could not make a record of, and settles its receipt when it is stored. */
-  readonly deadLetter: (
-    rig: SourceRig,
-    letter: { readonly stage: string; readonly payload: unknown; readonly error: unknown },
-    receipt: Receipt | undefined,
-  ) => void;
+  readonly deadLetter: BuryPayload;
   /** Keeps from when a source counts its polls. */
   readonly keepPollPhase: (rig: SourceRig, sinceMs: number) => void;
   readonly raise: RaiseAlert;
@@ -85,6 +79,12 @@ class Run {
     this.#scope = scope;
     this.#rig = rig;
   }
+
+  /** Code of the source that is called when its records have come to their end. */
+  readonly #receiptThrew = (error: unknown): void => {
+    if (!this.#isOver) this.#fail(error);
+    else this.#ports.log.warn({ source: this.#rig.name, error: messageOf(error) }, 'a receipt threw');
+  };
 
   /** Starts the code of the source, after the run before it has settled. */
   begin(): void {
@@ -192,7 +192,7 @@ class Run {
     const rig = this.#rig;
     const receipt = meta?.receipt;
     // All of them before any goes on its way: one may have come to its end before the next sets out.
-    receipt?.add(data.length);
+    receipt?.add(data.length, this.#receiptThrew);
     if (this.#isOver) {
       rig.lateRecords += data.length;
       receipt?.settle('lost', data.length);
@@ -240,7 +240,7 @@ class Run {
     try {
       values = decode(typeof payload === 'string' ? ENCODER.encode(payload) : payload, meta?.contentType);
     } catch (error) {
-      meta?.receipt?.add(1);
+      meta?.receipt?.add(1, this.#receiptThrew);
       if (this.#isOver) {
         meta?.receipt?.settle('lost');
         return true;

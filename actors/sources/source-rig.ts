@@ -138,7 +138,7 @@ export class SourceRig implements Lane {
 
   /** Whether there is room for more than these. */
   hasRoomBeyond(records: number): boolean {
-    if (this.#spill !== null) return this.#spill.hasRoom;
+    if (this.#spill !== null) return this.#spill.hasRoomBeyond(records);
     return this.queue.room > records || this.spec.outlet.overflow !== 'block';
   }
 

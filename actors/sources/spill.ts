@@ -11,13 +11,16 @@
  *  A spill belongs to a source's name, not to its registration: what is left on disk when a source ends comes
  *  back when one of that name is registered, in this run or the next. */
 
+import { backoffMs } from '../../src/domain/backoff.ts';
+import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
+import { messageOf } from '../../src/domain/errors.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { Receipt, type CommitMark } from '../../src/domain/receipt.ts';
 import { RECEIPT, settleAll, withReceipt, type IngestRecord } from '../../src/domain/record.ts';
 import type { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
-import { messageOf } from '../../src/domain/errors.ts';
 import { spilledData, spillText } from '../../src/pipeline/record-json.ts';
+import { standIn, wakeAll, type WaitingLine } from '../../src/pipeline/waiting-line.ts';
 import type { EventStore, StoredSpillRow } from '../../storage/event-store.ts';
 import type { Parcel } from '../timeline/basket.ts';
 
@@ -25,6 +28,7 @@ import type { Parcel } from '../timeline/basket.ts';
 export interface SpillLedger {
   addParcel(parcel: Parcel): void;
   addMark(mark: CommitMark): void;
+  flush(): Promise<void>;
 }
 
 export interface SpillPorts {
@@ -33,12 +37,15 @@ export interface SpillPorts {
   readonly store: Pick<EventStore, 'readSpilled'>;
   readonly ledger: SpillLedger;
   readonly log: Logger;
-  readonly monotonicMs: () => number;
+  readonly clock: Clock;
   /** False: records are not kept; the exit crosses nothing out. */
   readonly keepsRecords: boolean;
   /** Keeps what cannot be written as text. */
   readonly deadLetter: (record: IngestRecord, stage: string, error: unknown) => void;
 }
+
+/** Waits before another try to read the disk. */
+const READ_AGAIN = { kind: 'exponential', initialMs: 50, maxMs: 5_000, factor: 2, jitter: 'none' } as const;
 
 export class Spill {
   readonly #ports: SpillPorts;
@@ -51,8 +58,14 @@ export class Spill {
   #readAfterSeq: number;
   #reading: Promise<void> | null = null;
   #dropped = 0;
-  #roomWaiters: (() => void)[] = [];
-  #emptyWaiters: (() => void)[] = [];
+  readonly #roomWaiters: WaitingLine = [];
+  readonly #emptyWaiters: WaitingLine = [];
+  /** Marks of records that came to another end than the database, since it was last waited for. */
+  #marks = 0;
+  /** Reads that failed in a row. */
+  #failures = 0;
+  /** The next try after a read that failed. */
+  #retryTimer: TimerHandle = undefined;
 
   /** `left`: what waits on disk from before. */
   constructor(ports: SpillPorts, left: { readonly records: number; readonly firstSeq: number } | null) {
@@ -77,20 +90,33 @@ export class Spill {
   }
 
   get hasRoom(): boolean {
-    return this.#writing < LIMITS.spillPendingRecordsMax && this.size < this.#recordsMax;
+    return this.hasRoomBeyond(0);
+  }
+
+  /** Whether there is room for more than these. */
+  hasRoomBeyond(records: number): boolean {
+    const writing = this.#writing + records;
+    return writing < LIMITS.spillPendingRecordsMax && this.#onDisk + writing < this.#recordsMax;
   }
 
   /** Brings back what is on disk into this outlet from now on. */
   attach(queue: BoundedQueue<IngestRecord>, recordsMax: number): void {
     this.#queue = queue;
     this.#recordsMax = recordsMax;
+    this.#stopRetry();
     this.#readBack();
+  }
+
+  /** The run is over: nothing comes back any more. What is on disk stays there. */
+  close(): void {
+    this.#queue = null;
+    this.#stopRetry();
   }
 
   /** The outlet is given up, with these records in it. What is on disk stays there; records that were read
    *  back are on disk still, and are read again for the next outlet. Returns how many those are. */
   detach(queue: BoundedQueue<IngestRecord>, given: readonly IngestRecord[]): number {
-    if (this.#queue === queue) this.#queue = null;
+    if (this.#queue === queue) this.close();
     // An outlet holds what was read last: the rows from the first of them on are those it held, and unread
     // ones.
     const readBack = given.filter((record) => record[RECEIPT]?.mark?.kind === 'spill');
@@ -111,17 +137,12 @@ export class Spill {
   }
 
   whenRoom(signal: AbortSignal): Promise<void> {
-    if (this.hasRoom || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#roomWaiters.push(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    return this.hasRoom ? Promise.resolve() : standIn(this.#roomWaiters, signal);
   }
 
   /** Resolves when everything has come back from disk. */
   whenEmpty(): Promise<void> {
-    if (this.isEmpty) return Promise.resolve();
-    return new Promise((resolve) => this.#emptyWaiters.push(resolve));
+    return this.isEmpty ? Promise.resolve() : standIn(this.#emptyWaiters);
   }
 
   #write(records: readonly IngestRecord[]): void {
@@ -158,31 +179,60 @@ export class Spill {
   }
 
   #changed(): void {
-    if (this.hasRoom) for (const wake of this.#roomWaiters.splice(0)) wake();
+    if (this.hasRoom) wakeAll(this.#roomWaiters);
     this.#readBack();
-    if (this.isEmpty) {
-      for (const wake of this.#emptyWaiters.splice(0)) wake();
-    }
+    if (this.isEmpty) wakeAll(this.#emptyWaiters);
   }
 
   /** Reads the next rows while there are some and the outlet has room. */
   #readBack(): void {
     const queue = this.#queue;
-    if (this.#reading !== null || queue === null || this.#onDisk === 0) return;
+    if (this.#reading !== null || this.#retryTimer !== undefined) return;
+    if (queue === null || this.#onDisk === 0) return;
     this.#reading = this.#read(queue)
-      .catch((error: unknown) => {
-        const source = this.#ports.sourceId;
-        this.#ports.log.warn({ source, error: messageOf(error) }, 'spilled records could not be read');
-      })
+      .then(
+        () => {
+          this.#failures = 0;
+        },
+        (error: unknown) => this.#readFailed(error),
+      )
       .finally(() => {
         this.#reading = null;
         this.#changed();
       });
   }
 
+  /** The database is busy, or broken, or its thread has ended: tried again, with waits between. */
+  #readFailed(error: unknown): void {
+    const { clock, log, sourceId: source } = this.#ports;
+    this.#failures++;
+    if (this.#failures === 1) {
+      log.warn({ source, error: messageOf(error) }, 'spilled records cannot be read; it is tried again');
+    }
+    if (this.#queue === null) return;
+    this.#retryTimer = clock.setTimeout(
+      () => {
+        this.#retryTimer = undefined;
+        this.#readBack();
+      },
+      backoffMs(READ_AGAIN, this.#failures, 0),
+    );
+  }
+
+  #stopRetry(): void {
+    if (this.#retryTimer !== undefined) this.#ports.clock.clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
+  }
+
   async #read(queue: BoundedQueue<IngestRecord>): Promise<void> {
     const { tenant, sourceId, store, log } = this.#ports;
     await queue.whenRoom();
+    // A stage may leave everything out: nothing else would hold the reading back then, and marks would pile up
+    // while the database cannot be written.
+    if (this.#marks >= LIMITS.spillPendingRecordsMax) {
+      this.#marks = 0;
+      await this.#ports.ledger.flush();
+    }
     if (this.#queue !== queue) return;
     const page = await store.readSpilled({
       ...{ tenant, sourceId, afterSeq: this.#readAfterSeq },
@@ -190,6 +240,7 @@ export class Spill {
       bytesMax: LIMITS.commitBytesMax,
     });
     if (this.#queue !== queue) return;
+    const records = page.rows.map((row) => this.#recordOf(row));
     const found = page.rows.length + page.damaged.length;
     // Fewer than were counted: somebody deleted rows.
     this.#onDisk = found === 0 ? 0 : Math.max(0, this.#onDisk - found);
@@ -197,7 +248,7 @@ export class Spill {
     if (page.damaged.length > 0) {
       log.error({ source: sourceId, seqs: page.damaged }, 'spilled records do not fit their checksums');
     }
-    queue.offer(page.rows.map((row) => this.#recordOf(row)));
+    queue.offer(records);
   }
 
   #recordOf(row: StoredSpillRow): IngestRecord {
@@ -207,7 +258,7 @@ export class Spill {
       incarnation: row.incarnation,
       seq: row.sourceSeq,
       atMs: row.atMs,
-      receivedMonoMs: this.#ports.monotonicMs(),
+      receivedMonoMs: this.#ports.clock.monotonicMs(),
       data: spilledData(row.data),
       contentType: row.contentType ?? undefined,
       key: row.dedupKey ?? undefined,
@@ -216,7 +267,9 @@ export class Spill {
     const mark = { kind: 'spill', seq: row.seq } as const;
     const receipt = new Receipt(({ stored, lost }) => {
       const isCrossedOut = stored > 0 && this.#ports.keepsRecords;
-      if (lost === 0 && !isCrossedOut) this.#ports.ledger.addMark(mark);
+      if (lost > 0 || isCrossedOut) return;
+      this.#marks++;
+      this.#ports.ledger.addMark(mark);
     }, mark);
     receipt.add(1);
     receipt.seal();

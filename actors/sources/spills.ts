@@ -46,4 +46,8 @@ export class Spills {
     this.#bySource.set(name, spill);
     return spill;
   }
+  /** The run is over: nothing comes back any more. */
+  close(): void {
+    for (const spill of this.#bySource.values()) spill.close();
+  }
 }

@@ -39,6 +39,8 @@ export class AlertDesk {
   readonly #options: AlertDeskOptions;
   readonly #budgets = new Map<string, Budget>();
   #inFlight = 0;
+  /** Alerts that wait until they are stored. */
+  #unshown = 0;
 
   constructor(options: AlertDeskOptions) {
     this.#options = options;
@@ -46,8 +48,20 @@ export class AlertDesk {
 
   raise(alert: Alert, actorId: string, cause: object | number | null): void {
     this.#options.record(alert, actorId, cause);
+    // The database may be out of order for long, and bursts go on meanwhile.
+    if (this.#unshown >= LIMITS.unshownAlertsMax) {
+      if (isBurstAlert(alert)) this.#budget(alert.sourceId).suppressed++;
+      return;
+    }
+    this.#unshown++;
     // Not within the step of the machine that raised it: writing may take its time.
-    queueMicrotask(() => void this.#options.flush().then(() => this.#show(alert)));
+    queueMicrotask(() => void this.#showOnceStored(alert));
+  }
+
+  async #showOnceStored(alert: Alert): Promise<void> {
+    await this.#options.flush();
+    this.#unshown--;
+    this.#show(alert);
   }
 
   #show(alert: Alert): void {

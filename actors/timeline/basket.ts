@@ -1,8 +1,10 @@
-/** What is to be written, gathered until a transaction takes it. Lifecycle rows, letters and samples are
- *  taken as they are; records come in parcels, of which a transaction takes as many as its limits allow. */
+/** What is to be written, gathered until a transaction takes it. Records come in parcels, of which a
+ *  transaction takes as many as its limits allow; lifecycle rows, letters and samples go with them as they
+ *  are, unless they have piled up: then a part of them goes first, by itself. */
 
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { CommitMark } from '../../src/domain/receipt.ts';
+import { WaitingLetters } from './waiting-letters.ts';
 import {
   commitUnit,
   type CommitUnit,
@@ -49,7 +51,7 @@ export interface Taken {
 
 export class Basket {
   #timeline: TimelineRow[] = [];
-  #deadLetters: DeadLetter[] = [];
+  readonly #deadLetters = new WaitingLetters();
   #letterFailures: LetterFailure[] = [];
   #health: HealthRow[] = [];
   #marks: CommitMark[] = [];
@@ -74,7 +76,7 @@ export class Basket {
     return (
       this.#parcels.length === 0 &&
       this.#timeline.length === 0 &&
-      this.#deadLetters.length === 0 &&
+      this.#deadLetters.count === 0 &&
       this.#letterFailures.length === 0 &&
       this.#health.length === 0 &&
       this.#marks.length === 0 &&
@@ -92,15 +94,16 @@ export class Basket {
 
   /** Rows, letters and records in it: what would be lost with it. */
   get worth(): number {
-    return this.#timeline.length + this.#deadLetters.length + this.#parcelRows;
+    return this.#timeline.length + this.#deadLetters.count + this.#parcelRows;
   }
 
   addRow(row: TimelineRow): void {
     this.#timeline.push(row);
   }
 
-  addDeadLetter(letter: DeadLetter): void {
-    this.#deadLetters.push(letter);
+  /** `isAwaited`: somebody acts on it once it is stored. */
+  addDeadLetter(letter: DeadLetter, isAwaited: boolean): void {
+    this.#deadLetters.add(letter, isAwaited);
   }
 
   addLetterFailure(failure: LetterFailure): void {
@@ -139,6 +142,16 @@ export class Basket {
 
   /** Takes out what the next transaction writes. */
   take(limits: CommitLimits): Taken {
+    const { commitTimelineRowsMax: max } = LIMITS;
+    if (this.#timeline.length > max || this.#health.length > max) {
+      // Whoever waits was promised all that came before: they go with the rest.
+      const part = { timeline: this.#timeline.splice(0, max), health: this.#health.splice(0, max) };
+      return { unit: commitUnit(part), parcels: [] };
+    }
+    return this.#takeAll(limits);
+  }
+
+  #takeAll(limits: CommitLimits): Taken {
     const parcels = this.#takeParcels(limits);
     const cursors = new Map<string, CursorRow>();
     for (const parcel of parcels) {
@@ -152,14 +165,13 @@ export class Basket {
       cursors: [...cursors.values()],
       sources: Array.from(this.#sources, (source) => source.row()),
       sinks: Array.from(this.#sinks, (sink) => sink.row()),
-      deadLetters: this.#deadLetters,
+      deadLetters: this.#deadLetters.takeAll(),
       letterFailures: this.#letterFailures,
       health: this.#health,
       sinkCursors: [...this.#sinkCursors.values()],
       deadlines: [...this.#deadlines.values()],
     });
     this.#timeline = [];
-    this.#deadLetters = [];
     this.#letterFailures = [];
     this.#health = [];
     this.#marks = [];
@@ -194,11 +206,21 @@ export class Basket {
     for (const { onSettled } of this.#parcels.splice(0)) onSettled('lost');
   }
 
-  /** Rows beyond the bound give way, the oldest first; the row at their place says how many. */
-  boundWaitingRows(): void {
+  /** So many letters wait that it is time to {@link boundWaitingRows}. */
+  get isOverfull(): boolean {
+    return this.#deadLetters.isOverfull;
+  }
+
+  /** Rows beyond the bound give way, the oldest first; the row at their place says how many. Returns how many
+   *  dead letters did. */
+  boundWaitingRows(): number {
     const { journalPendingRowsMax: max } = LIMITS;
     this.#health.splice(0, Math.max(0, this.#health.length - max));
-    this.#deadLetters.splice(0, Math.max(0, this.#deadLetters.length - max));
+    this.#boundTimeline(max);
+    return this.#deadLetters.bound();
+  }
+
+  #boundTimeline(max: number): void {
     const excess = this.#timeline.length - max;
     if (excess <= 0) return;
     // One more than that: the row that says so takes a place of its own.

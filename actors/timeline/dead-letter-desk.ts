@@ -17,13 +17,15 @@ export interface DeadLetterOrigin {
   readonly actorId: string;
   /** The record it was, if it was one. */
   readonly record: LetterOrigin | null;
+  /** Somebody acts on the letter once it is stored. */
+  readonly isAwaited: boolean;
   /** The letter it came from: it was a dead letter before, and is tried again. */
   readonly letterId?: number | undefined;
 }
 
 export interface DeadLetterDeskOptions {
   readonly clock: Clock;
-  readonly keep: (letter: DeadLetter) => void;
+  readonly keep: (letter: DeadLetter, options: { readonly isAwaited: boolean }) => void;
   /** A letter that was tried again has failed again. No second letter comes of it. */
   readonly onFailedAgain: (id: number, error: ErrorFacts) => void;
   readonly note: (actorId: string, data: Readonly<Record<string, unknown>>) => void;
@@ -69,7 +71,7 @@ export class DeadLetterDesk {
       origin: record === null || form === undefined ? record : { ...record, form },
       ...kept,
     };
-    this.#options.keep(letter);
+    this.#options.keep(letter, { isAwaited: origin.isAwaited });
     this.#tally(origin.actorId, stage, code);
     this.letters$.next(letter);
   }
@@ -85,9 +87,10 @@ export class DeadLetterDesk {
       contentType: record.contentType ?? null,
     };
     const actorId = `${formatAddress(record)}#${incarnation}`;
-    const mark = record[RECEIPT]?.mark;
-    const letterId = mark?.kind === 'letter' ? mark.id : undefined;
-    const origin = { tenant, sourceId, actorId, record: identity, letterId };
+    const receipt = record[RECEIPT];
+    const letterId = receipt?.mark?.kind === 'letter' ? receipt.mark.id : undefined;
+    const isAwaited = receipt !== undefined;
+    const origin = { tenant, sourceId, actorId, record: identity, isAwaited, letterId };
     this.bury(origin, stage, record.data, error, 'HG_STAGE_THREW');
   }
 

@@ -67,6 +67,11 @@ const GATHER_MS = 10;
 
 const RETRY = { kind: 'exponential', initialMs: 50, maxMs: 5_000, factor: 2, jitter: 'none' } as const;
 
+const LETTERS_GAVE_WAY: ErrorFacts = {
+  code: 'HG_STORAGE_FAILED',
+  message: 'the database could not be written, and more dead letters wait than may; the oldest gave way',
+};
+
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #limits: GroupCommitOptions;
@@ -113,8 +118,11 @@ export class Ledger {
     this.#schedule(GATHER_MS);
   }
 
-  addDeadLetter(letter: DeadLetter): void {
-    this.#basket.addDeadLetter(letter);
+  /** `isAwaited`: somebody acts on it once it is stored, a source by its acknowledgement, a sink by its
+   *  cursor. It is written or they are told that it is lost; others may give way while the database fails. */
+  addDeadLetter(letter: DeadLetter, { isAwaited }: { readonly isAwaited: boolean }): void {
+    this.#basket.addDeadLetter(letter, isAwaited);
+    if (this.#basket.isOverfull) this.#boundWaitingRows();
     this.#schedule(GATHER_MS);
   }
 
@@ -155,9 +163,10 @@ export class Ledger {
     this.#schedule(this.#parcelDelayMs());
   }
 
-  /** Resolves when everything added so far is stored. Does not resolve while the database cannot take it. */
+  /** Resolves when everything added so far is stored. Does not resolve while the database cannot take it.
+   *  Once it is closed there is nothing to wait for. */
   flush(): Promise<void> {
-    if (this.#basket.isEmpty) return this.#writing ?? Promise.resolve();
+    if (this.#basket.isEmpty || this.#isClosed) return this.#writing ?? Promise.resolve();
     return new Promise((resolve) => {
       this.#basket.addParcel({ onSettled: () => resolve() });
       this.#isUrgent = true;
@@ -249,10 +258,15 @@ export class Ledger {
           return 'lost';
         }
         this.#failed(error);
-        this.#basket.boundWaitingRows();
+        this.#boundWaitingRows();
         await clock.sleep(backoffMs(RETRY, this.#attempts, 0), this.#abort.signal);
       }
     }
+  }
+
+  #boundWaitingRows(): void {
+    const letters = this.#basket.boundWaitingRows();
+    if (letters > 0) this.#options.onGivenUp(letters, LETTERS_GAVE_WAY);
   }
 
   #giveUp(unit: CommitUnit, error: unknown): number {

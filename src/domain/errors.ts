@@ -66,6 +66,10 @@ export const ERROR_CODES = {
     remedy: 'drop',
     meaning: 'The data of a record is larger than records.bytesMax; it is kept as a dead letter.',
   },
+  HG_RECORD_DROPPED: {
+    remedy: 'retry',
+    meaning: 'A dead letter was tried again, and a limit or an overflow policy refused its record.',
+  },
   HG_RECORD_LOST: {
     remedy: 'retry',
     meaning: 'The engine stopped, or gave up, before what was handed in was stored. Hand it in again.',

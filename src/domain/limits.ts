@@ -26,6 +26,12 @@ export const LIMITS = {
   /** Timeline rows kept in memory while the database cannot take them; older ones then give way to a gap row.
    *  */
   journalPendingRowsMax: 200_000,
+  /** What one transaction takes of them, and of health samples: a backlog is written in parts, between which
+   *  the event loop turns. */
+  commitTimelineRowsMax: 4_096,
+  /** Characters of dead letters that nobody waits for, kept in memory while the database cannot take them;
+   *  older ones then give way. */
+  pendingLetterCharsMax: 64 * 1024 * 1024,
   /** Characters of an error message that rows and health keep. */
   errorMessageCharsMax: 1_000,
   /** Bytes of records waiting for their commit before the stages are held back. */
@@ -59,6 +65,8 @@ export const LIMITS = {
   sinkBatchBytesLimit: 64 * 1024 * 1024,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
   payloadBytesMax: 8 * 1024 * 1024,
+  /** Alerts that are not stored yet and are shown then; further ones are stored, and counted as suppressed. */
+  unshownAlertsMax: 20_000,
   /** User callbacks for alerts that may run at once; further ones are counted as suppressed. */
   notificationsInFlightMax: 16,
   /** Notifications per source and minute; further alerts are stored and counted as suppressed. */
@@ -82,6 +90,11 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
   );
   demand(limits.commitRowsMax <= limits.recorderPendingRecordsMax, 'one transaction fits what may wait');
   demand(limits.commitBytesMax <= limits.recorderPendingBytesMax, 'its bytes do, too');
+  demand(limits.commitTimelineRowsMax <= limits.journalPendingRowsMax, 'one transaction of rows does, too');
+  demand(
+    limits.deadLetterPayloadCharsMax <= limits.pendingLetterCharsMax,
+    'one dead letter fits what may wait of them',
+  );
   demand(limits.payloadBytesMax <= limits.mqttPendingBytesMax, 'a message fits what may be owed');
   demand(limits.recordBytesMax <= limits.commitBytesMax, 'one record fits a transaction');
   demand(

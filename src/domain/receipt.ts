@@ -36,9 +36,10 @@ export class Receipt {
   readonly #counts = { stored: 0, filtered: 0, dropped: 0, deadLettered: 0, lost: 0 };
   #outstanding = 0;
   #isSealed = false;
+  #onThrown: (error: unknown) => void = rethrow;
 
-  /** `onSettled` is called once: after {@link seal}, when every record has come to its end. It must not
-   *  throw. */
+  /** `onSettled` is called once: after {@link seal}, when every record has come to its end. What it throws is
+   *  a failure of the source that handed the records in. */
   constructor(onSettled: (settlement: Settlement) => void, mark?: CommitMark) {
     this.#onSettled = onSettled;
     this.mark = mark;
@@ -49,21 +50,35 @@ export class Receipt {
     return this.#outstanding;
   }
 
-  /** Counts records in. The intake calls it, before they go on their way. */
-  add(records: number): void {
+  /** Counts records in. The intake calls it, before they go on their way; it says who is told when
+   *  `onSettled` throws, where that is no business of whoever settles the last record. */
+  add(records: number, onThrown?: (error: unknown) => void): void {
     this.#outstanding += records;
+    if (onThrown !== undefined) this.#onThrown = onThrown;
   }
 
   /** Counts records out. */
   settle(outcome: Outcome, records = 1): void {
     this.#counts[outcome] += records;
     this.#outstanding -= records;
-    if (this.#outstanding === 0 && this.#isSealed) this.#onSettled(this.#counts);
+    if (this.#outstanding === 0 && this.#isSealed) this.#tell();
   }
 
   /** Nothing more will be handed in with it. Whoever made the receipt calls it, once. */
   seal(): void {
     this.#isSealed = true;
-    if (this.#outstanding === 0) this.#onSettled(this.#counts);
+    if (this.#outstanding === 0) this.#tell();
   }
+
+  #tell(): void {
+    try {
+      this.#onSettled(this.#counts);
+    } catch (error) {
+      this.#onThrown(error);
+    }
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }

@@ -11,6 +11,7 @@
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import type { OverflowPolicy } from '../domain/source.ts';
 import { RingBuffer } from './ring-buffer.ts';
+import { standIn, wakeAll, type WaitingLine } from './waiting-line.ts';
 
 export interface BoundedQueueOptions<Item> {
   readonly capacity: number;
@@ -48,8 +49,8 @@ export class BoundedQueue<Item> {
   #handIndex = 0;
   #handSinceMs = 0;
   #handTimer: TimerHandle = undefined;
-  #roomWaiters: (() => void)[] | null = null;
-  #emptyWaiters: (() => void)[] | null = null;
+  #roomWaiters: WaitingLine | null = null;
+  #emptyWaiters: WaitingLine | null = null;
   #offered = 0;
   #dropped = 0;
   #highWater = 0;
@@ -140,12 +141,12 @@ export class BoundedQueue<Item> {
   /** Resolves when there is room, or `signal` aborts. */
   whenRoom(signal?: AbortSignal): Promise<void> {
     if (this.#hasRoom) return Promise.resolve();
-    return this.#wait((this.#roomWaiters ??= []), signal);
+    return standIn((this.#roomWaiters ??= []), signal);
   }
 
   /** Resolves when nothing is left to take, or `signal` aborts. */
   whenEmpty(signal?: AbortSignal): Promise<void> {
-    return this.isEmpty ? Promise.resolve() : this.#wait((this.#emptyWaiters ??= []), signal);
+    return this.isEmpty ? Promise.resolve() : standIn((this.#emptyWaiters ??= []), signal);
   }
 
   /** Throws away what is in it and returns how much that was. Those who wait for room or emptiness are woken.
@@ -230,30 +231,6 @@ export class BoundedQueue<Item> {
     this.#dropped += items.length;
     this.#options.onDropped?.(items);
   }
-
-  #wait(waiters: (() => void)[], signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal?.aborted) {
-        resolve();
-        return;
-      }
-      const wake = () => {
-        signal?.removeEventListener('abort', cancel);
-        resolve();
-      };
-      const cancel = () => {
-        const index = waiters.indexOf(wake);
-        if (index >= 0) waiters.splice(index, 1);
-        resolve();
-      };
-      waiters.push(wake);
-      signal?.addEventListener('abort', cancel, { once: true });
-    });
-  }
 }
 
 const NOTHING: readonly never[] = [];
-
-function wakeAll(waiters: (() => void)[] | null): void {
-  for (const wake of waiters?.splice(0) ?? NOTHING) wake();
-}

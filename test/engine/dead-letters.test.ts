@@ -121,6 +121,40 @@ describe('a dead letter that is retried', () => {
     expect(rig.stored()).toEqual([]);
   });
 
+  test('that a limit refuses is still there, and says why', async () => {
+    let isMended = false;
+    const rateLimit = { recordsPerSecondMax: 1, policy: 'drop' } as const;
+    const rig = await field({ rateLimit, stages: [picky(() => !isMended)] });
+    for (const value of ['a', 'b']) {
+      await push(rig, value);
+      await rig.clock.advance(5_000);
+    }
+    isMended = true;
+    await rig.clock.runUntil(rig.engine.deadLetters.retry({}));
+    await rig.clock.advance(100);
+    expect(rig.letters()).toMatchObject([
+      { status: 'delivered' },
+      { status: 'new', code: 'HG_RECORD_DROPPED', attempts: 2 },
+    ]);
+    await rig.clock.advance(5_000);
+    await rig.clock.runUntil(rig.engine.deadLetters.retry([2]));
+    await rig.clock.advance(100);
+    expect([statuses(rig.letters()), rig.stored()]).toEqual([
+      ['delivered', 'delivered'],
+      ['a', 'b'],
+    ]);
+  });
+
+  test('is stored before its source is told of it, where no records are kept', async () => {
+    const rig = await field({ records: { keep: false }, stages: [picky(() => true)] });
+    let lettersWhenTold = -1;
+    const told = rig.source.push(1).then(() => {
+      lettersWhenTold = rig.letters().length;
+    });
+    await rig.clock.runUntil(told);
+    expect(lettersWhenTold).toBe(1);
+  });
+
   test('leaves once where no records are kept', async () => {
     let isMended = false;
     const rig = await field({ records: { keep: false }, stages: [picky(() => !isMended)] });

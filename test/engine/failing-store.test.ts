@@ -2,8 +2,15 @@
  *  what cannot be stored any more is told, and the next run starts afresh. */
 
 import { expect, test, vi } from 'vitest';
-import { HeadgateError, pushSource, simulatedSource, transform, type ErrorCode } from '../../src/index.ts';
-import { type EngineRig, handedIn, startedRig } from '../support/engine-rig.ts';
+import {
+  boundedQueue,
+  HeadgateError,
+  pushSource,
+  simulatedSource,
+  transform,
+  type ErrorCode,
+} from '../../src/index.ts';
+import { codeOf, type EngineRig, handedIn, startedRig } from '../support/engine-rig.ts';
 
 /** Why the database refuses just now; null: it does not. */
 const disk = vi.hoisted(() => ({ refuses: null as ErrorCode | null, refused: 0 }));
@@ -152,4 +159,28 @@ test('dead letters that come meanwhile are kept, as far as there is room for the
   await rig.stop();
   const [{ n } = {}] = rig.query('SELECT count(*) AS n FROM dead_letters');
   expect(n).toBe(rig.engine.health('a').recordsProduced);
+});
+
+test('where the storage ends for good every push is told, wherever its records were', async () => {
+  const sources = [
+    pushSource({ id: 'full', outlet: { capacityRecords: 2 } }),
+    pushSource({ id: 'waiting', outlet: { capacityRecords: 100 } }),
+    pushSource({ id: 'spilling', outlet: { capacityRecords: 2, overflow: 'spill' } }),
+  ];
+  const rateLimit = { recordsPerSecondMax: 10, policy: 'delay' } as const;
+  const rig = await startedRig(
+    { rateLimit, stages: [boundedQueue({ stageName: 'q', capacityRecords: 2 })] },
+    ...sources,
+  );
+  await rig.clock.advance(10);
+  const told: Promise<string>[] = [];
+  await whileRefusing('HG_STORAGE_STOPPED', async () => {
+    for (const source of sources) for (let n = 0; n < 30; n++) told.push(codeOf(source.push(n)));
+    await rig.clock.advance(1_000);
+  });
+  expect(rig.engine.state).toBe('failed');
+  const codes = await rig.clock.runUntil(Promise.all(told));
+  expect(codes.length).toBe(90);
+  expect(new Set(codes)).toEqual(new Set(['HG_RECORD_LOST', 'HG_SOURCE_STOPPED']));
+  expect(codes.filter((code) => code === 'HG_RECORD_LOST').length).toBeGreaterThan(30);
 });

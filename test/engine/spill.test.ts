@@ -116,6 +116,21 @@ test('beyond spillRecordsMax records are dropped and counted', async () => {
   expect(stored(rig)).toEqual(numbers(kept));
 });
 
+test('a source that waits for room when it is told so loses nothing, however full the disk is', async () => {
+  const patient = defineSource({
+    type: 'patient',
+    options: {},
+    async stream(io) {
+      for (let n = 1; n <= 2_000 && !io.signal.aborted; n++) if (!io.emit(n)) await io.room();
+    },
+  });
+  const outlet = { capacityRecords: 10, overflow: 'spill', spillRecordsMax: 100 } as const;
+  const rig = await startedRig({ rateLimit: DRAIN }, patient({ id: 'a', outlet }));
+  await rig.clock.advance(25_000);
+  expect(rig.engine.health('a')).toMatchObject({ recordsProduced: 2_000, droppedCount: 0 });
+  expect(stored(rig)).toEqual(numbers(2_000));
+});
+
 test('where nothing is stored it is refused', async () => {
   const clock = virtualClock();
   const engine = createEngine({ clock, seed: 1, timeline: false });

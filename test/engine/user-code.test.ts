@@ -5,12 +5,15 @@ import { LIMITS } from '../../src/domain/limits.ts';
 import { describe, expect, test } from 'vitest';
 import { filter as filterItems, map } from 'rxjs';
 import {
+  defineSource,
   filter,
   isPoison,
   pushSource,
+  Receipt,
   simulatedSource,
   transform,
   transformAsync,
+  z,
   type FlowItem,
   type SourceSpec,
 } from '../../src/index.ts';
@@ -299,4 +302,76 @@ test('a key that throws makes a dead letter of its record, and no more', async (
     { stage: 'dedupKey', payload: '14' },
   ]);
   expect(rig.delivered.map(({ seq }) => seq)).toEqual(Array.from({ length: 12 }, (_, n) => n + 1));
+});
+
+describe('a receipt that throws when it is told', () => {
+  const acknowledging = defineSource({
+    type: 'acknowledging',
+    options: { told: z.custom<() => void>() },
+    async *stream(io, { told }) {
+      for (let n = 0; !io.signal.aborted; n++) {
+        const receipt = new Receipt(told);
+        io.emit(n, { receipt });
+        receipt.seal();
+        await io.clock.sleep(10, io.signal);
+      }
+    },
+  });
+
+  for (const keep of [true, false]) {
+    test(`is a failure of its source and of nobody else, records ${keep ? 'kept' : 'not kept'}`, async () => {
+      const told = () => {
+        throw new Error('the broker is gone');
+      };
+      const source = acknowledging({ id: 'a', told, restart: { restartsMax: 1, windowMs: 60_000 } });
+      const rig = await startedRig({ records: { keep } }, source, numbers());
+      await rig.clock.advance(1_000);
+      expect(rig.engine.health('a')).toMatchObject({
+        state: 'quarantined',
+        lastError: { message: 'the broker is gone' },
+      });
+      expect(rig.engine.health('n')).toMatchObject({ state: 'streaming', recordsProduced: 100 });
+      await rig.stop();
+      expect(rig.delivered.filter(({ sourceId }) => sourceId === 'n').length).toBe(100);
+    });
+  }
+});
+
+describe('what a source says beside its data', () => {
+  const odd: readonly (readonly [title: string, meta: object, kept: object])[] = [
+    ['a key that is a number', { key: 7 }, { dedup_key: '7' }],
+    ['a key that is null', { key: null }, { dedup_key: null }],
+    ['a content type that is a list', { contentType: ['text/plain'] }, { content_type: null }],
+    ['a cursor that is an object', { cursor: { page: 7 } }, {}],
+    ['a time that is text', { atMs: 'today' }, {}],
+    ['a time that is no number', { atMs: Number.NaN }, {}],
+  ];
+  for (const [title, meta, kept] of odd) {
+    test(`is taken as far as it makes sense: ${title}`, async () => {
+      const source = pushSource({ id: 'a' });
+      const rig = await startedRig({}, source, numbers());
+      expect(await rig.clock.runUntil(source.push(1, meta as never))).toMatchObject({ stored: 1 });
+      expect(rig.query("SELECT * FROM records WHERE source_id = 'a'")).toMatchObject([kept]);
+      expect(rig.complaints()).toEqual([]);
+    });
+  }
+
+  for (const key of [{ a: 1 }, () => 'x', true, Symbol('key')]) {
+    for (const way of ['its own word', 'dedupKey'] as const) {
+      test(`costs no more than its own record where the key is a ${typeof key}, by ${way}`, async () => {
+        const dedupKey = way === 'dedupKey' ? { dedupKey: () => key as never } : {};
+        const source = pushSource({ id: 'a', ...dedupKey });
+        const rig = await startedRig({}, source, numbers());
+        const pushed = source.push(1, { key: key as never });
+        await rig.clock.advance(1_005);
+        expect(await pushed).toMatchObject({ deadLettered: 1 });
+        await rig.stop();
+        expect(deadLetters(rig)).toMatchObject([
+          { id: 'a', stage: 'dedupKey', code: 'HG_RECORD_UNSTORABLE' },
+        ]);
+        expect(rig.query('SELECT count(*) AS n FROM records')).toEqual([{ n: 100 }]);
+        expect(rig.complaints('error')).toEqual([]);
+      });
+    }
+  }
 });

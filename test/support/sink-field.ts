@@ -76,7 +76,7 @@ export class SinkField {
       clock,
       ledger: this.ledger,
       bury: (rig, record, { code, message }) => {
-        this.ledger.addDeadLetter({
+        const letter = {
           ...{ tenant: record.tenant, sourceId: record.sourceId, stage: rig.stage, code, message },
           ...{ payload: JSON.stringify(record.data), attempts: 1, isTruncated: false },
           ...{ firstAtMs: clock.wallMs(), lastAtMs: clock.wallMs() },
@@ -84,7 +84,8 @@ export class SinkField {
             ...{ incarnation: record.incarnation, sourceSeq: record.sourceSeq, atMs: record.atMs },
             ...{ dedupKey: null, contentType: null, recordSeq: record.seq },
           },
-        });
+        };
+        this.ledger.addDeadLetter(letter, { isAwaited: true });
       },
       damaged: (_rig, seqs) => void this.damaged.push(...seqs),
     });

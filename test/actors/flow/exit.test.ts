@@ -9,7 +9,7 @@ import type { CommitUnit } from '../../../src/domain/timeline.ts';
 import type { Consumed, Consumer } from '../../../src/pipeline/consumer.ts';
 import { createPump, type Pump } from '../../../src/pipeline/pump.ts';
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
-import { record, records, seqsOf, settled } from '../../pipeline/fixture.ts';
+import { record, records, seqsOf, settled, tracked } from '../../pipeline/fixture.ts';
 
 class Field {
   readonly clock = virtualClock();
@@ -49,7 +49,7 @@ class Field {
         throw error;
       },
     );
-    this.exit.attach(keep ? ledger : null, () => this.#pump.poke());
+    this.exit.attach({ ledger, keepsRecords: keep }, () => this.#pump.poke());
     this.exit.batches$.subscribe((batch) => this.shown.push(...seqsOf(batch)));
   }
 
@@ -99,6 +99,22 @@ describe('the exit', () => {
     await settled();
     expect(field.shown.length).toBe(500);
     expect(field.units).toEqual([]);
+  });
+
+  test('where nothing is kept, a dead letter counts as one when it is stored', async () => {
+    const field = new Field({ keep: false });
+    const told: string[] = [];
+    const tell = (name: string) => (outcome: string) => void told.push(`${name} ${outcome}`);
+    const error = { code: 'HG_STAGE_THREW', message: 'no' };
+    field.send([
+      poison(error, tracked(record(1), tell('first'))),
+      tracked(record(2), tell('second')),
+      poison(error, record(3)),
+    ]);
+    await settled();
+    expect([field.shown, told]).toEqual([[1, 2, 3], ['second stored']]);
+    await field.clock.advance(20);
+    expect([told, field.units.length]).toEqual([['second stored', 'first deadLettered'], 1]);
   });
 
   test('has no more records on their way to the database than the limit', async () => {
@@ -280,11 +296,11 @@ describe.each([true, false])('consumers (records kept: %s)', (keep) => {
   });
 });
 
-test('an exit that is attached to a run without a ledger stores no more', async () => {
+test('an exit that is detached from its run stores no more', async () => {
   const field = new Field({ keep: true });
   field.send(records(2));
   await field.clock.advance(20);
-  field.exit.attach(null, () => {});
+  field.exit.detach();
   field.exit.push(records(4).slice(2));
   expect([field.stored, field.shown]).toEqual([
     [1, 2],

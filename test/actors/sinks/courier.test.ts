@@ -127,6 +127,31 @@ test('nothing is asked of the store while there is nothing new, but a look once 
 });
 
 describe('what the far end refuses', () => {
+  test('is needed of the log until its dead letter is stored, wherever the cursor is', async () => {
+    let isBusy = false;
+    const deliver = async (batch: readonly OutboundRecord[]): Promise<Rejection[]> => {
+      isBusy = numbersOf(batch).includes(5);
+      return batch.flatMap(({ data }, index) =>
+        data === 5 ? [{ index, error: errorFacts(refused()) }] : [],
+      );
+    };
+    const { field, file } = await fieldOf({}, { deliver });
+    const commit = field.store.commit.bind(field.store);
+    field.store.commit = async (unit) => {
+      if (isBusy) throw new HeadgateError('HG_STORAGE_BUSY', 'for the test');
+      return commit(unit);
+    };
+    await field.append(3);
+    await field.clock.advance(100);
+    expect([field.rig.cursor, field.rig.neededAfter]).toEqual([3, 3]);
+    await field.append(3);
+    await field.clock.advance(5_000);
+    expect([letters(file), field.rig.cursor, field.rig.neededAfter]).toEqual([[], 6, 3]);
+    isBusy = false;
+    await field.clock.advance(10_000);
+    expect([letters(file).length, field.rig.cursor, field.rig.neededAfter]).toEqual([1, 6, 6]);
+  });
+
   test('is kept as a dead letter with its place in the log; the cursor moves in the same transaction', async () => {
     const deliver = async (batch: readonly OutboundRecord[]): Promise<Rejection[]> =>
       batch.flatMap(({ data }, index) =>

@@ -73,6 +73,29 @@ class Field {
 }
 
 describe('an alert', () => {
+  test('beyond the bound on those that wait to be stored is recorded, and counted, but not shown', async () => {
+    const stored = Promise.withResolvers<void>();
+    const counts = { recorded: 0, shown: 0, notified: 0, suppressed: 0 };
+    const desk = new AlertDesk({
+      ...{ clock: virtualClock(), log: SILENT_LOGGER, flush: () => stored.promise },
+      record: () => counts.recorded++,
+      onBurst({ suppressed }) {
+        counts.notified++;
+        counts.suppressed += suppressed;
+      },
+    });
+    desk.alerts$.subscribe(() => counts.shown++);
+    const max = LIMITS.unshownAlertsMax;
+    for (let raised = 0; raised < max + 5; raised++) desk.raise(burst('plc-7', 30), 'plc-7#1', null);
+    await settled();
+    stored.resolve();
+    await settled();
+    expect(counts).toMatchObject({ recorded: max + 5, shown: max, suppressed: 5 });
+    desk.raise(burst('plc-7', 31), 'plc-7#1', null);
+    await settled();
+    expect(counts).toMatchObject({ recorded: max + 6, shown: max + 1 });
+  });
+
   test('is recorded at once, and shown once it is stored', async () => {
     const field = new Field();
     field.storeMs = 50;

@@ -7,7 +7,7 @@ import { LIMITS } from '../../../src/domain/limits.ts';
 import type { DeadLetter } from '../../../src/domain/timeline.ts';
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
 
-const ORIGIN = { tenant: 'default', sourceId: 'plc-7', actorId: 'plc-7#1', record: null };
+const ORIGIN = { tenant: 'default', sourceId: 'plc-7', actorId: 'plc-7#1', record: null, isAwaited: false };
 
 class Field {
   readonly clock = virtualClock();

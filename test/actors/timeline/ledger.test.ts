@@ -81,12 +81,12 @@ class Desk {
     this.ledger.addParcel({ records: rows, cursors, onSettled });
   }
 
-  letter(): void {
+  letter({ payload = '', isAwaited = false } = {}): void {
     const message = String(++this.#names);
     this.added.push(`letter ${message}`);
     const where = { tenant: 'default', sourceId: 'plc-7', stage: 'decode', code: 'HG_DECODE_FAILED' };
-    const rest = { payload: '', attempts: 1, firstAtMs: 0, lastAtMs: 0, origin: null, isTruncated: false };
-    this.ledger.addDeadLetter({ ...where, ...rest, message });
+    const rest = { payload, attempts: 1, firstAtMs: 0, lastAtMs: 0, origin: null, isTruncated: false };
+    this.ledger.addDeadLetter({ ...where, ...rest, message }, { isAwaited });
   }
 
   health(): void {
@@ -432,6 +432,75 @@ describe('the ledger', () => {
   });
 });
 
+describe('a backlog of rows', () => {
+  const { commitTimelineRowsMax: max } = LIMITS;
+
+  test('is written in parts; who flushes waits for all of them', async () => {
+    const desk = new Desk();
+    for (let count = 0; count < 2 * max + 1; count++) desk.row();
+    let unitsWhenFlushed = 0;
+    void desk.ledger.flush().then(() => {
+      unitsWhenFlushed = desk.units.length;
+    });
+    await desk.clock.advance(100);
+    expect(desk.units.map(({ timeline }) => timeline.length)).toEqual([max, max, 1]);
+    expect(unitsWhenFlushed).toBe(3);
+    desk.expectOrder();
+  });
+
+  test('holds records back that came after it, and goes first when the ledger is closed', async () => {
+    const desk = new Desk();
+    for (let count = 0; count < max + 1; count++) desk.row();
+    for (let count = 0; count < max + 1; count++) desk.health();
+    let missingWhenStored: string[] = ['never told'];
+    desk.records(1, () => {
+      missingWhenStored = desk.missing;
+    });
+    expect(await desk.clock.runUntil(desk.ledger.close())).toBe(0);
+    expect(desk.units.map(({ timeline, health }) => [timeline.length, health.length])).toEqual([
+      [max, max],
+      [1, 1],
+    ]);
+    expect([missingWhenStored, desk.missing, desk.clock.pendingTimers]).toEqual([[], [], 0]);
+  });
+});
+
+describe('dead letters that wait for a failing database', () => {
+  const payload = 'x'.repeat(LIMITS.deadLetterPayloadCharsMax);
+  const max = LIMITS.pendingLetterCharsMax / payload.length;
+
+  test('give way beyond the bound, the oldest first, but not those that somebody waits for', async () => {
+    const desk = new Desk();
+    desk.trouble = 'full';
+    desk.row();
+    await desk.clock.advance(10);
+    desk.letter({ payload, isAwaited: true });
+    const told: string[] = [];
+    desk.ledger.addParcel({ onSettled: (outcome) => told.push(outcome) });
+    for (let count = 0; count < max + 6; count++) desk.letter({ payload });
+    await desk.clock.advance(20_000);
+    expect([desk.givenUp, told]).toEqual([[6], []]);
+    desk.trouble = null;
+    await desk.clock.advance(20_000);
+    const letters = desk.units.flatMap(({ deadLetters }) =>
+      deadLetters.map(({ message }) => Number(message)),
+    );
+    expect(letters).toEqual([2, ...Array.from({ length: max }, (_, index) => 2 + 6 + 1 + index)]);
+    expect(told).toEqual(['stored']);
+  });
+
+  test('are bounded before it is tried again, too', async () => {
+    const desk = new Desk();
+    desk.trouble = 'full';
+    desk.row();
+    await desk.clock.advance(10_000);
+    const attempts = desk.attempts.length;
+    for (let count = 0; count < 3 * max; count++) desk.letter({ payload });
+    expect(desk.attempts.length).toBe(attempts);
+    expect(desk.givenUp).toEqual([max + 1]);
+  });
+});
+
 describe('a ledger that is closed', () => {
   test('with nothing to write writes nothing', async () => {
     const desk = new Desk();
@@ -524,6 +593,7 @@ describe('a ledger that is closed', () => {
     await desk.ledger.close();
     desk.row();
     desk.records(1);
+    await desk.ledger.flush();
     await desk.clock.advance(1_000);
     expect([desk.units, desk.clock.pendingTimers]).toEqual([[], 0]);
   });
@@ -551,11 +621,12 @@ describe('rows that wait for a failing database', () => {
     await desk.clock.advance(20_000);
     desk.trouble = null;
     await desk.clock.advance(20_000);
-    const [first, second] = desk.units.map(({ timeline }) => timeline);
+    const [first, ...rest] = desk.units.map(({ timeline }) => timeline);
     expect(first?.length).toBe(1);
-    expect(second?.length).toBe(max);
+    const [second, third, ...others] = rest.flat();
+    expect(2 + others.length).toBe(max);
     const lostRows = 1_000 + 500 + 1;
-    expect(second?.[0]).toMatchObject({ kind: 'gap', event: 'rows.lost', seq: 2, data: { lostRows } });
-    expect(second?.[1]?.seq).toBe(2 + lostRows);
+    expect(second).toMatchObject({ kind: 'gap', event: 'rows.lost', seq: 2, data: { lostRows } });
+    expect(third?.seq).toBe(2 + lostRows);
   });
 });

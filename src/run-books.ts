@@ -1,0 +1,161 @@
+/** The books of one run: everything it writes down goes through here, into the ledger: rows of the timeline,
+ *  the alerts they call for, dead letters, and from when sources wait. */
+
+import type { Observer, Subject } from 'rxjs';
+import type { BuryPayload } from '../actors/sources/arriving-records.ts';
+import type { IntakePorts } from '../actors/sources/intake.ts';
+import type { SourceRig } from '../actors/sources/source-rig.ts';
+import type { KeepDeadline } from '../actors/sources/waiting.ts';
+import { AlertDesk } from '../actors/timeline/alert-desk.ts';
+import { DeadLetterDesk, type DeadLetterDeskOptions } from '../actors/timeline/dead-letter-desk.ts';
+import { Journal } from '../actors/timeline/journal.ts';
+import { Ledger } from '../actors/timeline/ledger.ts';
+import { alertOf, logRow } from '../actors/timeline/lifecycle-rules.ts';
+import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
+import type { ControllerNote } from '../machines/refusals.ts';
+import type { EventStore } from '../storage/event-store.ts';
+import type { EngineOptions } from './config/engine-options.ts';
+import type { Alert } from './domain/alert.ts';
+import type { Clock } from './domain/clock.ts';
+import type { Logger } from './domain/logger.ts';
+import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+
+/** Where it shows what it wrote. */
+export interface BooksOutputs {
+  readonly rows: Observer<TimelineRow>;
+  readonly alerts: Observer<Alert>;
+  readonly deadLetters: Observer<DeadLetter>;
+}
+
+export interface RunBooksOptions {
+  readonly options: EngineOptions;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Null: nothing is stored, everything counts as written. */
+  readonly store: EventStore | null;
+  readonly outputs: BooksOutputs;
+  /** Hears whether commits go through. */
+  readonly edges$: Subject<LedgerEdge>;
+  /** These rows are stored now. */
+  readonly onRowsStored: (rows: readonly TimelineRow[]) => void;
+  /** The record log has grown up to this `seq`. */
+  readonly onRecordsStored: (lastRecordSeq: number) => void;
+  /** A source or a sink has another state now. */
+  readonly onState: (row: TimelineRow, actorId: string) => void;
+  readonly onLetterFailedAgain: DeadLetterDeskOptions['onFailedAgain'];
+}
+
+export class RunBooks {
+  readonly ledger: Ledger;
+  readonly journal: Journal;
+  readonly alerts: AlertDesk;
+  readonly deadLetters: DeadLetterDesk;
+  readonly #options: RunBooksOptions;
+
+  constructor(books: RunBooksOptions) {
+    const { options, clock, log, store, outputs } = books;
+    this.#options = books;
+    this.ledger = this.#createLedger();
+    this.journal = new Journal({
+      clock,
+      run: store?.run ?? 1,
+      lastSeq: store?.lastSeq ?? 0,
+      onRow: (row) => this.#onRow(row),
+    });
+    this.alerts = new AlertDesk({
+      clock,
+      log,
+      record: (alert, actorId, cause) => {
+        this.journal.note({ kind: 'alert', event: alert.event, data: { ...alert }, actorId, cause });
+      },
+      flush: () => this.ledger.flush(),
+      onBurst: options.burst?.onBurst ?? null,
+    });
+    this.alerts.alerts$.subscribe(outputs.alerts);
+    this.deadLetters = new DeadLetterDesk({
+      clock,
+      keep: (letter, how) => this.ledger.addDeadLetter(letter, how),
+      onFailedAgain: books.onLetterFailedAgain,
+      note: (actorId, data) => {
+        const cause = this.journal.lastRowOf(actorId);
+        this.journal.note({ kind: 'dead_letter', event: 'dead_letter', data, actorId, cause });
+      },
+    });
+    this.deadLetters.letters$.subscribe(outputs.deadLetters);
+  }
+
+  /** Writes the rows of a controller that are no transitions. */
+  noteOf(controller: string) {
+    return (cause: object, { kind, event, data, actorId }: ControllerNote): void => {
+      this.journal.note({ kind, event, data, actorId: actorId ?? controller, cause });
+    };
+  }
+
+  /** Raises an alert that comes of what this source or sink did last. */
+  raise(alert: Alert, { actorId }: { readonly actorId: string }): void {
+    this.alerts.raise(alert, actorId, this.journal.lastRowOf(actorId));
+  }
+
+  /** Keeps what a source could not make a record of. */
+  readonly buryPayload: BuryPayload = (rig, { stage, payload, error }, receipt) => {
+    const { tenant, id: sourceId } = rig.spec;
+    const isAwaited = receipt !== undefined;
+    const origin = { tenant, sourceId, actorId: rig.actorId, record: null, isAwaited };
+    this.deadLetters.bury(origin, stage, payload, error, 'HG_DECODE_FAILED');
+    if (receipt === undefined) return;
+    this.ledger.addParcel({
+      onSettled: (outcome) => receipt.settle(outcome === 'stored' ? 'deadLettered' : 'lost'),
+    });
+  };
+
+  readonly keepDeadline: KeepDeadline = (rig, wait) => {
+    const { tenant, id: sourceId } = rig.spec;
+    this.ledger.setDeadline({ tenant, sourceId, kind: 'wait', ...(wait ?? noDeadline(rig)) });
+  };
+
+  readonly keepPollPhase: IntakePorts['keepPollPhase'] = ({ spec, state }, dueAtMs) => {
+    const { tenant, id: sourceId } = spec;
+    this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0 });
+  };
+
+  forgetPollPhase(rig: SourceRig): void {
+    if (!rig.keepsPollPhase) return;
+    const { tenant, id: sourceId } = rig.spec;
+    this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', ...noDeadline(rig) });
+  }
+
+  #createLedger(): Ledger {
+    const { options, clock, log, store, outputs, edges$, onRowsStored, onRecordsStored } = this.#options;
+    return new Ledger({
+      store,
+      clock,
+      groupCommit: options.storage.commit,
+      onWritten: (rows) => {
+        for (const row of rows) outputs.rows.next(row);
+        onRowsStored(rows);
+      },
+      onRecords: onRecordsStored,
+      onGivenUp: (rows, error) => {
+        log.error({ rows, ...error }, 'rows could not be written and are lost');
+      },
+      onFailed: (error) => edges$.next({ type: 'commit.failed', error }),
+      onRecovered: (afterMs) => edges$.next({ type: 'commit.recovered', afterMs }),
+      onGone: (error) => edges$.next({ type: 'part.failed', error }),
+    });
+  }
+
+  /** Every row comes by here: it is kept, told to the log, and may be an alert. */
+  #onRow(row: TimelineRow): void {
+    this.ledger.addRow(row);
+    logRow(this.#options.log, row);
+    const actorId = row.incarnation === null ? row.actor : `${row.actor}#${row.incarnation}`;
+    if (row.incarnation !== null && row.toState !== null) this.#options.onState(row, actorId);
+    const alert = alertOf(row);
+    if (alert !== null) this.alerts.raise(alert, actorId, row.seq);
+  }
+}
+
+/** It waits no longer. */
+function noDeadline({ state }: SourceRig) {
+  return { state, dueAtMs: null, failures: 0 };
+}
