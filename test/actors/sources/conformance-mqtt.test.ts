@@ -30,7 +30,7 @@ const AGAIN = 'drops nothing when it is paused';
 
 describe('an MQTT source, its session kept, before a full outlet', () => {
   const mosquitto = BROKER_KINDS.find(({ name }) => name === 'Mosquitto') as (typeof BROKER_KINDS)[number];
-  for (const { title, run } of pressure({ ...mqttKit(mosquitto, 'kept'), patienceMs: 2_000 })) {
+  for (const { title, run } of pressure(mqttKit(mosquitto, 'kept'))) {
     if (title.startsWith(AGAIN)) continue;
     test.skipIf(mosquitto.missing !== null)(title, run);
   }
