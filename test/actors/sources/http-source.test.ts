@@ -287,7 +287,7 @@ describe('a hostile body', () => {
       const timer = setInterval(() => response.write(' '), 5);
       request.once('close', () => clearInterval(timer));
     });
-    const error = await firstError({ url, timeoutMs: 60 });
+    const error = await firstError({ url, timeoutMs: 500 });
     expect(error).toMatchObject({ code: 'HG_LINK_TIMEOUT', message: expect.stringContaining('complete') });
   });
 });
