@@ -327,7 +327,7 @@ describe('once the link is open', () => {
     io.abort();
     await run;
     await hungUp;
-    expect(performance.now() - stoppedMs).toBeLessThan(250);
+    expect(performance.now() - stoppedMs).toBeLessThan(5_000);
     expect(io.failures).toEqual([]);
   });
   test('nobody is asked while there is no room', async () => {
