@@ -43,7 +43,7 @@ export interface ConformanceKit {
   fedValue?(data: unknown): unknown;
   /** The most records the source hands in at a time. Default 1. */
   readonly handRecordsMax?: number;
-  /** How long anything may take that is to happen, milliseconds. Default 10,000. */
+  /** How long anything may take that is to happen, milliseconds. Default 10,000, on the real clock 30,000. */
   readonly patienceMs?: number;
 }
 

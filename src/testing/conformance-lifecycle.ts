@@ -13,7 +13,7 @@ import {
 import type { ConformanceRule } from './conformance-rule.ts';
 
 /** A source that has nothing left to do has ended by then, whatever its deadline. */
-const PROMPT_MS = 1_000;
+const PROMPT_MS = 3_000;
 const DEADLINE_MS = 5_000;
 const VALUES = 60;
 

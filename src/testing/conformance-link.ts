@@ -13,7 +13,7 @@ import type { ConformanceRule } from './conformance-rule.ts';
 const NEIGHBOUR = 'neighbour';
 /** More failures in a row than any restart budget allows for crashes. */
 const FAILURES = 8;
-const PROMPT_MS = 1_000;
+const PROMPT_MS = 3_000;
 /** States of a source whose link is not as it should be and that is looked after. */
 const TROUBLED: ReadonlySet<string> = new Set(['degraded', 'backingOff', 'circuitOpen']);
 const LONG_WAIT = { kind: 'constant', initialMs: 60_000, maxMs: 60_000, jitter: 'none' } as const;

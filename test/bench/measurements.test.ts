@@ -7,6 +7,7 @@ import type { MqttFlowOptions } from '../../bench/measurements/mqtt-flow.ts';
 import { isNodeRedInstalled } from '../../bench/measurements/node-red.ts';
 import { countPassing, isPlausible, isWarm } from '../../bench/measurements/readings.ts';
 import { mosquittoMissing } from '../support/mqtt-brokers.ts';
+import { skipNote } from '../support/skip-note.ts';
 
 const SIZES = { warmUpMessages: 150, messages: 1_250 };
 
@@ -58,22 +59,27 @@ test.each([true, false])(
   },
 );
 
-describe.skipIf(mosquittoMissing !== null)('with Mosquitto', { timeout: TIMEOUT_MS }, () => {
-  const flows: [string, Omit<MqttFlowOptions, keyof typeof SIZES>][] = [
-    ['QoS 0 through a filter that takes some out', { consumer: 'engine', work: 'convert', qos: 0 }],
-    ['QoS 1 through the engine', { consumer: 'engine', work: 'store', qos: 1 }],
-    ['QoS 1 acknowledged first', { consumer: 'ackFirst', work: 'store', qos: 1 }],
-    ['QoS 0 through the bare loop', { consumer: 'loop', work: 'store', qos: 0 }],
-  ];
-  test.each(flows)('%s', async (_name, options) => {
-    const figures = await measureInChild('mqttFlow', { ...SIZES, ...options });
-    positive(figures.perSecond);
-    positive(figures.cpuSecondsPerMillion);
-    positive(figures.rssMb);
-    if (options.consumer !== 'loop') positive(figures.writtenMbPerMillion);
-  });
+describe.skipIf(mosquittoMissing !== null)(
+  `with Mosquitto${skipNote(mosquittoMissing)}`,
+  { timeout: TIMEOUT_MS },
+  () => {
+    const flows: [string, Omit<MqttFlowOptions, keyof typeof SIZES>][] = [
+      ['QoS 0 through a filter that takes some out', { consumer: 'engine', work: 'convert', qos: 0 }],
+      ['QoS 1 through the engine', { consumer: 'engine', work: 'store', qos: 1 }],
+      ['QoS 1 acknowledged first', { consumer: 'ackFirst', work: 'store', qos: 1 }],
+      ['QoS 0 through the bare loop', { consumer: 'loop', work: 'store', qos: 0 }],
+    ];
+    test.each(flows)('%s', async (_name, options) => {
+      const figures = await measureInChild('mqttFlow', { ...SIZES, ...options });
+      positive(figures.perSecond);
+      positive(figures.cpuSecondsPerMillion);
+      positive(figures.rssMb);
+      if (options.consumer !== 'loop') positive(figures.writtenMbPerMillion);
+    });
 
-  test.skipIf(!isNodeRedInstalled())('QoS 0 through Node-RED, where it is installed', async () => {
-    positive(await measureInChild('nodeRed', SIZES));
-  });
-});
+    const noNodeRed = isNodeRedInstalled() ? null : 'Node-RED is not installed: npm run bench does that';
+    test.skipIf(noNodeRed !== null)(`QoS 0 through Node-RED${skipNote(noNodeRed)}`, async () => {
+      positive(await measureInChild('nodeRed', SIZES));
+    });
+  },
+);

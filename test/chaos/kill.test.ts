@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { mosquittoMissing } from '../support/mqtt-brokers.ts';
+import { skipNote } from '../support/skip-note.ts';
 import { killReport, problemsOf } from './kill-report.ts';
 import { killRounds, type KillOutcome } from './kill-rounds.ts';
 import { killSchedule } from './kill-schedule.ts';
@@ -11,7 +12,7 @@ const CONTROL_ROUNDS = 3;
 const SEED = 20;
 /** From the start of the process: some of them hit an engine that is not up yet. */
 const RANGE = { minMs: 200, maxMs: 700 };
-const note = mosquittoMissing === null ? '' : ` (skipped: ${mosquittoMissing})`;
+const note = skipNote(mosquittoMissing);
 
 describe.skipIf(mosquittoMissing !== null)(`an engine that is killed again and again${note}`, () => {
   test(`has stored all it acknowledged, once, after ${ROUNDS} kills; a naive one has not`, async () => {
@@ -19,7 +20,7 @@ describe.skipIf(mosquittoMissing !== null)(`an engine that is killed again and a
     const control = await killRounds({ seed: SEED, rounds: CONTROL_ROUNDS, program: 'naive', range: RANGE });
     expect(problemsOf(outcome, control)).toEqual([]);
     expect(killReport(outcome, control)).toMatchObject({ rounds: ROUNDS, lost: 0, duplicates: 0 });
-  }, 90_000);
+  }, 180_000);
 });
 
 describe('a verdict', () => {

@@ -6,11 +6,12 @@ import { powerCutProblems, powerCuts } from './power-cut-command.ts';
 import type { DiskOperation } from './power-cut/disk-operation.ts';
 import { whyNoRecording } from './power-cut/record-run.ts';
 import { createSimulatedDisk, type CutMode } from './power-cut/simulated-disk.ts';
+import { skipNote } from '../support/skip-note.ts';
 
 const POINTS = 100;
 const SEED = 5;
 const refusal = whyNoRecording();
-const note = refusal === undefined ? '' : ` (skipped: ${refusal})`;
+const note = skipNote(refusal);
 
 describe.skipIf(refusal !== undefined)(`a power cut at any of ${POINTS} points${note}`, () => {
   test('takes nothing that was acknowledged, and much of what a connection at NORMAL acknowledged', async () => {
@@ -21,7 +22,7 @@ describe.skipIf(refusal !== undefined)(`a power cut at any of ${POINTS} points${
       expect(outcome.acknowledged).toBeGreaterThan(1_000);
       for (const points of Object.values(outcome.modes)) expect(points).toBeGreaterThan(0);
     }
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('the simulated disk', () => {

@@ -10,6 +10,7 @@ import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { query, temporaryFile, temporaryFolder } from '../storage/fixture.ts';
 import { mountSmallDisk, whyNoSmallDisk } from '../storage/small-disk.ts';
 import { codeOf, engineRig, startedRig } from '../support/engine-rig.ts';
+import { skipNote } from '../support/skip-note.ts';
 
 /** An engine on real time, stopped after the test; `complaint` resolves at its first log line of level error. */
 function realEngine(path: string): { engine: Engine; complaint: Promise<void> } {
@@ -97,9 +98,7 @@ test('a database that another process locks holds the sources back for that time
 const noDisk = whyNoSmallDisk();
 
 test.skipIf(noDisk !== undefined)(
-  `a full disk stalls the recorder and fills the outlets; freed, everything that was taken in is stored${
-    noDisk === undefined ? '' : ` (${noDisk})`
-  }`,
+  `a full disk stalls the recorder and fills the outlets; freed, everything that was taken in is stored${skipNote(noDisk)}`,
   async () => {
     const disk = mountSmallDisk();
     const file = join(disk.folder, 'edge.db');

@@ -74,7 +74,7 @@ test('an engine whose thread dies fails loudly, and can be started again', async
   await stored;
   threads[0]?.postMessage(null);
   await source.push(2).catch(() => {});
-  await vi.waitUntil(() => made.state === 'failed', { timeout: 10_000, interval: 5 });
+  await expect.poll(() => made.state, { interval: 5 }).toBe('failed');
   await made.stop();
   expect(JSON.stringify(complaints)).toContain('HG_STORAGE_STOPPED');
   expect(query(path, 'SELECT data FROM records')).toEqual([{ data: '1' }]);

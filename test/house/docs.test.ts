@@ -29,7 +29,7 @@ describe('the code of the documentation', () => {
   for (const block of runnable) {
     test.concurrent(
       `runs: ${block.path}:${block.line}`,
-      { timeout: 40_000 },
+      { timeout: 120_000 },
       async ({ expect: expectHere }) => {
         const { report } = await runBlock(block, folder);
         expectHere(report).toBe('');

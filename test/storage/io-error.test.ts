@@ -19,17 +19,20 @@ import {
   writeDatabase,
 } from './fixture.ts';
 import { underStrace, whyNoStrace } from './strace.ts';
+import { skipNote } from '../support/skip-note.ts';
 
 const OPENING = 1;
 
-test.skipIf(whyNoStrace() !== undefined).each([
+const noStrace = whyNoStrace();
+
+test.skipIf(noStrace !== undefined).each([
   ['one sync fails', 'fsync:error=EIO:when=60'],
   ['four syncs in a row fail', 'fsync:error=EIO:when=60..63'],
   ['every tenth sync fails', 'fsync:error=EIO:when=60+10'],
   ['one write fails', 'pwrite64:error=EIO:when=250'],
   ['twenty writes in a row fail', 'pwrite64:error=EIO:when=250..269'],
   ['every fiftieth write fails', 'pwrite64:error=EIO:when=250+50'],
-])('where %s, units are stored once and stay', async (_, inject) => {
+])(`where %s, units are stored once and stay${skipNote(noStrace)}`, async (_, inject) => {
   const file = temporaryFile();
   const child = startChild('keyless', file, underStrace(inject, `${file}.strace`));
   await child.printed(OPENING + 60);

@@ -8,6 +8,7 @@ import { APPLICATION_ID, migrate, SCHEMA_VERSION } from '../../storage/schema.ts
 import { openWritable } from '../../storage/writable-database.ts';
 import { openStore, query, recordRow, commitUnit, temporaryFile, timelineRow } from './fixture.ts';
 import { underStrace, whyNoStrace } from './strace.ts';
+import { skipNote } from '../support/skip-note.ts';
 
 const ROWS = 300;
 
@@ -102,8 +103,10 @@ const MIGRATE = `
   openWritable(process.argv[2]).close();`;
 const MODULE = new URL('../../storage/writable-database.ts', import.meta.url).href;
 
-test.skipIf(whyNoStrace() !== undefined)(
-  'is old or new, never between, wherever the process is killed meanwhile',
+const noStrace = whyNoStrace();
+
+test.skipIf(noStrace !== undefined)(
+  `is old or new, never between, wherever the process is killed meanwhile${skipNote(noStrace)}`,
   () => {
     const template = firstVersion();
     const versions: number[] = [];

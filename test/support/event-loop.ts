@@ -9,6 +9,17 @@ export interface Stalls {
 
 /** What the loop is looked at by: a stall is at least that long. */
 const RESOLUTION_MS = 1;
+const TRIES_MAX = 5;
+
+/** The shortest of the longest stalls of a few tries, which end early at one below `enoughMs`. What the measured thing
+ *  does to the loop, it does each time; what else goes on in the machine can only add to it. */
+export async function leastStallMs(enoughMs: number, measure: () => Promise<Stalls>): Promise<number> {
+  let leastMs = Infinity;
+  for (let tries = 1; tries <= TRIES_MAX && leastMs >= enoughMs; tries++) {
+    leastMs = Math.min(leastMs, (await measure()).longestMs);
+  }
+  return leastMs;
+}
 
 export async function stallsDuring(action: () => Promise<unknown>): Promise<Stalls> {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });

@@ -27,6 +27,8 @@ export interface BrokerKind {
   readonly missing: string | null;
   readonly start: (options?: BrokerOptions) => Promise<TestBroker>;
   readonly features: ReadonlySet<Feature>;
+  /** What is skipped for want of a feature, or null. */
+  readonly lacks: string | null;
 }
 
 export const BROKER_KINDS: readonly BrokerKind[] = [
@@ -35,8 +37,13 @@ export const BROKER_KINDS: readonly BrokerKind[] = [
     missing: mosquittoMissing,
     start: startMosquitto,
     features: new Set<Feature>(['mqtt5', 'shared', 'sends again', 'keeps sessions over a restart']),
+    lacks: null,
   },
-  { name: 'Aedes', missing: null, start: startAedes, features: new Set() },
+  {
+    ...{ name: 'Aedes', missing: null, start: startAedes, features: new Set() },
+    lacks:
+      'Aedes has no MQTT 5, no shared subscriptions, no sessions over a restart, and sends again wrongly',
+  },
 ];
 
 export interface BrokerField {

@@ -11,6 +11,7 @@ import { start } from '../../support/command-line.ts';
 import { outbound, outboundRange, sinkBench } from '../../support/sink-bench.ts';
 import { temporaryFolder } from '../../storage/fixture.ts';
 import { mountSmallDisk, whyNoSmallDisk } from '../../storage/small-disk.ts';
+import { skipNote } from '../../support/skip-note.ts';
 
 type Options = Partial<FileSinkOptions>;
 
@@ -277,8 +278,10 @@ describe('what goes wrong is said', () => {
     });
   }
 
-  test.skipIf(whyNoSmallDisk() !== undefined)(
-    'a full disk: worth another try, and nothing is missing or doubled when there is room',
+  const noDisk = whyNoSmallDisk();
+
+  test.skipIf(noDisk !== undefined)(
+    `a full disk: worth another try, and nothing is missing or doubled when there is room${skipNote(noDisk)}`,
     async () => {
       const disk = mountSmallDisk();
       const path = join(disk.folder, 'out.ndjson');

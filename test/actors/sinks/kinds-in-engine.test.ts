@@ -34,7 +34,7 @@ test('every far end holds what was pushed, although links are cut on the way', a
     const { kind, link } = farEnds[(n / PIECE) % farEnds.length] ?? { kind: '', link: null };
     // The function stays lost: it is no link that could be opened again.
     if (kind === 'function' || link === null) continue;
-    await expect.poll(() => engine.sinkHealth(kind).state, { timeout: 10_000 }).toBe('delivering');
+    await expect.poll(() => engine.sinkHealth(kind).state).toBe('delivering');
     link.lose();
   }
   await engine.stop({ deadlineMs: 15_000 });

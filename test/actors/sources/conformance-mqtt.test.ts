@@ -4,11 +4,12 @@ import { sourceConformance } from '../../../src/testing/source-conformance.ts';
 import { declares } from '../../support/conformance-kits.ts';
 import { mqttKit, SESSIONS, simulatedMqttKit } from '../../support/conformance-mqtt-kits.ts';
 import { BROKER_KINDS } from '../../support/mqtt-broker-field.ts';
+import { skipNote } from '../../support/skip-note.ts';
 
 describe.each(SESSIONS)('an MQTT source, its session %s', (session) => {
   describe.each(BROKER_KINDS)('before $name', (kind) => {
     for (const { title, run } of sourceConformance(mqttKit(kind, session))) {
-      test.skipIf(kind.missing !== null)(title, run);
+      test.skipIf(kind.missing !== null)(`${title}${skipNote(kind.missing)}`, run);
     }
   });
 
@@ -30,9 +31,9 @@ const AGAIN = 'drops nothing when it is paused';
 
 describe('an MQTT source, its session kept, before a full outlet', () => {
   const mosquitto = BROKER_KINDS.find(({ name }) => name === 'Mosquitto') as (typeof BROKER_KINDS)[number];
-  for (const { title, run } of pressure({ ...mqttKit(mosquitto, 'kept'), patienceMs: 2_000 })) {
+  for (const { title, run } of pressure(mqttKit(mosquitto, 'kept'))) {
     if (title.startsWith(AGAIN)) continue;
-    test.skipIf(mosquitto.missing !== null)(title, run);
+    test.skipIf(mosquitto.missing !== null)(`${title}${skipNote(mosquitto.missing)}`, run);
   }
 
   for (const { title, run } of pressure(simulatedMqttKit('kept'))) {

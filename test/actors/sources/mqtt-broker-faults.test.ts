@@ -10,10 +10,11 @@ import { BROKER_KINDS, numbers, payloads, sorted, useBroker } from '../../suppor
 import { fastClock } from '../../support/mqtt-fast-clock.ts';
 import { startPublisher } from '../../support/mqtt-publisher.ts';
 import { startRun } from '../../support/mqtt-runs.ts';
+import { skipNote } from '../../support/skip-note.ts';
 
 describe.each(BROKER_KINDS)('$name', (kind) => {
   const { missing, start } = kind;
-  describe.skipIf(missing !== null)(missing ?? 'runs here', () => {
+  describe.skipIf(missing !== null)(`${missing ?? 'runs here'}${skipNote(kind.lacks)}`, () => {
     const field = useBroker(kind);
     const { fresh, sourceOf, open, throughProxy, kept, withFeature } = field;
 

@@ -6,6 +6,7 @@ import { mosquittoMissing, startMosquitto } from '../../support/mqtt-brokers.ts'
 import { startPublisher } from '../../support/mqtt-publisher.ts';
 import { startRun, type SourceRun } from '../../support/mqtt-runs.ts';
 import { field } from '../../support/mqtt-simulated-field.ts';
+import { skipNote } from '../../support/skip-note.ts';
 
 const DROPPED = '$SYS/broker/publish/messages/dropped';
 
@@ -101,7 +102,7 @@ test('a source of the counter gets it as records, too', async () => {
   await run.stop();
 });
 
-describe.skipIf(mosquittoMissing !== null)('Mosquitto', () => {
+describe.skipIf(mosquittoMissing !== null)(`Mosquitto${skipNote(mosquittoMissing)}`, () => {
   test('tells what it throws away because a source is slow', async () => {
     const broker = await startMosquitto({
       config: ['max_queued_messages 10', 'max_inflight_messages 1', 'sys_interval 1'],

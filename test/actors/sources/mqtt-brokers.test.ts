@@ -9,10 +9,11 @@ import type { TestBroker } from '../../support/mqtt-brokers.ts';
 import { makeCertificates, type TestCertificates } from '../../support/mqtt-certificates.ts';
 import { startPublisher } from '../../support/mqtt-publisher.ts';
 import { startRun } from '../../support/mqtt-runs.ts';
+import { skipNote } from '../../support/skip-note.ts';
 
 describe.each(BROKER_KINDS)('$name', (kind) => {
   const { missing, start } = kind;
-  describe.skipIf(missing !== null)(missing ?? 'runs here', () => {
+  describe.skipIf(missing !== null)(`${missing ?? 'runs here'}${skipNote(kind.lacks)}`, () => {
     const field = useBroker(kind);
     const { fresh, sourceOf, open, throughProxy, kept, withFeature } = field;
 

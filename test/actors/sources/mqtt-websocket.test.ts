@@ -7,8 +7,9 @@ import { freePort, mosquittoMissing, startMosquitto } from '../../support/mqtt-b
 import { numbers } from '../../support/mqtt-broker-field.ts';
 import { startPublisher } from '../../support/mqtt-publisher.ts';
 import { startRun } from '../../support/mqtt-runs.ts';
+import { skipNote } from '../../support/skip-note.ts';
 
-describe.skipIf(mosquittoMissing !== null)('over a WebSocket', () => {
+describe.skipIf(mosquittoMissing !== null)(`over a WebSocket${skipNote(mosquittoMissing)}`, () => {
   test.each([
     [4, 1],
     [5, 2],

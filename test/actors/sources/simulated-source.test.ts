@@ -210,8 +210,9 @@ describe('options', () => {
   });
 });
 
-test('ten thousand sources are made in well under a second', () => {
-  const startedMs = performance.now();
+test('ten thousand sources are made in well under a second of work', () => {
+  const before = process.cpuUsage();
   for (let index = 0; index < 10_000; index++) simulatedSource({ id: `sim-${index}`, intervalMs: 1_000 });
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  const { user, system } = process.cpuUsage(before);
+  expect((user + system) / 1_000).toBeLessThan(1_000);
 });

@@ -236,7 +236,7 @@ test('a link that answers pings stands', async () => {
       if (++pings === 5) enough.resolve();
     });
   });
-  const { io, run } = start({ url, pingIntervalMs: 5, pongTimeoutMs: 1_000 });
+  const { io, run } = start({ url, pingIntervalMs: 5, pongTimeoutMs: 30_000 });
   await Promise.race([enough.promise, run]);
   expect(pings).toBe(5);
   io.abort();
@@ -253,7 +253,7 @@ describe('while there is no room', () => {
       for (let n = 0; n < total; n++) client.send(JSON.stringify({ n, payload }));
     });
     // Pings are due all the while, but a link that is not read is not taken for dead.
-    const { io, run } = start({ url, pingIntervalMs: 2, pongTimeoutMs: 1_000 }, 5);
+    const { io, run } = start({ url, pingIntervalMs: 2, pongTimeoutMs: 30_000 }, 5);
     await io.until(() => io.values.length === 5);
     const client = await sender.promise;
     for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));

@@ -19,8 +19,8 @@ const KEEPALIVE_SECONDS = 2;
 /** Nothing new for so long, while something is owed: the broker will not bring it any more. */
 const PLATEAU_MS = 5_000;
 const RECOVERY_MS_MAX = 60_000;
-const LIVENESS_MS_MAX = 5_000;
-const STOP_MS_MAX = 15_000;
+const LIVENESS_MS_MAX = 30_000;
+const STOP_MS_MAX = 30_000;
 
 export interface FieldOptions {
   /** The database is in a folder of this field's own unless one is given here. */
