@@ -308,7 +308,7 @@ describe('a receipt that throws when it is told', () => {
   const acknowledging = defineSource({
     type: 'acknowledging',
     options: { told: z.custom<() => void>() },
-    async *stream(io, { told }) {
+    async stream(io, { told }) {
       for (let n = 0; !io.signal.aborted; n++) {
         const receipt = new Receipt(told);
         io.emit(n, { receipt });
