@@ -229,8 +229,8 @@ export class Spill {
   async #read(queue: BoundedQueue<IngestRecord>): Promise<void> {
     const { tenant, sourceId, store, log } = this.#ports;
     await queue.whenRoom();
-    // A stage may leave everything out: nothing else would hold the reading back then, and marks would pile up
-    // while the database cannot be written.
+    // A stage may leave everything out: nothing else would hold the reading back then, and marks would pile
+    // up while the database cannot be written.
     if (this.#marks >= LIMITS.spillPendingRecordsMax) {
       this.#marks = 0;
       await this.#ports.ledger.flush();

@@ -65,7 +65,8 @@ export const LIMITS = {
   sinkBatchBytesLimit: 64 * 1024 * 1024,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
   payloadBytesMax: 8 * 1024 * 1024,
-  /** Alerts that are not stored yet and are shown then; further ones are stored, and counted as suppressed. */
+  /** Alerts that are not stored yet and are shown then; further ones are stored, and counted as suppressed.
+   *  */
   unshownAlertsMax: 20_000,
   /** User callbacks for alerts that may run at once; further ones are counted as suppressed. */
   notificationsInFlightMax: 16,
