@@ -92,9 +92,19 @@ export class TimelineArchive {
     const number = (seq: number) => String(seq).padStart(SEQ_DIGITS, '0');
     const file = join(folder, `timeline-${this.#dbUuid}-${number(first)}-${number(end)}.ndjson`);
     const lines = (this.#rows.all(first, end) as { data: string | null }[]).map((row) =>
-      JSON.stringify({ ...row, data: row.data === null ? null : (JSON.parse(row.data) as unknown) }),
+      JSON.stringify({ ...row, data: dataOf(row.data) }),
     );
     replaceFile(file, `${lines.join('\n')}\n`, '.part');
     return end;
+  }
+}
+
+/** What is damaged stays as it is: one bad row must not keep all others from going. */
+function dataOf(text: string | null): unknown {
+  if (text === null) return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }

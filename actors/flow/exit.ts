@@ -19,6 +19,7 @@ import type { CursorRow, RecordRow } from '../../src/domain/timeline.ts';
 import { Consumer } from '../../src/pipeline/consumer.ts';
 import type { Downstream } from '../../src/pipeline/pump.ts';
 import { dataAsJson } from '../../src/pipeline/record-json.ts';
+import { recordRow } from '../../src/pipeline/record-row.ts';
 import type { Ledger } from '../timeline/ledger.ts';
 
 export interface ExitOptions {
@@ -225,17 +226,4 @@ interface Rows {
   readonly cursors: CursorRow[];
   readonly stored: Batch;
   readonly bytes: number;
-}
-
-function recordRow(record: IngestRecord, data: string): RecordRow {
-  return {
-    tenant: record.tenant,
-    sourceId: record.sourceId,
-    incarnation: record.incarnation,
-    sourceSeq: record.seq,
-    dedupKey: record.key ?? null,
-    atMs: record.atMs,
-    data,
-    contentType: record.contentType ?? null,
-  };
 }

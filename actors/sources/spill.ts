@@ -18,8 +18,10 @@ import type { Logger } from '../../src/domain/logger.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { Receipt, type CommitMark } from '../../src/domain/receipt.ts';
 import { RECEIPT, settleAll, withReceipt, type IngestRecord } from '../../src/domain/record.ts';
+import type { SpillRow } from '../../src/domain/timeline.ts';
 import type { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
 import { spilledData, spillText } from '../../src/pipeline/record-json.ts';
+import { recordRow } from '../../src/pipeline/record-row.ts';
 import { standIn, wakeAll, type WaitingLine } from '../../src/pipeline/waiting-line.ts';
 import type { EventStore, StoredSpillRow } from '../../storage/event-store.ts';
 import type { Parcel } from '../timeline/basket.ts';
@@ -278,16 +280,6 @@ export class Spill {
 }
 
 /** @throws HeadgateError HG_RECORD_UNSTORABLE */
-function spillRow(record: IngestRecord) {
-  return {
-    tenant: record.tenant,
-    sourceId: record.sourceId,
-    incarnation: record.incarnation,
-    sourceSeq: record.seq,
-    dedupKey: record.key ?? null,
-    atMs: record.atMs,
-    data: spillText(record.data),
-    contentType: record.contentType ?? null,
-    cursor: record.cursor ?? null,
-  };
+function spillRow(record: IngestRecord): SpillRow {
+  return { ...recordRow(record, spillText(record.data)), cursor: record.cursor ?? null };
 }

@@ -1,7 +1,7 @@
 /** The archive of the timeline on a disk that loses what was not forced to it. */
 
 import Database from 'better-sqlite3';
-import { mkdirSync, readlinkSync, readdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readFileSync, readlinkSync, readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
@@ -81,3 +81,25 @@ test.skipIf(process.platform !== 'linux')(
     expect(synced).toContain(folder);
   },
 );
+
+test('a row whose data a faulty disk has damaged goes as it is, and holds nothing up', async () => {
+  const folder = join(realpathSync(temporaryFolder()), 'archive');
+  const file = temporaryFile();
+  const store = await openStore(file);
+  const rows = [1, 2, 3].map((seq) => timelineRow({ seq, data: { n: seq } }));
+  for (const row of rows) await store.commit(commitUnit({ timeline: [row] }));
+  const db = new Database(file);
+  for (const { seq } of rows) db.prepare("INSERT OR IGNORE INTO timeline_chain VALUES (?, x'00')").run(seq);
+  db.prepare(`UPDATE timeline SET data = '{"n":' WHERE seq = 1`).run();
+  db.close();
+  for (const nowMs of [START_MS, START_MS + 1_000]) {
+    await store.maintain({
+      ...{ nowMs, recordsNeededAfter: null, alertsNeededAfter: null },
+      retention: { ...DEFAULT_RETENTION, timeline: { ageMsMax: 1_000, archiveFolder: folder } },
+    });
+  }
+  expect(query(file, 'SELECT seq FROM timeline')).toEqual([{ seq: 3 }]);
+  const [name] = readdirSync(folder) as [string];
+  const lines = readFileSync(join(folder, name), 'utf8').trim().split('\n');
+  expect(lines.map((line) => (JSON.parse(line) as { data: unknown }).data)).toEqual(['{"n":', { n: 2 }]);
+});
