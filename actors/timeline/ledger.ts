@@ -217,20 +217,26 @@ export class Ledger {
     const { unit, parcels } = this.#basket.take(this.#limits);
     this.#isUrgent = this.#isUrgent && this.#basket.hasParcels;
     if (parcels.length > 0) this.#lastParcelsMs = this.#options.clock.monotonicMs();
-    this.#writing = this.#commit(unit, parcels).finally(() => {
-      this.#writing = null;
-      if (this.#basket.hasParcels) this.#schedule(this.#parcelDelayMs());
-      else if (!this.#basket.isEmpty) this.#schedule(GATHER_MS);
-    });
+    this.#writing = this.#commit(unit, parcels);
   }
 
+  /** The next transaction is begun before anybody is told of this one: what they do then takes its time, and
+   *  the thread of the storage need not wait for it. */
   async #commit(unit: CommitUnit, parcels: readonly Parcel[]): Promise<void> {
     const outcome = await this.#tryOn(unit);
+    const lastRecordSeq = this.#lastRecordSeq;
     if (outcome !== 'lost') this.#recovered();
-    for (const { onSettled } of parcels) onSettled(outcome === 'written' ? 'stored' : 'lost');
-    if (outcome !== 'written') return;
-    this.#options.onWritten(unit.timeline);
-    if (unit.records.length > 0) this.#options.onRecords?.(this.#lastRecordSeq);
+    this.#writing = null;
+    if (!this.#isClosed && this.#basket.hasParcels && this.#parcelDelayMs() === 0) this.#write();
+    try {
+      for (const { onSettled } of parcels) onSettled(outcome === 'written' ? 'stored' : 'lost');
+      if (outcome !== 'written') return;
+      this.#options.onWritten(unit.timeline);
+      if (unit.records.length > 0) this.#options.onRecords?.(lastRecordSeq);
+    } finally {
+      if (this.#basket.hasParcels) this.#schedule(this.#parcelDelayMs());
+      else if (!this.#basket.isEmpty) this.#schedule(GATHER_MS);
+    }
   }
 
   /** Tries until the unit is written, refused for good, or lost because there is no time left. */
