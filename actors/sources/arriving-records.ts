@@ -2,7 +2,7 @@
 
 import { HeadgateError } from '../../src/domain/errors.ts';
 import type { Receipt } from '../../src/domain/receipt.ts';
-import { withReceipt, type IngestRecord, type RecordMeta } from '../../src/domain/record.ts';
+import { ArrivedRecord, withReceipt, type IngestRecord, type RecordMeta } from '../../src/domain/record.ts';
 import type { SourceRig } from './source-rig.ts';
 
 export interface ArrivalFacts {
@@ -33,6 +33,10 @@ export function arrivingRecords(
   const contentType = textOf(meta?.contentType);
   const cursor = textOf(meta?.cursor);
   const receipt = meta?.receipt;
+  const shared = {
+    ...{ sourceId: id, tenant, incarnation: rig.incarnation, atMs, receivedMonoMs: monoMs },
+    ...{ contentType, key: undefined, cursor },
+  };
   let seq = rig.recordsProduced;
   for (const value of data) {
     let key = meta?.key;
@@ -43,18 +47,7 @@ export function arrivingRecords(
       bury(rig, { stage: 'dedupKey', payload: value, error }, receipt);
       continue;
     }
-    const record: IngestRecord = {
-      sourceId: id,
-      tenant,
-      incarnation: rig.incarnation,
-      seq: ++seq,
-      atMs,
-      receivedMonoMs: monoMs,
-      data: value,
-      contentType,
-      key,
-      cursor,
-    };
+    const record = new ArrivedRecord(shared, ++seq, value, key);
     records.push(receipt === undefined ? record : withReceipt(record, receipt));
   }
   return records;
