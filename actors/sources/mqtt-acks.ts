@@ -34,9 +34,18 @@ export interface AckQueue {
   end(): void;
 }
 
-interface Debt extends OwedAck {
+/** One message's acknowledgement. An instance, for the reason that a record is one (src/domain/record.ts). */
+class Debt implements OwedAck {
+  readonly packetId: number;
+  readonly qos: OwedAck['qos'];
   readonly bytes: number;
-  state: 'owed' | 'free' | 'refused';
+  state: 'owed' | 'free' | 'refused' = 'owed';
+
+  constructor({ packetId, qos }: OwedAck, bytes: number) {
+    this.packetId = packetId;
+    this.qos = qos;
+    this.bytes = bytes;
+  }
 }
 
 /** Settled debts are cut off the front of the list when they are so many. */
@@ -107,11 +116,11 @@ export function createAckQueue(options: AckQueueOptions): AckQueue {
     isFlushing = true;
     queueMicrotask(flush);
   };
-  const note = ({ packetId, qos }: OwedAck, bytes: number): Debt => {
-    const debt: Debt = { packetId, qos, bytes, state: 'owed' };
+  const note = (ack: OwedAck, bytes: number): Debt => {
+    const debt = new Debt(ack, bytes);
     debts.push(debt);
     owedBytes += bytes;
-    if (qos === 2) pendingIds.add(packetId);
+    if (ack.qos === 2) pendingIds.add(ack.packetId);
     isFull ||= owed() >= LIMITS.mqttPendingAcksMax || owedBytes >= LIMITS.mqttPendingBytesMax;
     return debt;
   };

@@ -33,7 +33,12 @@ export class Receipt {
   /** What is crossed out when the records are stored. */
   readonly mark: CommitMark | undefined;
   readonly #onSettled: (settlement: Settlement) => void;
-  readonly #counts = { stored: 0, filtered: 0, dropped: 0, deadLettered: 0, lost: 0 };
+  /** Numbers of its own, not an object of them: a receipt comes with every message. */
+  #stored = 0;
+  #filtered = 0;
+  #dropped = 0;
+  #deadLettered = 0;
+  #lost = 0;
   #outstanding = 0;
   #isSealed = false;
   #onThrown: (error: unknown) => void = rethrow;
@@ -59,7 +64,7 @@ export class Receipt {
 
   /** Counts records out. */
   settle(outcome: Outcome, records = 1): void {
-    this.#counts[outcome] += records;
+    this.#count(outcome, records);
     this.#outstanding -= records;
     if (this.#outstanding === 0 && this.#isSealed) this.#tell();
   }
@@ -70,9 +75,34 @@ export class Receipt {
     if (this.#outstanding === 0) this.#tell();
   }
 
+  #count(outcome: Outcome, records: number): void {
+    switch (outcome) {
+      case 'stored':
+        this.#stored += records;
+        break;
+      case 'filtered':
+        this.#filtered += records;
+        break;
+      case 'dropped':
+        this.#dropped += records;
+        break;
+      case 'deadLettered':
+        this.#deadLettered += records;
+        break;
+      case 'lost':
+        this.#lost += records;
+    }
+  }
+
   #tell(): void {
     try {
-      this.#onSettled(this.#counts);
+      this.#onSettled({
+        stored: this.#stored,
+        filtered: this.#filtered,
+        dropped: this.#dropped,
+        deadLettered: this.#deadLettered,
+        lost: this.#lost,
+      });
     } catch (error) {
       this.#onThrown(error);
     }
