@@ -4,38 +4,52 @@ import type { CursorRow, DeadlineRow, SinkCursorRow, SinkRow, SourceRow } from '
 import type { BulkTable } from './bulk-insert.ts';
 import { wholeMs, wholeMsOrNull } from './log-tables.ts';
 
+const SOURCE_COLUMNS = [
+  'tenant',
+  'source_id',
+  'type',
+  'state',
+  'incarnation',
+  'restarts',
+  'records_produced',
+  'dropped',
+  'consecutive_errors',
+  'last_read_at_ms',
+  'last_error',
+  'registered_at_ms',
+  'deregistered_at_ms',
+] as const;
+
+const SINK_COLUMNS = [
+  'tenant',
+  'sink_id',
+  'type',
+  'state',
+  'incarnation',
+  'delivered',
+  'filtered',
+  'dead_lettered',
+  'consecutive_errors',
+  'last_delivery_at_ms',
+  'last_error',
+  'registered_at_ms',
+  'deregistered_at_ms',
+] as const;
+
+/** Takes the place of what is known of the one named by the first two columns, unless that is of a later
+ *  incarnation. */
+function replaceUnlessOlder(table: string, columns: readonly string[]): string {
+  const [tenant, id, ...replaced] = columns;
+  const settings = replaced.map((column) => `${column} = excluded.${column}`).join(', ');
+  return `ON CONFLICT (${tenant}, ${id}) DO UPDATE SET ${settings}
+    WHERE excluded.incarnation >= ${table}.incarnation`;
+}
+
 /** Rows of an older incarnation may come late, after its successor registered; they change nothing. */
 export const SOURCES: BulkTable<SourceRow> = {
   table: 'sources',
-  columns: [
-    'tenant',
-    'source_id',
-    'type',
-    'state',
-    'incarnation',
-    'restarts',
-    'records_produced',
-    'dropped',
-    'consecutive_errors',
-    'last_read_at_ms',
-    'last_error',
-    'registered_at_ms',
-    'deregistered_at_ms',
-  ],
-  conflict: `
-    ON CONFLICT (tenant, source_id) DO UPDATE SET
-      type = excluded.type,
-      state = excluded.state,
-      incarnation = excluded.incarnation,
-      restarts = excluded.restarts,
-      records_produced = excluded.records_produced,
-      dropped = excluded.dropped,
-      consecutive_errors = excluded.consecutive_errors,
-      last_read_at_ms = excluded.last_read_at_ms,
-      last_error = excluded.last_error,
-      registered_at_ms = excluded.registered_at_ms,
-      deregistered_at_ms = excluded.deregistered_at_ms
-    WHERE excluded.incarnation >= sources.incarnation`,
+  columns: SOURCE_COLUMNS,
+  conflict: replaceUnlessOlder('sources', SOURCE_COLUMNS),
   values: (row, out) =>
     out.push(
       row.tenant,
@@ -64,35 +78,8 @@ export const CURSORS: BulkTable<CursorRow> = {
 /** As {@link SOURCES}. */
 export const SINKS: BulkTable<SinkRow> = {
   table: 'sinks',
-  columns: [
-    'tenant',
-    'sink_id',
-    'type',
-    'state',
-    'incarnation',
-    'delivered',
-    'filtered',
-    'dead_lettered',
-    'consecutive_errors',
-    'last_delivery_at_ms',
-    'last_error',
-    'registered_at_ms',
-    'deregistered_at_ms',
-  ],
-  conflict: `
-    ON CONFLICT (tenant, sink_id) DO UPDATE SET
-      type = excluded.type,
-      state = excluded.state,
-      incarnation = excluded.incarnation,
-      delivered = excluded.delivered,
-      filtered = excluded.filtered,
-      dead_lettered = excluded.dead_lettered,
-      consecutive_errors = excluded.consecutive_errors,
-      last_delivery_at_ms = excluded.last_delivery_at_ms,
-      last_error = excluded.last_error,
-      registered_at_ms = excluded.registered_at_ms,
-      deregistered_at_ms = excluded.deregistered_at_ms
-    WHERE excluded.incarnation >= sinks.incarnation`,
+  columns: SINK_COLUMNS,
+  conflict: replaceUnlessOlder('sinks', SINK_COLUMNS),
   values: (row, out) =>
     out.push(
       row.tenant,
