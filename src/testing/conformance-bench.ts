@@ -94,6 +94,12 @@ export class Bench {
     if (stopFailure !== null) throw stopFailure;
   }
 
+  /** A source that has nothing left to do has ended by then, whatever its deadline, milliseconds. Work on the
+   *  machine can only be in the way where time is real. */
+  get promptMs(): number {
+    return this.#virtual === null ? 3_000 : 1_000;
+  }
+
   /** Timers set on a virtual clock; 0 on the real one, whose timers {@link openHandles} shows. */
   get pendingTimers(): number {
     return this.#virtual?.pendingTimers ?? 0;
