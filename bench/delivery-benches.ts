@@ -17,8 +17,8 @@ const ratio = (limit: number): Bound => ({ of: 'ratio', limit });
 /** For what is only told: nothing is promised, but beyond this something is broken. */
 const ceiling = (limit: number): Bound => ({ of: 'value', limit, isCeiling: true });
 
-const QOS0 = { qos: 0, warmUpMessages: 50_000, messages: 200_000 } as const;
-const QOS1 = { qos: 1, warmUpMessages: 20_000, messages: 100_000 } as const;
+const QOS0 = { qos: 0, warmUpMessages: 200_000, messages: 500_000 } as const;
+const QOS1 = { qos: 1, warmUpMessages: 100_000, messages: 400_000 } as const;
 const NODE_RED = { qos: 0, warmUpMessages: 30_000, messages: 100_000 } as const;
 
 const qos0: Bench = {

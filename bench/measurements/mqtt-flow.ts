@@ -2,13 +2,12 @@
  *  loop that parses and counts. One run of one of them; each runs in a process of its own. */
 
 import { readFileSync } from 'node:fs';
-import { setTimeout as wait } from 'node:timers/promises';
 import mqtt from 'mqtt';
 import { createEngine, filter, mqttSource, transform } from '../../src/index.ts';
-import type { Engine, IngestRecord, MqttEnvelope, Stage } from '../../src/index.ts';
+import type { IngestRecord, MqttEnvelope, Stage } from '../../src/index.ts';
 import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
 import type { RecordMeta } from '../../src/domain/record.ts';
-import { startMqttField, TOPICS, type MqttField } from './mqtt-field.ts';
+import { KEPT_SESSION, startMqttField, TOPICS, type MqttField } from './mqtt-field.ts';
 import { countPassing, isPlausible, isWarm, toFahrenheit, type SensorReading } from './readings.ts';
 import { scratchFolder } from './scratch.ts';
 import { checkStored } from './stored-records.ts';
@@ -37,8 +36,9 @@ export interface MqttFlowFigures {
 }
 
 export async function measureMqttFlow(options: MqttFlowOptions): Promise<MqttFlowFigures> {
-  const { consumer, work, warmUpMessages, messages } = options;
+  const { consumer, work, qos, warmUpMessages, messages } = options;
   await using field = await startMqttField();
+  await field.fill({ qos, messages: warmUpMessages + messages });
   const passes = work === 'store' ? isPlausible : isWarm;
   const all = countPassing(warmUpMessages + messages, passes);
   const warmUp = countPassing(warmUpMessages, passes);
@@ -55,26 +55,21 @@ export async function measureMqttFlow(options: MqttFlowOptions): Promise<MqttFlo
   };
 }
 
-async function runLoop(
-  { qos, warmUpMessages, messages }: MqttFlowOptions,
-  field: MqttField,
-  turnstile: Turnstile,
-): Promise<void> {
-  const client = await mqtt.connectAsync(field.url, { reconnectPeriod: 0 });
+async function runLoop({ qos }: MqttFlowOptions, field: MqttField, turnstile: Turnstile): Promise<void> {
+  const client = mqtt.connect(field.url, { ...KEPT_SESSION, reconnectPeriod: 0 });
   let sum = 0;
   client.on('message', (_topic, payload) => {
     sum += (JSON.parse(payload.toString()) as SensorReading).value;
     turnstile.pass();
   });
   await client.subscribeAsync(TOPICS, { qos });
-  field.publish(qos, warmUpMessages + messages);
   await turnstile.finished();
   await client.endAsync(true);
   if (!(sum > 0)) throw new Error('the loop did nothing');
 }
 
 async function runEngine(
-  { consumer, work, qos, warmUpMessages, messages }: MqttFlowOptions,
+  { consumer, work, qos }: MqttFlowOptions,
   field: MqttField,
   turnstile: Turnstile,
   stored: number,
@@ -90,11 +85,9 @@ async function runEngine(
   engine.batches$.subscribe((batch) => {
     turnstile.pass(batch.length, (index) => (batch[index] as IngestRecord).receivedMonoMs);
   });
-  const spec = mqttSource({ id: 'plant', url: field.url, topics: TOPICS, qos });
+  const spec = mqttSource({ id: 'plant', url: field.url, topics: TOPICS, qos, ...KEPT_SESSION });
   await engine.start();
   await engine.register(consumer === 'ackFirst' ? acknowledgedFirst(spec) : spec);
-  await untilStreaming(engine);
-  field.publish(qos, warmUpMessages + messages);
   try {
     await turnstile.finished();
   } finally {
@@ -127,17 +120,6 @@ function withoutReceipts(io: SourceIo): SourceIo {
     emitAll: (data: readonly unknown[], meta?: RecordMeta) => io.emitAll(data, bare(meta)),
     receive: (payload: string | Uint8Array, meta?: RecordMeta) => io.receive(payload, bare(meta)),
   });
-}
-
-const LOOK_MS = 10;
-const LOOKS_MAX = 1_000;
-
-async function untilStreaming(engine: Engine): Promise<void> {
-  for (let look = 0; look < LOOKS_MAX; look++) {
-    if (engine.health('plant').state === 'streaming') return;
-    await wait(LOOK_MS);
-  }
-  throw new Error(`the source does not stream: ${JSON.stringify(engine.health('plant'))}`);
 }
 
 /** Bytes this process caused to be written to the disk so far. Linux tells. */
