@@ -11,6 +11,18 @@ export interface Layer {
 
 const SRC_BELOW_CLI = ['src', 'machines', 'actors', 'storage'];
 
+/** The engine as a gateway embeds it. */
+const ENGINE = [
+  'src/domain',
+  'src/config',
+  'src/pipeline',
+  'src/index.ts',
+  'src/engine.ts',
+  'src/engine-stats.ts',
+  'src/version.ts',
+  'src/real-clock.ts',
+];
+
 export const LAYERS: readonly Layer[] = [
   { path: 'src/domain', files: [], packages: [] },
   { path: 'src/config', files: ['src/domain'], packages: ['zod'] },
@@ -44,6 +56,18 @@ export const LAYERS: readonly Layer[] = [
       '@nats-io/jetstream',
     ],
   },
+  // The configuration of a gateway: it knows the kinds of sources and sinks, and nothing of HTTP.
+  {
+    path: 'src/gateway/config',
+    files: [...ENGINE, 'src/gateway/gateway-control.ts', 'machines', 'actors', 'storage'],
+    packages: ['*', 'node:'],
+  },
+  {
+    path: 'src/http',
+    files: [...ENGINE, 'src/gateway/gateway-control.ts', 'src/gateway/config', 'storage', 'actors'],
+    packages: ['*', 'node:'],
+  },
+  { path: 'src/metrics', files: [...ENGINE], packages: ['*', 'node:'] },
   { path: 'src/testing', files: SRC_BELOW_CLI, packages: ['*', 'node:'] },
   { path: 'src', files: SRC_BELOW_CLI, packages: ['*', 'node:'] },
   { path: 'src/cli', files: SRC_BELOW_CLI, packages: ['*', 'node:'] },
@@ -54,6 +78,7 @@ export const LAYERS: readonly Layer[] = [
 
 /** Parts of a folder that others in the tree may not reach into although they may import the folder. */
 const PRIVATE_PARTS: readonly { readonly path: string; readonly onlyFrom: readonly string[] }[] = [
+  { path: 'src/gateway', onlyFrom: ['src/gateway', 'src/http', 'src/cli', 'test', 'bench'] },
   { path: 'src/cli', onlyFrom: ['src/cli', 'test', 'bench'] },
   { path: 'src/testing', onlyFrom: ['src/testing', 'src/testing.ts', 'src/cli', 'test', 'bench'] },
 ];

@@ -1,0 +1,67 @@
+/** What an engine counts and knows of itself, at one moment: for metrics, readiness and live views. Plain
+ *  numbers, gathered when asked for. Counters begin at 0 with each start and only rise. */
+
+import type { SourceHealth } from './domain/health.ts';
+import type { SinkHealth } from './domain/sink.ts';
+import type { StageReport } from './pipeline/flow.ts';
+
+export interface EngineStats {
+  readonly state: string;
+  /** Wall time of the last `start()`, epoch milliseconds; null before the first. */
+  readonly startedAtMs: number | null;
+  readonly sources: readonly SourceHealth[];
+  readonly sinks: readonly SinkHealth[];
+  readonly stages: readonly StageReport[];
+  readonly limiter: LimiterStats;
+  readonly burst: BurstStats | null;
+  readonly storage: StorageStats | null;
+  /** Records behind the gate that have not come out yet. */
+  readonly inFlightRecords: number;
+  /** Records that came out of the stages. */
+  readonly deliveredRecords: number;
+  /** Dead letters written in this run. */
+  readonly deadLetters: number;
+  /** Alerts raised in this run, by event. */
+  readonly alerts: Readonly<Record<string, number>>;
+}
+
+export interface LimiterStats {
+  readonly state: 'open' | 'limiting' | 'off';
+  /** Of the global limit; null where there is none. */
+  readonly recordsPerSecondMax: number | null;
+  readonly admittedRecords: number;
+  readonly droppedRecords: number;
+}
+
+export interface BurstStats {
+  readonly state: 'quiet' | 'bursting';
+  /** Bursts that began. */
+  readonly bursts: number;
+}
+
+export interface StorageStats {
+  readonly commits: number;
+  readonly committedRecords: number;
+  /** Records whose dedup key was in the log already. */
+  readonly duplicateRecords: number;
+  readonly committedRows: number;
+  /** Time from the begin of a commit to its answer: a cumulative histogram, as Prometheus has them. */
+  readonly commitSeconds: {
+    /** Upper bounds, seconds, rising; `counts[i]` commits took no longer than `bounds[i]`. */
+    readonly bounds: readonly number[];
+    readonly counts: readonly number[];
+    readonly sum: number;
+  };
+  /** Monotonic milliseconds of the last commit that succeeded, and wall time; null before the first. */
+  readonly lastCommitAtMs: number | null;
+  /** Since when something waits to be written, monotonic milliseconds; null where nothing does. */
+  readonly waitingSinceMonoMs: number | null;
+  /** The last commit failed and is tried again, or the recorder waits for the disk. */
+  readonly isStalled: boolean;
+  /** Why, where it is stalled. */
+  readonly stalledBy: { readonly code: string; readonly message: string } | null;
+  readonly pendingRecords: number;
+  readonly pendingRows: number;
+  readonly fileBytes: number;
+  readonly walBytes: number;
+}

@@ -1,0 +1,74 @@
+/** What the HTTP server is made of, handed in by whoever composes the process. */
+
+import type { Clock } from '../domain/clock.ts';
+import type { Logger } from '../domain/logger.ts';
+import type { GatewayControl } from '../gateway/gateway-control.ts';
+import type { History } from '../../storage/history.ts';
+
+/** The section `http` of the configuration, resolved. */
+export interface HttpOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Contents, not paths: PEM. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Names, beside those of the address itself, that a request may give as its Host. */
+  readonly allowedHosts: readonly string[];
+  /** Origins whose pages may ask, beside its own. */
+  readonly allowedOrigins: readonly string[];
+  /** Listen beyond loopback without tokens, without TLS: has to be said in so many words. */
+  readonly allowOpen: boolean;
+  readonly allowPlaintext: boolean;
+  readonly limits: HttpLimits;
+}
+
+export interface HttpLimits {
+  /** Bytes of a body of the control API. */
+  readonly bodyBytesMax: number;
+  /** Bytes of one ingest body, all of it; it is streamed. */
+  readonly ingestBytesMax: number;
+  readonly headerBytesMax: number;
+  /** Nesting of a JSON body. */
+  readonly depthMax: number;
+  readonly connectionsMax: number;
+  readonly connectionsPerAddressMax: number;
+  readonly requestsPerSecondMax: number;
+  readonly failedLoginsPerMinuteMax: number;
+  /** A request has to be there, headers and body, after so long. */
+  readonly requestTimeoutMs: number;
+  readonly liveClientsMax: number;
+  readonly liveClientBytesMax: number;
+}
+
+export type Scope = 'read' | 'ingest' | 'operate' | 'admin';
+
+/** A token as it is stored: never the token itself. */
+export interface StoredToken {
+  readonly name: string;
+  /** `sha256:` and 64 hex digits: tokens are 256 random bits, so that a slow hash gains nothing. */
+  readonly hash: string;
+  readonly scopes: readonly Scope[];
+  /** Epoch milliseconds; null: never. */
+  readonly expiresAtMs: number | null;
+  /** Sources it may send records to; null: all. */
+  readonly sources: readonly string[] | null;
+}
+
+/** Who asks. `anonymous` where no tokens are configured. */
+export interface Principal {
+  readonly name: string;
+  readonly scopes: ReadonlySet<Scope>;
+  readonly sources: readonly string[] | null;
+}
+
+export interface HttpDeps {
+  readonly gateway: GatewayControl;
+  readonly history: History;
+  readonly options: HttpOptions;
+  /** Read at every request: a reload may change them. */
+  readonly tokens: () => readonly StoredToken[];
+  /** The text of `/metrics`. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
