@@ -76,6 +76,12 @@ export const LIMITS = {
   alertsPerMinuteMax: 60,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
+  /** Sources with series of their own among the metrics; the rest is summed up. Likewise sinks, events of
+   *  alerts, and routes of the API. */
+  metricsSourcesMax: 1_000,
+  metricsSinksMax: 200,
+  metricsEventsMax: 64,
+  metricsRoutesMax: 200,
 } as const;
 
 /** Checks that the limits fit each other; returns the violations. */
