@@ -13,6 +13,7 @@ import {
   type DiskFacts,
   type MetricDefinition,
   type MetricFacts,
+  type OtlpCounts,
   type ReloadFacts,
 } from './metric.ts';
 import { processFactsReader } from './process-facts.ts';
