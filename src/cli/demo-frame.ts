@@ -1,4 +1,4 @@
-/** A demo while it runs, as a block of lines and as a line of progress; bars and tables as demos draw them. */
+/** A demo while it runs: as a block of lines, as a line of progress; and the bars and tables of demos. */
 
 import type { SourceHealth } from '../domain/health.ts';
 import type { LiveFrame } from './demo-report.ts';
