@@ -1,18 +1,15 @@
-/** A demo while it runs: as a block of lines, as a line of progress; and the bars and tables of demos. */
+/** A demo while it runs: as a block of lines, as a line of progress; and the bars of demos. */
 
 import type { SourceHealth } from '../domain/health.ts';
 import type { LiveFrame } from './demo-report.ts';
 import type { LiveScene } from './live.ts';
 import type { Output } from './output.ts';
-import { stateColour } from './readable.ts';
-import { createTable, type Column } from './table.ts';
+import { INDENT, sourceLines } from './source-lines.ts';
 
 const BAR_CELLS_MIN = 8;
 const BAR_CELLS_MAX = 32;
 /** What a bar's label takes beside it, at most. */
 const LABEL_COLUMNS = 48;
-const INDENT = '  ';
-const ROWS_MAX = 12;
 
 export function demoScene(frame: LiveFrame, output: Output): LiveScene {
   return { lines: () => frameLines(frame, output), progress: () => progressLine(frame) };
@@ -32,57 +29,13 @@ export function frameLines(frame: LiveFrame, output: Output): string[] {
     const style = fill >= 1 ? 'red' : fill > 0.75 ? 'yellow' : 'green';
     lines.push(`${INDENT}${output.style(style, bar(fill, cells))}  ${name} ${records}/${capacityRecords}`);
   }
-  const shown = frame.sources.slice(0, ROWS_MAX);
-  const isNarrow = output.columns !== null && output.columns < WIDE_COLUMNS;
-  const columns = isNarrow ? SOURCE_COLUMNS.filter(({ title }) => !SPARED.includes(title)) : SOURCE_COLUMNS;
-  lines.push('', ...indentedTable(columns, shown, output));
-  if (frame.sources.length > shown.length)
-    lines.push(`${INDENT}and ${frame.sources.length - shown.length} more`);
-  return lines;
-}
-
-/** A table two columns from the left, and one short of the right: a full last line would make a terminal
- *  scroll. */
-export function indentedTable<Item>(
-  columns: readonly Column<Item>[],
-  items: readonly Item[],
-  output: Output,
-): string[] {
-  const room = output.columns === null ? null : output.columns - INDENT.length - 1;
-  return createTable(columns, { ...output, columns: room })
-    .lines(items)
-    .map((line) => INDENT + line);
+  return [...lines, '', ...sourceLines(frame.sources, output)];
 }
 
 function barCells(columns: number | null): number {
   if (columns === null) return BAR_CELLS_MAX;
   return Math.min(BAR_CELLS_MAX, Math.max(BAR_CELLS_MIN, columns - LABEL_COLUMNS));
 }
-
-/** From so many columns on, a source's row is shown whole; without those spared it fits into 60. */
-const WIDE_COLUMNS = 78;
-const SPARED = ['type', 'waiting'];
-
-const SOURCE_COLUMNS: readonly Column<SourceHealth>[] = [
-  { title: 'source', cell: (source) => source.sourceId, shrinks: true },
-  { title: 'type', cell: (source) => source.type },
-  { title: 'state', cell: (source) => source.state, style: (source) => stateColour(source.state) },
-  { title: 'records', cell: (source) => String(source.recordsProduced), align: 'right' },
-  { title: 'rate/s', cell: (source) => source.rate1s.toFixed(0), align: 'right' },
-  { title: 'waiting', cell: (source) => String(source.queueDepth), align: 'right' },
-  {
-    title: 'errors',
-    cell: (source) => String(source.consecutiveErrors),
-    align: 'right',
-    style: (source) => (source.consecutiveErrors > 0 ? 'yellow' : undefined),
-  },
-  {
-    title: 'dropped',
-    cell: (source) => String(source.droppedCount),
-    align: 'right',
-    style: (source) => (source.droppedCount > 0 ? 'red' : undefined),
-  },
-];
 
 export function progressLine(frame: LiveFrame): string {
   const produced = sum(frame.sources, (source) => source.recordsProduced);
