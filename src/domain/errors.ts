@@ -168,7 +168,7 @@ export const ERROR_CODES = {
   },
   HG_DOCTOR_PROBLEMS: {
     remedy: 'stop',
-    meaning: '`headgate doctor` found problems on this machine; it names each with what to do.',
+    meaning: 'The doctor found problems on this machine; it names each, with what to do.',
   },
   HG_NODE_VERSION: {
     remedy: 'stop',
