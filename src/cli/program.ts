@@ -9,6 +9,7 @@ import { addDeadLetters } from './dead-letters-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
+import { addRun } from './run-program.ts';
 import { parseTime, protectRelativeTime, TIME_FORMS } from './time-argument.ts';
 
 const VERSION_ASKED = 'headgate.version';
@@ -52,6 +53,7 @@ function createProgram(output: Output): Command {
       throw new CommanderError(0, VERSION_ASKED, 'version');
     })
     .addHelpText('after', `\n${TIMES_HELP}\n\n${exitCodesHelp()}`);
+  addRun(program, output);
   addDemo(program);
   addTimeline(program, output);
   addAlerts(program, output);

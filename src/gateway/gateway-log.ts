@@ -6,9 +6,7 @@ import pino from 'pino';
 import { HeadgateError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import { printable, printableJson } from '../domain/printable-text.ts';
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+import type { LogLevel } from './log-levels.ts';
 
 export interface GatewayLog extends Logger {
   fatal(fields: object, message: string): void;

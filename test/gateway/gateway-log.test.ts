@@ -25,7 +25,6 @@ describe('a line of the log', () => {
       log.error({ source: evil, nested: { [evil]: [evil] } }, evil);
       expect(written).toHaveLength(1);
       const [line = ''] = written;
-      // oxlint-disable-next-line no-control-regex
       expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/);
       expect(line.endsWith('\n')).toBe(true);
     });

@@ -22,42 +22,42 @@ function notifier(env: Readonly<Record<string, string | undefined>>, pid = 7) {
 describe('the service manager', () => {
   test('is told in order, and what would repeat what still waits is left out', async () => {
     const fake = fakeSystemdNotify(folder);
-    const { notify, flushed, lines } = notifier(fake.env);
-    notify('READY=1', 'STATUS=ready');
-    notify('WATCHDOG=1');
-    notify('WATCHDOG=1');
-    notify('STOPPING=1');
-    await flushed();
+    const manager = notifier(fake.env);
+    manager.notify('READY=1', 'STATUS=ready');
+    manager.notify('WATCHDOG=1');
+    manager.notify('WATCHDOG=1');
+    manager.notify('STOPPING=1');
+    await manager.flushed();
     expect(fake.calls()).toEqual(['READY=1|STATUS=ready', 'WATCHDOG=1', 'STOPPING=1']);
-    expect(lines).toEqual([]);
-    notify('WATCHDOG=1');
-    await flushed();
+    expect(manager.lines).toEqual([]);
+    manager.notify('WATCHDOG=1');
+    await manager.flushed();
     expect(fake.calls()).toHaveLength(4);
   });
 
   test('is not told where there is none', async () => {
     const fake = fakeSystemdNotify(folder);
-    const { notify, flushed, watchdogMs } = notifier({ ...fake.env, NOTIFY_SOCKET: undefined });
-    notify('READY=1');
-    await flushed();
-    expect([fake.calls(), watchdogMs]).toEqual([[], null]);
+    const manager = notifier({ ...fake.env, NOTIFY_SOCKET: undefined });
+    manager.notify('READY=1');
+    await manager.flushed();
+    expect([fake.calls(), manager.watchdogMs]).toEqual([[], null]);
   });
 
   test('that cannot be told is a line of the log, once where the command is missing', async () => {
-    const { notify, flushed, lines } = notifier({ NOTIFY_SOCKET: '/x', PATH: folder });
-    notify('READY=1');
-    notify('WATCHDOG=1');
-    await flushed();
-    expect(lines).toHaveLength(1);
-    expect(lines[0]).toMatch(/was not told.*ENOENT.*NotifyAccess/);
+    const manager = notifier({ NOTIFY_SOCKET: '/x', PATH: folder });
+    manager.notify('READY=1');
+    manager.notify('WATCHDOG=1');
+    await manager.flushed();
+    expect(manager.lines).toHaveLength(1);
+    expect(manager.lines[0]).toMatch(/was not told.*ENOENT.*NotifyAccess/);
   });
 
   test('that refuses is a line of the log with its words', async () => {
     const fake = fakeSystemdNotify(folder, { exitCode: 1 });
-    const { notify, flushed, lines } = notifier(fake.env);
-    notify('READY=1');
-    await flushed();
-    expect(lines[0]).toMatch(/ended with 1 refused/);
+    const manager = notifier(fake.env);
+    manager.notify('READY=1');
+    await manager.flushed();
+    expect(manager.lines[0]).toMatch(/ended with 1 refused/);
   });
 });
 
