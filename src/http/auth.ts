@@ -1,9 +1,9 @@
 /** Who asks, and what they may. Bearer tokens and nothing else: no cookie, no token in a URL.
  *
- *  A token is compared by its digest, with every stored one, in constant time. An address that fails too often
- *  is locked out: its failures are answered 429 without more said. A valid token is let in all the same, since
- *  many clients can stand behind one address, and none of them must be able to lock the others out; guessing is
- *  no danger at 256 bits. */
+ *  A token is compared by its digest, with every stored one, in constant time. An address that fails too
+ *  often is locked out: its failures are answered 429 without more said. A valid token is let in all the
+ *  same, since many clients can stand behind one address, and none of them must be able to lock the others
+ *  out; guessing is no danger at 256 bits. */
 
 import { timingSafeEqual } from 'node:crypto';
 import { formatAddress, parseAddress } from '../domain/address.ts';

@@ -2,8 +2,8 @@
  *  target, whose name it asks for, which page sent it, and how often its address asks.
  *
  *  A browser can be made to send requests here by any page it shows. Against that: a name that is rebound to
- *  this address fails at its Host, a page of another origin at its Origin, and there are no cookies that could
- *  speak for anybody. */
+ *  this address fails at its Host, a page of another origin at its Origin, and there are no cookies that
+ *  could speak for anybody. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';

@@ -20,8 +20,8 @@ export function requireSafeAddress(
       : []),
     ...(tls === null && !allowPlaintext
       ? [
-          'http.tls is not set, so that tokens and data could be read on the way: set http.tls.certFile and ' +
-            'keyFile, or http.allowPlaintext: true (behind a proxy that speaks TLS, say)',
+          'http.tls is not set, so that tokens and data could be read on the way: set http.tls.certFile ' +
+            'and keyFile, or http.allowPlaintext: true (behind a proxy that speaks TLS, say)',
         ]
       : []),
   ];

@@ -1,8 +1,8 @@
 /** The HTTP server of a gateway: the control API, ingest, the live view and the probes, over one port.
  *
- *  A request passes, in this order: the limit of connections, the door (pace, target, Host, Origin), its token,
- *  the limit of requests that are being answered, and then its route, which asks for a scope. Whatever is
- *  refused is answered as a problem, and every answer bears the common headers. */
+ *  A request passes, in this order: the limit of connections, the door (pace, target, Host, Origin), its
+ *  token, the limit of requests that are being answered, and then its route, which asks for a scope. Whatever
+ *  is refused is answered as a problem, and every answer bears the common headers. */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';

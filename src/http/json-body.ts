@@ -1,5 +1,5 @@
-/** Bodies of requests: read up to a limit, and taken apart without harm. Nesting is counted before anything is
- *  parsed, since what is deep enough breaks whatever walks it later. */
+/** Bodies of requests: read up to a limit, and taken apart without harm. Nesting is counted before anything
+ *  is parsed, since what is deep enough breaks whatever walks it later. */
 
 import type { IncomingMessage } from 'node:http';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
@@ -14,9 +14,8 @@ export function mediaTypeOf(request: IncomingMessage): string {
   return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
-/** The text of a body.
- *  @throws HeadgateError HG_HTTP_TOO_LARGE, HG_HTTP_MEDIA_TYPE for a compressed one, HG_HTTP_MALFORMED for one
- *  that is no UTF-8 or breaks off */
+/** The text of a body. @throws HeadgateError HG_HTTP_TOO_LARGE, HG_HTTP_MEDIA_TYPE for a compressed one,
+ *  HG_HTTP_MALFORMED for one that is no UTF-8 or breaks off */
 export async function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity') {

@@ -1,5 +1,5 @@
-/** A route, said once: what it takes and gives makes both its entry in the OpenAPI document and the checks that
- *  stand before its handler. */
+/** A route, said once: what it takes and gives makes both its entry in the OpenAPI document and the checks
+ *  that stand before its handler. */
 
 import type { HttpBindings } from '@hono/node-server';
 import { OpenAPIHono, type RouteConfig } from '@hono/zod-openapi';

@@ -101,7 +101,7 @@ function sourceSpec(id: string, entry: unknown): SourceSpec {
   const [tenant, name] = id.includes('/') ? id.split('/') : [undefined, id];
   const given = { ...options, id: name ?? id, ...(tenant === undefined ? {} : { tenant }) };
   if (type === 'push') return pushSource(given);
-  if (type === 'simulated') return simulatedSource(given as unknown as Parameters<typeof simulatedSource>[0]);
+  if (type === 'simulated') return simulatedSource(given);
   throw unknownType(type, ['push', 'simulated']);
 }
 

@@ -1,6 +1,7 @@
-/** One client of the live view. It first reads what it missed from the log, at its own pace, and then gets what
- *  comes. Nothing is dropped for a client that is slow: it is cut off when more than its budget waits for it, or
- *  when it has not read for too long, and goes on from the log when it comes back with its `Last-Event-ID`. */
+/** One client of the live view. It first reads what it missed from the log, at its own pace, and then gets
+ *  what comes. Nothing is dropped for a client that is slow: it is cut off when more than its budget waits
+ *  for it, or when it has not read for too long, and goes on from the log when it comes back with its
+ *  `Last-Event-ID`. */
 
 import type { ServerResponse } from 'node:http';
 import type { Row } from '../../../storage/timeline-reader.ts';

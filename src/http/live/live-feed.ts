@@ -1,9 +1,9 @@
 /** The live view: rows of the timeline to all who listen, as soon as they are stored.
  *
- *  One reader follows the log for all clients. It is woken by what the engine tells, and looks by itself every
- *  quarter of a second for rows that the engine tells nobody of. A client that comes reads what it missed from
- *  the log until it has caught up with the reader, and is handed what comes from there on: between the two no
- *  row is lost and none comes twice. While nobody listens, nothing is read. */
+ *  One reader follows the log for all clients. It is woken by what the engine tells, and looks by itself
+ *  every quarter of a second for rows that the engine tells nobody of. A client that comes reads what it
+ *  missed from the log until it has caught up with the reader, and is handed what comes from there on:
+ *  between the two no row is lost and none comes twice. While nobody listens, nothing is read. */
 
 import type { Subscription } from 'rxjs';
 import type { Clock, TimerHandle } from '../../domain/clock.ts';

@@ -52,8 +52,8 @@ export function addConfigRoutes(routes: Routes, { gateway }: HttpDeps): void {
       ...{ method: 'put', path: '/api/config', tag, scope: 'admin' },
       summary: 'Run another configuration',
       description:
-        'The difference is made real; what did not change is not touched. A version that is invalid, or that ' +
-        'fails, leaves the old one running. With `persist=true` it also replaces the file.',
+        'The difference is made real; what did not change is not touched. A version that is invalid, or ' +
+        'that fails, leaves the old one running. With `persist=true` it also replaces the file.',
       query: z.strictObject({ persist: flagParam.optional() }),
       headers: z.object({
         'If-Match': z

@@ -35,8 +35,8 @@ export function addHistoryRoutes(routes: Routes, { history, clock }: HttpDeps): 
   };
   const kind = z.enum(TIMELINE_KINDS).optional();
   const description =
-    'Without `afterSeq` the last rows that fit, with it the first ones after it; in order of `seq` either way. ' +
-    '`next` is null where the log has no more yet.';
+    'Without `afterSeq` the last rows that fit, with it the first ones after it; in order of `seq` either ' +
+    'way. `next` is null where the log has no more yet.';
 
   routes.add(
     {
