@@ -110,6 +110,18 @@ export const ERROR_CODES = {
     remedy: 'stop',
     meaning: 'The thread that writes the database has ended. Start the engine again.',
   },
+  HG_HISTORY_OVERLOADED: {
+    remedy: 'retry',
+    meaning: 'Too many questions wait for the reader of the database. Ask again in a moment.',
+  },
+  HG_QUERY_INVALID: {
+    remedy: 'stop',
+    meaning: 'The SQL cannot be run, or it would do more than read; the message says what is wrong.',
+  },
+  HG_QUERY_LIMIT: {
+    remedy: 'stop',
+    meaning: 'A query took longer, or more memory, than it may, and was ended.',
+  },
   HG_SINK_DUPLICATE: {
     remedy: 'stop',
     meaning: 'A sink with this id is registered. Deregister it first or choose another id.',

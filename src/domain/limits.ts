@@ -89,6 +89,15 @@ export const LIMITS = {
   livePageRows: 200,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
+  /** Questions that wait for the thread that reads the database. */
+  historyQuestionsMax: 64,
+  /** Rows of one page of it, unless it is asked for others, and what may be asked for. */
+  historyRows: 1_000,
+  historyRowsMax: 10_000,
+  /** What a query of a user's may give, take and hold. */
+  queryRowsMax: 1_000_000,
+  queryBytesMax: 64 * 1024 * 1024,
+  queryMemoryBytesMax: 512 * 1024 * 1024,
 } as const;
 
 /** Checks that the limits fit each other; returns the violations. */
@@ -115,6 +124,8 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,
     'a dead letter is no larger than a payload',
   );
+  demand(limits.historyRows <= limits.historyRowsMax, 'a page fits what may be asked for');
+  demand(limits.queryBytesMax <= limits.queryMemoryBytesMax, 'what a query gives fits what it may hold');
   return problems;
 }
 
