@@ -108,6 +108,7 @@ function addAlerts(program: Command, output: Output): void {
 function listCommand(program: Command, name: string, summary: string): Command {
   return readCommand(program, name, summary)
     .option('--actor <id>', 'only rows of this actor: plc-7, tenant/plc-7, registry, …')
+    .option('--event <name>', 'only rows of this event: link.opened, BURST, …')
     .option('--since <time>', 'only rows of this time or later', time)
     .option('--until <time>', 'only rows of this time or earlier', time)
     .option('--limit <n>', 'only the last n rows', rowCount)

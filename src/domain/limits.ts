@@ -74,8 +74,30 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** Requests of the control API that are being answered at once; further ones are told to come again. */
+  httpRequestsInFlightMax: 256,
+  /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
+   *  way. */
+  httpAddressesMax: 10_000,
+  /** Rows of one page of the API. */
+  httpPageRowsMax: 1_000,
+  /** Characters of a payload that a list of dead letters shows; one letter by its number is shown whole. */
+  httpLetterCharsMax: 1_000,
+  /** Live clients that read what they missed from the log at once; further ones wait their turn. */
+  liveCatchUpsMax: 8,
+  /** Rows that the live view reads of the log at a time. */
+  livePageRows: 200,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
+  /** Questions that wait for the thread that reads the database. */
+  historyQuestionsMax: 64,
+  /** Rows of one page of it, unless it is asked for others, and what may be asked for. */
+  historyRows: 1_000,
+  historyRowsMax: 10_000,
+  /** What a query of a user's may give, take and hold. */
+  queryRowsMax: 1_000_000,
+  queryBytesMax: 64 * 1024 * 1024,
+  queryMemoryBytesMax: 512 * 1024 * 1024,
 } as const;
 
 /** Checks that the limits fit each other; returns the violations. */
@@ -102,6 +124,8 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,
     'a dead letter is no larger than a payload',
   );
+  demand(limits.historyRows <= limits.historyRowsMax, 'a page fits what may be asked for');
+  demand(limits.queryBytesMax <= limits.queryMemoryBytesMax, 'what a query gives fits what it may hold');
   return problems;
 }
 
