@@ -5,9 +5,11 @@ import { dirname } from 'node:path';
 import type { PushSource } from '../../actors/sources/push-source.ts';
 import { isInMemory } from '../../storage/database-path.ts';
 import { openHistory } from '../../storage/open-history.ts';
+import type { Engine } from '../engine.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
 import { createHttpServer } from '../http/http-server.ts';
+import type { ReloadFacts } from '../metrics/metric.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { GatewayControl } from './gateway-control.ts';
@@ -62,4 +64,19 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   }
   const opened = parts.move();
   return { url, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+/** What the metrics tell of reloads. */
+function reloadFactsOf({ version, running, last, counts }: Reloader): ReloadFacts {
+  const isSuccess = last?.outcome === 'applied' || last?.outcome === 'unchanged';
+  return {
+    ...{ version, digest: running.digest, counts },
+    last: last === null ? null : { atMs: last.atMs, isSuccess },
+  };
+}
+
+/** The push source of this address, as it runs now; undefined for what is none. */
+function pushSourceOf(engine: Engine, address: string): PushSource | undefined {
+  const spec = engine.sourceSpec(address);
+  return spec !== undefined && 'pushPayload' in spec ? (spec as PushSource) : undefined;
 }

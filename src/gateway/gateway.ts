@@ -261,7 +261,6 @@ export class Gateway implements GatewayControl {
       }),
     );
     await Promise.all([...running.sources.values()].map((spec) => engine.register(spec, by)));
-    await this.#doors.openControl();
     await this.#watchFile();
   }
 

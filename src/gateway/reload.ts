@@ -35,6 +35,8 @@ export interface Reloader {
   /** Rises by one with every change that was applied. */
   readonly version: number;
   readonly last: ReloadOutcome | null;
+  /** Reloads so far, by outcome. */
+  readonly counts: Readonly<Record<ReloadOutcome['outcome'], number>>;
   /** Never rejects. */
   reload(request: ReloadRequest): Promise<ReloadOutcome>;
 }
@@ -56,6 +58,7 @@ class SerialReloader implements Reloader {
   #running: PreparedConfig;
   #version = 1;
   #last: ReloadOutcome | null = null;
+  readonly #counts = { applied: 0, unchanged: 0, refused: 0, failed: 0 };
   #isBusy = false;
   #waiting: Waiting | null = null;
 
@@ -74,6 +77,10 @@ class SerialReloader implements Reloader {
 
   get last(): ReloadOutcome | null {
     return this.#last;
+  }
+
+  get counts(): Reloader['counts'] {
+    return this.#counts;
   }
 
   reload(request: ReloadRequest): Promise<ReloadOutcome> {
@@ -115,6 +122,7 @@ class SerialReloader implements Reloader {
       outcome = this.#fail(request, { changes: [], needsRestart: [] }, [problemAt('', error)]);
     }
     this.#last = outcome;
+    this.#counts[outcome.outcome] += 1;
     return outcome;
   }
 
