@@ -7,7 +7,7 @@ import type { ConfigChange } from './gateway-control.ts';
 type Section = Readonly<Record<string, unknown>>;
 
 /** What of a resolved configuration is compared; sections as the schema has them. */
-export type ComparedConfig = Section;
+export type ComparedConfig = object;
 
 export interface ConfigDifference {
   readonly changes: readonly ConfigChange[];
@@ -36,7 +36,7 @@ export function compareConfigs(
   const changes = [
     ...MAPS.flatMap((map) => mapChanges(map, sectionOf(running, map), sectionOf(next, map))),
     ...mapChanges('limits', sectionOf(running, 'limits'), sectionOf(next, 'limits')),
-    ...LIVE_PARTS.flatMap((part) => partChange(part, running[part], next[part])),
+    ...LIVE_PARTS.flatMap((part) => partChange(part, partOf(running, part), partOf(next, part))),
     ...mapChanges('auth.tokens', tokensOf(running), tokensOf(next)),
     ...settingChanges(running, next),
   ];
@@ -73,7 +73,7 @@ function settingChanges(running: ComparedConfig, next: ComparedConfig): ConfigCh
 
 function restartSettings(started: ComparedConfig, next: ComparedConfig): string[] {
   return START_SECTIONS.flatMap((section) =>
-    differingFields(started[section], next[section])
+    differingFields(partOf(started, section), partOf(next, section))
       .map((field) => (field === '' ? section : `${section}.${field}`))
       .filter((setting) => !LIVE_SETTINGS.has(setting)),
   );
@@ -97,8 +97,12 @@ function tokensOf(config: ComparedConfig): Section {
 }
 
 function sectionOf(config: ComparedConfig, name: string): Section {
-  const section = config[name];
+  const section = partOf(config, name);
   return isSection(section) ? section : {};
+}
+
+function partOf(config: ComparedConfig, name: string): unknown {
+  return (config as Section)[name];
 }
 
 function isSection(value: unknown): value is Section {

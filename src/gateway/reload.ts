@@ -198,7 +198,7 @@ class SerialReloader implements Reloader {
   }
 
   /** Null where the engine takes no notes: it is on its way down. */
-  #note(event: string, data: Readonly<Record<string, unknown>>): number | null {
+  #note(event: `config.${string}`, data: Readonly<Record<string, unknown>>): number | null {
     try {
       return this.#ports.engine.noteConfig({ event, data });
     } catch (error) {
