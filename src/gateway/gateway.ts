@@ -237,6 +237,8 @@ export class Gateway implements GatewayControl {
     const { digest, sources, sinks } = this.#reloader.running;
     const facts = { url: this.url, file: this.#options.file, digest };
     this.#log.info({ ...facts, sources: sources.size, sinks: sinks.size }, 'the gateway runs');
+    // It may have changed while the parts came up.
+    await this.#reloadIfChanged();
   }
 
   async #startParts(): Promise<void> {
@@ -268,7 +270,7 @@ export class Gateway implements GatewayControl {
     const { file, watch = true } = this.#options;
     if (file === undefined || !watch) return;
     const watching = await watchConfig(file, {
-      onChange: () => void this.#reloadIfChanged(file),
+      onChange: () => void this.#reloadIfChanged(),
       onError: (error) => {
         const next = 'send SIGHUP after a change, or restart the gateway';
         this.#log.warn({ file, error: messageOf(error), next }, 'the configuration cannot be watched');
@@ -278,7 +280,9 @@ export class Gateway implements GatewayControl {
   }
 
   /** A file that was touched, or that this process has just written, says what runs already. */
-  async #reloadIfChanged(file: string): Promise<void> {
+  async #reloadIfChanged(): Promise<void> {
+    const { file, watch = true } = this.#options;
+    if (file === undefined || !watch || this.#phase !== 'running') return;
     let text: string;
     try {
       text = readConfigFile(file);
@@ -286,7 +290,7 @@ export class Gateway implements GatewayControl {
       // It went away between the look and the reading; it is told of again.
       return;
     }
-    if (this.#reloader.running.text === text || this.#phase !== 'running') return;
+    if (this.#reloader.running.text === text) return;
     await this.reload('file');
   }
 
@@ -334,7 +338,7 @@ export class Gateway implements GatewayControl {
   }
 
   #remainingMs(): number {
-    return Math.max(0, this.#deadlineAtMs - this.#clock.monotonicMs());
+    return Math.max(0, Math.round(this.#deadlineAtMs - this.#clock.monotonicMs()));
   }
 }
 
