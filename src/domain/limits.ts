@@ -74,6 +74,13 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** How long what is between stages may take to get through before they are exchanged, unless whoever asks
+   *  says otherwise, milliseconds. */
+  reconfigureDeadlineMs: 5_000,
+  /** Characters that a row about the configuration takes. */
+  configNoteCharsMax: 1024 * 1024,
+  /** Kinds of alert that are counted by name; the others are counted together. */
+  alertEventsCountedMax: 64,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
 } as const;
