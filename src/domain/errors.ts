@@ -83,6 +83,12 @@ export const ERROR_CODES = {
     meaning:
       'A stage threw for one record; the record went on as a poison record and is kept as a dead letter.',
   },
+  HG_RECONFIGURE_TIMEOUT: {
+    remedy: 'retry',
+    meaning:
+      'Stages could not be exchanged in time: what was between them did not get through. The old ones go ' +
+      'on. Look at what holds the pipeline up, then try again.',
+  },
   HG_STORAGE_LOCKED: {
     remedy: 'stop',
     meaning: 'Another engine uses this database file. One engine per file.',

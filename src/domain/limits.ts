@@ -87,6 +87,13 @@ export const LIMITS = {
   liveCatchUpsMax: 8,
   /** Rows that the live view reads of the log at a time. */
   livePageRows: 200,
+  /** How long what is between stages may take to get through before they are exchanged, unless whoever asks
+   *  says otherwise, milliseconds. */
+  reconfigureDeadlineMs: 5_000,
+  /** Characters that a row about the configuration takes. */
+  configNoteCharsMax: 1024 * 1024,
+  /** Kinds of alert that are counted by name; the others are counted together. */
+  alertEventsCountedMax: 64,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
   /** Questions that wait for the thread that reads the database. */
