@@ -16,7 +16,7 @@ const hasMethods = (value: unknown, names: readonly string[]): boolean =>
 const CLOCK_METHODS = ['wallMs', 'monotonicMs', 'setTimeout', 'clearTimeout', 'sleep'];
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'];
 
-const burst = z
+export const burstSchema = z
   .strictObject({
     /** A window that holds more than this is a burst. */
     thresholdRecords: z.number().int().min(1),
@@ -75,7 +75,7 @@ const optionsShape = z.strictObject({
     .prefault({}),
   storage: storageSchema.prefault({}),
   rateLimit: rateLimitSchema.nullable().default(null),
-  burst: burst.nullable().default(null),
+  burst: burstSchema.nullable().default(null),
   /** Stages, in the order records go through them. */
   stages: stages.default([]),
   health: z.strictObject({ intervalMs: milliseconds(10).default(10_000) }).prefault({}),

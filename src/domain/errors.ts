@@ -89,6 +89,23 @@ export const ERROR_CODES = {
       'Stages could not be exchanged in time: what was between them did not get through. The old ones go ' +
       'on. Look at what holds the pipeline up, then try again.',
   },
+  HG_EXPRESSION_INVALID: {
+    remedy: 'stop',
+    meaning: 'An expression of the configuration cannot be understood; the message shows where.',
+  },
+  HG_EXPRESSION_FAILED: {
+    remedy: 'drop',
+    meaning: 'An expression could not be evaluated for one record: a field is missing, or of another type.',
+  },
+  HG_MODULE_FAILED: {
+    remedy: 'stop',
+    meaning:
+      'Code that the configuration names (module: FILE#EXPORT) is not there, or threw when it was loaded.',
+  },
+  HG_CONFIG_INVALID: {
+    remedy: 'stop',
+    meaning: 'The configuration is wrong; every problem is told with its line and column.',
+  },
   HG_STORAGE_LOCKED: {
     remedy: 'stop',
     meaning: 'Another engine uses this database file. One engine per file.',

@@ -111,6 +111,23 @@ export const LIMITS = {
   metricsSinksMax: 200,
   metricsEventsMax: 64,
   metricsRoutesMax: 200,
+  /** Bytes of a configuration. */
+  configBytesMax: 1024 * 1024,
+  /** Times an alias of a configuration may be written out: a few lines of them could become gigabytes. */
+  configAliasesMax: 100,
+  /** Problems of one configuration that are told; the number of the others is. */
+  configProblemsMax: 100,
+  /** Bytes of a file that a configuration takes a secret or a certificate from. */
+  secretBytesMax: 64 * 1024,
+  /** Characters and parts of one expression of a configuration. */
+  expressionCharsMax: 4_096,
+  expressionNodesMax: 1_000,
+  expressionDepthMax: 64,
+  /** What one evaluation may spend within its loops, in parts evaluated and elements looked at. */
+  expressionStepsMax: 50_000,
+  /** Characters of a pattern of `matches`, and of a text it is held against. */
+  patternCharsMax: 500,
+  matchedCharsMax: 8_192,
 } as const;
 
 /** Checks that the limits fit each other; returns the violations. */
