@@ -108,7 +108,7 @@ export const engineOptionsSchema = optionsShape.refine(
 export const reconfigurationSchema = z.strictObject({
   stages: stages.optional(),
   rateLimit: rateLimitSchema.nullable().optional(),
-  burst: burst.nullable().optional(),
+  burst: burstSchema.nullable().optional(),
 });
 
 /** What a user may write; `stages` is typed by the library's index. */
