@@ -74,6 +74,19 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** Requests of the control API that are being answered at once; further ones are told to come again. */
+  httpRequestsInFlightMax: 256,
+  /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
+   *  way. */
+  httpAddressesMax: 10_000,
+  /** Rows of one page of the API. */
+  httpPageRowsMax: 1_000,
+  /** Characters of a payload that a list of dead letters shows; one letter by its number is shown whole. */
+  httpLetterCharsMax: 1_000,
+  /** Live clients that read what they missed from the log at once; further ones wait their turn. */
+  liveCatchUpsMax: 8,
+  /** Rows that the live view reads of the log at a time. */
+  livePageRows: 200,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
   /** Uploads over HTTP that are read at a time; further ones are refused. */
