@@ -86,6 +86,7 @@ export async function openRig({ limits, tokens = [], ...options }: RigOptions = 
   const deps: HttpDeps = {
     ...{ gateway, history, log, clock: realClock },
     tokens: () => rig.tokens,
+    pushSources: (address) => gateway.pushSource(address),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'up 1\n' }),
     options: {
       ...{ host: '127.0.0.1', port: 0, tls: null, allowedHosts: [], allowedOrigins: [] },
