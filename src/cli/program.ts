@@ -10,6 +10,7 @@ import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
 import { addRun } from './run-program.ts';
+import { addToken } from './token-command.ts';
 import { parseTime, protectRelativeTime, TIME_FORMS } from './time-argument.ts';
 
 const VERSION_ASKED = 'headgate.version';
@@ -63,6 +64,7 @@ function createProgram(output: Output): Command {
   addAt(program, output);
   addVerify(program, output);
   addDeadLetters(program, output);
+  addToken(program, output);
   return program;
 }
 

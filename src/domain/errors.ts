@@ -170,6 +170,25 @@ export const ERROR_CODES = {
     remedy: 'retry',
     meaning: 'An HTTP sink was answered with an error status. The batch is sent again after a wait.',
   },
+  HG_INGEST_UNSETTLED: {
+    remedy: 'retry',
+    meaning:
+      'What was sent is taken and could not be stored in time: look at the storage. Sent again with the same ' +
+      'Idempotency-Key, it is stored once.',
+  },
+  HG_INGEST_PROTOCOL: {
+    remedy: 'stop',
+    meaning: 'A WebSocket client did not keep to the protocol of ingest; the message says in what.',
+  },
+  HG_IDEMPOTENCY_BUSY: {
+    remedy: 'retry',
+    meaning: 'A request with this Idempotency-Key is under way. Ask again for its answer.',
+  },
+  HG_IDEMPOTENCY_REUSED: {
+    remedy: 'stop',
+    meaning: 'This Idempotency-Key came with another body before. Give each upload a key of its own.',
+  },
+  HG_RECORD_TOO_DEEP: { remedy: 'drop', meaning: 'A record is nested deeper than it may be.' },
   HG_LETTER_UNKNOWN: { remedy: 'stop', meaning: 'There is no dead letter of that number.' },
   HG_LETTER_TRUNCATED: {
     remedy: 'stop',
@@ -214,6 +233,7 @@ export const ERROR_CODES = {
     remedy: 'stop',
     meaning: 'The path does not take this method; the header Allow names those it takes.',
   },
+  HG_HTTP_UPGRADE: { remedy: 'stop', meaning: 'The path is a WebSocket, and the request asks for none.' },
   HG_HTTP_MALFORMED: { remedy: 'stop', meaning: 'A request, or its body, cannot be read as what it says.' },
   HG_HTTP_MEDIA_TYPE: { remedy: 'stop', meaning: 'A body is of a type that the path does not take.' },
   HG_HTTP_TOO_LARGE: { remedy: 'drop', meaning: 'A body is larger than http.limits allows.' },

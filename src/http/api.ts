@@ -8,6 +8,7 @@ import { Routes } from './route.ts';
 import { addConfigRoutes } from './routes/config-routes.ts';
 import { addEventRoutes, type EventRoutesOptions } from './routes/event-routes.ts';
 import { addHistoryRoutes } from './routes/history-routes.ts';
+import { addIngestRoutes } from './routes/ingest-routes.ts';
 import { addLetterRoutes } from './routes/letter-routes.ts';
 import { addProcessRoutes } from './routes/process-routes.ts';
 import { addSinkRoutes } from './routes/sink-routes.ts';
@@ -26,6 +27,7 @@ export function createApi(deps: HttpDeps, parts: ApiParts): Routes {
   addLetterRoutes(routes, deps);
   addConfigRoutes(routes, deps);
   addEventRoutes(routes, parts);
+  addIngestRoutes(routes);
   routes.close();
   routes.app.onError((error, { req }) => {
     if (isDefect(error)) {

@@ -12,14 +12,16 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { createApi } from './api.ts';
 import { createAuthenticator, NOBODY } from './auth.ts';
-import { answerBrokenRequest, refuseUpgrade } from './raw-answers.ts';
+import { answerBrokenRequest, endWithProblem } from './raw-answers.ts';
 import { createDoor, isPreflight, isTls, PREFLIGHT_HEADERS, setCommonHeaders } from './door.ts';
 import { Exchanges } from './exchanges.ts';
 import { requireSafeAddress } from './exposure.ts';
 import type { HttpDeps, Principal } from './http-deps.ts';
+import { createIngest } from './ingest/ingest.ts';
+import { ingestSourceOf } from './routes/ingest-routes.ts';
 import { LiveFeed } from './live/live-feed.ts';
 import { watchLoop } from './loop-lag.ts';
-import { problemOf, sendProblem } from './problem.ts';
+import { problemOf, sendProblem, type Problem } from './problem.ts';
 import { isLoopback } from './remote-address.ts';
 
 export interface HttpServer {
@@ -56,6 +58,10 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     ...{ engine: gateway.engine, history: deps.history, clock, log },
     clientsMax: limits.liveClientsMax,
     clientBytesMax: limits.liveClientBytesMax,
+  });
+  const ingest = createIngest({
+    ...{ pushSources: deps.pushSources, limits, clock, log },
+    ...(deps.recordBytesMax === undefined ? {} : { recordBytesMax: deps.recordBytesMax }),
   });
   const mayStillRead = (authorization: string | undefined) =>
     authenticator.authenticate(authorization, undefined).principal?.scopes.has('read') === true;
@@ -94,8 +100,27 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     return turnAway(response, problemOf(new HeadgateError('HG_HTTP_BUSY', message)));
   };
 
+  /** Uploads are read from Node's own stream; everything else goes by its route. */
   const answer = (request: IncomingMessage, response: ServerResponse) => {
-    void answerByRoute(request, response).finally(() => exchanges.made(response));
+    const source = request.method === 'POST' ? ingestSourceOf(request) : null;
+    const principal = principals.get(request) ?? NOBODY;
+    const work =
+      source === null
+        ? answerByRoute(request, response)
+        : ingest.handle(request, response, principal, source);
+    void work.finally(() => exchanges.made(response));
+  };
+
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => {});
+    const { headers, socket: connection } = request;
+    const refused = door.refusalOf(request);
+    const login = authenticator.authenticate(headers.authorization, connection.remoteAddress);
+    const source = ingestSourceOf(request);
+    if (refused !== null) endWithProblem(socket, refused);
+    else if (login.problem !== undefined) endWithProblem(socket, login.problem);
+    else if (source === null || request.method !== 'GET') endWithProblem(socket, nothingToUpgradeTo());
+    else ingest.upgrade(request, socket, head, login.principal, source);
   };
 
   const serverOptions = {
@@ -123,7 +148,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     answer(request, response);
   });
   server.on('clientError', answerBrokenRequest);
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex) => refuseUpgrade(request, socket));
+  server.on('upgrade', upgrade);
 
   return {
     async listen() {
@@ -138,7 +163,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
       feed.close();
       loop.close();
       server.closeIdleConnections();
-      await exchanges.answered(deadlineMs);
+      await Promise.all([exchanges.answered(deadlineMs), ingest.close({ deadlineMs })]);
       exchanges.close();
       await closed;
     },
@@ -146,9 +171,14 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   };
 }
 
-function turnAway(response: ServerResponse, problem: Parameters<typeof sendProblem>[1]): false {
+function turnAway(response: ServerResponse, problem: Problem): false {
   sendProblem(response, problem);
   return false;
+}
+
+function nothingToUpgradeTo(): Problem {
+  const message = 'there is nothing to upgrade to at this path';
+  return problemOf(new HeadgateError('HG_HTTP_ROUTE_UNKNOWN', message));
 }
 
 /** A target or Host that makes no URL. */

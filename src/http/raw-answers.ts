@@ -1,6 +1,5 @@
 /** Answers to what never became a request: written on the bare connection. */
 
-import type { IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HeadgateError } from '../domain/errors.ts';
@@ -47,9 +46,4 @@ function brokenRequest(code: string | undefined): HeadgateError {
     return new HeadgateError('HG_HTTP_TIMEOUT', message);
   }
   return new HeadgateError('HG_HTTP_MALFORMED', 'the request is no HTTP/1.1');
-}
-
-export function refuseUpgrade(_request: IncomingMessage, socket: Duplex): void {
-  const message = 'there is nothing to upgrade to at this path';
-  endWithProblem(socket, problemOf(new HeadgateError('HG_HTTP_ROUTE_UNKNOWN', message)));
 }

@@ -74,6 +74,7 @@ const PROBLEM_MEANINGS: Readonly<Record<number, string>> = {
   415: 'The body is of a type that is not taken.',
   421: 'The server does not go by the name in Host.',
   422: 'What was sent is well formed and cannot be made real; `problems` says why.',
+  426: 'It is a WebSocket; ask for one.',
   429: 'Too many requests, or failed logins; Retry-After says how long to wait.',
   431: 'The headers are too large.',
   503: 'Not now: the engine does not run, its disk fails, or there is too much to do. Retry-After says when.',

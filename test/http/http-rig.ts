@@ -10,7 +10,7 @@ import { createHttpServer, type HttpServer } from '../../src/http/http-server.ts
 import { hashOf } from '../../src/http/token-text.ts';
 import { createEngine, type Engine } from '../../src/index.ts';
 import { realClock } from '../../src/real-clock.ts';
-import { directHistory } from './direct-history.ts';
+import { openHistory } from '../../storage/open-history.ts';
 import { smallGateway, type SmallGateway } from './small-gateway.ts';
 
 export const LIMITS_OF_TESTS: HttpLimits = {
@@ -80,12 +80,13 @@ export async function openRig({ limits, tokens = [], ...options }: RigOptions = 
   const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   const engine = createEngine({ timeline: { path: file }, logger: log });
   await engine.start();
-  const history = directHistory(file);
+  const history = openHistory(file);
   const gateway = smallGateway(engine, realClock.wallMs());
   const rig: { tokens: readonly StoredToken[] } = { tokens };
   const deps: HttpDeps = {
     ...{ gateway, history, log, clock: realClock },
     tokens: () => rig.tokens,
+    pushSources: (address) => gateway.pushSource(address),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'up 1\n' }),
     options: {
       ...{ host: '127.0.0.1', port: 0, tls: null, allowedHosts: [], allowedOrigins: [] },

@@ -7,11 +7,13 @@ import {
   functionSink,
   HeadgateError,
   pushSource,
+  type PushSource,
   simulatedSource,
   type Engine,
   type SinkSpec,
   type SourceSpec,
 } from '../../src/index.ts';
+import { formatAddress, parseAddress } from '../../src/domain/address.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import { nearestNames } from '../../src/domain/nearest-names.ts';
 import type {
@@ -29,11 +31,14 @@ interface Document {
 export interface SmallGateway extends GatewayControl {
   /** What `readiness()` gives. */
   ready: Readiness;
+  /** The push source last made under this address. */
+  pushSource(address: string): PushSource | undefined;
 }
 
 const SECRET = /password|token|authorization/i;
 
 export function smallGateway(engine: Engine, startedAtMs: number): SmallGateway {
+  const pushed = new Map<string, PushSource>();
   let version = 1;
   let running: Document = {};
   let lastReload: ReloadOutcome | null = null;
@@ -86,7 +91,12 @@ export function smallGateway(engine: Engine, startedAtMs: number): SmallGateway 
     readiness() {
       return this.ready;
     },
-    sourceSpec,
+    sourceSpec(id, entry) {
+      const spec = sourceSpec(id, entry);
+      if ('pushPayload' in spec) pushed.set(formatAddress(parseAddress(id)), spec as PushSource);
+      return spec;
+    },
+    pushSource: (address) => pushed.get(address),
     sinkSpec,
   };
 }

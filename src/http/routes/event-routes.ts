@@ -23,9 +23,9 @@ export function addEventRoutes(routes: Routes, { feed, mayStillRead, release }: 
       ...{ method: 'get', path: '/api/events', tag: 'Events', scope: 'read' },
       summary: 'What happens, as it happens',
       description:
-        'Server-sent events: `timeline` and `alert` with a row each, its `seq` as id; `gap` where rows that ' +
-        'were asked for are gone. With the header Last-Event-ID, or `afterSeq`, the rows after it come first. A ' +
-        'client that does not read is cut off, and goes on from the log when it comes back.',
+        'Server-sent events: `timeline` and `alert` with a row each, its `seq` as id; `gap` where rows ' +
+        'that were asked for are gone. With the header Last-Event-ID, or `afterSeq`, the rows after it ' +
+        'come first. Who does not read is cut off, and goes on from the log when it comes back.',
       query: z.strictObject({
         actor: z.string().min(1).max(300).optional(),
         kind: z.enum(TIMELINE_KINDS).optional(),

@@ -38,7 +38,7 @@ export function addLetterRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'get', path: '/api/dead-letters', tag, scope: 'read' },
       summary: 'Dead letters, the oldest first',
-      description: `Payloads are cut after ${LIMITS.httpLetterCharsMax} characters; a single letter is whole.`,
+      description: `Payloads are cut after ${LIMITS.httpLetterCharsMax} characters; one letter is whole.`,
       query: z.strictObject({
         ...selection,
         afterId: wholeNumber(0).optional(),
