@@ -228,6 +228,11 @@ export class Engine extends EngineCommands {
     return health;
   }
 
+  /** A source as it was registered; undefined where none of this id runs. */
+  sourceSpec(id: string): SourceSpec | undefined {
+    return this.#run?.directory.find(id)?.spec;
+  }
+
   report(): EngineReport {
     return {
       sources: this.#healths(),

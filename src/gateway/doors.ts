@@ -57,7 +57,8 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       options: started.http,
       tokens: () => running().auth.tokens,
       metrics: () => metrics.render(),
-      pushSources: (address: string) => pushSourceOf(engine, address),
+      pushSources: (address) => pushSourceOf(engine, address),
+      recordBytesMax: started.storage.records.bytesMax,
     });
     ({ url } = await server.listen());
     parts.defer(() => server.close({ deadlineMs: closeMs() * CLOSE_SHARE }));

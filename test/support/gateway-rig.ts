@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { stringify } from 'yaml';
 import { createGatewayLog } from '../../src/gateway/gateway-log.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway/gateway.ts';
@@ -54,7 +55,14 @@ export async function gatewayRig(config: object, options: Partial<GatewayOptions
         reader.close();
       }
     },
-    query: (sql) => queryRows(db, sql),
+    query: (sql) => {
+      const reader = new Database(db, { readonly: true });
+      try {
+        return reader.prepare(sql).all() as Row[];
+      } finally {
+        reader.close();
+      }
+    },
     async dispose() {
       await gateway.stop({ deadlineMs: 5_000 });
       rmSync(folder, { recursive: true, force: true });
