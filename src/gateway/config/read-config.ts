@@ -33,6 +33,8 @@ export type ReadConfigResult =
       readonly config: GatewayConfig;
       /** As it was written, secrets as `"***"`. */
       readonly document: Readonly<Record<string, unknown>>;
+      /** What must not be shown anywhere: values of secret fields, and what references led to. */
+      readonly secrets: readonly string[];
       /** SHA-256 of what is resolved, hex; the same where the configuration means the same. */
       readonly digest: string;
     }
@@ -89,6 +91,7 @@ function checkText(
   return {
     ok: true,
     config,
+    secrets: secrets.all,
     document: maskDocument(written) as Record<string, unknown>,
     digest: digestOf(meant, isReferred, digestKey),
   };

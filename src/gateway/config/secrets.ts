@@ -73,6 +73,11 @@ const SECRET_CHARS_MIN = 3;
 export class SecretBook {
   readonly #secrets = new Set<string>();
 
+  /** What may not be shown, the longest first: one may be the beginning of another. */
+  get all(): readonly string[] {
+    return [...this.#secrets].sort((a, b) => b.length - a.length);
+  }
+
   add(secret: string): void {
     for (const part of [secret, JSON.stringify(secret).slice(1, -1)]) {
       if (part.length >= SECRET_CHARS_MIN) this.#secrets.add(part);
@@ -90,10 +95,7 @@ export class SecretBook {
   /** The message with `***` in the place of every secret. */
   mask(message: string): string {
     let masked = message;
-    // The longest first: one may be the beginning of another.
-    for (const secret of [...this.#secrets].sort((a, b) => b.length - a.length)) {
-      masked = masked.replaceAll(secret, MASK);
-    }
+    for (const secret of this.all) masked = masked.replaceAll(secret, MASK);
     return masked;
   }
 }

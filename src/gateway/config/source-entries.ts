@@ -22,7 +22,13 @@ import {
 
 const type = <Type extends string>(name: Type, meaning: string) => z.literal(name).describe(meaning);
 
+const required = z
+  .boolean()
+  .default(false)
+  .describe('True: the gateway counts as ready only while this source is connected.');
+
 const common = {
+  required,
   dedupKey: expressionField(ARRIVING_RECORD)
     .nullable()
     .default(null)
@@ -94,6 +100,7 @@ const simulated = z.strictObject({
 
 const module = z.strictObject({
   type: type('module', 'A kind of your own: code that makes a source.'),
+  required,
   module: moduleField.describe('A function `({ id, …options }) => source`, as `defineSource` gives one.'),
   options: z.record(z.string(), z.unknown()).default({}).describe('What the function is given beside `id`.'),
 });

@@ -50,7 +50,7 @@ export function sinkSpecOf(id: string, entry: unknown, scope: EntryScope = CLOSE
 type Taken<Factory extends (options: never) => unknown> = Parameters<Factory>[0];
 
 function buildSource(id: string, entry: SourceEntry, scope: EntryScope): SourceSpec {
-  const { type, ...rest } = entry;
+  const { type, required: _, ...rest } = entry;
   if (type === 'module') return customSpec<SourceSpec>('source', id, entry, scope, ['logic', 'outlet']);
   const options: Record<string, unknown> = { id, ...definedOnly(rest) };
   if (entry.dedupKey !== null) options['dedupKey'] = dedupKeyOf(id, entry.dedupKey);
