@@ -31,6 +31,7 @@ import type { Logger } from './domain/logger.ts';
 import { seededRandom, type Random } from './domain/random.ts';
 import type { Batch, FlowItem } from './domain/record.ts';
 import type { SinkHealth } from './domain/sink.ts';
+import type { SourceSpec } from './domain/source.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 import type { EngineStats } from './engine-stats.ts';
 import type { Consumer } from './pipeline/consumer.ts';
