@@ -48,6 +48,8 @@ const REASON_OF_ERROR: Partial<Record<ErrorCode, ExitReason>> = {
   HG_LINK_TIMEOUT: 'unavailable',
   HG_SOURCE_CONNECT_TIMEOUT: 'unavailable',
   HG_PEER_MISSING: 'unavailable',
+  HG_HTTP_EXPOSED: 'configuration',
+  HG_HTTP_LISTEN: 'unavailable',
 };
 
 export function exitReasonOf(code: ErrorCode): ExitReason {

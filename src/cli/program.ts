@@ -10,6 +10,8 @@ import { addDeadLetters } from './dead-letters-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
+import { addRun } from './run-program.ts';
+import { addToken } from './token-command.ts';
 import { parseTime, protectRelativeTime, TIME_FORMS } from './time-argument.ts';
 
 const VERSION_ASKED = 'headgate.version';
@@ -53,6 +55,7 @@ function createProgram(output: Output): Command {
       throw new CommanderError(0, VERSION_ASKED, 'version');
     })
     .addHelpText('after', `\n${TIMES_HELP}\n\n${exitCodesHelp()}`);
+  addRun(program, output);
   addDemo(program);
   addTimeline(program, output);
   addAlerts(program, output);
@@ -63,6 +66,7 @@ function createProgram(output: Output): Command {
   addVerify(program, output);
   addDeadLetters(program, output);
   addConfigCommands(program, output);
+  addToken(program, output);
   return program;
 }
 
@@ -108,6 +112,7 @@ function addAlerts(program: Command, output: Output): void {
 function listCommand(program: Command, name: string, summary: string): Command {
   return readCommand(program, name, summary)
     .option('--actor <id>', 'only rows of this actor: plc-7, tenant/plc-7, registry, …')
+    .option('--event <name>', 'only rows of this event: link.opened, BURST, …')
     .option('--since <time>', 'only rows of this time or later', time)
     .option('--until <time>', 'only rows of this time or earlier', time)
     .option('--limit <n>', 'only the last n rows', rowCount)

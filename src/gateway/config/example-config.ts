@@ -46,7 +46,7 @@ sources:
   #   intervalMs: 1000
   #   headers: { authorization: 'file:secrets/meter' }
 
-# What is done with each record before it is stored, in this order. docs/expressions.md tells what can be said.
+# What is done with each record before it is stored, in this order; docs/expressions.md tells more.
 stages:
   - name: plausible
     filter: '!has(record.data.fahrenheit) || record.data.fahrenheit > -459.67'
