@@ -181,8 +181,7 @@ export const ERROR_CODES = {
   HG_INGEST_UNSETTLED: {
     remedy: 'retry',
     meaning:
-      'What was sent is taken and could not be stored in time: look at the storage. Sent again with the same ' +
-      'Idempotency-Key, it is stored once.',
+      'What was sent was taken and could not be stored in time. Look at the storage, then send it again.',
   },
   HG_INGEST_PROTOCOL: {
     remedy: 'stop',
