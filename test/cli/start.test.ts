@@ -17,7 +17,7 @@ async function lineWith({ lines }: Running, wanted: string): Promise<string> {
   for (;;) {
     const { value, done } = await lines.next();
     if (done === true) throw new Error(`it ended without a line that holds "${wanted}"`);
-    if ((value as string).includes(wanted)) return value as string;
+    if (value.includes(wanted)) return value;
   }
 }
 
