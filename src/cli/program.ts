@@ -5,6 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { TIMELINE_KINDS } from '../domain/timeline.ts';
 import { realClock } from '../real-clock.ts';
+import { addConfigCommands } from './config-program.ts';
 import { addDeadLetters } from './dead-letters-program.ts';
 import { addDoctor } from './doctor-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
@@ -68,6 +69,7 @@ function createProgram(output: Output): Command {
   addVerify(program, output);
   addDeadLetters(program, output);
   addDoctor(program, output);
+  addConfigCommands(program, output);
   addToken(program, output);
   return program;
 }
