@@ -71,14 +71,14 @@ async function pace(
 ): Promise<number> {
   let pushed = 0;
   let underWay = 0;
-  let failure: unknown = null;
+  const failures: Error[] = [];
   const count = (promise: Promise<unknown>) => {
     underWay++;
     promise.then(
       () => underWay--,
-      (error: unknown) => {
+      (error: Error) => {
         underWay--;
-        failure ??= error;
+        failures.push(error);
       },
     );
   };
@@ -89,7 +89,7 @@ async function pace(
     await wait(TICK_MS);
   }
   while (underWay > 0) await wait(TICK_MS);
-  if (failure !== null) throw failure;
+  if (failures[0] !== undefined) throw failures[0];
   return pushed;
 }
 
