@@ -3,6 +3,7 @@
 
 import { measureBurstDemo } from './measurements/burst-demo.ts';
 import { measureChurn } from './measurements/churn.ts';
+import { measureHttpIngest } from './measurements/http-ingest.ts';
 import { measureLatency } from './measurements/latency.ts';
 import { measureMqttFlow } from './measurements/mqtt-flow.ts';
 import { measureNodeRed } from './measurements/node-red.ts';
@@ -13,10 +14,12 @@ import { measureRegistration } from './measurements/registration.ts';
 import { measureSinks } from './measurements/sinks.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
+import { measureWsIngest } from './measurements/ws-ingest.ts';
 
 const MEASUREMENTS = {
   burstDemo: measureBurstDemo,
   churn: measureChurn,
+  httpIngest: measureHttpIngest,
   latency: measureLatency,
   mqttFlow: measureMqttFlow,
   nodeRed: measureNodeRed,
@@ -27,6 +30,7 @@ const MEASUREMENTS = {
   sinks: measureSinks,
   sourceBytes: measureSourceBytes,
   timelineRows: measureTimelineRows,
+  wsIngest: measureWsIngest,
 };
 
 export type Measurements = typeof MEASUREMENTS;

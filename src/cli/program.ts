@@ -5,6 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { TIMELINE_KINDS } from '../domain/timeline.ts';
 import { realClock } from '../real-clock.ts';
+import { addConfigCommands } from './config-program.ts';
 import { addDeadLetters } from './dead-letters-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
@@ -66,6 +67,7 @@ function createProgram(output: Output): Command {
   addAt(program, output);
   addVerify(program, output);
   addDeadLetters(program, output);
+  addConfigCommands(program, output);
   addToken(program, output);
   return program;
 }

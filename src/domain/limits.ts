@@ -171,7 +171,7 @@ export const LIMITS = {
   /** Messages and pings a second of one socket; beyond, it is not read for the rest of the second. */
   ingestSocketMessagesPerSecondMax: 5_000,
   ingestSocketPingsPerSecondMax: 10,
-  /** Messages of the control topic that wait for their turn; further ones are refused. */
+  /** Messages of the control topic that are under way; at that number nothing more is read. */
   controlPendingMessagesMax: 64,
   controlMessageBytesMax: 256 * 1024,
 } as const;
