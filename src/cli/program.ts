@@ -7,6 +7,7 @@ import { TIMELINE_KINDS } from '../domain/timeline.ts';
 import { realClock } from '../real-clock.ts';
 import { addConfigCommands } from './config-program.ts';
 import { addDeadLetters } from './dead-letters-program.ts';
+import { addDoctor } from './doctor-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
@@ -68,6 +69,7 @@ function createProgram(output: Output): Command {
   addVerify(program, output);
   addDeadLetters(program, output);
   addConfigCommands(program, output);
+  addDoctor(program, output);
   addToken(program, output);
   return program;
 }

@@ -109,11 +109,10 @@ export const LIMITS = {
   queryRowsMax: 1_000_000,
   queryBytesMax: 64 * 1024 * 1024,
   queryMemoryBytesMax: 512 * 1024 * 1024,
-  /** Sources with series of their own among the metrics; the rest is summed up. Likewise sinks, events of
-   *  alerts, and routes of the API. */
+  /** Sources with series of their own among the metrics; the rest is summed up. Likewise sinks, and routes of
+   *  the API. */
   metricsSourcesMax: 1_000,
   metricsSinksMax: 200,
-  metricsEventsMax: 64,
   metricsRoutesMax: 200,
   /** Bytes of a configuration. */
   configBytesMax: 1024 * 1024,
