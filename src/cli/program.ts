@@ -11,6 +11,7 @@ import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
 import { addRun } from './run-program.ts';
+import { addStart } from './start-program.ts';
 import { addToken } from './token-command.ts';
 import { parseTime, protectRelativeTime, TIME_FORMS } from './time-argument.ts';
 
@@ -55,6 +56,7 @@ function createProgram(output: Output): Command {
       throw new CommanderError(0, VERSION_ASKED, 'version');
     })
     .addHelpText('after', `\n${TIMES_HELP}\n\n${exitCodesHelp()}`);
+  addStart(program, output);
   addRun(program, output);
   addDemo(program);
   addTimeline(program, output);

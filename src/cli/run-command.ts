@@ -38,8 +38,8 @@ export async function runCommand(file: string, options: RunOptions, output: Outp
   if (code !== 0) throw new HeadgateError('HG_ENGINE_ESCALATED', 'the gateway has ended; its log says why');
 }
 
-/** Prints everything that is wrong with the configuration, and throws. */
-function gatewayOf(options: GatewayOptions, output: Output): Gateway {
+/** Makes a gateway; prints everything that is wrong with its configuration, and throws. */
+export function gatewayOf(options: GatewayOptions, output: Output): Gateway {
   try {
     return createGateway(options);
   } catch (error) {

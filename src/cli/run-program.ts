@@ -25,7 +25,7 @@ export function addRun(program: Command, output: Output): void {
     });
 }
 
-function seconds(text: string): number {
+export function seconds(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
     throw new InvalidArgumentError('A number of seconds is needed, 0 or more.');

@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EngineReport } from '../engine-report.ts';
-import { createGateway, type Gateway } from '../gateway/gateway.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import { createGatewayLog, type GatewayLog } from '../gateway/gateway-log.ts';
 import { runProcess } from '../gateway/run-process.ts';
 import { realClock } from '../real-clock.ts';
@@ -13,6 +13,7 @@ import { ALERTS_SHOWN, alertText, gatewayScene } from './gateway-scene.ts';
 import { createLiveView, type LiveView } from './live.ts';
 import type { Output } from './output.ts';
 import { printable } from './printable.ts';
+import { gatewayOf } from './run-command.ts';
 
 export interface StartOptions {
   /** Where the configuration, the database and the archive lie. */
@@ -47,7 +48,7 @@ export async function startCommand(options: StartOptions, output: Output): Promi
   await using field = await startField();
   try {
     const log = await logTo(view, output);
-    const gateway = await createGateway({ file, env: environmentOf(field, options), log });
+    const gateway = gatewayOf({ file, env: environmentOf(field, options), log }, output);
     const startedMs = realClock.monotonicMs();
     const exitCode = await runProcess(gateway, {
       clock: realClock,

@@ -94,6 +94,10 @@ export const LIMITS = {
   configNoteCharsMax: 1024 * 1024,
   /** Kinds of alert that are counted by name; the others are counted together. */
   alertEventsCountedMax: 64,
+  /** How long a stop waits for one answer of the storage, and for all that is left to be written,
+   *  milliseconds. A disk that hangs then keeps what it has, and what is not stored counts as lost. */
+  storageAnswerMsMax: 5_000,
+  closingMsMax: 30_000,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
   /** Questions that wait for the thread that reads the database. */
