@@ -65,8 +65,9 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       pushSources: (address) => pushSourceOf(engine, address),
       recordBytesMax: started.storage.records.bytesMax,
     });
-    ({ url } = await server.listen());
+    // It has timers before it listens, too.
     parts.defer(() => server.close({ deadlineMs: closeMs() * CLOSE_SHARE }));
+    ({ url } = await server.listen());
   }
   const control = controlTopicOf(options);
   if (control !== null) parts.defer(() => control.stop());
