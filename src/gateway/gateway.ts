@@ -124,6 +124,11 @@ export class Gateway implements GatewayControl {
     return this.#reloader.running.config.engine.stopDeadlineMs;
   }
 
+  /** Whom the log is for, as the configuration has it. */
+  get logFormat(): 'json' | 'pretty' {
+    return this.#started.config.logging.format;
+  }
+
   /** Starts the parts in order. Resolves when all of them run; sources may still be connecting.
    *  @throws HeadgateError HG_STORAGE_ codes, HG_HTTP_ codes; what had been started is stopped again. */
   start(): Promise<void> {
@@ -258,6 +263,7 @@ export class Gateway implements GatewayControl {
       }),
     );
     await Promise.all([...running.sources.values()].map((spec) => engine.register(spec, by)));
+    this.#doors.openControl();
     await this.#watchFile();
   }
 

@@ -1,5 +1,5 @@
-/** A version of the configuration, ready to run: read, checked, and everything made of it that may be refused.
- *  Nothing of it runs yet. */
+/** A version of the configuration, ready to run: read, checked, and everything made of it that may be
+ *  refused.  Nothing of it runs yet. */
 
 import type { CreateEngineOptions } from '../engine.ts';
 import { messageOf } from '../domain/errors.ts';

@@ -16,12 +16,12 @@ export interface GatewayRig {
   readonly db: string;
   readonly gateway: Gateway;
   /** Lines of the log so far, parsed. */
-  log(): Record<string, unknown>[];
+  readonly log: () => Record<string, unknown>[];
   /** Replaces the file. */
-  write(config: object | string): void;
-  rows(filter?: TimelineFilter): Row[];
+  readonly write: (config: object | string) => void;
+  readonly rows: (filter?: TimelineFilter) => Row[];
   /** Rows of any query, over the file as it is now. */
-  query(sql: string): Row[];
+  readonly query: (sql: string) => Row[];
   /** Stops the gateway and removes the folder. */
   dispose(): Promise<void>;
 }
