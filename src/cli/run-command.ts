@@ -32,6 +32,7 @@ export async function runCommand(file: string, options: RunOptions, output: Outp
     await output.write(`${file}: the configuration is valid\n`);
     return;
   }
+  if (!pretty && gateway.logFormat === 'pretty') await log.makePretty();
   const durationMs = duration === undefined ? null : duration * 1_000;
   const code = await runProcess(gateway, { clock: realClock, log, durationMs });
   leaveSoon();

@@ -1,6 +1,6 @@
-/** Watches over the process while it runs, from its own event loop: whether the loop turns, whether the engine
- *  and its supervisors answer, whether commits come back. What it finds goes to the log and to the service
- *  manager: its watchdog is told that all is well only when it is. */
+/** Watches over the process while it runs, from its own event loop: whether the loop turns, whether the
+ *  engine and its supervisors answer, whether commits come back. What it finds goes to the log and to the
+ *  service manager: its watchdog is told that all is well only when it is. */
 
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
