@@ -3,6 +3,7 @@
 import { inTurn, type Bench } from './bench.ts';
 import { measureInChild } from './child.ts';
 import { DELIVERY_BENCHES } from './delivery-benches.ts';
+import { HISTORY_BENCHES } from './history-benches.ts';
 import { againstBound, type Measured } from './result.ts';
 
 const SOURCES = 10_000;
@@ -142,4 +143,5 @@ const burstDemo: Bench = {
 export const BENCHES: readonly Bench[] = [
   ...[register, sourceBytes, churn, pipelineMemory, timelineRows, observerCost, burstDemo],
   ...DELIVERY_BENCHES,
+  ...HISTORY_BENCHES,
 ];

@@ -3,6 +3,7 @@
 
 import { measureBurstDemo } from './measurements/burst-demo.ts';
 import { measureChurn } from './measurements/churn.ts';
+import { measureHistory } from './measurements/history.ts';
 import { measureLatency } from './measurements/latency.ts';
 import { measureMqttFlow } from './measurements/mqtt-flow.ts';
 import { measureNodeRed } from './measurements/node-red.ts';
@@ -17,6 +18,7 @@ import { measureTimelineRows } from './measurements/timeline-rows.ts';
 const MEASUREMENTS = {
   burstDemo: measureBurstDemo,
   churn: measureChurn,
+  history: measureHistory,
   latency: measureLatency,
   mqttFlow: measureMqttFlow,
   nodeRed: measureNodeRed,
