@@ -5,6 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { TIMELINE_KINDS } from '../domain/timeline.ts';
 import { realClock } from '../real-clock.ts';
+import { addQuery } from './database-program.ts';
 import { addDeadLetters } from './dead-letters-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
@@ -61,6 +62,7 @@ function createProgram(output: Output): Command {
   addAt(program, output);
   addVerify(program, output);
   addDeadLetters(program, output);
+  addQuery(program, output);
   return program;
 }
 
