@@ -4,6 +4,9 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { LIMITS } from '../domain/limits.ts';
 import type { Output } from './output.ts';
 import type { QueryOptions } from './query-command.ts';
+import type { ReadOptions } from './read-commands.ts';
+import type { ExportOptions } from './records-command.ts';
+import { time, wholeNumber } from './argument-values.ts';
 
 const QUERY_ROWS = 1_000;
 const QUERY_TIMEOUT_SECONDS = 10;
@@ -25,6 +28,52 @@ export function addQuery(program: Command, output: Output): void {
     .action(async (file: string, sql: string, options: QueryOptions) => {
       const { queryCommand } = await import('./query-command.ts');
       await queryCommand(file, sql, options, output);
+    });
+}
+
+export function addRecords(program: Command, output: Output): void {
+  program
+    .command('records')
+    .summary('export the record log')
+    .description('The record log of a database.')
+    .command('export')
+    .summary('write the records as NDJSON or CSV')
+    .description('Writes the records, each held against its checksum; damaged ones are named and left out.')
+    .argument('<file>', FILE)
+    .addOption(new Option('--format <format>', 'how').choices(['ndjson', 'csv']).default('ndjson'))
+    .option('--source <id>', 'only those of this source: plc-7, tenant/plc-7')
+    .option('--since <time>', 'only those of this time or later, by the time they bear', time)
+    .option('--until <time>', 'only those of this time or earlier', time)
+    .option('--after-seq <n>', 'only those with a greater number', wholeNumber)
+    .option('--output <file>', 'into a new file, which is whole once it is there (default: stdout)')
+    .action(async (file: string, options: ExportOptions) => {
+      const { exportCommand } = await import('./records-command.ts');
+      await exportCommand(file, options, output);
+    });
+}
+
+export function addBackup(program: Command, output: Output): void {
+  program
+    .command('backup')
+    .summary('copy a database, also while an engine writes it')
+    .description('Writes a backup, proves it, and gives it its name only then.')
+    .argument('<file>', FILE)
+    .argument('<backup>', 'a file that is not there yet')
+    .option('--json', 'one JSON document on stdout: { "file": …, "bytes": …, "timeline": …, "records": … }')
+    .action(async (file: string, backup: string, options: ReadOptions) => {
+      const { backupCommand } = await import('./backup-command.ts');
+      await backupCommand(file, backup, options, output);
+    });
+  program
+    .command('restore')
+    .summary('put a backup in the place of a database')
+    .description('Proves a backup and puts it in the place of a database, which is kept under another name.')
+    .argument('<backup>', 'the backup')
+    .argument('<file>', 'the database of an engine that does not run, or a file that is not there yet')
+    .option('--json', 'one JSON document on stdout: { "file": …, "movedAside": …, "from": …, … }')
+    .action(async (backup: string, file: string, options: ReadOptions) => {
+      const { restoreCommand } = await import('./backup-command.ts');
+      await restoreCommand(backup, file, options, output);
     });
 }
 
