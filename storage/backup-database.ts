@@ -6,8 +6,9 @@ import { HeadgateError } from '../src/domain/errors.ts';
 import { copyDatabase, fileExists, markOf, removeDatabase } from './copy-database.ts';
 import { canonicalPath } from './database-path.ts';
 import { syncFolderOf } from './durable-file.ts';
-import { markFileOf, writeMark } from './mark-file.ts';
-import { existingFile } from './readable-database.ts';
+import { markFileOf, writeMark, type Mark } from './mark-file.ts';
+import { existingFile, openReadOnly } from './readable-database.ts';
+import { guardStorage } from './storage-error.ts';
 import { verifyDatabase } from './verify-database.ts';
 import type { VerifyReport } from './verify-report.ts';
 
@@ -32,7 +33,7 @@ export async function backupDatabase(path: string, target: string): Promise<Back
   const part = `${backup}.part`;
   copyDatabase(file, part);
   try {
-    const mark = markOf(part);
+    const mark = readMarkOf(part);
     if (mark !== null) writeMark(part, mark);
     const verified = await verifyDatabase(part);
     demandSound(file, verified);
@@ -44,6 +45,15 @@ export async function backupDatabase(path: string, target: string): Promise<Back
   } catch (error) {
     removeDatabase(part);
     throw error;
+  }
+}
+
+function readMarkOf(file: string): Mark | null {
+  const db = openReadOnly(file);
+  try {
+    return guardStorage(file, () => markOf(db));
+  } finally {
+    db.close();
   }
 }
 

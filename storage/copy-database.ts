@@ -5,6 +5,7 @@
  *  whenever somebody writes, and under load never end. Meanwhile the write-ahead log of the original cannot
  *  be cut back. */
 
+import type Database from 'better-sqlite3';
 import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { HeadgateError } from '../src/domain/errors.ts';
 import { lastIncarnation, lastSeqReader } from './known-state.ts';
@@ -69,22 +70,15 @@ export function removeDatabase(file: string): void {
 }
 
 /** How far a database has come, as the mark beside it says it; null for one that bears no name, or is of the
- *  first version. */
-export function markOf(file: string): Mark | null {
-  const db = openReadOnly(file);
-  try {
-    return guardStorage(file, () => {
-      const names = schemaVersion(db) < 2 ? null : readNames(db);
-      if (names === null) return null;
-      return {
-        dbUuid: names.dbUuid,
-        timelineSeq: lastSeqReader(db, 'timeline')(),
-        recordSeq: lastSeqReader(db, 'records')(),
-        incarnation: lastIncarnation(db),
-        link: lastLink(db),
-      };
-    });
-  } finally {
-    db.close();
-  }
+ *  first version. Throws SQLite's errors. */
+export function markOf(db: Database.Database): Mark | null {
+  const names = schemaVersion(db) < 2 ? null : readNames(db);
+  if (names === null) return null;
+  return {
+    dbUuid: names.dbUuid,
+    timelineSeq: lastSeqReader(db, 'timeline')(),
+    recordSeq: lastSeqReader(db, 'records')(),
+    incarnation: lastIncarnation(db),
+    link: lastLink(db),
+  };
 }

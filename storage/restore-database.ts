@@ -86,11 +86,10 @@ function replace(
   // Of a restore that was killed: with the lock in hand there is no other.
   removeDatabase(part);
   copyDatabase(source, part);
-  let prepared: ReturnType<typeof rename>;
+  let prepared: Prepared;
   try {
     prepared = rename(part, uuid(), readMark(file));
-    const mark = markOf(part);
-    if (mark !== null) writeMark(part, mark);
+    if (prepared.mark !== null) writeMark(part, prepared.mark);
     syncFile(part);
   } catch (error) {
     removeDatabase(part);
@@ -106,18 +105,21 @@ function replace(
   return { movedAside: stood ? aside : null, from: prepared.from };
 }
 
+interface Prepared {
+  readonly from: RestoredFrom;
+  readonly gatewayId: string | null;
+  readonly mark: Mark | null;
+}
+
 /** Brings the copy up to date, too. */
-function rename(
-  part: string,
-  dbUuid: string,
-  mark: Mark | null | 'unreadable',
-): { from: RestoredFrom; gatewayId: string | null } {
+function rename(part: string, dbUuid: string, known: Mark | null | 'unreadable'): Prepared {
   return guardStorage(part, () => {
     const db = openWritable(part);
     try {
       const names = readNames(db);
-      const isOfIt = mark !== null && mark !== 'unreadable' && mark.dbUuid === names?.dbUuid;
-      return { from: renameDatabase(db, dbUuid, isOfIt ? mark : null), gatewayId: names?.gatewayId ?? null };
+      const isOfIt = known !== null && known !== 'unreadable' && known.dbUuid === names?.dbUuid;
+      const from = renameDatabase(db, dbUuid, isOfIt ? known : null);
+      return { from, gatewayId: names?.gatewayId ?? null, mark: markOf(db) };
     } finally {
       db.close();
     }
