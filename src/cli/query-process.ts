@@ -42,7 +42,8 @@ export async function runQuery(path: string, sql: string, limits: QueryLimits): 
     const result = resultOf(lines);
     if (result !== null) return result;
     if (isTimeOver) {
-      const message = `the query was ended after ${timeoutMs / 1_000} s; narrow it, or give it more --timeout`;
+      const seconds = timeoutMs / 1_000;
+      const message = `the query was ended after ${seconds} s; narrow it, or give it more --timeout`;
       throw new HeadgateError('HG_QUERY_LIMIT', message, { details: { timeoutMs } });
     }
     if (signal === 'SIGKILL') {

@@ -66,7 +66,7 @@ describe('records export', () => {
       headgate(['records', 'export', file, '--format', 'csv']),
       headgate(['records', 'export', file]),
     ]);
-    const rows = parse(csv.stdout, { columns: true }) as Record<string, string>[];
+    const rows: Record<string, string>[] = parse(csv.stdout, { columns: true });
     expect(rows.map((row) => ({ ...row, data: JSON.parse(row['data'] ?? '') as unknown }))).toEqual(
       rowsOf(ndjson.stdout).map((row) => ({
         ...Object.fromEntries(Object.entries(row).map(([name, value]) => [name, textOf(value)])),
