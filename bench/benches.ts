@@ -4,6 +4,7 @@ import { inTurn, type Bench } from './bench.ts';
 import { measureInChild } from './child.ts';
 import { DELIVERY_BENCHES } from './delivery-benches.ts';
 import { HISTORY_BENCHES } from './history-benches.ts';
+import { INGEST_BENCHES } from './ingest-benches.ts';
 import { againstBound, type Measured } from './result.ts';
 
 const SOURCES = 10_000;
@@ -144,4 +145,5 @@ export const BENCHES: readonly Bench[] = [
   ...[register, sourceBytes, churn, pipelineMemory, timelineRows, observerCost, burstDemo],
   ...DELIVERY_BENCHES,
   ...HISTORY_BENCHES,
+  ...INGEST_BENCHES,
 ];

@@ -4,6 +4,7 @@
 import { measureBurstDemo } from './measurements/burst-demo.ts';
 import { measureChurn } from './measurements/churn.ts';
 import { measureHistory } from './measurements/history.ts';
+import { measureHttpIngest } from './measurements/http-ingest.ts';
 import { measureLatency } from './measurements/latency.ts';
 import { measureMqttFlow } from './measurements/mqtt-flow.ts';
 import { measureNodeRed } from './measurements/node-red.ts';
@@ -14,11 +15,13 @@ import { measureRegistration } from './measurements/registration.ts';
 import { measureSinks } from './measurements/sinks.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
+import { measureWsIngest } from './measurements/ws-ingest.ts';
 
 const MEASUREMENTS = {
   burstDemo: measureBurstDemo,
   churn: measureChurn,
   history: measureHistory,
+  httpIngest: measureHttpIngest,
   latency: measureLatency,
   mqttFlow: measureMqttFlow,
   nodeRed: measureNodeRed,
@@ -29,6 +32,7 @@ const MEASUREMENTS = {
   sinks: measureSinks,
   sourceBytes: measureSourceBytes,
   timelineRows: measureTimelineRows,
+  wsIngest: measureWsIngest,
 };
 
 export type Measurements = typeof MEASUREMENTS;

@@ -36,6 +36,10 @@ const REASON_OF_ERROR: Partial<Record<ErrorCode, ExitReason>> = {
   HG_SOURCE_NO_STREAM: 'configuration',
   HG_LINK_UNAUTHORISED: 'configuration',
   HG_QUERY_INVALID: 'usage',
+  HG_EXPRESSION_INVALID: 'configuration',
+  HG_MODULE_FAILED: 'configuration',
+  HG_CONFIG_INVALID: 'configuration',
+  HG_CONFIG_EXISTS: 'configuration',
   HG_DECODE_FAILED: 'badData',
   HG_RECORD_DAMAGED: 'badData',
   HG_STORAGE_NOT_A_DATABASE: 'badData',
@@ -46,6 +50,8 @@ const REASON_OF_ERROR: Partial<Record<ErrorCode, ExitReason>> = {
   HG_LINK_TIMEOUT: 'unavailable',
   HG_SOURCE_CONNECT_TIMEOUT: 'unavailable',
   HG_PEER_MISSING: 'unavailable',
+  HG_HTTP_EXPOSED: 'configuration',
+  HG_HTTP_LISTEN: 'unavailable',
 };
 
 export function exitReasonOf(code: ErrorCode): ExitReason {

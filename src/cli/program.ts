@@ -5,12 +5,16 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { TIMELINE_KINDS } from '../domain/timeline.ts';
 import { addBackup, addQuery, addRecords } from './database-program.ts';
+import { addConfigCommands } from './config-program.ts';
 import { addDeadLetters } from './dead-letters-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
 import { time, wholeNumber } from './argument-values.ts';
 import { protectRelativeTime, TIME_FORMS } from './time-argument.ts';
+import { addRun } from './run-program.ts';
+import { addStart } from './start-program.ts';
+import { addToken } from './token-command.ts';
 
 const VERSION_ASKED = 'headgate.version';
 
@@ -53,6 +57,8 @@ function createProgram(output: Output): Command {
       throw new CommanderError(0, VERSION_ASKED, 'version');
     })
     .addHelpText('after', `\n${TIMES_HELP}\n\n${exitCodesHelp()}`);
+  addStart(program, output);
+  addRun(program, output);
   addDemo(program);
   addTimeline(program, output);
   addAlerts(program, output);
@@ -65,6 +71,8 @@ function createProgram(output: Output): Command {
   addQuery(program, output);
   addRecords(program, output);
   addBackup(program, output);
+  addConfigCommands(program, output);
+  addToken(program, output);
   return program;
 }
 

@@ -165,13 +165,18 @@ const HOSTILE = [
   '-- nothing',
 ];
 
-test('whatever does more than read is refused, and nothing changes', async () => {
+test('whatever does more than read is refused, and nothing changes', { timeout: 180_000 }, async () => {
   const file = await database();
   const before = readFileSync(file);
-  for (const sql of HOSTILE) {
+  const untried = [...HOSTILE];
+  const tryNext = async (): Promise<void> => {
+    const sql = untried.pop();
+    if (sql === undefined) return;
     const error = await headgateError(() => runQuery(file, sql, LIMITS), 'HG_QUERY_INVALID');
     expect({ sql, message: error.message }).not.toEqual({ sql, message: '' });
-  }
+    return tryNext();
+  };
+  await Promise.all([tryNext(), tryNext(), tryNext(), tryNext()]);
   expect(readFileSync(file).equals(before)).toBe(true);
   const others = readdirSync(dirname(file)).filter(
     (name) => !/^edge\.db(?:-wal|-shm|-mark|-lock)?$/.test(name),
