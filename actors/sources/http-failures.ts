@@ -62,5 +62,7 @@ function codeOf(error: unknown, depth = 0): string {
 }
 
 function reasonText(error: unknown, reason: string): string {
+  if (reason === 'EMFILE')
+    return 'this process may open no more files or connections; raise its limit (LimitNOFILE, ulimit -n)';
   return reason === '' ? messageOf(error) : reason;
 }

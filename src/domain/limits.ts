@@ -74,6 +74,8 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** From one line of the log about a defect of users' code to the next about the same. */
+  repeatedReportMs: 10_000,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
 } as const;
