@@ -15,7 +15,7 @@ const throws: Fault = {
     engineState: 'stopped',
     lost: 0,
     fromSource: { atLeast: 2 },
-    fromStage: { atLeast: 10 },
+    fromStage: { atLeast: 2 },
     fromSubscriber: { atLeast: 100 },
     fromCallback: { atLeast: 1 },
     restarts: { atLeast: 2 },
