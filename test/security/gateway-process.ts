@@ -129,7 +129,7 @@ function launch(start: GatewayStart | string) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), content, { mode: 0o600 });
   }
-  const [command = '', ...args] = [...under, process.execPath, HEADGATE, 'run', name];
+  const [command, ...args] = [...under, process.execPath, HEADGATE, 'run', name];
   const program = spawn(command, args, {
     cwd: folder,
     env: { ...process.env, ...env },
@@ -143,7 +143,7 @@ function launch(start: GatewayStart | string) {
   return {
     ...{ program, folder, end },
     output: () => written,
-    async dispose() {
+    dispose: async () => {
       program.kill('SIGKILL');
       await end;
       rmSync(folder, { recursive: true, force: true });
@@ -155,10 +155,13 @@ function launch(start: GatewayStart | string) {
 function laidOver(under: GatewayConfig, over: GatewayConfig): GatewayConfig {
   const sections = Object.entries(over).map(([name, section]) => {
     const below = under[name];
-    const isMerged = below !== undefined && !Array.isArray(section) && !Array.isArray(below);
-    return [name, isMerged ? { ...below, ...section } : section];
+    return [name, isSection(section) && isSection(below) ? { ...below, ...section } : section];
   });
   return { ...under, ...Object.fromEntries(sections) };
+}
+
+function isSection(value: GatewayConfig[string] | undefined): value is Section {
+  return value !== undefined && !Array.isArray(value);
 }
 
 const ASK_MS_MAX = 30_000;

@@ -3,12 +3,13 @@
 
 import mqtt from 'mqtt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { query } from '../storage/fixture.ts';
 import { headgate } from '../support/command-line.ts';
 import { mosquittoMissing, startMosquitto, type MosquittoBroker } from '../support/mqtt-brokers.ts';
 import { skipNote } from '../support/skip-note.ts';
 import { until } from '../chaos/rig/until.ts';
 import { startGateway, type Answer, type GatewayProcess } from './gateway-process.ts';
-import { HOSTILE_TEXTS, OBEYED } from './hostile-text.ts';
+import { controlsIn, HOSTILE_TEXTS, isObeyed, obeyedIn } from './hostile-text.ts';
 import { isStream, routesOf } from './routes.ts';
 
 const json = { 'content-type': 'application/json' };
@@ -112,7 +113,7 @@ describe('the API', () => {
         isSafe(answer);
         expect([400, 404]).toContain(answer.status);
         expect(answer.json).toMatchObject({ status: answer.status });
-        expect(answer.text).not.toMatch(OBEYED);
+        expect(controlsIn(answer.text)).toEqual([]);
       }
     }
   });
@@ -123,8 +124,8 @@ describe('the API', () => {
       const { json: page, text } = await gateway.ask({
         path: `/api/dead-letters?source=rows&limit=50&afterId=${after}`,
       });
-      expect(text).not.toMatch(OBEYED);
-      const { rows } = page as { rows: { id: number; payload: string }[] };
+      expect(controlsIn(text)).toEqual([]);
+      const { letters: rows } = page as { letters: { id: number; payload: string }[] };
       for (const { payload } of rows) seen.add((JSON.parse(payload) as { text: string }).text);
       if (rows.length === 0) break;
       after = (rows.at(-1) as { id: number }).id;
@@ -134,7 +135,7 @@ describe('the API', () => {
 
   test('tells of all of it in events that no text can end or forge', async () => {
     const text = await eventsOf(gateway, '/api/events?afterSeq=0');
-    expect(text).not.toMatch(OBEYED);
+    expect(controlsIn(text)).toEqual([]);
     for (const event of text.split('\n\n').slice(0, -1)) {
       const lines = event.split('\n');
       for (const line of lines) expect(line).toMatch(/^(?:event: \w+$|id: \d+$|data: \{|retry: \d+$|:)/);
@@ -159,21 +160,15 @@ test(`a topic is data as any other${skipNote(mosquittoMissing)}`, async () => {
   const sources = async () =>
     (await gateway.ask({ path: '/api/sources/topics' })).json as { recordsProduced: number };
   await until('all are there', WAIT_MS_MAX, async () => (await sources()).recordsProduced >= TOPICS.length);
-  const { stdout } = await headgate(
-    'query',
-    gateway.file,
-    '--json',
-    "SELECT data FROM records WHERE source_id = 'topics'",
-  );
-  const { rows } = JSON.parse(stdout) as { rows: { data: string }[] };
-  const topics = rows.map(({ data }) => (JSON.parse(data) as { topic: string }).topic);
+  const rows = query(gateway.file, "SELECT data FROM records WHERE source_id = 'topics'");
+  const topics = rows.map(({ data }) => (JSON.parse(data as string) as { topic: string }).topic);
   expect(topics.sort()).toEqual(TOPICS.map((topic) => `names/${topic}`).sort());
 });
 
 test('the log has one JSON object a line, in which nothing acts on a terminal', () => {
   const lines = gateway.logLines();
   expect(lines.length).toBeGreaterThan(10);
-  expect(gateway.log()).not.toMatch(OBEYED);
+  expect(obeyedIn(gateway.log())).toEqual([]);
   expect(lines.filter((line) => line['msg'] === 'forged' || line['level'] === 'fatal')).toEqual([]);
 });
 
@@ -195,25 +190,25 @@ describe('the command line shows it, and obeys none of it:', () => {
         const args = command.map((word) => (word === 'FILE' ? gateway.file : word));
         const { exitCode, stdout, stderr } = await headgate([...args, ...form]);
         expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
-        expect(stdout + stderr).not.toMatch(OBEYED);
+        expect(obeyedIn(stdout + stderr)).toEqual([]);
       });
     }
   }
 
-  const obeyed = HOSTILE_TEXTS.filter((text) => OBEYED.test(text) && !text.includes('\0'));
+  const obeyed = HOSTILE_TEXTS.filter((text) => isObeyed(text) && !text.includes('\0'));
   for (const text of obeyed.filter((_, n) => n % 3 === 0)) {
     test(`what it was given itself: ${JSON.stringify(text)}`, async () => {
       const { stdout, stderr, exitCode } = await headgate(['timeline', gateway.file, '--actor', text]);
       expect(exitCode).not.toBe(1);
-      expect(stdout + stderr).not.toMatch(OBEYED);
+      expect(obeyedIn(stdout + stderr)).toEqual([]);
     });
   }
 });
 
 /** What a stream of events says, up to the last row there is now. */
-async function eventsOf({ ask, port }: GatewayProcess, path: string): Promise<string> {
-  const { rows } = (await ask({ path: '/api/timeline?limit=1' })).json as { rows: { seq: number }[] };
-  const response = await fetch(`http://127.0.0.1:${port}${path}`);
+async function eventsOf(from: GatewayProcess, path: string): Promise<string> {
+  const { rows } = (await from.ask({ path: '/api/timeline?limit=1' })).json as { rows: { seq: number }[] };
+  const response = await fetch(`http://127.0.0.1:${from.port}${path}`);
   const decoder = new TextDecoder();
   let text = '';
   for await (const chunk of response.body as ReadableStream<Uint8Array>) {

@@ -78,5 +78,21 @@ const IN_OTHERS = [
 
 export const HOSTILE_TEXTS: readonly string[] = [...IN_HTML, ...IN_TERMINALS, ...IN_LINES, ...IN_OTHERS];
 
-/** Characters that a terminal or a reader of lines obeys: none of these may come out raw. */
-export const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u2028\u2029]/u;
+/** Characters that a terminal or a reader of lines obeys; line feeds and tabs are for whoever prints lines. */
+const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u2028\u2029]/u;
+
+export function isObeyed(text: string): boolean {
+  return OBEYED.test(text);
+}
+
+/** Control characters that end lines or act on a terminal: JSON has none of them as they are. */
+export function controlsIn(text: string): string[] {
+  return obeyedIn(text.replaceAll(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069\u2028\u2029]/g, '.'));
+}
+
+/** Where such a character stands in the text as it is, with what is around it. */
+export function obeyedIn(text: string): string[] {
+  return [...text.matchAll(new RegExp(OBEYED.source, 'gu'))]
+    .slice(0, 3)
+    .map(({ index }) => JSON.stringify(text.slice(Math.max(0, index - 30), index + 10)));
+}
