@@ -12,23 +12,26 @@ import { EndedHealths } from '../actors/supervision/ended-healths.ts';
 import { SourceDirectory } from '../actors/supervision/source-directory.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { engineMachine, EngineOutput } from '../machines/engine-machine.ts';
+import type { RateLimiterCommand } from '../machines/rate-limiter-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { formatAddress } from './domain/address.ts';
 import type { Clock } from './domain/clock.ts';
-import { messageOf } from './domain/errors.ts';
+import { HeadgateError, messageOf } from './domain/errors.ts';
 import type { SourceHealth, SourceState } from './domain/health.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
 import type { DeadlineRow, TimelineRow } from './domain/timeline.ts';
 import { createEngineActor, untilFinished } from './engine-actor.ts';
-import { isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
+import type { ConfigNote } from './engine-report.ts';
+import { isConfigureCommand, isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { RunBooks, type BooksOutputs } from './run-books.ts';
 import { janitorPorts } from './run-janitor.ts';
 import { noteThePast } from './run-past.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
+import { RunSettings, type BurstSettings } from './run-settings.ts';
 import { SinkWing } from './sink-wing.ts';
 
 /** Where a run shows what it does; these outlive it. */
@@ -59,6 +62,7 @@ export class EngineRun {
   readonly #options: RunOptions;
   readonly #actor: Actor<typeof engineMachine>;
   readonly #books: RunBooks;
+  readonly #settings: RunSettings;
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
   readonly #ended = new EndedHealths<SourceHealth>();
@@ -69,9 +73,10 @@ export class EngineRun {
     this.#options = run;
     this.#lastIncarnation = store?.lastIncarnation ?? 0;
     this.#deadlines = new Map(store?.deadlines);
+    this.#settings = new RunSettings(options);
     const edges$ = new Subject<LedgerEdge>();
     this.#books = new RunBooks({
-      ...{ options, clock, log, store, outputs, edges$ },
+      ...{ options, clock, log, store, outputs, edges$, settings: this.#settings },
       onRowsStored: (rows) => this.sinks.feed?.rowsStored(rows),
       onRecordsStored: (lastRecordSeq) => this.sinks.feed?.recordsStored(lastRecordSeq),
       onState: (row, actorId) => this.#onState(row, actorId),
@@ -81,7 +86,7 @@ export class EngineRun {
     this.plane = new Plane({
       clock,
       stages: run.stages,
-      globalLimit: options.rateLimit?.scope === 'global' ? options.rateLimit : null,
+      globalLimit: this.#settings.globalLimit,
       exit: outputs.exit,
       onPoison: ({ originalRecord, error }, stageName) => this.buryRecord(originalRecord, stageName, error),
     });
@@ -128,9 +133,33 @@ export class EngineRun {
   }
 
   send(command: AnyCommand): void {
-    const { registry, sinks } = this.#actor.getSnapshot().children;
-    if (isSinksCommand(command)) sinks?.send(command);
-    else registry?.send(command);
+    const { registry, sinks, pipeline, rateLimiter, burstDetector } = this.#actor.getSnapshot().children;
+    const asked = this.#withKnownCause(command);
+    if (isConfigureCommand(asked)) {
+      if (asked.problem !== undefined) this.#options.outputs.answer(asked, asked.problem, null);
+      else if (asked.type === 'pipeline.configure') pipeline?.send(asked);
+      else if (asked.type === 'rateLimiter.configure') rateLimiter?.send(asked);
+      else burstDetector?.send(asked);
+    } else if (isSinksCommand(asked)) sinks?.send(asked);
+    else registry?.send(asked);
+  }
+
+  /** Builds stages that `pipeline.configure` puts in place.
+   *  @throws HeadgateError HG_OPTION_INVALID for stages that cannot be built. */
+  prepareStages(stages: EngineOptions['stages']): void {
+    try {
+      this.plane.prepare(stages as unknown as readonly Stage[]);
+    } catch (error) {
+      throw new HeadgateError('HG_OPTION_INVALID', `reconfigure: option "stages": ${messageOf(error)}`);
+    }
+  }
+
+  /** Writes a row about the configuration; returns its `seq`. */
+  noteConfig({ event, data = {} }: ConfigNote, cause: number | null): number {
+    if (cause !== null && cause > this.#books.journal.lastSeq) {
+      throw new HeadgateError('HG_OPTION_INVALID', noSuchRow(cause));
+    }
+    return this.#books.journal.note({ kind: 'config', event, data, actorId: 'engine', cause });
   }
 
   /** Drains and ends. */
@@ -179,13 +208,31 @@ export class EngineRun {
     this.#books.journal.note({ kind: 'command', event, data, actorId: 'registry', cause: null });
   }
 
+  /** A cause is a row that is there. */
+  #withKnownCause(command: AnyCommand): AnyCommand {
+    const { cause } = command;
+    if (cause === undefined || cause <= this.#books.journal.lastSeq) return command;
+    const problem = { code: 'HG_OPTION_INVALID', message: noSuchRow(cause) };
+    return { ...command, problem: command.problem ?? problem };
+  }
+
+  #limit(command: RateLimiterCommand): void {
+    const settings = this.#settings;
+    settings.rateLimit = command.rateLimit;
+    this.plane.limitAll(settings.globalLimit);
+    for (const rig of this.directory.rigs()) {
+      if (rig.spec.rateLimit === null) this.plane.limitLane(rig, settings.sourceLimit);
+    }
+    this.#options.outputs.answer(command, null, null);
+  }
+
   #createRig(spec: SourceRig['spec']): SourceRig {
-    const { clock, options, store } = this.#options;
+    const { clock, store } = this.#options;
     const rig = new SourceRig({
       spec,
       incarnation: ++this.#lastIncarnation,
       clock,
-      sourceLimit: options.rateLimit?.scope === 'source' ? options.rateLimit : null,
+      sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
       spill: this.#spills.of(spec),
     });
@@ -231,17 +278,18 @@ export class EngineRun {
   #createActor(edges$: Subject<LedgerEdge>): Actor<typeof engineMachine> {
     const { clock, options, outputs, random, log, store } = this.#options;
     const { directory, plane } = this;
+    const settings = this.#settings;
     const books = this.#books;
     return createEngineActor({
-      clock,
-      options,
-      random,
-      log,
-      plane,
-      directory,
+      ...{ clock, options, settings, random, log, plane, directory, edges$ },
       sinks: this.sinks,
-      edges$,
       exit: outputs.exit,
+      limit: (command) => this.#limit(command),
+      onBurstConfigured: (command) => {
+        settings.burst = command.burst as BurstSettings | null;
+        outputs.answer(command, null, null);
+      },
+      onStagesConfigured: (command, refusal) => outputs.answer(command, refusal, null),
       inspect: books.journal.inspect,
       deadLetter: books.buryPayload,
       keepDeadline: books.keepDeadline,
@@ -260,6 +308,10 @@ export class EngineRun {
       },
     });
   }
+}
+
+function noSuchRow(seq: number): string {
+  return `option "cause": the timeline has no row ${seq} yet`;
 }
 
 function nameOf({ tenant, sourceId }: SourceHealth): string {

@@ -19,6 +19,7 @@ import type { Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+import type { RunSettings } from './run-settings.ts';
 
 /** Where it shows what it wrote. */
 export interface BooksOutputs {
@@ -29,6 +30,7 @@ export interface BooksOutputs {
 
 export interface RunBooksOptions {
   readonly options: EngineOptions;
+  readonly settings: RunSettings;
   readonly clock: Clock;
   readonly log: Logger;
   /** Null: nothing is stored, everything counts as written. */
@@ -53,7 +55,7 @@ export class RunBooks {
   readonly #options: RunBooksOptions;
 
   constructor(books: RunBooksOptions) {
-    const { options, clock, log, store, outputs } = books;
+    const { settings, clock, log, store, outputs } = books;
     this.#options = books;
     this.ledger = this.#createLedger();
     this.journal = new Journal({
@@ -69,7 +71,7 @@ export class RunBooks {
         this.journal.note({ kind: 'alert', event: alert.event, data: { ...alert }, actorId, cause });
       },
       flush: () => this.ledger.flush(),
-      onBurst: options.burst?.onBurst ?? null,
+      onBurst: () => settings.burst?.onBurst ?? null,
     });
     this.alerts.alerts$.subscribe(outputs.alerts);
     this.deadLetters = new DeadLetterDesk({

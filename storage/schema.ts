@@ -195,6 +195,10 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (class, seq)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- The rows of one event among millions of others: without it each page of them walks the table.
+  CREATE INDEX timeline_event ON timeline (event, seq);
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

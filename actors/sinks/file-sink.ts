@@ -25,7 +25,7 @@ const columnSchema = z
     `must be key, ${COLUMNS.join(', ')}, data, or a field of it such as data.value`,
   );
 
-const schema = sinkSchema({
+export const fileSinkSchema = sinkSchema({
   /** The file that is being written. Its folder must be there. */
   path: z.string().min(1),
   format: z.enum(['ndjson', 'csv']).default('ndjson'),
@@ -53,8 +53,8 @@ const schema = sinkSchema({
   message: 'goes with format "csv" only',
 });
 
-export type FileSinkOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type FileSinkOptions = z.input<typeof fileSinkSchema>;
+type Options = z.output<typeof fileSinkSchema>;
 
 /** The columns of CSV where none are named. */
 const COLUMNS_DEFAULT = ['seq', 'tenant', 'sourceId', 'incarnation', 'sourceSeq', 'atMs', 'data'];
@@ -62,7 +62,7 @@ const COLUMNS_DEFAULT = ['seq', 'tenant', 'sourceId', 'incarnation', 'sourceSeq'
 /** @example fileSink({ id: 'archive', path: 'archive.ndjson', rotate: { keepFiles: 20 } })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function fileSink(input: FileSinkOptions): SinkSpec {
-  const options = resolveOptions(schema, input, 'fileSink');
+  const options = resolveOptions(fileSinkSchema, input, 'fileSink');
   const format = options.format === 'csv' ? csvFormat(options.columns ?? COLUMNS_DEFAULT) : NDJSON;
   return sinkSpec('file', options, { open: (io) => openLink(io, options, format) });
 }

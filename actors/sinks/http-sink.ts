@@ -24,7 +24,7 @@ import { makeEach, recordAsJson } from './outbound-text.ts';
 
 const secret = z.string().min(1);
 
-const schema = sinkSchema({
+export const httpSinkSchema = sinkSchema({
   url: z
     .string()
     .refine((text) => isUrlOf(text, ['http:', 'https:']), 'must be an http:// or https:// address'),
@@ -58,13 +58,13 @@ const schema = sinkSchema({
   }
 });
 
-export type HttpSinkOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type HttpSinkOptions = z.input<typeof httpSinkSchema>;
+type Options = z.output<typeof httpSinkSchema>;
 
 /** @example httpSink({ id: 'cloud', url: 'https://example.org/ingest', auth: { bearer: token } })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function httpSink(input: HttpSinkOptions): SinkSpec {
-  const options = resolveOptions(schema, input, 'httpSink');
+  const options = resolveOptions(httpSinkSchema, input, 'httpSink');
   const headers = headersOf(options);
   const target: Target = { url: bareUrl(options.url), place: publicUrl(options.url) };
   return sinkSpec('http', options, { open: async (io) => openLink(io, options, target, headers) });

@@ -36,7 +36,7 @@ const SUBJECT: AddressRules = {
 const serverSchema = z.string().refine(isServer, 'must be like nats://host:4222, without credentials');
 const secret = z.string().min(1);
 
-const schema = sinkSchema({
+export const jetStreamSinkSchema = sinkSchema({
   servers: z.union([serverSchema, z.array(serverSchema).min(1)]),
   /** Such as `plant.{sourceId}.{data.sensor}`. */
   subject: templateSchema(SUBJECT),
@@ -56,14 +56,14 @@ const schema = sinkSchema({
   ackTimeoutMs: milliseconds(1).default(5_000),
 }).superRefine(checkPayload);
 
-export type JetStreamSinkOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type JetStreamSinkOptions = z.input<typeof jetStreamSinkSchema>;
+type Options = z.output<typeof jetStreamSinkSchema>;
 
 /** @example jetStreamSink({ id: 'hub', servers: 'nats://127.0.0.1:4222', subject: 'plant.{sourceId}' })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. Opening a link without the NATS client
  *  installed: HG_PEER_MISSING. */
 export function jetStreamSink(input: JetStreamSinkOptions): SinkSpec {
-  const options = resolveOptions(schema, input, 'jetStreamSink');
+  const options = resolveOptions(jetStreamSinkSchema, input, 'jetStreamSink');
   return sinkSpec('jetstream', options, { open: (io) => openLink(io, options) });
 }
 

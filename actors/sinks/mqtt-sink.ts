@@ -31,7 +31,7 @@ const TOPIC: AddressRules = {
 
 const { url, protocolVersion, clientId, username, password, tls, will, keepaliveSeconds } = connectionShape;
 
-const schema = sinkSchema({
+export const mqttSinkSchema = sinkSchema({
   ...{ url, protocolVersion, clientId, username, password, tls, will, keepaliveSeconds },
   /** Such as `plant/{sourceId}/{data.sensor}`. */
   topic: templateSchema(TOPIC),
@@ -45,13 +45,13 @@ const schema = sinkSchema({
   checkPayload(options, context);
 });
 
-export type MqttSinkOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type MqttSinkOptions = z.input<typeof mqttSinkSchema>;
+type Options = z.output<typeof mqttSinkSchema>;
 
 /** @example mqttSink({ id: 'plant', url: 'mqtt://127.0.0.1:1883', topic: 'plant/{sourceId}' })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function mqttSink(input: MqttSinkOptions): SinkSpec {
-  const options = resolveOptions(schema, input, 'mqttSink');
+  const options = resolveOptions(mqttSinkSchema, input, 'mqttSink');
   return sinkSpec('mqtt', options, { open: (io) => openLink(io, options) });
 }
 

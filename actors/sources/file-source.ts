@@ -21,7 +21,7 @@ import { sourceSpec } from './define-source.ts';
 import { findRenamed, inodeOf, isAt, openFile, parsePlace, type OpenFile } from './file-place.ts';
 import { fileReading, type FileReading, type ReadingPlan } from './file-reading.ts';
 
-const schema = sourceSchema({
+export const fileSourceSchema = sourceSchema({
   path: z.string().min(1),
   /** One record a line: a JSON value, an object of strings named by the first row, or the line itself. */
   format: z.enum(['ndjson', 'csv', 'text']).default('ndjson'),
@@ -37,13 +37,13 @@ const schema = sourceSchema({
   message: 'only goes with mode "tail"',
 });
 
-export type FileSourceOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type FileSourceOptions = z.input<typeof fileSourceSchema>;
+type Options = z.output<typeof fileSourceSchema>;
 
 /** @example fileSource({ id: 'boiler-log', path: '/var/log/boiler.ndjson' })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function fileSource(input: FileSourceOptions): SourceSpec {
-  const options = resolveOptions(schema, input, 'fileSource');
+  const options = resolveOptions(fileSourceSchema, input, 'fileSource');
   const rejections = rejecter(decoderFor(options.format));
   return sourceSpec('file', options, rejections.decode, {
     connects: true,

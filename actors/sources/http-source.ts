@@ -20,7 +20,7 @@ import { pollOnce, retryAfterOf, type PollPlan, type Polled, type Validators } f
 import { fetchTransport, type HttpTransport } from './http-transport.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http-url.ts';
 
-const schema = sourceSchema({
+export const httpSourceSchema = sourceSchema({
   url: z
     .string()
     .refine((text) => isUrlOf(text, ['http:', 'https:']), 'must be an http:// or https:// address'),
@@ -48,13 +48,13 @@ const schema = sourceSchema({
   message: 'does not go with method "GET"; set method to "POST" or "PUT"',
 });
 
-export type HttpSourceOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type HttpSourceOptions = z.input<typeof httpSourceSchema>;
+type Options = z.output<typeof httpSourceSchema>;
 
 /** @example httpSource({ id: 'boiler', url: 'http://10.0.0.7/readings', intervalMs: 1_000 })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function httpSource(input: HttpSourceOptions): SourceSpec {
-  const options = resolveOptions(schema, input, 'httpSource');
+  const options = resolveOptions(httpSourceSchema, input, 'httpSource');
   const intake = payloadIntake({ format: options.decode, items: options.items });
   const plan = planOf(options);
   return sourceSpec('http', options, intake.decode, {

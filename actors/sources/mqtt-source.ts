@@ -77,7 +77,7 @@ const topicsSchema = z.custom<TopicsInput>().transform((input, context): TopicIn
 
 const { url: urlSchema, ...linkShape } = connectionShape;
 
-const mqttSourceSchema = sourceSchema({
+export const mqttSourceSchema = sourceSchema({
   url: urlSchema.optional(),
   ...linkShape,
   connection: z

@@ -33,7 +33,7 @@ const burstSchema = z
     'recordsMin must not be above recordsMax',
   );
 
-const schema = sourceSchema({
+export const simulatedSourceSchema = sourceSchema({
   /** The kind tables and totals show: a simulated MQTT source may say `mqtt`. */
   type: z.string().min(1).default('simulated'),
   stream: aFunction<SourceLogic['stream']>('must be a function (io) => records').optional(),
@@ -53,13 +53,13 @@ const schema = sourceSchema({
   script: z.array(z.enum(OUTCOMES)).default([]),
 });
 
-export type SimulatedSourceOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type SimulatedSourceOptions = z.input<typeof simulatedSourceSchema>;
+type Options = z.output<typeof simulatedSourceSchema>;
 
 /** @example simulatedSource({ id: 'http-1', type: 'http', intervalMs: 100, failRate: 0.1 })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function simulatedSource(input: SimulatedSourceOptions): SourceSpec {
-  const options = resolveOptions(schema, input, 'simulatedSource');
+  const options = resolveOptions(simulatedSourceSchema, input, 'simulatedSource');
   checkPattern(options);
   return sourceSpec(options.type, options, null, { stream: streamOf(options) });
 }

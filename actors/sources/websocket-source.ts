@@ -23,7 +23,7 @@ import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './h
 const PROTOCOL_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const protocolName = z.string().regex(PROTOCOL_NAME, 'is no name of a subprotocol');
 
-const schema = sourceSchema({
+export const webSocketSourceSchema = sourceSchema({
   url: z.string().refine((text) => isUrlOf(text, ['ws:', 'wss:']), 'must be a ws:// or wss:// address'),
   /** Subprotocols to offer, the preferred one first. */
   protocols: z
@@ -44,13 +44,13 @@ const schema = sourceSchema({
   subscribe: z.union([z.string().transform((message) => [message]), z.array(z.string())]).default([]),
 });
 
-export type WebSocketSourceOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type WebSocketSourceOptions = z.input<typeof webSocketSourceSchema>;
+type Options = z.output<typeof webSocketSourceSchema>;
 
 /** @example webSocketSource({ id: 'scada', url: 'wss://10.0.0.7/feed', subscribe: '{"topic":"all"}' })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function webSocketSource(input: WebSocketSourceOptions): SourceSpec {
-  const options = resolveOptions(schema, input, 'webSocketSource');
+  const options = resolveOptions(webSocketSourceSchema, input, 'webSocketSource');
   const intake = payloadIntake({ format: options.decode });
   return sourceSpec('websocket', options, intake.decode, {
     connects: true,

@@ -21,8 +21,8 @@ export interface AlertDeskOptions {
   readonly record: (alert: Alert, actorId: string, cause: object | number | null) => void;
   /** Resolves when what was recorded is stored. */
   readonly flush: () => Promise<void>;
-  /** The user's callback for bursts. May throw, reject or hang: nothing waits for it. */
-  readonly onBurst: ((alert: BurstNotification) => unknown) | null;
+  /** The user's callback for bursts, as it is now. May throw, reject or hang: nothing waits for it. */
+  readonly onBurst: () => ((alert: BurstNotification) => unknown) | null;
 }
 
 const MINUTE_MS = 60_000;
@@ -66,7 +66,7 @@ export class AlertDesk {
 
   #show(alert: Alert): void {
     this.alerts$.next(alert);
-    const { onBurst } = this.#options;
+    const onBurst = this.#options.onBurst();
     if (onBurst === null || !isBurstAlert(alert)) return;
     const budget = this.#budget(alert.sourceId);
     if (

@@ -35,6 +35,9 @@ const REASON_OF_ERROR: Partial<Record<ErrorCode, ExitReason>> = {
   HG_SOURCE_DUPLICATE: 'configuration',
   HG_SOURCE_NO_STREAM: 'configuration',
   HG_LINK_UNAUTHORISED: 'configuration',
+  HG_EXPRESSION_INVALID: 'configuration',
+  HG_MODULE_FAILED: 'configuration',
+  HG_CONFIG_INVALID: 'configuration',
   HG_DECODE_FAILED: 'badData',
   HG_STORAGE_NOT_A_DATABASE: 'badData',
   HG_STORAGE_CORRUPT: 'badData',
@@ -44,6 +47,8 @@ const REASON_OF_ERROR: Partial<Record<ErrorCode, ExitReason>> = {
   HG_LINK_TIMEOUT: 'unavailable',
   HG_SOURCE_CONNECT_TIMEOUT: 'unavailable',
   HG_PEER_MISSING: 'unavailable',
+  HG_HTTP_EXPOSED: 'configuration',
+  HG_HTTP_LISTEN: 'unavailable',
 };
 
 export function exitReasonOf(code: ErrorCode): ExitReason {

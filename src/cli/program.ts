@@ -9,6 +9,9 @@ import { addDeadLetters } from './dead-letters-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
+import { addRun } from './run-program.ts';
+import { addStart } from './start-program.ts';
+import { addToken } from './token-command.ts';
 import { parseTime, protectRelativeTime, TIME_FORMS } from './time-argument.ts';
 
 const VERSION_ASKED = 'headgate.version';
@@ -52,6 +55,8 @@ function createProgram(output: Output): Command {
       throw new CommanderError(0, VERSION_ASKED, 'version');
     })
     .addHelpText('after', `\n${TIMES_HELP}\n\n${exitCodesHelp()}`);
+  addStart(program, output);
+  addRun(program, output);
   addDemo(program);
   addTimeline(program, output);
   addAlerts(program, output);
@@ -61,6 +66,7 @@ function createProgram(output: Output): Command {
   addAt(program, output);
   addVerify(program, output);
   addDeadLetters(program, output);
+  addToken(program, output);
   return program;
 }
 
@@ -106,6 +112,7 @@ function addAlerts(program: Command, output: Output): void {
 function listCommand(program: Command, name: string, summary: string): Command {
   return readCommand(program, name, summary)
     .option('--actor <id>', 'only rows of this actor: plc-7, tenant/plc-7, registry, …')
+    .option('--event <name>', 'only rows of this event: link.opened, BURST, …')
     .option('--since <time>', 'only rows of this time or later', time)
     .option('--until <time>', 'only rows of this time or earlier', time)
     .option('--limit <n>', 'only the last n rows', rowCount)

@@ -16,7 +16,7 @@ const hasMethods = (value: unknown, names: readonly string[]): boolean =>
 const CLOCK_METHODS = ['wallMs', 'monotonicMs', 'setTimeout', 'clearTimeout', 'sleep'];
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'];
 
-const burst = z
+export const burstSchema = z
   .strictObject({
     /** A window that holds more than this is a burst. */
     thresholdRecords: z.number().int().min(1),
@@ -39,6 +39,21 @@ const burst = z
     message: 'must not be above thresholdRecords',
   });
 
+const STAGE_KINDS = ['operator', 'async', 'queue'];
+
+const stages = z.array(
+  z.custom<{ readonly kind: string; readonly stageName: string }>(
+    (value) => hasKind(value, STAGE_KINDS),
+    'must be made by filter(), transform(), transformAsync() or boundedQueue()',
+  ),
+);
+
+function hasKind(value: unknown, kinds: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, stageName } = value as { kind?: unknown; stageName?: unknown };
+  return typeof stageName === 'string' && kinds.includes(kind as string);
+}
+
 const optionsShape = z.strictObject({
   timeline: z
     .union([
@@ -60,16 +75,9 @@ const optionsShape = z.strictObject({
     .prefault({}),
   storage: storageSchema.prefault({}),
   rateLimit: rateLimitSchema.nullable().default(null),
-  burst: burst.nullable().default(null),
+  burst: burstSchema.nullable().default(null),
   /** Stages, in the order records go through them. */
-  stages: z
-    .array(
-      z.custom<{ readonly kind: string; readonly stageName: string }>(
-        (value) => typeof value === 'object' && value !== null && 'kind' in value && 'stageName' in value,
-        'must be made by filter(), transform(), transformAsync() or boundedQueue()',
-      ),
-    )
-    .default([]),
+  stages: stages.default([]),
   health: z.strictObject({ intervalMs: milliseconds(10).default(10_000) }).prefault({}),
   clock: z
     .custom<Clock>(
@@ -94,6 +102,14 @@ export const engineOptionsSchema = optionsShape.refine(
     message: 'must not be true where a clock is given: only real time can wait for a thread',
   },
 );
+
+/** What `engine.reconfigure` takes: the options that can be changed while the engine runs. What is left out
+ *  stays as it is. */
+export const reconfigurationSchema = z.strictObject({
+  stages: stages.optional(),
+  rateLimit: rateLimitSchema.nullable().optional(),
+  burst: burstSchema.nullable().optional(),
+});
 
 /** What a user may write; `stages` is typed by the library's index. */
 export type EngineOptionsInput = z.input<typeof engineOptionsSchema>;

@@ -16,7 +16,7 @@ export const nameSchema = z
     'must be 1 to 128 letters, digits, ".", "_", ":" or "-", beginning with a letter or digit',
   );
 
-const sourceId = nameSchema
+export const sourceIdSchema = nameSchema
   .refine(
     (id) => !RESERVED_NAMES.includes(id),
     `is the name of an actor of the engine (${RESERVED_NAMES.join(', ')}); choose another`,
@@ -84,7 +84,7 @@ export function withSharedDefault<Schema extends z.ZodObject>(schema: Schema) {
 }
 
 const commonShape = {
-  id: sourceId,
+  id: sourceIdSchema,
   tenant: nameSchema.default(DEFAULT_TENANT),
   outlet: withSharedDefault(outlet),
   restart: withSharedDefault(restart),

@@ -1,5 +1,6 @@
 /** What the HTTP server is made of, handed in by whoever composes the process. */
 
+import type { PushSource } from '../../actors/sources/push-source.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { GatewayControl } from '../gateway/gateway-control.ts';
@@ -69,6 +70,10 @@ export interface HttpDeps {
   readonly tokens: () => readonly StoredToken[];
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** The push source of this address (`line3`, `acme/line3`) as it runs now: where ingest goes. */
+  readonly pushSources: (address: string) => PushSource | undefined;
+  /** Bytes of one record that ingest takes. Default: what the log takes. */
+  readonly recordBytesMax?: number;
   readonly clock: Clock;
   readonly log: Logger;
 }

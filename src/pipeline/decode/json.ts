@@ -24,8 +24,7 @@ const CLOSE_OBJECT = 0x7d;
 /** The value of a JSON text.
  *  @throws HeadgateError HG_DECODE_FAILED. */
 export function parseJson(text: string, line?: number): unknown {
-  // Each level takes two brackets, so a short text cannot be deep: most records are spared the scan.
-  if (text.length > 2 * JSON_DEPTH_MAX && isTooDeep(text)) {
+  if (isDeeperThan(JSON_DEPTH_MAX, text)) {
     throw decodeError(`nested deeper than ${JSON_DEPTH_MAX} levels`, line);
   }
   let value: unknown;
@@ -46,8 +45,11 @@ function mayOverflow(text: string): boolean {
   return LONG_EXPONENT.test(text) || (text.length >= LONG_DIGITS && LONG_NUMBER.test(text));
 }
 
-/** Looks at the text, not the value: a hostile text is refused before anything is made of it. */
-function isTooDeep(text: string): boolean {
+/** Whether arrays and objects are nested deeper. Looks at the text, not the value: a hostile text is refused
+ *  before anything is made of it. */
+export function isDeeperThan(depthMax: number, text: string): boolean {
+  // Each level takes two brackets, so a short text cannot be deep: most records are spared the scan.
+  if (text.length <= 2 * depthMax) return false;
   let depth = 0;
   let quoted = false;
   for (let index = 0; index < text.length; index++) {
@@ -58,7 +60,7 @@ function isTooDeep(text: string): boolean {
     } else if (unit === QUOTE) {
       quoted = true;
     } else if (unit === OPEN_LIST || unit === OPEN_OBJECT) {
-      if (++depth > JSON_DEPTH_MAX) return true;
+      if (++depth > depthMax) return true;
     } else if (unit === CLOSE_LIST || unit === CLOSE_OBJECT) {
       depth--;
     }
