@@ -15,7 +15,6 @@ import type { engineMachine, EngineOutput } from '../machines/engine-machine.ts'
 import type { RateLimiterCommand } from '../machines/rate-limiter-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
-import { formatAddress } from './domain/address.ts';
 import type { Clock } from './domain/clock.ts';
 import { HeadgateError, messageOf } from './domain/errors.ts';
 import type { SourceHealth, SourceState } from './domain/health.ts';
@@ -32,6 +31,7 @@ import { janitorPorts } from './run-janitor.ts';
 import { noteThePast } from './run-past.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
 import { RunSettings, type BurstSettings } from './run-settings.ts';
+import { databaseFile, runStats, type RunStats } from './run-stats.ts';
 import { SinkWing } from './sink-wing.ts';
 
 /** Where a run shows what it does; these outlive it. */
@@ -63,6 +63,7 @@ export class EngineRun {
   readonly #actor: Actor<typeof engineMachine>;
   readonly #books: RunBooks;
   readonly #settings: RunSettings;
+  readonly #file: string | null;
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
   readonly #ended = new EndedHealths<SourceHealth>();
@@ -74,6 +75,7 @@ export class EngineRun {
     this.#lastIncarnation = store?.lastIncarnation ?? 0;
     this.#deadlines = new Map(store?.deadlines);
     this.#settings = new RunSettings(options);
+    this.#file = databaseFile(options);
     const edges$ = new Subject<LedgerEdge>();
     this.#books = new RunBooks({
       ...{ options, clock, log, store, outputs, edges$, settings: this.#settings },
@@ -193,8 +195,19 @@ export class EngineRun {
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
   healths(): SourceHealth[] {
     const live = Array.from(this.directory.rigs(), (rig) => rig.health());
-    const ended = this.#ended.except(new Set(live.map(nameOf)));
+    const ended = this.#ended.except(this.directory);
+    if (ended.length === 0) return live;
     return [...ended, ...live].sort((one, other) => one.incarnation - other.incarnation);
+  }
+
+  stats(): RunStats {
+    const { store, outputs } = this.#options;
+    return runStats({
+      ...{ books: this.#books, plane: this.plane, settings: this.#settings, exit: outputs.exit },
+      ...{ isStored: store !== null, file: this.#file },
+      sources: this.healths(),
+      sinks: this.sinks.directory.healths(),
+    });
   }
 
   /** Keeps a record that a stage or the recorder could not use. */
@@ -312,8 +325,4 @@ export class EngineRun {
 
 function noSuchRow(seq: number): string {
   return `option "cause": the timeline has no row ${seq} yet`;
-}
-
-function nameOf({ tenant, sourceId }: SourceHealth): string {
-  return formatAddress({ tenant, sourceId });
 }

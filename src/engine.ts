@@ -33,9 +33,11 @@ import type { Batch, FlowItem } from './domain/record.ts';
 import type { SinkHealth } from './domain/sink.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+import type { EngineStats } from './engine-stats.ts';
 import type { Consumer } from './pipeline/consumer.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { openStore } from './open-store.ts';
+import { NO_RUN } from './run-stats.ts';
 import { realClock } from './real-clock.ts';
 import { commandsFor, resolveChanges, resolveConfigNote, type Reconfiguration } from './reconfiguration.ts';
 import { PendingRequests, type AnyCommand, type Registration } from './pending-requests.ts';
@@ -82,6 +84,7 @@ export class Engine extends EngineCommands {
   /** Commands given before the start. */
   #backlog: AnyCommand[] = [];
   #run: EngineRun | null = null;
+  #startedAtMs: number | null = null;
   #deliveredBefore = 0;
   #lost = 0;
   #starting: Promise<void> | null = null;
@@ -245,6 +248,17 @@ export class Engine extends EngineCommands {
     };
   }
 
+  /** What it counts and knows of itself just now, in any state. Cheap: to be asked every few seconds. */
+  stats(): EngineStats {
+    return {
+      state: this.state,
+      monoMs: this.#clock.monotonicMs(),
+      startedAtMs: this.#startedAtMs,
+      deliveredRecords: this.#exit.delivered - this.#deliveredBefore,
+      ...(this.#run?.stats() ?? NO_RUN),
+    };
+  }
+
   /** Reads what comes out of the stages, at the reader's pace: a full queue of `capacityRecords` holds the
    *  pipeline back. Ends when the engine has drained. Leaving the loop (`break`) lets the pipeline go. */
   consume({ capacityRecords = LIMITS.consumerCapacityRecords }: { capacityRecords?: number } = {}): Consumer {
@@ -270,6 +284,7 @@ export class Engine extends EngineCommands {
     const identity = random.fork('identity');
     const uuid = isSimulated ? () => identity.uuid() : randomUUID;
     const store = await openStore(this.#options, { clock: this.#clock, uuid });
+    this.#startedAtMs = this.#clock.wallMs();
     this.#deliveredBefore = this.#exit.delivered;
     this.#lost = 0;
     const run = await this.#wire(random, store);

@@ -15,7 +15,7 @@ import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { ControllerNote } from '../machines/refusals.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
-import type { Alert } from './domain/alert.ts';
+import { isBurstAlert, type Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
@@ -52,6 +52,8 @@ export class RunBooks {
   readonly journal: Journal;
   readonly alerts: AlertDesk;
   readonly deadLetters: DeadLetterDesk;
+  /** Bursts that began. */
+  bursts = 0;
   readonly #options: RunBooksOptions;
 
   constructor(books: RunBooksOptions) {
@@ -95,6 +97,7 @@ export class RunBooks {
 
   /** Raises an alert that comes of what this source or sink did last. */
   raise(alert: Alert, { actorId }: { readonly actorId: string }): void {
+    if (isBurstAlert(alert) && !alert.again) this.bursts++;
     this.alerts.raise(alert, actorId, this.journal.lastRowOf(actorId));
   }
 

@@ -26,11 +26,9 @@ const columnSchema = z
   );
 
 export const fileSinkSchema = sinkSchema({
-  /** The file that is being written. Its folder must be there. */
-  path: z.string().min(1),
-  format: z.enum(['ndjson', 'csv']).default('ndjson'),
-  /** The columns of CSV, `key` is always the first. */
-  columns: z.array(columnSchema).min(1).optional(),
+  path: z.string().min(1).describe('The file that is being written. Its folder must be there.'),
+  format: z.enum(['ndjson', 'csv']).default('ndjson').describe('A record a line, as JSON or CSV.'),
+  columns: z.array(columnSchema).min(1).optional().describe('The columns of CSV; `key` is always the first.'),
   rotate: z
     .strictObject({
       bytesMax: z
@@ -38,16 +36,29 @@ export const fileSinkSchema = sinkSchema({
         .int()
         .min(1)
         .nullable()
-        .default(64 * 1024 * 1024),
-      /** Since its first record was written. */
-      ageMsMax: milliseconds(1).nullable().default(null),
-      /** Rotated files that stay; null: all. */
-      keepFiles: z.number().int().min(1).nullable().default(null),
+        .default(64 * 1024 * 1024)
+        .describe('When the file is larger; null: size does not matter.'),
+      ageMsMax: milliseconds(1)
+        .nullable()
+        .default(null)
+        .describe('Since its first record was written; null: age does not matter.'),
+      keepFiles: z
+        .number()
+        .int()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe('Rotated files that stay; null: all.'),
     })
-    .prefault({}),
-  /** When the file is forced to the disk: before a delivery resolves, when it is rotated or closed, or
-   *  never. */
-  fsync: z.enum(['batch', 'rotate', 'never']).default('batch'),
+    .prefault({})
+    .describe('When a new file is begun.'),
+  fsync: z
+    .enum(['batch', 'rotate', 'never'])
+    .default('batch')
+    .describe(
+      'When the file is forced to the disk: before a delivery counts, when it is rotated or' +
+        ' closed, or never.',
+    ),
 }).refine(({ format, columns }) => format === 'csv' || columns === undefined, {
   path: ['columns'],
   message: 'goes with format "csv" only',

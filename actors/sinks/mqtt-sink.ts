@@ -33,13 +33,19 @@ const { url, protocolVersion, clientId, username, password, tls, will, keepalive
 
 export const mqttSinkSchema = sinkSchema({
   ...{ url, protocolVersion, clientId, username, password, tls, will, keepaliveSeconds },
-  /** Such as `plant/{sourceId}/{data.sensor}`. */
-  topic: templateSchema(TOPIC),
-  qos: z.literal([0, 1], { error: 'must be 0 or 1' }).default(1),
-  retain: z.boolean().default(false),
+  topic: templateSchema(TOPIC).describe(
+    'The topic of each record, such as `plant/{sourceId}/{data.sensor}`.',
+  ),
+  qos: z.literal([0, 1], { error: 'must be 0 or 1' }).default(1).describe('0 or 1. 0 may lose records.'),
+  retain: z.boolean().default(false).describe('Whether the broker keeps the last record of each topic.'),
   ...payloadShape,
-  /** Messages that may wait for their acknowledgement at a time. */
-  windowMax: z.number().int().min(1).max(65_535).default(256),
+  windowMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(256)
+    .describe('Messages that may wait for their acknowledgement at a time.'),
 }).superRefine((options, context) => {
   checkConnection(options, context);
   checkPayload(options, context);

@@ -22,16 +22,26 @@ import { findRenamed, inodeOf, isAt, openFile, parsePlace, type OpenFile } from 
 import { fileReading, type FileReading, type ReadingPlan } from './file-reading.ts';
 
 export const fileSourceSchema = sourceSchema({
-  path: z.string().min(1),
-  /** One record a line: a JSON value, an object of strings named by the first row, or the line itself. */
-  format: z.enum(['ndjson', 'csv', 'text']).default('ndjson'),
-  /** `read`: to the end, then the source ends. `tail`: on and on. */
-  mode: z.enum(['tail', 'read']).default('tail'),
-  /** Where `tail` begins if it has never committed a record. */
-  startAt: z.enum(['beginning', 'end']).default('beginning'),
-  lineBytesMax: z.number().int().min(1).default(LIMITS.payloadBytesMax),
-  /** How often `tail` looks whether there is more. */
-  pollMs: milliseconds(1).default(250),
+  path: z.string().min(1).describe('The file.'),
+  format: z
+    .enum(['ndjson', 'csv', 'text'])
+    .default('ndjson')
+    .describe('One record a line: a JSON value, an object named by the first row, or the line itself.'),
+  mode: z
+    .enum(['tail', 'read'])
+    .default('tail')
+    .describe('`read`: to the end, then the source ends. `tail`: on and on.'),
+  startAt: z
+    .enum(['beginning', 'end'])
+    .default('beginning')
+    .describe('Where `tail` begins if it has never committed a record.'),
+  lineBytesMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(LIMITS.payloadBytesMax)
+    .describe('Bytes of one line; a longer one is left out.'),
+  pollMs: milliseconds(1).default(250).describe('How often `tail` looks whether there is more.'),
 }).refine(({ mode, startAt }) => mode === 'tail' || startAt === 'beginning', {
   path: ['startAt'],
   message: 'only goes with mode "tail"',

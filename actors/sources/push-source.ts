@@ -13,8 +13,12 @@ import { sourceSpec } from './define-source.ts';
 export const pushSourceSchema = sourceSchema({
   /** How {@link PushSource.pushPayload} makes records of text and bytes. */
   decode: decodeSchema.default('json'),
-  /** Pushes that may wait for room at once; further ones are refused. */
-  pendingMax: z.number().int().min(1).default(1_024),
+  pendingMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(1_024)
+    .describe('Pushes that may wait for room at once; further ones are refused.'),
 });
 
 export type PushSourceOptions = z.input<typeof pushSourceSchema>;

@@ -24,24 +24,36 @@ const PROTOCOL_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const protocolName = z.string().regex(PROTOCOL_NAME, 'is no name of a subprotocol');
 
 export const webSocketSourceSchema = sourceSchema({
-  url: z.string().refine((text) => isUrlOf(text, ['ws:', 'wss:']), 'must be a ws:// or wss:// address'),
-  /** Subprotocols to offer, the preferred one first. */
+  url: z
+    .string()
+    .refine((text) => isUrlOf(text, ['ws:', 'wss:']), 'must be a ws:// or wss:// address')
+    .describe('A `ws://` or `wss://` address; user and password may stand in it.'),
   protocols: z
     .union([protocolName.transform((name) => [name]), z.array(protocolName)])
     .refine((names) => new Set(names).size === names.length, 'names a subprotocol twice')
-    .default([]),
+    .default([])
+    .describe('Subprotocols to offer, the preferred one first.'),
   headers: z
     .record(z.string(), z.string())
     .refine(areHeaders, 'holds a name or value that HTTP does not allow')
-    .default({}),
+    .default({})
+    .describe('Headers of the handshake, by name.'),
   decode: decodeSchema.default('json'),
-  /** A longer message ends the run (HG_READ_TOO_LARGE). */
-  messageBytesMax: z.number().int().min(1).default(LIMITS.payloadBytesMax),
-  /** How often the far end is asked for a sign of life; null: never. */
-  pingIntervalMs: milliseconds(1).nullable().default(30_000),
-  pongTimeoutMs: milliseconds(1).default(10_000),
-  /** Messages to send after each opening. */
-  subscribe: z.union([z.string().transform((message) => [message]), z.array(z.string())]).default([]),
+  messageBytesMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(LIMITS.payloadBytesMax)
+    .describe('Bytes of one message; a longer one ends the connection.'),
+  pingIntervalMs: milliseconds(1)
+    .nullable()
+    .default(30_000)
+    .describe('How often the far end is asked for a sign of life; null: never.'),
+  pongTimeoutMs: milliseconds(1).default(10_000).describe('How long it may take to answer.'),
+  subscribe: z
+    .union([z.string().transform((message) => [message]), z.array(z.string())])
+    .default([])
+    .describe('Messages to send after each opening.'),
 });
 
 export type WebSocketSourceOptions = z.input<typeof webSocketSourceSchema>;

@@ -27,6 +27,9 @@ export interface AlertDeskOptions {
 
 const MINUTE_MS = 60_000;
 
+/** Under this name alerts are counted that are too many to be counted by their own. */
+const OTHER_EVENTS = 'OTHER';
+
 interface Budget {
   minute: number;
   used: number;
@@ -41,12 +44,20 @@ export class AlertDesk {
   #inFlight = 0;
   /** Alerts that wait until they are stored. */
   #unshown = 0;
+  /** Alerts that were raised, by event. Sources name theirs as they like, so there is a bound. */
+  readonly #counts = new Map<string, number>();
 
   constructor(options: AlertDeskOptions) {
     this.#options = options;
   }
 
+  /** How many alerts were raised, by event. */
+  counts(): Record<string, number> {
+    return Object.fromEntries(this.#counts);
+  }
+
   raise(alert: Alert, actorId: string, cause: object | number | null): void {
+    this.#count(alert.event);
     this.#options.record(alert, actorId, cause);
     // The database may be out of order for long, and bursts go on meanwhile.
     if (this.#unshown >= LIMITS.unshownAlertsMax) {
@@ -56,6 +67,12 @@ export class AlertDesk {
     this.#unshown++;
     // Not within the step of the machine that raised it: writing may take its time.
     queueMicrotask(() => void this.#showOnceStored(alert));
+  }
+
+  #count(event: string): void {
+    const isCounted = this.#counts.has(event) || this.#counts.size < LIMITS.alertEventsCountedMax;
+    const name = isCounted ? event : OTHER_EVENTS;
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 
   async #showOnceStored(alert: Alert): Promise<void> {

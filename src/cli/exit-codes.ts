@@ -38,6 +38,7 @@ const REASON_OF_ERROR: Partial<Record<ErrorCode, ExitReason>> = {
   HG_EXPRESSION_INVALID: 'configuration',
   HG_MODULE_FAILED: 'configuration',
   HG_CONFIG_INVALID: 'configuration',
+  HG_CONFIG_EXISTS: 'configuration',
   HG_DECODE_FAILED: 'badData',
   HG_STORAGE_NOT_A_DATABASE: 'badData',
   HG_STORAGE_CORRUPT: 'badData',

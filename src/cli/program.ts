@@ -5,7 +5,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { TIMELINE_KINDS } from '../domain/timeline.ts';
 import { realClock } from '../real-clock.ts';
+import { addConfigCommands } from './config-program.ts';
 import { addDeadLetters } from './dead-letters-program.ts';
+import { addDoctor } from './doctor-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
@@ -66,6 +68,8 @@ function createProgram(output: Output): Command {
   addAt(program, output);
   addVerify(program, output);
   addDeadLetters(program, output);
+  addDoctor(program, output);
+  addConfigCommands(program, output);
   addToken(program, output);
   return program;
 }

@@ -106,6 +106,14 @@ export const ERROR_CODES = {
     remedy: 'stop',
     meaning: 'The configuration is wrong; every problem is told with its line and column.',
   },
+  HG_CONFIG_EXISTS: {
+    remedy: 'stop',
+    meaning: 'A file that `headgate init` was to write is there already. Choose another, or say --force.',
+  },
+  HG_EXAMPLE_FAILED: {
+    remedy: 'stop',
+    meaning: 'What the stages do is not what an example of the configuration expects.',
+  },
   HG_STORAGE_LOCKED: {
     remedy: 'stop',
     meaning: 'Another engine uses this database file. One engine per file.',
@@ -173,8 +181,7 @@ export const ERROR_CODES = {
   HG_INGEST_UNSETTLED: {
     remedy: 'retry',
     meaning:
-      'What was sent is taken and could not be stored in time: look at the storage. Sent again with the same ' +
-      'Idempotency-Key, it is stored once.',
+      'What was sent was taken and could not be stored in time. Look at the storage, then send it again.',
   },
   HG_INGEST_PROTOCOL: {
     remedy: 'stop',
@@ -202,6 +209,10 @@ export const ERROR_CODES = {
   HG_ENGINE_ESCALATED: {
     remedy: 'stop',
     meaning: 'A part failed more often than its restart budget allows and its supervisor gave up.',
+  },
+  HG_DOCTOR_PROBLEMS: {
+    remedy: 'stop',
+    meaning: 'The doctor found problems on this machine; it names each, with what to do.',
   },
   HG_NODE_VERSION: {
     remedy: 'stop',

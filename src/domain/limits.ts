@@ -96,6 +96,10 @@ export const LIMITS = {
   configNoteCharsMax: 1024 * 1024,
   /** Kinds of alert that are counted by name; the others are counted together. */
   alertEventsCountedMax: 64,
+  /** How long a stop waits for one answer of the storage, and for all that is left to be written,
+   *  milliseconds. A disk that hangs then keeps what it has, and what is not stored counts as lost. */
+  storageAnswerMsMax: 5_000,
+  closingMsMax: 30_000,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
   /** Questions that wait for the thread that reads the database. */
@@ -107,11 +111,10 @@ export const LIMITS = {
   queryRowsMax: 1_000_000,
   queryBytesMax: 64 * 1024 * 1024,
   queryMemoryBytesMax: 512 * 1024 * 1024,
-  /** Sources with series of their own among the metrics; the rest is summed up. Likewise sinks, events of
-   *  alerts, and routes of the API. */
+  /** Sources with series of their own among the metrics; the rest is summed up. Likewise sinks, and routes of
+   *  the API. */
   metricsSourcesMax: 1_000,
   metricsSinksMax: 200,
-  metricsEventsMax: 64,
   metricsRoutesMax: 200,
   /** Bytes of a configuration. */
   configBytesMax: 1024 * 1024,
@@ -169,7 +172,7 @@ export const LIMITS = {
   /** Messages and pings a second of one socket; beyond, it is not read for the rest of the second. */
   ingestSocketMessagesPerSecondMax: 5_000,
   ingestSocketPingsPerSecondMax: 10,
-  /** Messages of the control topic that wait for their turn; further ones are refused. */
+  /** Messages of the control topic that are under way; at that number nothing more is read. */
   controlPendingMessagesMax: 64,
   controlMessageBytesMax: 256 * 1024,
 } as const;

@@ -46,6 +46,7 @@ export function changeSteps(
   const of = (section: string, action: ConfigChange['action']) =>
     changes
       .filter((change) => change.action === action && change.path.startsWith(`${section}.`))
+      .filter(({ fields }) => fields === undefined || fields.some((field) => !GATEWAYS_OWN.has(field)))
       .map(({ path }) => ({ path, id: path.slice(section.length + 1) }));
   const sources = subjects(sourceCommands(engine), running.sources, next.sources);
   const sinks = subjects(sinkCommands(engine), running.sinks, next.sinks);
@@ -59,6 +60,9 @@ export function changeSteps(
     of('sinks', 'added').map(sinks.added),
   ].filter((group) => group.length > 0);
 }
+
+/** Fields of an entry that the gateway reads and its source never sees. */
+const GATEWAYS_OWN = new Set(['required']);
 
 /** Stages, limits and burst detection change together, in one switch of the flow. */
 function flowSteps(

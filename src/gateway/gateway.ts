@@ -86,11 +86,14 @@ export class Gateway implements GatewayControl {
   #starting: Promise<void> | null = null;
   #stopping: Promise<EngineReport> | null = null;
   #deadlineAtMs = 0;
+  /** What the file said when it was last read, or written. */
+  #fileText: string;
 
   constructor(options: GatewayOptions, started: PreparedConfig) {
     const { log, clock, env } = options;
     this.#options = options;
     this.#started = started;
+    this.#fileText = started.text;
     this.#clock = clock ?? realClock;
     this.#log = log;
     this.#adopt(started);
@@ -151,7 +154,7 @@ export class Gateway implements GatewayControl {
       prepare: (running) =>
         file === undefined
           ? running
-          : this.#prepare({ text: readConfigFile(file), format: formatOf(file), file }),
+          : this.#prepare({ text: this.#readFile(file), format: formatOf(file), file }),
     });
     this.#notifier.notify('READY=1');
     this.#life?.look();
@@ -181,7 +184,7 @@ export class Gateway implements GatewayControl {
         const problem = persist ? persistProblem(file, format) : null;
         return problem === null ? this.#prepare({ text, format, file }) : [problem];
       },
-      ...(persist && file !== null ? { persist: () => replaceConfigFile(file, text) } : {}),
+      ...(persist && file !== null ? { persist: () => this.#writeFile(file, text) } : {}),
     });
     this.#life?.look();
     return outcome;
@@ -202,6 +205,16 @@ export class Gateway implements GatewayControl {
 
   sinkSpec(id: string, entry: unknown): SinkSpec {
     return sinkSpecOf(id, entry);
+  }
+
+  #readFile(file: string): string {
+    this.#fileText = readConfigFile(file);
+    return this.#fileText;
+  }
+
+  #writeFile(file: string, text: string): void {
+    replaceConfigFile(file, text);
+    this.#fileText = text;
   }
 
   #prepare(text: ConfigText) {
@@ -279,7 +292,7 @@ export class Gateway implements GatewayControl {
     this.#parts.defer(() => watching.close());
   }
 
-  /** A file that was touched, or that this process has just written, says what runs already. */
+  /** A file that was only touched, or that this process has written, says nothing new. */
   async #reloadIfChanged(): Promise<void> {
     const { file, watch = true } = this.#options;
     if (file === undefined || !watch || this.#phase !== 'running') return;
@@ -290,7 +303,7 @@ export class Gateway implements GatewayControl {
       // It went away between the look and the reading; it is told of again.
       return;
     }
-    if (this.#reloader.running.text === text) return;
+    if (text === this.#fileText) return;
     await this.reload('file');
   }
 

@@ -7,6 +7,7 @@ import { realClock } from '../../src/real-clock.ts';
 import type { Message } from './rig/message.ts';
 import type { Answer, ChildOptions, CrowdNews, Question } from './rig/child-protocol.ts';
 import { SOURCE_ID } from './rig/child-protocol.ts';
+import { startFlood, type Flood } from './rig/flood.ts';
 import { watchLoop } from './rig/loop-watch.ts';
 import { until } from './rig/until.ts';
 
@@ -32,6 +33,8 @@ const engine = createEngine({
   storage: { retention: { records: { ageMsMax: null, bytesMax: null } } },
 });
 
+let flood: Flood | null = null;
+
 async function start(): Promise<void> {
   try {
     await engine.start();
@@ -56,6 +59,7 @@ async function start(): Promise<void> {
       breaker: { failures: 1_000_000, coolDownMs: 1_000 },
     }),
   );
+  if (options.floods === true) flood = await startFlood(engine);
   say({ type: 'registered' });
 }
 
@@ -101,6 +105,10 @@ process.on('message', (question: Question) => {
   } else if (question.type === 'watch') {
     watch.stop();
     watch = watchLoop();
+  } else if (question.type === 'flood') {
+    if (flood === null) return;
+    flood.setRate(question.recordsPerSecond);
+    say({ type: 'flooded', ...flood.facts() });
   } else if (question.type === 'delays') {
     say({ type: 'delays', ...watch.delays() });
   } else if (question.type === 'block') {

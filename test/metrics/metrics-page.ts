@@ -27,7 +27,8 @@ dashboard for Grafana: *Dashboards, New, Import*, and choose the Prometheus that
   changed goes on with its count. What it took in between the last scrape and its change is missing from the counter (not
   from the log).
 - **Series are bounded.** At most ${LIMITS.metricsSourcesMax.toLocaleString('en')} sources and ${LIMITS.metricsSinksMax} sinks have series of their own; the rest is summed up in one
-  called \`_other\`. So are alerts of more than ${LIMITS.metricsEventsMax} different events, and requests of more than ${LIMITS.metricsRoutesMax} routes. A source
+  called \`_other\`. So are requests of
+  more than ${LIMITS.metricsRoutesMax} routes, and alerts of more than ${LIMITS.alertEventsCountedMax} different events, as \`OTHER\`. A source
   that works has its series before one that has ended.
 - **States.** \`headgate_source_state\` and \`headgate_sink_state\` exist for the state that holds and no other:
   \`count by (state) (headgate_source_state)\`, \`headgate_source_state{state="quarantined"}\`. The engine and the rate limit

@@ -1,6 +1,7 @@
 /** Sorts of field that several sections of the configuration have. */
 
 import { z } from 'zod';
+import { willSchema } from '../../../actors/sources/mqtt-options.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import { compileExpression } from './expression.ts';
 import type { Variables } from './expression-tree.ts';
@@ -87,6 +88,12 @@ export const tlsField = z.strictObject({
   cert: pemField.optional().describe('The own certificate, PEM; goes with `key`.'),
   key: pemField.optional().describe('Its private key, PEM.'),
   rejectUnauthorized: z.boolean().default(true).describe('False trusts whoever answers; for tests only.'),
+});
+
+/** What the broker says of a client whose connection was lost. */
+export const willField = z.strictObject({
+  ...willSchema.shape,
+  payload: z.string().describe('What it says.'),
 });
 
 /** The shape without some of its fields. */

@@ -8,7 +8,7 @@ import { jetStreamSinkSchema } from '../../../actors/sinks/jetstream-sink.ts';
 import { mqttSinkSchema } from '../../../actors/sinks/mqtt-sink.ts';
 import { nameSchema } from '../../config/source-options.ts';
 import { sinkSchema } from '../../config/sink-options.ts';
-import { expressionField, moduleField, SINK_RECORD, tlsField, without } from './fields.ts';
+import { expressionField, moduleField, SINK_RECORD, tlsField, willField, without } from './fields.ts';
 
 const type = <Type extends string>(name: Type, meaning: string) => z.literal(name).describe(meaning);
 
@@ -40,6 +40,7 @@ const mqtt = z.strictObject({
   ...without(mqttSinkSchema.shape, ['id']),
   ...common,
   tls: tlsField.optional().describe('With `mqtts` and `wss`.'),
+  will: willField.optional().describe('What the broker publishes when the connection is lost.'),
 });
 
 const jetstream = z.strictObject({

@@ -17,6 +17,7 @@ import {
   moduleField,
   SIMULATED_RECORD,
   tlsField,
+  willField,
   without,
 } from './fields.ts';
 
@@ -54,6 +55,7 @@ const mqtt = z.strictObject({
     .union([topicField, z.array(topicField).min(1)])
     .describe('One topic filter or several, as text or `{ topic, qos }`.'),
   tls: tlsField.optional().describe('With `mqtts` and `wss`.'),
+  will: willField.optional().describe('What the broker publishes when the connection is lost.'),
   decode,
 });
 

@@ -1,5 +1,5 @@
-/** A message of an ingest WebSocket: `{ "id": 7, "records": [ … ] }`, or a first line `{ "id": 7 }` and a record
- *  as JSON in each further one. */
+/** A message of an ingest WebSocket: `{ "id": 7, "records": [ … ] }`, or a first line `{ "id": 7 }` and a
+ *  record as JSON in each further one. */
 
 import { crc32 } from 'node:zlib';
 import { errorFacts, HeadgateError } from '../../domain/errors.ts';

@@ -1,6 +1,7 @@
 /** What the harness and the processes it starts say to each other. */
 
 import type { SourceState } from '../../../src/domain/health.ts';
+import type { FloodFacts } from './flood.ts';
 import type { LoopDelays } from './loop-watch.ts';
 
 export const SOURCE_ID = 'field';
@@ -12,6 +13,8 @@ export interface ChildOptions {
   readonly topic: string;
   readonly clientId: string;
   readonly keepaliveSeconds: number;
+  /** It has sources of its own, too, that flood it when they are told to. */
+  readonly floods?: boolean;
 }
 
 export interface ChildHealth {
@@ -40,7 +43,9 @@ export type Question =
    *  patient one waits until all have it. */
   | { type: 'crowd'; count: number; isPatient: boolean }
   /** Takes them out again. */
-  | { type: 'dismiss' };
+  | { type: 'dismiss' }
+  /** Both sources at this rate from now on; answered with what came of them so far. */
+  | { type: 'flood'; recordsPerSecond: number };
 
 export type Answer =
   | { type: 'started' }
@@ -50,4 +55,5 @@ export type Answer =
   | ({ type: 'health' } & ChildHealth)
   | ({ type: 'delays' } & LoopDelays)
   | ({ type: 'crowd' } & CrowdNews)
-  | { type: 'dismissed' };
+  | { type: 'dismissed' }
+  | ({ type: 'flooded' } & FloodFacts);

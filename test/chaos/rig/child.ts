@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Answer, ChildHealth, ChildOptions, CrowdNews, Question } from './child-protocol.ts';
+import type { FloodFacts } from './flood.ts';
 import type { LoopDelays } from './loop-watch.ts';
 import { within } from './until.ts';
 
@@ -41,6 +42,8 @@ export interface HarnessChild {
    *  refusal for an answer. */
   crowd(count: number, isPatient?: 'patient'): Promise<CrowdNews>;
   dismissCrowd(): Promise<void>;
+  /** Makes its own sources flood it; tells what came of them so far. */
+  flood(recordsPerSecond: number): Promise<FloodFacts>;
   signal(name: NodeJS.Signals): void;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
@@ -105,6 +108,7 @@ export function startChild(
     block: (ms) => void child.send({ type: 'block', ms } satisfies Question),
     crowd: (count, patient) => ask({ type: 'crowd', count, isPatient: patient !== undefined }, 'crowd'),
     dismissCrowd: async () => void (await ask({ type: 'dismiss' }, 'dismissed')),
+    flood: (recordsPerSecond) => ask({ type: 'flood', recordsPerSecond }, 'flooded'),
     signal: (name) => void child.kill(name),
     kill,
     [Symbol.asyncDispose]: kill,
