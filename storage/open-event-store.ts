@@ -189,5 +189,7 @@ function eventStore(
         lock?.release();
       }
     },
+    // Whoever calls it here waits for the disk himself.
+    abandon() {},
   };
 }

@@ -68,8 +68,8 @@ function createProgram(output: Output): Command {
   addAt(program, output);
   addVerify(program, output);
   addDeadLetters(program, output);
-  addConfigCommands(program, output);
   addDoctor(program, output);
+  addConfigCommands(program, output);
   addToken(program, output);
   return program;
 }

@@ -1,6 +1,7 @@
 /** A route, said once: what it takes and gives makes both its entry in the OpenAPI document and the checks
  *  that stand before its handler. */
 
+import type { IncomingMessage } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { OpenAPIHono, type RouteConfig } from '@hono/zod-openapi';
 import type { Context } from 'hono';
@@ -88,11 +89,14 @@ const WITH_BODY = [413, 415];
 export class Routes {
   readonly app: OpenAPIHono<RouteEnv>;
   readonly #limits: BodyLimits;
+  readonly #routed: (request: IncomingMessage, template: string) => void;
   /** By routing path, the methods it takes. */
   readonly #methods = new Map<string, string[]>();
 
-  constructor(limits: BodyLimits) {
+  /** @param routed is told of the route that a request leads to */
+  constructor(limits: BodyLimits, routed: (request: IncomingMessage, template: string) => void) {
     this.#limits = limits;
+    this.#routed = routed;
     this.app = new OpenAPIHono<RouteEnv>();
   }
 
@@ -108,6 +112,7 @@ export class Routes {
     const subject = `${route.method.toUpperCase()} ${route.path}`;
     this.app.on(route.method, routingPath(route.path), async (context) => {
       const { incoming, principal } = context.env;
+      this.#routed(incoming, route.path);
       const lacking = route.scope === null ? null : lackOfScope(principal, route.scope);
       if (lacking !== null) return problemResponse(lacking);
       const params = route.params && resolveOptions(route.params, context.req.param(), subject);

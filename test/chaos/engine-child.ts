@@ -6,6 +6,7 @@ import { createEngine, HeadgateError, mqttSource } from '../../src/index.ts';
 import type { Message } from './rig/message.ts';
 import type { Answer, ChildOptions, Question } from './rig/child-protocol.ts';
 import { SOURCE_ID } from './rig/child-protocol.ts';
+import { startFlood, type Flood } from './rig/flood.ts';
 import { watchLoop } from './rig/loop-watch.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ChildOptions;
@@ -17,6 +18,8 @@ const engine = createEngine({
   health: { intervalMs: 1_000 },
   storage: { retention: { records: { ageMsMax: null, bytesMax: null } } },
 });
+
+let flood: Flood | null = null;
 
 async function start(): Promise<void> {
   try {
@@ -42,6 +45,7 @@ async function start(): Promise<void> {
       breaker: { failures: 1_000_000, coolDownMs: 1_000 },
     }),
   );
+  if (options.floods === true) flood = await startFlood(engine);
   say({ type: 'registered' });
 }
 
@@ -59,6 +63,10 @@ process.on('message', (question: Question) => {
   } else if (question.type === 'watch') {
     watch.stop();
     watch = watchLoop();
+  } else if (question.type === 'flood') {
+    if (flood === null) return;
+    flood.setRate(question.recordsPerSecond);
+    say({ type: 'flooded', ...flood.facts() });
   } else {
     say({ type: 'delays', ...watch.delays() });
   }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Answer, ChildHealth, ChildOptions, Question } from './child-protocol.ts';
+import type { FloodFacts } from './flood.ts';
 import type { LoopDelays } from './loop-watch.ts';
 import { within } from './until.ts';
 
@@ -35,6 +36,8 @@ export interface HarnessChild {
   /** Starts counting delays of its event loop anew. */
   watchLoop(): void;
   loopDelays(): Promise<LoopDelays>;
+  /** Makes its own sources flood it; tells what came of them so far. */
+  flood(recordsPerSecond: number): Promise<FloodFacts>;
   signal(name: NodeJS.Signals): void;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
@@ -96,6 +99,7 @@ export function startChild(
     health: () => ask({ type: 'health' }, 'health'),
     watchLoop: () => void child.send({ type: 'watch' } satisfies Question),
     loopDelays: () => ask({ type: 'delays' }, 'delays'),
+    flood: (recordsPerSecond) => ask({ type: 'flood', recordsPerSecond }, 'flooded'),
     signal: (name) => void child.kill(name),
     kill,
     [Symbol.asyncDispose]: kill,
