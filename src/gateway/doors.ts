@@ -66,8 +66,9 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       pushSources: (address) => pushSourceOf(engine, address),
       recordBytesMax: started.storage.records.bytesMax,
     });
-    ({ url } = await server.listen());
+    // It has timers before it listens, too.
     parts.defer(() => server.close({ deadlineMs: closeMs() * CLOSE_SHARE }));
+    ({ url } = await server.listen());
   }
   const control = controlTopicOf(options);
   if (control !== null) parts.defer(() => control.stop());
@@ -93,7 +94,6 @@ function controlTopicOf({ gateway, started, running, clock, log }: DoorsOptions)
     ...{ gateway, clock, log },
     tokens: () => running().auth.tokens,
     failedLoginsPerMinuteMax: started.http.limits.failedLoginsPerMinuteMax,
-    note: (note) => gateway.engine.noteConfig(note),
   });
 }
 
