@@ -7,6 +7,7 @@ import type { Observable } from 'rxjs';
 import { Exit } from '../actors/flow/exit.ts';
 import { GuardedObservable } from '../actors/flow/guarded-observable.ts';
 import type { EventStore } from '../storage/event-store.ts';
+import { boundedLog } from './bounded-log.ts';
 import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from './config/engine-options.ts';
 import { resolveOptions } from './config/resolve-options.ts';
 import { NOT_STARTED, requireCapacity, requireMs, STOPPED } from './engine-checks.ts';
@@ -95,7 +96,8 @@ export class Engine extends EngineCommands {
     super();
     this.#options = resolveOptions(engineOptionsSchema, input, 'createEngine');
     this.#clock = this.#options.clock ?? realClock;
-    this.#log = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
+    const logger = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
+    this.#log = boundedLog(logger, this.#clock);
     this.#exit = new Exit({
       clock: this.#clock,
       recordBytesMax: this.#options.records.bytesMax,
