@@ -32,6 +32,7 @@ import type { Logger } from './domain/logger.ts';
 import { seededRandom, type Random } from './domain/random.ts';
 import type { Batch, FlowItem } from './domain/record.ts';
 import type { SinkHealth } from './domain/sink.ts';
+import type { SourceSpec } from './domain/source.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 import type { EngineStats } from './engine-stats.ts';
 import type { Consumer } from './pipeline/consumer.ts';
@@ -109,7 +110,7 @@ export class Engine extends EngineCommands {
       exit: this.#exit,
       answer: this.#requests.answer,
     };
-    const report = reportTo(this.#log);
+    const report = reportTo(this.#log, this.#clock);
     this.batches$ = new GuardedObservable(this.#exit.batches$, report);
     this.records$ = new GuardedObservable(eachOf(this.#exit.batches$), report);
     this.alerts$ = new GuardedObservable(subjects.alerts, report);
@@ -231,6 +232,11 @@ export class Engine extends EngineCommands {
     if (health === undefined)
       throw new HeadgateError('HG_SOURCE_UNKNOWN', `no source "${name}" is registered`);
     return health;
+  }
+
+  /** A source as it was registered; undefined where none of this id runs. */
+  sourceSpec(id: string): SourceSpec | undefined {
+    return this.#run?.directory.find(id)?.spec;
   }
 
   report(): EngineReport {

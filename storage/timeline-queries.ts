@@ -24,13 +24,50 @@ const TIMELINE_COLUMNS =
  *  not be sought by the actor. */
 const ALERT_COLUMNS = "seq, at_ms, tenant, actor, event, data ->> '$.severity' AS severity, data";
 
-/** Rows of a page, in the order they are read: see {@link readsBackwards}. */
-export function timelineQuery(filter: TimelineFilter, range: SeqRange | null): Query {
-  return pageQuery(`SELECT ${TIMELINE_COLUMNS} FROM timeline`, filter, range);
+/** The indexes over the timeline, by the column they seek. */
+const INDEX_OF = { actor: 'timeline_actor', event: 'timeline_event', kind: 'timeline_kind' } as const;
+
+export type Sought = keyof typeof INDEX_OF;
+
+/** Rows of a page, in the order they are read: see {@link readsBackwards}. `sought`: the column whose index
+ *  is used, one of {@link candidates}; null: none, rows are read in order. */
+export function timelineQuery(filter: TimelineFilter, range: SeqRange | null, sought: Sought | null): Query {
+  return pageQuery(`SELECT ${TIMELINE_COLUMNS} FROM timeline`, filter, range, sought);
 }
 
-export function alertsQuery(filter: Omit<TimelineFilter, 'kind'>, range: SeqRange | null): Query {
-  return pageQuery(`SELECT ${ALERT_COLUMNS} FROM timeline`, { ...filter, kind: 'alert' }, range);
+export function alertsQuery(
+  filter: Omit<TimelineFilter, 'kind'>,
+  range: SeqRange | null,
+  sought: Sought | null,
+): Query {
+  return pageQuery(`SELECT ${ALERT_COLUMNS} FROM timeline`, { ...filter, kind: 'alert' }, range, sought);
+}
+
+/** The columns by which the rows of a page can be sought, the likeliest to have the fewest rows first. An
+ *  event says its kind, so that the kind has never fewer. */
+export function candidates(filter: TimelineFilter, { hasEventIndex }: { hasEventIndex: boolean }): Sought[] {
+  const byEvent = filter.event !== undefined && hasEventIndex;
+  return [
+    ...(filter.actor === undefined ? [] : ['actor' as const]),
+    ...(byEvent ? ['event' as const] : []),
+    ...(filter.kind === undefined || byEvent ? [] : ['kind' as const]),
+  ];
+}
+
+/** How many rows an index has for a filter, up to a number: told from the index alone. */
+export function countQuery(
+  filter: TimelineFilter,
+  range: SeqRange | null,
+  sought: Sought,
+  rowsMax: number,
+): Query {
+  const { conditions, parameters } = seqConditions(filter, range);
+  const where = [`${sought} = ?`, ...conditions].join(' AND ');
+  const from = `timeline INDEXED BY ${INDEX_OF[sought]}`;
+  return {
+    sql: `SELECT count(*) AS n FROM (SELECT 1 FROM ${from} WHERE ${where} LIMIT ?)`,
+    parameters: [valueOf(filter, sought), ...parameters, rowsMax],
+  };
 }
 
 /** Whether a page holds the last rows that fit, which are read from the end. */
@@ -38,27 +75,49 @@ export function readsBackwards(filter: TimelineFilter): boolean {
   return filter.limit !== undefined && filter.afterSeq === undefined;
 }
 
-function pageQuery(select: string, filter: TimelineFilter, range: SeqRange | null): Query {
-  const conditions: string[] = [];
-  const parameters: (string | number)[] = [];
+function pageQuery(
+  select: string,
+  filter: TimelineFilter,
+  range: SeqRange | null,
+  sought: Sought | null,
+): Query {
+  const { conditions, parameters } = seqConditions(filter, range);
   const demand = (condition: string, value: string | number | undefined) => {
     if (value === undefined) return;
     conditions.push(condition);
     parameters.push(value);
   };
-  demand('actor = ?', filter.actor === undefined ? undefined : displayedActor(filter.actor));
-  // The plus keeps the kind from choosing the index: one actor has fewer rows than one kind.
-  demand(filter.actor === undefined ? 'kind = ?' : '+kind = ?', filter.kind);
-  demand('seq > ?', filter.afterSeq);
-  demand('seq >= ?', range?.first);
-  demand('seq <= ?', range?.last);
+  for (const column of ['actor', 'event', 'kind'] as const) {
+    if (filter[column] !== undefined) demand(`${column} = ?`, valueOf(filter, column));
+  }
   demand('at_ms >= ?', filter.sinceMs);
   demand('at_ms <= ?', filter.untilMs);
+  const index = sought === null ? ' NOT INDEXED' : ` INDEXED BY ${INDEX_OF[sought]}`;
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
   const order = readsBackwards(filter) ? ' ORDER BY seq DESC' : ' ORDER BY seq';
   const limit = filter.limit === undefined ? '' : ' LIMIT ?';
   if (filter.limit !== undefined) parameters.push(filter.limit);
-  return { sql: select + where + order + limit, parameters };
+  return { sql: select + index + where + order + limit, parameters };
+}
+
+function valueOf(filter: TimelineFilter, column: Sought): string {
+  return column === 'actor' ? displayedActor(filter.actor as string) : (filter[column] as string);
+}
+
+/** One bound on each side: SQLite seeks by one only, and would walk to the others. */
+function seqConditions(
+  { afterSeq, beforeSeq }: TimelineFilter,
+  range: SeqRange | null,
+): { conditions: string[]; parameters: (string | number)[] } {
+  const first = Math.max((afterSeq ?? -1) + 1, range?.first ?? 0);
+  const last = Math.min(
+    beforeSeq === undefined ? Number.MAX_SAFE_INTEGER : beforeSeq - 1,
+    range?.last ?? Number.MAX_SAFE_INTEGER,
+  );
+  return {
+    conditions: [...(first > 0 ? ['seq >= ?'] : []), ...(last < Number.MAX_SAFE_INTEGER ? ['seq <= ?'] : [])],
+    parameters: [...(first > 0 ? [first] : []), ...(last < Number.MAX_SAFE_INTEGER ? [last] : [])],
+  };
 }
 
 /** Kinds of rows that say which state an actor is in. */
@@ -141,16 +200,25 @@ export function checkFilter(filter: TimelineFilter): void {
       `is "${filter.kind}"; use one of ${TIMELINE_KINDS.join(', ')}`,
     );
   }
-  for (const name of ['afterSeq', 'limit'] as const) {
+  for (const name of ['afterSeq', 'beforeSeq', 'limit'] as const) {
     const value = filter[name];
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
       throw fieldError('HG_OPTION_INVALID', name, `is ${value}; use a whole number from 0`);
     }
   }
+  for (const name of ['actor', 'event'] as const) {
+    const value: unknown = filter[name];
+    if (value !== undefined && typeof value !== 'string') {
+      throw fieldError('HG_OPTION_INVALID', name, 'must be a text');
+    }
+  }
   for (const name of ['sinceMs', 'untilMs'] as const) checkTime(name, filter[name]);
 }
 
-const FILTER_NAMES: readonly string[] = ['actor', 'kind', 'sinceMs', 'untilMs', 'afterSeq', 'limit'];
+const FILTER_NAMES: readonly string[] = [
+  ...['actor', 'kind', 'event', 'sinceMs', 'untilMs'],
+  ...['afterSeq', 'beforeSeq', 'limit'],
+];
 
 /** @throws HeadgateError HG_OPTION_INVALID for anything but a finite number. */
 export function checkTime(name: string, value: number | undefined): void {

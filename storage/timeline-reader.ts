@@ -7,11 +7,15 @@ export interface TimelineFilter {
   /** `plc-7` or `tenant/plc-7` or the name of an engine actor. */
   readonly actor?: string;
   readonly kind?: TimelineKind;
+  /** `link.opened`, `BURST`, … */
+  readonly event?: string;
   /** Epoch milliseconds, both included. */
   readonly sinceMs?: number;
   readonly untilMs?: number;
   /** Rows with a greater `seq` only. */
   readonly afterSeq?: number;
+  /** Rows with a smaller `seq` only: with `limit`, the page before. */
+  readonly beforeSeq?: number;
   /** At most so many rows; the last ones, in order of `seq`. With `afterSeq`, the first ones. */
   readonly limit?: number;
 }

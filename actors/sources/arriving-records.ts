@@ -38,10 +38,13 @@ export function arrivingRecords(
     ...{ contentType, key: undefined, cursor },
   };
   let seq = rig.recordsProduced;
-  for (const value of data) {
+  const keys = meta?.keys;
+  for (let index = 0; index < data.length; index++) {
+    const value = data[index];
     let key = meta?.key;
     try {
       if (dedupKey !== null) key = dedupKey(value, meta ?? NO_META);
+      if (keys !== undefined) key ??= keys[index];
       if (key !== undefined && typeof key !== 'string') key = keyOf(key);
     } catch (error) {
       bury(rig, { stage: 'dedupKey', payload: value, error }, receipt);

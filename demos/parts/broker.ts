@@ -1,7 +1,7 @@
-/** An MQTT broker inside the demo's own process, on a free port of the loopback interface. */
+/** An MQTT broker inside the demo's own process, on the loopback interface. */
 
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { HeadgateError } from '../../src/index.ts';
 
 export interface Broker extends AsyncDisposable {
@@ -10,8 +10,9 @@ export interface Broker extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** @throws HeadgateError HG_PEER_MISSING where the package aedes is not installed. */
-export async function startBroker(): Promise<Broker> {
+/** On `wishedPort` if nobody else listens there, else on any that is free.
+ *  @throws HeadgateError HG_PEER_MISSING where the package aedes is not installed. */
+export async function startBroker(wishedPort = 0): Promise<Broker> {
   const { Aedes } = await loadAedes();
   const broker = await Aedes.createBroker();
   const sockets = new Set<Socket>();
@@ -20,8 +21,7 @@ export async function startBroker(): Promise<Broker> {
     socket.once('close', () => sockets.delete(socket));
     broker.handle(socket);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await listen(server, wishedPort);
 
   let closing: Promise<void> | undefined;
   const closeAll = async () => {
@@ -36,6 +36,16 @@ export async function startBroker(): Promise<Broker> {
   return { url: `mqtt://127.0.0.1:${port}`, close, [Symbol.asyncDispose]: close };
 }
 
+async function listen(server: Server, wishedPort: number): Promise<void> {
+  try {
+    server.listen(wishedPort, '127.0.0.1');
+    await once(server, 'listening');
+  } catch (error) {
+    if (wishedPort === 0 || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    await listen(server, 0);
+  }
+}
+
 /** The broker is a package of its own, which only the demos need: it may be missing. */
 async function loadAedes(): Promise<typeof import('aedes')> {
   try {
@@ -44,7 +54,7 @@ async function loadAedes(): Promise<typeof import('aedes')> {
     if (!isMissing(error, 'aedes')) throw error;
     throw new HeadgateError(
       'HG_PEER_MISSING',
-      'the demos need the MQTT broker aedes, which is not installed: npm install aedes (or use --virtual)',
+      'this needs the MQTT broker aedes, which is not installed: npm install aedes (demos also run --virtual)',
       { details: { package: 'aedes' }, cause: error },
     );
   }

@@ -9,7 +9,8 @@ import type {
   RegistryReport,
 } from './demo-report.ts';
 import { lanes, marks, timeAxis } from './demo-lanes.ts';
-import { bar, indentedTable } from './live.ts';
+import { bar } from './demo-frame.ts';
+import { indentedTable } from './source-lines.ts';
 import type { Output } from './output.ts';
 import { stateColour } from './readable.ts';
 import type { Column } from './table.ts';

@@ -9,6 +9,7 @@ import { nearestNames } from '../domain/nearest-names.ts';
 import type { Logger } from '../domain/logger.ts';
 import { drawReport, seconds } from './demo-drawing.ts';
 import type { DemoModule, DemoReport, DemoSetup, Mood } from './demo-report.ts';
+import { demoScene } from './demo-frame.ts';
 import { createLiveView, type LiveView } from './live.ts';
 import { standardOutput, type Output } from './output.ts';
 import { printable } from './printable.ts';
@@ -34,7 +35,7 @@ export async function runDemoCommand(name: string | undefined, options: DemoOpti
   const screenStream = options.json === true ? process.stderr : process.stdout;
   const screen = options.json === true ? standardOutput(process.stderr) : stdout;
   const db = options.db ?? join(mkdtempSync(join(tmpdir(), 'headgate-demo-')), `${name ?? 'all'}.db`);
-  const view = createLiveView(screenStream, screen);
+  const view = createLiveView(screenStream);
   try {
     const reports = await untilTold(stdout, (signal) =>
       runEach(names, { ...options, db, signal }, view, screen),
@@ -88,7 +89,7 @@ function setupFor(options: RunOptions, view: LiveView, screen: Output): DemoSetu
       view.say(`${time}  ${styled(mood, text, screen)}`);
     },
     // Virtual time is over before anybody could look.
-    watch: (look) => view.watch(virtual ? null : look),
+    watch: (look) => view.watch(virtual ? null : () => demoScene(look(), screen)),
   };
 }
 

@@ -2,46 +2,53 @@
  *  and what is said meanwhile scrolls by above it. Elsewhere it is plain lines: what is said, and one line of
  *  progress now and then. */
 
-import type { SourceHealth } from '../domain/health.ts';
-import type { LiveFrame } from './demo-report.ts';
-import type { Output } from './output.ts';
-import { stateColour } from './readable.ts';
-import { createTable, type Column } from './table.ts';
+/** What is to be seen of a run at one moment. */
+export interface LiveScene {
+  /** On a terminal: the block. */
+  lines(): string[];
+  /** Elsewhere: the line of progress. */
+  progress(): string;
+}
 
 export interface LiveView {
   /** Says one line. */
   say(text: string): void;
   /** Looks at this from now on; null: at nothing. */
-  watch(look: (() => LiveFrame) | null): void;
+  watch(look: (() => LiveScene) | null): void;
   /** Takes the block away and gives the terminal back. */
   close(): void;
 }
 
 const REDRAW_MS = 100;
 const PROGRESS_LINE_MS = 1_000;
-const BAR_CELLS_MIN = 8;
-const BAR_CELLS_MAX = 32;
-/** What a bar's label takes beside it, at most. */
-const LABEL_COLUMNS = 48;
-const INDENT = '  ';
-const ROWS_MAX = 12;
+/** Of a terminal that does not tell. */
+const TERMINAL_ROWS = 24;
 
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
 
-export function createLiveView(stream: NodeJS.WriteStream, output: Output): LiveView {
-  return stream.isTTY ? terminalView(stream, output) : lineView(stream);
+export function createLiveView(
+  stream: NodeJS.WriteStream,
+  { progressLineMs = PROGRESS_LINE_MS } = {},
+): LiveView {
+  return stream.isTTY ? terminalView(stream) : lineView(stream, progressLineMs);
 }
 
-function terminalView(stream: NodeJS.WriteStream, output: Output): LiveView {
-  let look: (() => LiveFrame) | null = null;
+function terminalView(stream: NodeJS.WriteStream): LiveView {
+  let look: (() => LiveScene) | null = null;
   let linesDrawn = 0;
   const erase = () => {
     if (linesDrawn > 0) stream.write(`\u001b[${linesDrawn}A\r\u001b[J`);
     linesDrawn = 0;
   };
   const draw = () => {
-    const lines = look === null ? [] : frameLines(look(), output);
+    // One line less than the screen has: what has scrolled away can no longer be erased.
+    const lines =
+      look === null
+        ? []
+        : look()
+            .lines()
+            .slice(0, (stream.rows ?? TERMINAL_ROWS) - 1);
     if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
     linesDrawn = lines.length;
   };
@@ -76,11 +83,11 @@ function terminalView(stream: NodeJS.WriteStream, output: Output): LiveView {
   };
 }
 
-function lineView(stream: NodeJS.WriteStream): LiveView {
-  let look: (() => LiveFrame) | null = null;
+function lineView(stream: NodeJS.WriteStream, progressLineMs: number): LiveView {
+  let look: (() => LiveScene) | null = null;
   const timer = setInterval(() => {
-    if (look !== null) stream.write(`${progressLine(look())}\n`);
-  }, PROGRESS_LINE_MS);
+    if (look !== null) stream.write(`${look().progress()}\n`);
+  }, progressLineMs);
   return {
     say(text) {
       stream.write(`${text}\n`);
@@ -92,93 +99,4 @@ function lineView(stream: NodeJS.WriteStream): LiveView {
       clearInterval(timer);
     },
   };
-}
-
-/** The block: progress, the queue if there is one, a row for each source. */
-export function frameLines(frame: LiveFrame, output: Output): string[] {
-  const share = frame.durationMs > 0 ? frame.elapsedMs / frame.durationMs : 1;
-  const produced = sum(frame.sources, (source) => source.recordsProduced);
-  const rate = sum(frame.sources, (source) => source.rate1s);
-  const facts = `${clockText(frame)}   ${produced} records   ${rate.toFixed(0)}/s`;
-  const cells = barCells(output.columns);
-  const lines = ['', `${INDENT}${output.style('cyan', bar(share, cells))}  ${facts}`];
-  if (frame.queue !== undefined) {
-    const { name, records, capacityRecords } = frame.queue;
-    const fill = records / capacityRecords;
-    const style = fill >= 1 ? 'red' : fill > 0.75 ? 'yellow' : 'green';
-    lines.push(`${INDENT}${output.style(style, bar(fill, cells))}  ${name} ${records}/${capacityRecords}`);
-  }
-  const shown = frame.sources.slice(0, ROWS_MAX);
-  const isNarrow = output.columns !== null && output.columns < WIDE_COLUMNS;
-  const columns = isNarrow ? SOURCE_COLUMNS.filter(({ title }) => !SPARED.includes(title)) : SOURCE_COLUMNS;
-  lines.push('', ...indentedTable(columns, shown, output));
-  if (frame.sources.length > shown.length)
-    lines.push(`${INDENT}and ${frame.sources.length - shown.length} more`);
-  return lines;
-}
-
-/** A table two columns from the left, and one short of the right: a full last line would make a terminal
- *  scroll. */
-export function indentedTable<Item>(
-  columns: readonly Column<Item>[],
-  items: readonly Item[],
-  output: Output,
-): string[] {
-  const room = output.columns === null ? null : output.columns - INDENT.length - 1;
-  return createTable(columns, { ...output, columns: room })
-    .lines(items)
-    .map((line) => INDENT + line);
-}
-
-function barCells(columns: number | null): number {
-  if (columns === null) return BAR_CELLS_MAX;
-  return Math.min(BAR_CELLS_MAX, Math.max(BAR_CELLS_MIN, columns - LABEL_COLUMNS));
-}
-
-/** From so many columns on, a source's row is shown whole; without those spared it fits into 60. */
-const WIDE_COLUMNS = 78;
-const SPARED = ['type', 'waiting'];
-
-const SOURCE_COLUMNS: readonly Column<SourceHealth>[] = [
-  { title: 'source', cell: (source) => source.sourceId, shrinks: true },
-  { title: 'type', cell: (source) => source.type },
-  { title: 'state', cell: (source) => source.state, style: (source) => stateColour(source.state) },
-  { title: 'records', cell: (source) => String(source.recordsProduced), align: 'right' },
-  { title: 'rate/s', cell: (source) => source.rate1s.toFixed(0), align: 'right' },
-  { title: 'waiting', cell: (source) => String(source.queueDepth), align: 'right' },
-  {
-    title: 'errors',
-    cell: (source) => String(source.consecutiveErrors),
-    align: 'right',
-    style: (source) => (source.consecutiveErrors > 0 ? 'yellow' : undefined),
-  },
-  {
-    title: 'dropped',
-    cell: (source) => String(source.droppedCount),
-    align: 'right',
-    style: (source) => (source.droppedCount > 0 ? 'red' : undefined),
-  },
-];
-
-export function progressLine(frame: LiveFrame): string {
-  const produced = sum(frame.sources, (source) => source.recordsProduced);
-  const rate = sum(frame.sources, (source) => source.rate1s);
-  const queue = frame.queue;
-  const fill = queue === undefined ? '' : `, ${queue.name} ${queue.records}/${queue.capacityRecords}`;
-  return `  … ${clockText(frame)}, ${produced} records, ${rate.toFixed(0)}/s${fill}`;
-}
-
-function clockText(frame: LiveFrame): string {
-  const elapsedMs = Math.min(frame.elapsedMs, frame.durationMs);
-  return `${(elapsedMs / 1_000).toFixed(1)} of ${(frame.durationMs / 1_000).toFixed(1)} s`;
-}
-
-/** A bar of `cells` characters, filled to `share` (0 to 1). */
-export function bar(share: number, cells: number): string {
-  const filled = Math.round(Math.min(1, Math.max(0, share)) * cells);
-  return '█'.repeat(filled) + '░'.repeat(cells - filled);
-}
-
-function sum(sources: readonly SourceHealth[], of: (source: SourceHealth) => number): number {
-  return sources.reduce((total, source) => total + of(source), 0);
 }

@@ -25,6 +25,7 @@ export interface ReadOptions {
 export interface ListOptions extends ReadOptions {
   readonly actor?: string;
   readonly kind?: TimelineKind;
+  readonly event?: string;
   /** Epoch milliseconds. */
   readonly since?: number;
   readonly until?: number;
@@ -123,6 +124,7 @@ function filterOf(options: ListOptions): TimelineFilter {
   return {
     ...(options.actor === undefined ? {} : { actor: options.actor }),
     ...(options.kind === undefined ? {} : { kind: options.kind }),
+    ...(options.event === undefined ? {} : { event: options.event }),
     ...(options.since === undefined ? {} : { sinceMs: options.since }),
     ...(options.until === undefined ? {} : { untilMs: options.until }),
     ...(options.limit === undefined ? {} : { limit: options.limit }),

@@ -89,6 +89,31 @@ export const ERROR_CODES = {
       'Stages could not be exchanged in time: what was between them did not get through. The old ones go ' +
       'on. Look at what holds the pipeline up, then try again.',
   },
+  HG_EXPRESSION_INVALID: {
+    remedy: 'stop',
+    meaning: 'An expression of the configuration cannot be understood; the message shows where.',
+  },
+  HG_EXPRESSION_FAILED: {
+    remedy: 'drop',
+    meaning: 'An expression could not be evaluated for one record: a field is missing, or of another type.',
+  },
+  HG_MODULE_FAILED: {
+    remedy: 'stop',
+    meaning:
+      'Code that the configuration names (module: FILE#EXPORT) is not there, or threw when it was loaded.',
+  },
+  HG_CONFIG_INVALID: {
+    remedy: 'stop',
+    meaning: 'The configuration is wrong; every problem is told with its line and column.',
+  },
+  HG_CONFIG_EXISTS: {
+    remedy: 'stop',
+    meaning: 'A file that `headgate init` was to write is there already. Choose another, or say --force.',
+  },
+  HG_EXAMPLE_FAILED: {
+    remedy: 'stop',
+    meaning: 'What the stages do is not what an example of the configuration expects.',
+  },
   HG_STORAGE_LOCKED: {
     remedy: 'stop',
     meaning: 'Another engine uses this database file. One engine per file.',
@@ -116,6 +141,22 @@ export const ERROR_CODES = {
     remedy: 'stop',
     meaning: 'The thread that writes the database has ended. Start the engine again.',
   },
+  HG_FILE_EXISTS: {
+    remedy: 'stop',
+    meaning: 'There is a file of this name already. It was left untouched; choose another name.',
+  },
+  HG_HISTORY_OVERLOADED: {
+    remedy: 'retry',
+    meaning: 'Too many questions wait for the reader of the database. Ask again in a moment.',
+  },
+  HG_QUERY_INVALID: {
+    remedy: 'stop',
+    meaning: 'The SQL cannot be run, or it would do more than read; the message says what is wrong.',
+  },
+  HG_QUERY_LIMIT: {
+    remedy: 'stop',
+    meaning: 'A query took longer, or more memory, than it may, and was ended.',
+  },
   HG_SINK_DUPLICATE: {
     remedy: 'stop',
     meaning: 'A sink with this id is registered. Deregister it first or choose another id.',
@@ -141,6 +182,24 @@ export const ERROR_CODES = {
     remedy: 'retry',
     meaning: 'An HTTP sink was answered with an error status. The batch is sent again after a wait.',
   },
+  HG_INGEST_UNSETTLED: {
+    remedy: 'retry',
+    meaning:
+      'What was sent was taken and could not be stored in time. Look at the storage, then send it again.',
+  },
+  HG_INGEST_PROTOCOL: {
+    remedy: 'stop',
+    meaning: 'A WebSocket client did not keep to the protocol of ingest; the message says in what.',
+  },
+  HG_IDEMPOTENCY_BUSY: {
+    remedy: 'retry',
+    meaning: 'A request with this Idempotency-Key is under way. Ask again for its answer.',
+  },
+  HG_IDEMPOTENCY_REUSED: {
+    remedy: 'stop',
+    meaning: 'This Idempotency-Key came with another body before. Give each upload a key of its own.',
+  },
+  HG_RECORD_TOO_DEEP: { remedy: 'drop', meaning: 'A record is nested deeper than it may be.' },
   HG_LETTER_UNKNOWN: { remedy: 'stop', meaning: 'There is no dead letter of that number.' },
   HG_LETTER_TRUNCATED: {
     remedy: 'stop',
@@ -155,11 +214,76 @@ export const ERROR_CODES = {
     remedy: 'stop',
     meaning: 'A part failed more often than its restart budget allows and its supervisor gave up.',
   },
+  HG_DOCTOR_PROBLEMS: {
+    remedy: 'stop',
+    meaning: 'The doctor found problems on this machine; it names each, with what to do.',
+  },
   HG_NODE_VERSION: {
     remedy: 'stop',
     meaning: 'This version of Node.js is too old; the message names the one needed.',
   },
   HG_PEER_MISSING: { remedy: 'stop', meaning: 'An optional package is not installed; the message names it.' },
+  HG_HTTP_UNAUTHORISED: {
+    remedy: 'stop',
+    meaning: 'A request bears no token that is valid now. Make one with `headgate token create`.',
+  },
+  HG_HTTP_FORBIDDEN: {
+    remedy: 'stop',
+    meaning: 'The token of a request is valid and does not allow this; the message names what it lacks.',
+  },
+  HG_HTTP_LOCKED_OUT: {
+    remedy: 'retry',
+    meaning: 'Too many failed logins came from this address. Wait as long as Retry-After says.',
+  },
+  HG_HTTP_ORIGIN: {
+    remedy: 'stop',
+    meaning: 'A page of another origin made a request. Name its origin in http.allowedOrigins.',
+  },
+  HG_HTTP_HOST: {
+    remedy: 'stop',
+    meaning: 'A request names a host that this one is not. Name it in http.allowedHosts.',
+  },
+  HG_HTTP_ROUTE_UNKNOWN: { remedy: 'stop', meaning: 'The API has no such path; /openapi.json lists them.' },
+  HG_HTTP_METHOD: {
+    remedy: 'stop',
+    meaning: 'The path does not take this method; the header Allow names those it takes.',
+  },
+  HG_HTTP_UPGRADE: { remedy: 'stop', meaning: 'The path is a WebSocket, and the request asks for none.' },
+  HG_HTTP_MALFORMED: { remedy: 'stop', meaning: 'A request, or its body, cannot be read as what it says.' },
+  HG_HTTP_MEDIA_TYPE: { remedy: 'stop', meaning: 'A body is of a type that the path does not take.' },
+  HG_HTTP_TOO_LARGE: { remedy: 'drop', meaning: 'A body is larger than http.limits allows.' },
+  HG_HTTP_HEADERS_TOO_LARGE: {
+    remedy: 'drop',
+    meaning: 'The headers of a request are larger than http.limits.headerBytesMax.',
+  },
+  HG_HTTP_TIMEOUT: {
+    remedy: 'retry',
+    meaning: 'A request was not complete within http.limits.requestTimeoutMs.',
+  },
+  HG_HTTP_TOO_MANY: {
+    remedy: 'retry',
+    meaning: 'An address asks more often than http.limits allows. Wait as long as Retry-After says.',
+  },
+  HG_HTTP_BUSY: {
+    remedy: 'retry',
+    meaning: 'The server has as many requests, connections or live clients as it takes. Try again.',
+  },
+  HG_HTTP_PRECONDITION: {
+    remedy: 'stop',
+    meaning: 'What was to be changed is not of the version that If-Match names. Read it again.',
+  },
+  HG_HTTP_EXPOSED: {
+    remedy: 'stop',
+    meaning: 'The API would be open to other machines without tokens or TLS; the message says what to set.',
+  },
+  HG_HTTP_LISTEN: {
+    remedy: 'stop',
+    meaning: 'The API cannot listen on its address: it is in use, not allowed, or not of this machine.',
+  },
+  HG_HTTP_DEFECT: {
+    remedy: 'stop',
+    meaning: 'The server met an error nobody expected. Its log has it whole.',
+  },
 } as const satisfies Record<string, { remedy: Remedy; meaning: string }>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -74,6 +74,21 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** From one line of the log about a defect of users' code to the next about the same. */
+  repeatedReportMs: 10_000,
+  /** Requests of the control API that are being answered at once; further ones are told to come again. */
+  httpRequestsInFlightMax: 256,
+  /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
+   *  way. */
+  httpAddressesMax: 10_000,
+  /** Rows of one page of the API. */
+  httpPageRowsMax: 1_000,
+  /** Characters of a payload that a list of dead letters shows; one letter by its number is shown whole. */
+  httpLetterCharsMax: 1_000,
+  /** Live clients that read what they missed from the log at once; further ones wait their turn. */
+  liveCatchUpsMax: 8,
+  /** Rows that the live view reads of the log at a time. */
+  livePageRows: 200,
   /** How long what is between stages may take to get through before they are exchanged, unless whoever asks
    *  says otherwise, milliseconds. */
   reconfigureDeadlineMs: 5_000,
@@ -90,6 +105,79 @@ export const LIMITS = {
   closingMsMax: 30_000,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
+  /** Questions that wait for the thread that reads the database. */
+  historyQuestionsMax: 64,
+  /** Rows of one page of it, unless it is asked for others, and what may be asked for. */
+  historyRows: 1_000,
+  historyRowsMax: 10_000,
+  /** What a query of a user's may give, take and hold. */
+  queryRowsMax: 1_000_000,
+  queryBytesMax: 64 * 1024 * 1024,
+  queryMemoryBytesMax: 512 * 1024 * 1024,
+  /** Sources with series of their own among the metrics; the rest is summed up. Likewise sinks, and routes of
+   *  the API. */
+  metricsSourcesMax: 1_000,
+  metricsSinksMax: 200,
+  metricsRoutesMax: 200,
+  /** Bytes of a configuration. */
+  configBytesMax: 1024 * 1024,
+  /** Times an alias of a configuration may be written out: a few lines of them could become gigabytes. */
+  configAliasesMax: 100,
+  /** Problems of one configuration that are told; the number of the others is. */
+  configProblemsMax: 100,
+  /** Bytes of a file that a configuration takes a secret or a certificate from. */
+  secretBytesMax: 64 * 1024,
+  /** Characters and parts of one expression of a configuration. */
+  expressionCharsMax: 4_096,
+  expressionNodesMax: 1_000,
+  expressionDepthMax: 64,
+  /** What one evaluation may spend within its loops, in parts evaluated and elements looked at. */
+  expressionStepsMax: 50_000,
+  /** Characters of a pattern of `matches`, and of a text it is held against. */
+  patternCharsMax: 500,
+  matchedCharsMax: 8_192,
+  /** Uploads over HTTP that are read at a time; further ones are refused. */
+  ingestRequestsMax: 64,
+  /** Bytes that one upload may have handed in and not stored yet; at that number its body is not read on. */
+  ingestRequestPendingBytesMax: 512 * 1024,
+  /** Pushes of one upload, likewise. */
+  ingestRequestPushesMax: 8,
+  /** Bytes of all uploads and WebSockets together, likewise; then further uploads are refused. */
+  ingestPendingBytesMax: 32 * 1024 * 1024,
+  /** What a compressed body may come to. */
+  ingestInflatedBytesMax: 1024 * 1024 * 1024,
+  /** Rejections that an answer tells one by one; the rest is counted. */
+  ingestErrorsMax: 100,
+  /** Rejected records after which the rest of a body is not looked at: each costs an exception. */
+  ingestRejectionsMax: 5_000,
+  /** Milliseconds that an upload waits for what it handed in to be stored before it is told to come again. */
+  ingestAnswerMsMax: 30_000,
+  /** Of a body nobody wants: bytes and milliseconds that are read away before the connection is cut. */
+  ingestLingerBytesMax: 1024 * 1024,
+  ingestLingerMsMax: 2_000,
+  /** Characters of an Idempotency-Key, and of the name a WebSocket client gives itself. */
+  idempotencyKeyCharsMax: 255,
+  /** First answers that are kept, their characters together, and for how long. */
+  idempotencyAnswersMax: 10_000,
+  idempotencyAnswersCharsMax: 16 * 1024 * 1024,
+  idempotencyAnswerMsMax: 24 * 60 * 60 * 1_000,
+  /** Ingest WebSockets that are open at a time. */
+  ingestSocketsMax: 128,
+  /** Bytes of one of their messages. */
+  ingestMessageBytesMax: 256 * 1024,
+  ingestMessageFragmentsMax: 64,
+  /** Messages that one of them may have sent without an answer: its credit. */
+  ingestSocketCreditMessages: 64,
+  /** Bytes of them that are not stored yet; at that number the socket is not read on. */
+  ingestSocketPendingBytesMax: 1024 * 1024,
+  /** Bytes of answers that a socket has not taken; at that number it is not read on. */
+  ingestSocketUnsentBytesMax: 256 * 1024,
+  /** Messages and pings a second of one socket; beyond, it is not read for the rest of the second. */
+  ingestSocketMessagesPerSecondMax: 5_000,
+  ingestSocketPingsPerSecondMax: 10,
+  /** Messages of the control topic that are under way; at that number nothing more is read. */
+  controlPendingMessagesMax: 64,
+  controlMessageBytesMax: 256 * 1024,
 } as const;
 
 /** Checks that the limits fit each other; returns the violations. */
@@ -111,11 +199,21 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     'one dead letter fits what may wait of them',
   );
   demand(limits.payloadBytesMax <= limits.mqttPendingBytesMax, 'a message fits what may be owed');
+  demand(
+    limits.ingestRequestsMax * limits.ingestRequestPendingBytesMax <= limits.ingestPendingBytesMax,
+    'every upload may have its share pending',
+  );
+  demand(
+    limits.ingestSocketsMax * limits.ingestMessageBytesMax <= limits.ingestPendingBytesMax,
+    'a message of every socket fits what may be pending',
+  );
   demand(limits.recordBytesMax <= limits.commitBytesMax, 'one record fits a transaction');
   demand(
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,
     'a dead letter is no larger than a payload',
   );
+  demand(limits.historyRows <= limits.historyRowsMax, 'a page fits what may be asked for');
+  demand(limits.queryBytesMax <= limits.queryMemoryBytesMax, 'what a query gives fits what it may hold');
   return problems;
 }
 

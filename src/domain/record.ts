@@ -68,6 +68,9 @@ export interface RecordMeta {
   readonly atMs?: number;
   readonly contentType?: string;
   readonly key?: string;
+  /** A key for each of the values that are handed in together, in their order, where the source's `dedupKey`
+   *  gives none. */
+  readonly keys?: readonly string[];
   readonly cursor?: string;
   /** Tells what became of the records; the source acknowledges by it. One receipt may go with several calls.
    *  */

@@ -1,5 +1,6 @@
 /** What the HTTP server is made of, handed in by whoever composes the process. */
 
+import type { PushSource } from '../../actors/sources/push-source.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { GatewayControl } from '../gateway/gateway-control.ts';
@@ -61,6 +62,16 @@ export interface Principal {
   readonly sources: readonly string[] | null;
 }
 
+/** A request that is over. */
+export interface OverRequest {
+  readonly method: string;
+  /** The template, `/api/sources/{id}`; null where it led to no route. */
+  readonly route: string | null;
+  /** 0 where it went before it was answered. */
+  readonly statusCode: number;
+  readonly seconds: number;
+}
+
 export interface HttpDeps {
   readonly gateway: GatewayControl;
   readonly history: History;
@@ -69,6 +80,12 @@ export interface HttpDeps {
   readonly tokens: () => readonly StoredToken[];
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Is told of each request when it is over. */
+  readonly observeRequest?: (request: OverRequest) => void;
+  /** The push source of this address (`line3`, `acme/line3`) as it runs now: where ingest goes. */
+  readonly pushSources: (address: string) => PushSource | undefined;
+  /** Bytes of one record that ingest takes. Default: what the log takes. */
+  readonly recordBytesMax?: number;
   readonly clock: Clock;
   readonly log: Logger;
 }

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { lanes, marks, timeAxis, type LaneEvent } from '../../src/cli/demo-lanes.ts';
 import { drawReport } from '../../src/cli/demo-drawing.ts';
 import type { BurstScenario, DemoReport, LiveFrame } from '../../src/cli/demo-report.ts';
-import { bar, createLiveView, frameLines, progressLine } from '../../src/cli/live.ts';
+import { bar, demoScene, frameLines, progressLine } from '../../src/cli/demo-frame.ts';
+import { createLiveView } from '../../src/cli/live.ts';
 import type { Output } from '../../src/cli/output.ts';
 import type { SourceHealth } from '../../src/domain/health.ts';
 
@@ -147,8 +148,8 @@ function fakeStream(isTTY: boolean): { stream: NodeJS.WriteStream; text: () => s
 
 test('where there is no terminal, no line bears a control sequence', () => {
   const { stream, text } = fakeStream(false);
-  const view = createLiveView(stream, plainOutput(null));
-  view.watch(() => frame);
+  const view = createLiveView(stream);
+  view.watch(() => demoScene(frame, plainOutput(80)));
   view.say('one');
   view.say('two');
   view.close();
@@ -158,8 +159,8 @@ test('where there is no terminal, no line bears a control sequence', () => {
 test('on a terminal what is said scrolls above the block, and the block goes away at the end', () => {
   const { stream, text } = fakeStream(true);
   const exitListeners = process.listenerCount('exit');
-  const view = createLiveView(stream, plainOutput(80));
-  view.watch(() => frame);
+  const view = createLiveView(stream);
+  view.watch(() => demoScene(frame, plainOutput(80)));
   view.say('one');
   view.say('two');
   view.close();
@@ -167,6 +168,15 @@ test('on a terminal what is said scrolls above the block, and the block goes awa
   expect(screenAfter(text())).toEqual(['one', 'two']);
   expect(text().lastIndexOf('\u001b[?25h')).toBeGreaterThan(text().lastIndexOf('\u001b[?25l'));
   expect(process.listenerCount('exit')).toBe(exitListeners);
+});
+
+test('a block higher than the terminal is cut, so that nothing scrolls away that must be erased', () => {
+  const { stream, text } = fakeStream(true);
+  const view = createLiveView(Object.assign(stream, { rows: 5 }));
+  view.watch(() => ({ lines: () => ['a', 'b', 'c', 'd', 'e', 'f'], progress: () => '' }));
+  view.say('one');
+  expect(screenAfter(text())).toEqual(['one', 'a', 'b', 'c', 'd']);
+  view.close();
 });
 
 /** What a terminal shows after this output: knows cursor-up, erase-below and the cursor's visibility. */

@@ -6,14 +6,16 @@ import {
   LAST_ROW_SQL,
   LAST_STATE_ROW_SQL,
   alertsQuery,
+  candidates,
   causesQuery,
+  countQuery,
   statesQuery,
   timelineQuery,
   type Query,
 } from '../../storage/timeline-queries.ts';
 import { migrate } from '../../storage/schema.ts';
 
-/** What SQLite would do, a line a step. Steps over the names and causes found so far do not count. */
+/** What SQLite would do, a line a step. Steps over what was found so far do not count. */
 function planOf(query: Query): string[] {
   const db = new Database(':memory:');
   migrate(db);
@@ -21,33 +23,73 @@ function planOf(query: Query): string[] {
     detail: string;
   }[];
   db.close();
-  return steps.map((step) => step.detail).filter((detail) => !/^SCAN (names|chain)$/.test(detail));
+  return steps
+    .map((step) => step.detail)
+    .filter((detail) => !/^(SCAN (names|chain|\(subquery-\d+\))|CO-ROUTINE.*)$/.test(detail));
 }
 
 const scans = (plan: string[]) => plan.filter((step) => step.startsWith('SCAN'));
+const sorts = (plan: string[]) => plan.filter((step) => step.includes('TEMP B-TREE'));
 const RANGE = { first: 10, last: 20 };
 
-describe('no walk over the table is in the plan', () => {
-  const filters: TimelineFilter[] = [
-    { actor: 'plc-7' },
-    { actor: 'plc-7', limit: 10 },
-    { actor: 'plc-7', afterSeq: 5, limit: 10 },
-    { kind: 'alert' },
-    { kind: 'alert', limit: 10 },
-    { kind: 'alert', afterSeq: 5 },
-    { actor: 'plc-7', kind: 'transition', limit: 10 },
-    { afterSeq: 5 },
-  ];
-  test.each(filters)('of a page for %o', (filter) => {
-    expect(scans(planOf(timelineQuery(filter, null)))).toEqual([]);
-    expect(scans(planOf(timelineQuery(filter, RANGE)))).toEqual([]);
-    const { kind: _, ...rest } = filter;
-    expect(scans(planOf(alertsQuery(rest, null)))).toEqual([]);
+/** Everything the pages of the API can be asked for, each part with and without every other. */
+const PARTS: readonly Partial<TimelineFilter>[] = [
+  { actor: 'plc-7' },
+  { kind: 'alert' },
+  { event: 'BURST' },
+  { sinceMs: 5 },
+  { untilMs: 9 },
+];
+const PAGES: readonly Partial<TimelineFilter>[] = [
+  {},
+  { limit: 10 },
+  { afterSeq: 12, limit: 10 },
+  { beforeSeq: 15, limit: 10 },
+  { afterSeq: 12, beforeSeq: 15, limit: 10 },
+];
+const FILTERS = PARTS.reduce<TimelineFilter[]>(
+  (filters, part) => filters.flatMap((filter) => [filter, { ...filter, ...part }]),
+  [{}],
+).flatMap((filter) => PAGES.map((page) => ({ ...filter, ...page })));
+
+/** The plans of a page, one for each index that may be chosen for it. */
+function plansOf(filter: TimelineFilter): { pages: string[][]; counts: string[][] } {
+  const isTimed = filter.sinceMs !== undefined || filter.untilMs !== undefined;
+  const range = isTimed ? RANGE : null;
+  const soughts = candidates(filter, { hasEventIndex: true });
+  return {
+    pages: (soughts.length === 0 ? [null] : soughts).map((sought) =>
+      planOf(timelineQuery(filter, range, sought)),
+    ),
+    counts: soughts.map((sought) => planOf(countQuery(filter, range, sought, 10))),
+  };
+}
+
+describe('no walk over the table, and no sorting, is in the plan', () => {
+  test('of a page, whatever it is asked for', () => {
+    expect(FILTERS).toHaveLength(160);
+    // All rows there are, in their order: that is a walk, and is asked for.
+    const walks = (filter: TimelineFilter) => Object.keys(filter).every((name) => name === 'limit');
+    for (const filter of FILTERS) {
+      const { pages, counts } = plansOf(filter);
+      expect({ filter, sorts: pages.flatMap(sorts) }).toEqual({ filter, sorts: [] });
+      if (walks(filter)) continue;
+      expect({ filter, scans: [...pages, ...counts].flatMap(scans) }).toEqual({ filter, scans: [] });
+      expect(counts.flat().filter((step) => !step.includes('COVERING INDEX'))).toEqual([]);
+    }
+  });
+
+  test('of a page of alerts', () => {
+    for (const { kind: _, ...filter } of FILTERS) {
+      const soughts = candidates({ ...filter, kind: 'alert' }, { hasEventIndex: true });
+      for (const sought of soughts) {
+        const plan = planOf(alertsQuery(filter, RANGE, sought));
+        expect({ filter, plan: [...scans(plan), ...sorts(plan)] }).toEqual({ filter, plan: [] });
+      }
+    }
   });
 
   const questions: [string, Query][] = [
-    ['a page between two times', timelineQuery({ sinceMs: 1, untilMs: 2 }, RANGE)],
-    ['all alerts', alertsQuery({}, null)],
     ['causes', causesQuery(5)],
     ['states', statesQuery(5)],
     ['names of actors', { sql: ACTORS_SQL, parameters: [] }],
@@ -61,12 +103,19 @@ describe('no walk over the table is in the plan', () => {
 });
 
 test('a plan without an index shows the walk these tests look for', () => {
-  expect(scans(planOf({ sql: "SELECT * FROM timeline WHERE event = 'x'", parameters: [] }))).toHaveLength(1);
+  expect(scans(planOf({ sql: 'SELECT * FROM timeline WHERE run = 1', parameters: [] }))).toHaveLength(1);
 });
 
-test('one actor is sought by its name, not among all rows of a kind', () => {
-  expect(planOf(alertsQuery({ actor: 'plc-7' }, null)).join()).toContain('timeline_actor');
-  expect(planOf(timelineQuery({ actor: 'plc-7', kind: 'alert' }, null)).join()).toContain('timeline_actor');
+test('a plan with another order shows the sorting these tests look for', () => {
+  const sql = "SELECT * FROM timeline WHERE kind = 'born' ORDER BY at_ms";
+  expect(sorts(planOf({ sql, parameters: [] }))).toHaveLength(1);
+});
+
+test('both bounds of a page are bounds of the seek', () => {
+  const filter = { kind: 'alert', afterSeq: 12, beforeSeq: 15 } as const;
+  expect(planOf(timelineQuery(filter, RANGE, 'kind'))).toEqual([
+    'SEARCH timeline USING INDEX timeline_kind (kind=? AND seq>? AND seq<?)',
+  ]);
 });
 
 test('the last state of an actor is found without reading its rows', () => {

@@ -19,6 +19,19 @@ import {
 } from './fixture.ts';
 import { reading, readerOf, seqs, STORY } from './story.ts';
 
+test.each([1, 2])('a file of version %i is read as it is', (version) => {
+  const path = made(temporaryFile(), (file) => {
+    const db = new Database(file);
+    migrate(db, version);
+    db.exec(`INSERT INTO timeline (run, at_ms, mono_ms, tenant, actor, kind, event)
+      VALUES (1, 1, 1, 'default', 'plc-7', 'command', 'source.poll')`);
+    db.close();
+  });
+  const reader = reading(path);
+  expect(seqs(reader.timeline({ event: 'source.poll', actor: 'plc-7', kind: 'command' }))).toEqual([1]);
+  expect(seqs(reader.timeline({ event: 'source.poll', limit: 2 }))).toEqual([1]);
+});
+
 test('a file of the first version has sources and no sinks', () => {
   const path = made(temporaryFile(), (file) => {
     const db = new Database(file);
@@ -44,6 +57,19 @@ describe('a page of the timeline', () => {
     [{ untilMs: 99 }, []],
     [{ sinceMs: 161 }, []],
     [{ sinceMs: 150, untilMs: 120 }, []],
+    [{ event: 'xstate.init' }, [3, 4]],
+    [{ event: 'xstate.init', actor: 'plc-7' }, [3]],
+    [{ event: 'xstate.init', kind: 'ended' }, []],
+    [{ event: 'broker.refused', kind: 'transition', sinceMs: 140 }, [5]],
+    [{ event: 'nothing of the kind' }, []],
+    [{ beforeSeq: 3 }, [1, 2]],
+    [{ beforeSeq: 6, limit: 2 }, [4, 5]],
+    [{ beforeSeq: 1, limit: 2 }, []],
+    [{ beforeSeq: 0 }, []],
+    [{ afterSeq: 1, beforeSeq: 6, limit: 2 }, [2, 3]],
+    [{ afterSeq: 6, beforeSeq: 3 }, []],
+    [{ actor: 'plc-7', beforeSeq: 6, limit: 1 }, [5]],
+    [{ kind: 'born', beforeSeq: 4 }, [1, 3]],
     [{ afterSeq: 5 }, [6, 7]],
     [{ afterSeq: 2, limit: 2 }, [3, 4]],
     [{ limit: 2 }, [6, 7]],
@@ -90,6 +116,8 @@ describe('a page of the timeline', () => {
   const mistakes: [string, TimelineFilter, ErrorCode, string][] = [
     ['a kind that does not exist', { kind: 'births' as never }, 'HG_OPTION_INVALID', 'kind'],
     ['a negative limit', { limit: -1 }, 'HG_OPTION_INVALID', 'limit'],
+    ['a place that is no number', { beforeSeq: -1 }, 'HG_OPTION_INVALID', 'beforeSeq'],
+    ['an event that is no text', { event: 7 as never }, 'HG_OPTION_INVALID', 'event'],
     ['half a row', { limit: 1.5 }, 'HG_OPTION_INVALID', 'limit'],
     ['a seq that is no number', { afterSeq: Number.NaN }, 'HG_OPTION_INVALID', 'afterSeq'],
     ['a time that is no number', { sinceMs: Number.NaN }, 'HG_OPTION_INVALID', 'sinceMs'],
@@ -100,6 +128,22 @@ describe('a page of the timeline', () => {
     expect((await headgateError(() => reader.timeline(filter), code)).message).toMatch(`${field}:`);
     if (field !== 'kind') await headgateError(() => reader.alerts(filter), code);
   });
+});
+
+test('the rows of a busy actor and of a frequent event are found by whichever has fewer', async () => {
+  const busy = Array.from({ length: 300 }, (_, n) =>
+    timelineRow({
+      seq: n + 1,
+      actor: n % 100 === 50 ? 'rare' : 'busy',
+      kind: n === 200 ? 'alert' : 'transition',
+      event: n === 200 ? 'BURST' : 'link.opened',
+    }),
+  );
+  const reader = await readerOf(busy);
+  expect(seqs(reader.timeline({ actor: 'busy', kind: 'alert', limit: 5 }))).toEqual([201]);
+  expect(seqs(reader.timeline({ actor: 'busy', event: 'BURST' }))).toEqual([201]);
+  expect(seqs(reader.timeline({ actor: 'rare', event: 'link.opened' }))).toEqual([51, 151, 251]);
+  expect(seqs(reader.alerts({ actor: 'busy', event: 'BURST', beforeSeq: 201 }))).toEqual([]);
 });
 
 describe('alerts', () => {

@@ -1,0 +1,219 @@
+/** The HTTP server of a gateway: the control API, ingest, the live view and the probes, over one port.
+ *
+ *  A request passes, in this order: the limit of connections, the door (pace, target, Host, Origin), its
+ *  token, the limit of requests that are being answered, and then its route, which asks for a scope. Whatever
+ *  is refused is answered as a problem, and every answer bears the common headers. */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { HeadgateError, messageOf } from '../domain/errors.ts';
+import { createApi } from './api.ts';
+import { createAuthenticator, NOBODY } from './auth.ts';
+import { answerBrokenRequest, endWithProblem } from './raw-answers.ts';
+import { createDoor, isPreflight, isTls, PREFLIGHT_HEADERS, setCommonHeaders } from './door.ts';
+import { Exchanges } from './exchanges.ts';
+import { exposureWarnings, requireSafeAddress } from './exposure.ts';
+import type { HttpDeps, Principal } from './http-deps.ts';
+import { createIngest } from './ingest/ingest.ts';
+import { RequestWatch } from './request-watch.ts';
+import { INGEST_PATH, ingestSourceOf } from './routes/ingest-routes.ts';
+import { LiveFeed } from './live/live-feed.ts';
+import { watchLoop } from './loop-lag.ts';
+import { problemOf, sendProblem, type Problem } from './problem.ts';
+import { isLoopback } from './remote-address.ts';
+
+export interface HttpServer {
+  /** @throws HeadgateError HG_HTTP_EXPOSED, HG_HTTP_LISTEN */
+  listen(): Promise<{ readonly url: string; readonly port: number }>;
+  /** Takes no more requests, answers those it has, and ends what is left after `deadlineMs`. */
+  close(options?: { readonly deadlineMs?: number }): Promise<void>;
+  /** What clients of the live view cost now. */
+  live(): { readonly clients: number; readonly bufferedBytes: number };
+}
+
+/** Probes need no token; they are told no more than yes or no. */
+const PUBLIC_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+
+const CLOSE_DEADLINE_MS = 5_000;
+/** How often Node looks for requests that take too long. */
+const CHECK_EVERY_MS = 1_000;
+const KEEP_ALIVE_MS = 5_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUESTS_PER_CONNECTION = 10_000;
+
+export function createHttpServer(deps: HttpDeps): HttpServer {
+  const { options, clock, log, tokens, gateway } = deps;
+  const { limits } = options;
+  const door = createDoor(options, clock);
+  const authenticator = createAuthenticator({
+    ...{ tokens, clock },
+    failedLoginsPerMinuteMax: limits.failedLoginsPerMinuteMax,
+    opensWithoutTokens: options.allowOpen || isLoopback(options.host),
+  });
+  const exchanges = new Exchanges(limits, clock);
+  const loop = watchLoop(clock);
+  const watch = new RequestWatch(deps);
+  const feed = new LiveFeed({
+    ...{ engine: gateway.engine, history: deps.history, clock, log },
+    clientsMax: limits.liveClientsMax,
+    clientBytesMax: limits.liveClientBytesMax,
+  });
+  const ingest = createIngest({
+    ...{ pushSources: deps.pushSources, limits, clock, log },
+    ...(deps.recordBytesMax === undefined ? {} : { recordBytesMax: deps.recordBytesMax }),
+  });
+  const mayStillRead = (authorization: string | undefined) =>
+    authenticator.authenticate(authorization, undefined).principal?.scopes.has('read') === true;
+  const { app } = createApi(deps, {
+    loop,
+    feed,
+    mayStillRead,
+    release: (response) => exchanges.release(response),
+    routed: (request, template) => watch.routed(request, template),
+  });
+  const principals = new WeakMap<IncomingMessage, Principal>();
+  const answerByRoute = getRequestListener(
+    (request, env) => {
+      const { incoming } = env as HttpBindings;
+      return app.fetch(request, { ...env, principal: principals.get(incoming) ?? NOBODY });
+    },
+    { overrideGlobalObjects: false, errorHandler: (error) => unreadable(error) },
+  );
+
+  /** Whether a request may go on to its route. */
+  const letIn = (request: IncomingMessage, response: ServerResponse): boolean => {
+    watch.begin(request, response);
+    setCommonHeaders(response, isTls(request));
+    const refused = door.refusalOf(request);
+    if (refused !== null) return turnAway(response, refused);
+    for (const [name, value] of Object.entries(door.corsHeadersOf(request))) response.setHeader(name, value);
+    if (isPreflight(request)) {
+      response.writeHead(204, PREFLIGHT_HEADERS).end();
+      return false;
+    }
+    const { authorization } = request.headers;
+    const isOpenToAll = authorization === undefined && PUBLIC_PATHS.has(pathOf(request));
+    const login = authenticator.authenticate(authorization, request.socket.remoteAddress);
+    if (login.problem !== undefined && !isOpenToAll) return turnAway(response, login.problem);
+    principals.set(request, login.principal ?? NOBODY);
+    if (exchanges.begin(response)) return true;
+    const message = 'as many requests are being answered as the server takes';
+    return turnAway(response, problemOf(new HeadgateError('HG_HTTP_BUSY', message)));
+  };
+
+  /** Uploads are read from Node's own stream; everything else goes by its route. */
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
+    const source = request.method === 'POST' ? ingestSourceOf(request) : null;
+    const principal = principals.get(request) ?? NOBODY;
+    if (source !== null) watch.routed(request, INGEST_PATH);
+    const work =
+      source === null
+        ? answerByRoute(request, response)
+        : ingest.handle(request, response, principal, source);
+    void work.finally(() => exchanges.made(response));
+  };
+
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => {});
+    const { headers, socket: connection } = request;
+    const refused = door.refusalOf(request);
+    const login = authenticator.authenticate(headers.authorization, connection.remoteAddress);
+    const source = ingestSourceOf(request);
+    if (refused !== null) endWithProblem(socket, refused);
+    else if (login.problem !== undefined) endWithProblem(socket, login.problem);
+    else if (source === null || request.method !== 'GET') endWithProblem(socket, nothingToUpgradeTo());
+    else ingest.upgrade(request, socket, head, login.principal, source);
+  };
+
+  const serverOptions = {
+    maxHeaderSize: limits.headerBytesMax,
+    requestTimeout: limits.requestTimeoutMs,
+    headersTimeout: Math.min(limits.requestTimeoutMs, HEADERS_TIMEOUT_MS),
+    connectionsCheckingInterval: CHECK_EVERY_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requireHostHeader: false,
+  };
+  const { tls } = options;
+  const server: Server =
+    tls === null
+      ? createServer(serverOptions)
+      : createTlsServer({ ...serverOptions, ...tls, minVersion: 'TLSv1.2' });
+  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
+  server.on('connection', (socket: Socket) => exchanges.connected(socket, tls !== null));
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (letIn(request, response)) answer(request, response);
+  });
+  // Who asks first whether to send a body is told so only when it is let in.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (!letIn(request, response)) return;
+    response.writeContinue();
+    answer(request, response);
+  });
+  server.on('clientError', answerBrokenRequest);
+  server.on('upgrade', upgrade);
+
+  return {
+    async listen() {
+      requireSafeAddress(options, tokens().length);
+      for (const warning of exposureWarnings(options, tokens().length))
+        log.warn({ host: options.host }, warning);
+      await listening(server, options.host, options.port);
+      const { port } = server.address() as AddressInfo;
+      const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+      return { url: `${tls === null ? 'http' : 'https'}://${host}:${port}`, port };
+    },
+    async close({ deadlineMs = CLOSE_DEADLINE_MS } = {}) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      feed.close();
+      loop.close();
+      server.closeIdleConnections();
+      await Promise.all([exchanges.answered(deadlineMs), ingest.close({ deadlineMs })]);
+      exchanges.close();
+      await closed;
+    },
+    live: () => ({ clients: feed.clients, bufferedBytes: feed.bufferedBytes }),
+  };
+}
+
+function turnAway(response: ServerResponse, problem: Problem): false {
+  sendProblem(response, problem);
+  return false;
+}
+
+function nothingToUpgradeTo(): Problem {
+  const message = 'there is nothing to upgrade to at this path';
+  return problemOf(new HeadgateError('HG_HTTP_ROUTE_UNKNOWN', message));
+}
+
+/** A target or Host that makes no URL. */
+function unreadable(error: unknown): Response {
+  const { status, body } = problemOf(
+    new HeadgateError('HG_HTTP_MALFORMED', `the request cannot be read: ${messageOf(error)}`),
+  );
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { 'content-type': 'application/problem+json' },
+  });
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?')[0] ?? '';
+}
+
+/** @throws HeadgateError HG_HTTP_LISTEN */
+function listening(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException) => {
+      const message = `http cannot listen on ${host}:${port}: ${messageOf(error)}`;
+      reject(new HeadgateError('HG_HTTP_LISTEN', message, { cause: error, details: { host, port } }));
+    };
+    server.once('error', fail);
+    server.listen(port, host, () => {
+      server.off('error', fail);
+      resolve();
+    });
+  });
+}

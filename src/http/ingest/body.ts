@@ -1,0 +1,117 @@
+/** The body of an upload: which reader it is for, its bytes without their encoding, and how one that nobody
+ *  wants any more is got rid of. */
+
+import type { IncomingMessage } from 'node:http';
+import type { Readable, Transform } from 'node:stream';
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import type { PushSource } from '../../../actors/sources/push-source.ts';
+import type { Clock } from '../../domain/clock.ts';
+import { HeadgateError } from '../../domain/errors.ts';
+import { LIMITS } from '../../domain/limits.ts';
+import { csvReader } from './csv-reader.ts';
+import { jsonReader } from './json-reader.ts';
+import { ndjsonReader } from './ndjson-reader.ts';
+import { payloadReader } from './payload-reader.ts';
+import type { BodyReader, ReaderOptions } from './piece.ts';
+
+const ROWS: Readonly<Record<string, (options: ReaderOptions) => BodyReader>> = {
+  'application/json': jsonReader,
+  'application/x-ndjson': ndjsonReader,
+  'application/ndjson': ndjsonReader,
+  'application/jsonl': ndjsonReader,
+  'text/csv': csvReader,
+};
+
+/** Types of which only the source knows what they mean. */
+const PAYLOADS: readonly string[] = ['application/octet-stream', 'text/plain'];
+
+export const ACCEPTED_TYPES = [...Object.keys(ROWS), ...PAYLOADS].join(', ');
+export const ACCEPTED_ENCODINGS = 'gzip, zstd';
+
+export interface ReadAs {
+  readonly reader: BodyReader;
+  /** What the records bear as their content type. */
+  readonly contentType: string | undefined;
+}
+
+/** @throws HeadgateError HG_HTTP_MEDIA_TYPE */
+export function readerFor(
+  { headers }: IncomingMessage,
+  { decode }: PushSource,
+  options: ReaderOptions,
+): ReadAs {
+  const contentType = headers['content-type'] ?? '';
+  const type = contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  const charset = /;\s*charset="?([^";\s]+)/i.exec(contentType)?.[1]?.toLowerCase() ?? 'utf-8';
+  if (PAYLOADS.includes(type) && decode !== null) {
+    return { reader: payloadReader({ decode, contentType, isMarked: options.isMarked }), contentType };
+  }
+  const make = Object.hasOwn(ROWS, type) ? ROWS[type] : undefined;
+  if (make === undefined) {
+    throw mediaType(`a body of type "${type}" cannot be read; send one of ${ACCEPTED_TYPES}`);
+  }
+  if (charset !== 'utf-8' && charset !== 'utf8') {
+    throw mediaType(`a body in ${charset} cannot be read; send UTF-8`);
+  }
+  return { reader: make(options), contentType: undefined };
+}
+
+export interface PlainBody {
+  readonly stream: Readable;
+  readonly bytesMax: number;
+}
+
+/** A window of 8 MiB, which every encoder keeps to unless it is told otherwise. */
+const ZSTD_WINDOW_LOG_MAX = 23;
+
+const DECODERS: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }),
+};
+
+/** The bytes that were encoded, and how many there may be.
+ *  @throws HeadgateError HG_HTTP_MEDIA_TYPE for an encoding that is none of ours, HG_HTTP_TOO_LARGE for a
+ *  body that says it is. */
+export function plainBody(request: IncomingMessage, bytesMax: number): PlainBody {
+  const length = Number(request.headers['content-length'] ?? 0);
+  if (length > bytesMax) throw tooLarge(bytesMax);
+  const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+  if (encoding === 'identity') return { stream: request, bytesMax };
+  const make = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding] : undefined;
+  if (make === undefined) {
+    throw mediaType(`the encoding "${encoding}" cannot be read; send ${ACCEPTED_ENCODINGS}, or none`);
+  }
+  const decoder = make();
+  // A pipe passes no errors on, and a pipeline would close the connection before the answer is sent.
+  request.on('error', (error) => decoder.destroy(error));
+  return { stream: request.pipe(decoder), bytesMax: Math.min(bytesMax, LIMITS.ingestInflatedBytesMax) };
+}
+
+export function tooLarge(bytesMax: number): HeadgateError {
+  return new HeadgateError('HG_HTTP_TOO_LARGE', `a body may have ${bytesMax} bytes; send it in parts`, {
+    details: { bytesMax },
+  });
+}
+
+function mediaType(message: string): HeadgateError {
+  return new HeadgateError('HG_HTTP_MEDIA_TYPE', message);
+}
+
+/** To be called with an answer to a body that was not read to its end. What still comes is read away for a
+ *  while, since a connection that is closed over unread bytes takes the answer with it; then it is cut. */
+export function forsakeBody(request: IncomingMessage, clock: Clock): void {
+  if (request.complete || request.destroyed) return;
+  let bytes = 0;
+  const cut = () => request.destroy();
+  const timer = clock.setTimeout(cut, LIMITS.ingestLingerMsMax);
+  const done = () => clock.clearTimeout(timer);
+  request.unpipe();
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > LIMITS.ingestLingerBytesMax) cut();
+  });
+  request.once('end', done);
+  request.once('close', done);
+  request.resume();
+}

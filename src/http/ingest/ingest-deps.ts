@@ -1,0 +1,16 @@
+/** What ingest is made of, handed in by the server. */
+
+import type { PushSource } from '../../../actors/sources/push-source.ts';
+import type { Clock } from '../../domain/clock.ts';
+import type { Logger } from '../../domain/logger.ts';
+import type { HttpLimits } from '../http-deps.ts';
+
+export interface IngestDeps {
+  /** The push source of this address (`line3`, `acme/line3`), as it runs now. */
+  readonly pushSources: (address: string) => PushSource | undefined;
+  readonly limits: Pick<HttpLimits, 'ingestBytesMax' | 'depthMax'>;
+  /** Bytes of one record as it comes. Default: what the log takes. */
+  readonly recordBytesMax?: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}

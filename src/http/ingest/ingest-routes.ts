@@ -1,0 +1,273 @@
+/** `POST /api/ingest/:source`: records of any number in one body, answered when they are stored.
+ *
+ *  The body is read as it comes, on Node's own stream: a chunk of it becomes one push to the source. While
+ *  as much as an upload may have pending waits for its commit, the body is not read, so that TCP slows the
+ *  sender; so memory is bounded by the number of uploads, and a body may be larger than it. What cannot be
+ *  begun at all is refused before anything is read of it. */
+
+import { createHash, type Hash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { formatAddress, parseAddress } from '../../domain/address.ts';
+import { HeadgateError } from '../../domain/errors.ts';
+import { LIMITS } from '../../domain/limits.ts';
+import type { PushSource } from '../../../actors/sources/push-source.ts';
+import { lackOfSource } from '../auth.ts';
+import type { Principal } from '../http-deps.ts';
+import { isDefect, problemOf, sendProblem } from '../problem.ts';
+import { ACCEPTED_ENCODINGS, ACCEPTED_TYPES, forsakeBody, plainBody, readerFor, tooLarge } from './body.ts';
+import type { PlainBody, ReadAs } from './body.ts';
+import type { Budget } from './budget.ts';
+import { FirstAnswers, idempotencyKeyOf, isClaim, type Claim, type FirstAnswer } from './first-answers.ts';
+import { HandIn } from './hand-in.ts';
+import type { IngestDeps } from './ingest-deps.ts';
+import type { Piece } from './piece.ts';
+import type { IngestAnswer } from './tally.ts';
+
+export interface IngestRoutes {
+  /** Answers one upload. Never rejects. `sourceId`: as in the path, decoded. */
+  handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    principal: Principal,
+    sourceId: string,
+  ): Promise<void>;
+}
+
+/** `budget`: shared with the WebSockets. */
+export function createIngestRoutes(deps: IngestDeps, budget: Budget): IngestRoutes {
+  return new Routes(deps, budget);
+}
+
+/** An answer that is not 200, with what was counted up to it. */
+interface Refused {
+  readonly status: number;
+  readonly error: HeadgateError;
+  readonly counts: IngestAnswer;
+}
+
+/** An upload that passed the door. */
+interface Upload extends ReadAs, PlainBody {
+  readonly source: PushSource;
+  readonly claim: Claim | null;
+  /** Of the body, where a claim has to know it again. */
+  readonly hash: Hash | null;
+}
+
+class Routes implements IngestRoutes {
+  readonly #deps: IngestDeps;
+  readonly #budget: Budget;
+  readonly #answers: FirstAnswers;
+  #requests = 0;
+
+  constructor(deps: IngestDeps, budget: Budget) {
+    this.#deps = deps;
+    this.#budget = budget;
+    this.#answers = new FirstAnswers(deps.clock);
+  }
+
+  async handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    principal: Principal,
+    sourceId: string,
+  ): Promise<void> {
+    // An emitter without a listener for errors takes the process down.
+    request.on('error', () => {});
+    const lacking = lackOfSource(principal, sourceId);
+    if (lacking !== null) {
+      forsakeBody(request, this.#deps.clock);
+      sendProblem(response, lacking);
+      return;
+    }
+    try {
+      await this.#admit(request, response, formatAddress(parseAddress(sourceId)));
+    } catch (error) {
+      if (response.destroyed) return;
+      if (isDefect(error)) this.#deps.log.error({ source: sourceId, error }, 'an upload failed unexpectedly');
+      forsakeBody(request, this.#deps.clock);
+      sendProblem(response, problemOf(error, problemOptions(error)));
+    }
+  }
+
+  async #admit(request: IncomingMessage, response: ServerResponse, address: string): Promise<void> {
+    const source = this.#deps.pushSources(address);
+    if (source === undefined) {
+      throw new HeadgateError('HG_SOURCE_UNKNOWN', `there is no push source "${address}"`);
+    }
+    const { limits, recordBytesMax = LIMITS.recordBytesMax } = this.#deps;
+    const key = idempotencyKeyOf(request.headers['idempotency-key']);
+    const isMarked = key !== null;
+    const readAs = readerFor(request, source, { recordBytesMax, depthMax: limits.depthMax, isMarked });
+    if (this.#requests >= LIMITS.ingestRequestsMax || this.#budget.isFull) {
+      throw new HeadgateError('HG_HTTP_BUSY', 'more uploads are under way than can be stored; send it later');
+    }
+    const claimed = key === null ? null : this.#answers.claim(address, key);
+    const hash = key === null ? null : createHash('sha256').update(request.headers['content-type'] ?? '');
+    this.#requests++;
+    let body: PlainBody | null = null;
+    try {
+      body = plainBody(request, limits.ingestBytesMax);
+      if (claimed !== null && !isClaim(claimed)) await this.#repeat(response, body, claimed, hash as Hash);
+      else await this.#receive(request, response, { ...readAs, ...body, source, claim: claimed, hash });
+    } catch (error) {
+      if (claimed !== null && isClaim(claimed)) claimed.drop();
+      throw error;
+    } finally {
+      this.#requests--;
+      if (body !== null && body.stream !== request) body.stream.destroy();
+    }
+  }
+
+  /** Answers as the first time, if the body is that of the first time. */
+  async #repeat(response: ServerResponse, body: PlainBody, first: FirstAnswer, hash: Hash): Promise<void> {
+    let bytes = 0;
+    for await (const chunk of chunksOf(body)) {
+      bytes += chunk.length;
+      if (bytes > body.bytesMax) throw tooLarge(body.bytesMax);
+      hash.update(chunk);
+    }
+    if (hash.digest('base64') !== first.fingerprint) {
+      const message = 'this Idempotency-Key came with another body before; give each upload its own';
+      throw new HeadgateError('HG_IDEMPOTENCY_REUSED', message);
+    }
+    response.setHeader('idempotency-replayed', 'true');
+    send(response, first.answer);
+  }
+
+  async #receive(request: IncomingMessage, response: ServerResponse, upload: Upload): Promise<void> {
+    const { source, contentType, claim, hash } = upload;
+    const keyOf = claim?.keyOf ?? null;
+    const handIn = new HandIn({ source, budget: this.#budget, keyOf, contentType });
+    let refusal: HeadgateError | null = null;
+    try {
+      refusal = await this.#readAll(upload, handIn);
+      if (refusal === null) refusal = await this.#inTime(handIn, handIn.settled());
+    } finally {
+      // What was handed in goes its way, whoever has left in the meantime; until it has, nobody else may
+      // claim the key.
+      if (handIn.unsettled > 0) void handIn.settled().then(() => claim?.drop());
+    }
+    if (refusal !== null && handIn.unsettled > 0) await this.#inTime(handIn, handIn.settled());
+    if (response.destroyed) {
+      if (handIn.unsettled === 0) claim?.drop();
+      return;
+    }
+    const refused = refusedOf(handIn, refusal);
+    if (refused === null) {
+      const answer = handIn.tally.answer();
+      if (hash !== null) claim?.keep({ fingerprint: hash.digest('base64'), answer });
+      send(response, answer);
+      return;
+    }
+    if (handIn.unsettled === 0) claim?.drop();
+    forsakeBody(request, this.#deps.clock);
+    const problem = problemOf(refused.error, { status: refused.status });
+    sendProblem(response, { ...problem, body: { ...problem.body, ...refused.counts } });
+  }
+
+  /** Returns why the rest of the body is of no use, if it is not. */
+  async #readAll(upload: Upload, handIn: HandIn): Promise<HeadgateError | null> {
+    const { reader, bytesMax, hash } = upload;
+    let bytes = 0;
+    const take = (piece: Piece, chunkBytes: number): HeadgateError | null => {
+      handIn.add(piece, chunkBytes);
+      return piece.failure;
+    };
+    try {
+      for await (const chunk of chunksOf(upload)) {
+        bytes += chunk.length;
+        if (bytes > bytesMax) return tooLarge(bytesMax);
+        hash?.update(chunk);
+        const piece = reader.push(chunk);
+        const failure = take(piece, chunk.length);
+        if (failure !== null) return failure;
+        if (piece.isLast) return unreadable('the rest of the body was not looked at');
+        if (!handIn.isFull) continue;
+        const late = await this.#inTime(handIn, handIn.room());
+        if (late !== null || handIn.tally.failure !== null) return late ?? handIn.tally.failure;
+      }
+    } catch (error) {
+      return brokenOff(error);
+    }
+    return take(reader.end(), 0);
+  }
+
+  /** Waits, but not for ever: a storage that stands still must not hold every sender. */
+  async #inTime(handIn: HandIn, work: Promise<void>): Promise<HeadgateError | null> {
+    if (handIn.unsettled === 0) return null;
+    const over = new AbortController();
+    const late = this.#deps.clock.sleep(LIMITS.ingestAnswerMsMax, over.signal).then(() => true);
+    const isLate = await Promise.race([work.then(() => false), late]);
+    over.abort();
+    if (!isLate) return null;
+    return new HeadgateError(
+      'HG_INGEST_UNSETTLED',
+      `${handIn.unsettled} records were taken and are not stored after ${LIMITS.ingestAnswerMsMax} ms`,
+      { details: { unsettled: handIn.unsettled } },
+    );
+  }
+}
+
+/** What is left of a stream when its reader stops stays there: it is the request's to end. */
+function chunksOf({ stream }: PlainBody): AsyncIterable<Buffer> {
+  return stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+}
+
+function unreadable(message: string): HeadgateError {
+  return new HeadgateError('HG_DECODE_FAILED', message);
+}
+
+/** The sender is gone, and nobody will read this; or its encoding is broken. */
+function brokenOff(error: unknown): HeadgateError {
+  const { message } = error as Error;
+  return unreadable(`the body cannot be read to its end: ${message}`);
+}
+
+const TOO_MANY_REQUESTS = 429;
+const UNAVAILABLE = 503;
+
+/** Null where the answer is 200. */
+function refusedOf({ tally }: HandIn, refusal: HeadgateError | null): Refused | null {
+  const counts = tally.answer();
+  const { failure } = tally;
+  if (failure !== null) {
+    const status = failure.code === 'HG_PUSH_OVERLOADED' ? TOO_MANY_REQUESTS : UNAVAILABLE;
+    return { status, error: failure, counts };
+  }
+  if (refusal !== null) {
+    return {
+      status: refusal.code === 'HG_INGEST_UNSETTLED' ? UNAVAILABLE : statusOfBody(refusal),
+      error: refusal,
+      counts,
+    };
+  }
+  if (tally.isAllDropped) {
+    const error = new HeadgateError('HG_RECORD_DROPPED', 'a limit refused every record; send them later');
+    return { status: TOO_MANY_REQUESTS, error, counts };
+  }
+  if (!tally.isUnreadable) return null;
+  return { status: 400, error: unreadable('the body holds nothing that can be read as its type'), counts };
+}
+
+function statusOfBody({ code }: HeadgateError): number {
+  return code === 'HG_HTTP_TOO_LARGE' ? 413 : 400;
+}
+
+function problemOptions(error: unknown): { status?: number; headers?: Record<string, string> } {
+  switch ((error as { code?: unknown }).code) {
+    case 'HG_HTTP_MEDIA_TYPE':
+      return { headers: { 'accept-post': ACCEPTED_TYPES, 'accept-encoding': ACCEPTED_ENCODINGS } };
+    case 'HG_IDEMPOTENCY_BUSY':
+      return { status: 409, headers: { 'retry-after': '1' } };
+    case 'HG_IDEMPOTENCY_REUSED':
+      return { status: 422 };
+    default:
+      return {};
+  }
+}
+
+function send(response: ServerResponse, answer: IngestAnswer): void {
+  const text = JSON.stringify(answer);
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}

@@ -1,0 +1,154 @@
+/** Reads JSON: one value is one record; of a list, each item is one. A list may be longer than memory: its
+ *  items are found by their commas and brackets, and each is parsed by itself. An item that is no JSON costs
+ *  itself alone; where brackets or quotes do not fit, all that follows may be of that item. */
+
+import { crc32 } from 'node:zlib';
+import { HeadgateError } from '../../domain/errors.ts';
+import { decodeText } from '../../pipeline/decode/text.ts';
+import { emptyPiece, recordOf, Rejecter, tooLarge, type BodyReader, type Piece } from './piece.ts';
+import type { ReaderOptions } from './piece.ts';
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const OPEN_LIST = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_LIST = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
+
+export function jsonReader(options: ReaderOptions): BodyReader {
+  return new JsonReader(options);
+}
+
+/** `start`: before the first byte that counts. `whole`: no list. `after`: behind the end of the list. */
+type Place = 'start' | 'whole' | 'list' | 'after';
+
+class JsonReader implements BodyReader {
+  readonly #options: ReaderOptions;
+  readonly #rejecter = new Rejecter();
+  #place: Place = 'start';
+  #offset = 0;
+  /** Of the item begun: its bytes so far, whether they are more than it may have, how deep it stands. */
+  #begun: Buffer[] = [];
+  #begunBytes = 0;
+  #isSkipping = false;
+  #depth = 0;
+  #isQuoted = false;
+  #isEscaped = false;
+  #item = 1;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+  }
+
+  push(chunk: Buffer): Piece {
+    const piece = emptyPiece();
+    let from = 0;
+    if (this.#place === 'start') from = this.#findStart(chunk);
+    if (this.#place === 'list') from = this.#takeItems(piece, chunk, from);
+    if (this.#place === 'after' && !piece.isLast) this.#takeAfter(piece, chunk, from);
+    if (this.#place === 'whole') this.#begin(piece, chunk.subarray(from));
+    this.#offset += chunk.length;
+    return piece;
+  }
+
+  end(): Piece {
+    const piece = emptyPiece();
+    if (this.#place === 'whole' || this.#place === 'start') this.#endItem(piece);
+    if (this.#place === 'list') {
+      this.#reject(piece, 'the body ends within the list: what follows the last whole item is missing');
+    }
+    return piece;
+  }
+
+  /** Where the value begins; the length of the chunk if it does not yet. */
+  #findStart(chunk: Buffer): number {
+    for (let index = 0; index < chunk.length; index++) {
+      const byte = chunk[index] as number;
+      if (isSpace(byte) || BYTE_ORDER_MARK[this.#offset + index] === byte) continue;
+      this.#place = byte === OPEN_LIST ? 'list' : 'whole';
+      return byte === OPEN_LIST ? index + 1 : index;
+    }
+    return chunk.length;
+  }
+
+  /** Returns where the list ends; the length of the chunk if it does not. */
+  #takeItems(piece: Piece, chunk: Buffer, start: number): number {
+    let from = start;
+    for (let index = start; index < chunk.length; index++) {
+      const byte = chunk[index] as number;
+      if (this.#isQuoted) {
+        if (this.#isEscaped) this.#isEscaped = false;
+        else if (byte === BACKSLASH) this.#isEscaped = true;
+        else if (byte === QUOTE) this.#isQuoted = false;
+      } else if (byte === QUOTE) {
+        this.#isQuoted = true;
+      } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+        this.#depth++;
+      } else if (this.#depth > 0) {
+        if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) this.#depth--;
+      } else if (byte === COMMA || byte === CLOSE_LIST) {
+        this.#begin(piece, chunk.subarray(from, index));
+        const isEmptyList = byte === CLOSE_LIST && this.#item === 1 && this.#isBlank();
+        if (!isEmptyList) this.#endItem(piece);
+        from = index + 1;
+        if (byte === CLOSE_LIST) this.#place = 'after';
+        if (byte === CLOSE_LIST || piece.isLast) return from;
+      }
+    }
+    this.#begin(piece, chunk.subarray(from));
+    return chunk.length;
+  }
+
+  #takeAfter(piece: Piece, chunk: Buffer, from: number): void {
+    if (chunk.subarray(from).every(isSpace)) return;
+    this.#reject(piece, 'there is more behind the end of the list');
+    piece.isLast = true;
+  }
+
+  #begin(piece: Piece, bytes: Buffer): void {
+    if (bytes.length === 0 || this.#isSkipping) return;
+    this.#begun.push(bytes);
+    this.#begunBytes += bytes.length;
+    if (this.#begunBytes <= this.#options.recordBytesMax) return;
+    this.#rejecter.reject(piece, this.#item, tooLarge(this.#options.recordBytesMax));
+    this.#begun = [];
+    this.#begunBytes = 0;
+    this.#isSkipping = true;
+  }
+
+  #isBlank(): boolean {
+    return !this.#isSkipping && this.#begun.every((bytes) => bytes.every(isSpace));
+  }
+
+  #endItem(piece: Piece): void {
+    const item = this.#item++;
+    const parts = this.#begun;
+    const wasSkipped = this.#isSkipping;
+    this.#begun = [];
+    this.#begunBytes = 0;
+    this.#isSkipping = false;
+    if (wasSkipped) return;
+    const { depthMax, isMarked } = this.#options;
+    try {
+      const text = decodeText(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
+      piece.values.push(recordOf(text, depthMax));
+      if (isMarked) piece.marks.push(crc32(text));
+    } catch (error) {
+      this.#rejecter.reject(piece, item, error);
+      return;
+    }
+    piece.lines.push(item);
+  }
+
+  #reject(piece: Piece, message: string): void {
+    if (!this.#isSkipping) {
+      this.#rejecter.reject(piece, this.#item, new HeadgateError('HG_DECODE_FAILED', message));
+    }
+  }
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}

@@ -1,0 +1,281 @@
+/** One ingest WebSocket, from its opening to its end. Every message is answered once, in the order in which
+ *  they came, when its records are stored; what one commit stored is answered in one frame.
+ *
+ *  What bounds it: a credit of messages without an answer (whoever sends more is not read, and cut when it
+ *  is twice as many), bytes that wait for their commit, bytes of answers the client does not take, messages
+ *  and pings a second. A bound that is reached means that the socket is not read, so that TCP slows the
+ *  sender. */
+
+import type { WebSocket } from 'ws';
+import type { PushSource } from '../../../actors/sources/push-source.ts';
+import type { Clock, TimerHandle } from '../../domain/clock.ts';
+import { errorFacts, HeadgateError } from '../../domain/errors.ts';
+import { LIMITS } from '../../domain/limits.ts';
+import type { Budget } from './budget.ts';
+import { recordKeys } from './first-answers.ts';
+import type { ReaderOptions } from './piece.ts';
+import { readMessage, type SocketMessage } from './socket-message.ts';
+import { Tally } from './tally.ts';
+
+export interface SessionOptions {
+  readonly socket: WebSocket;
+  /** As it runs at the moment; undefined where there is none any more. */
+  readonly source: () => PushSource | undefined;
+  readonly address: string;
+  /** The name the client gives itself; its messages are known by it and their ids. */
+  readonly client: string | null;
+  readonly reading: ReaderOptions;
+  readonly budget: Budget;
+  readonly clock: Clock;
+}
+
+/** Codes of RFC 6455. */
+const GOING_AWAY = 1001;
+const POLICY_VIOLATION = 1008;
+const TRY_AGAIN_LATER = 1013;
+
+const RETRY_AFTER_MS = 1_000;
+const SECOND_MS = 1_000;
+
+interface Pending {
+  readonly id: number;
+  readonly bytes: number;
+  readonly tally: Tally;
+  isSettled: boolean;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  /** Messages without an answer, in the order in which they came. */
+  readonly #pending: Pending[] = [];
+  #pendingBytes = 0;
+  /** Credit that was used and is not given back yet. */
+  #owedCredit = 0;
+  #isFlushing = false;
+  #isWaitingForBudget = false;
+  /** The second that is counted, and what came in it. */
+  #secondMs = 0;
+  #messages = 0;
+  #pings = 0;
+  #paceTimer: TimerHandle = undefined;
+  #isEnding = false;
+  /** Since the last look: whether the client was heard, whether it was asked. */
+  #wasHeard = true;
+  #wasUnsent = false;
+  #onIdle: (() => void) | null = null;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    const { socket, address } = options;
+    socket.on('message', (data) => this.#take(data as Buffer));
+    socket.on('ping', (data) => this.#answerPing(data));
+    socket.on('pong', () => this.#countPing());
+    // Stays for good: an emitter without a listener for errors takes the process down.
+    socket.on('error', () => {});
+    socket.on('close', () => this.#leave());
+    this.#send({
+      ready: address,
+      credit: LIMITS.ingestSocketCreditMessages,
+      messageBytesMax: LIMITS.ingestMessageBytesMax,
+    });
+  }
+
+  /** Looks whether the client is still there; to be called every so often. */
+  look(): void {
+    const { socket } = this.#options;
+    const isUnsent = socket.bufferedAmount > LIMITS.ingestSocketUnsentBytesMax;
+    if (isUnsent && this.#wasUnsent) {
+      this.#cut(TRY_AGAIN_LATER, 'answers are not taken');
+      socket.terminate();
+      return;
+    }
+    this.#wasUnsent = isUnsent;
+    // What is not read cannot be heard.
+    if (!this.#wasHeard && !socket.isPaused) {
+      socket.terminate();
+      return;
+    }
+    this.#wasHeard = false;
+    socket.ping();
+  }
+
+  /** Takes nothing more, answers what it has taken, then says goodbye. Resolves when that is done. */
+  async end(): Promise<void> {
+    this.#isEnding = true;
+    this.#options.socket.pause();
+    if (this.#pending.length > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    this.#cut(GOING_AWAY, 'the gateway stops');
+  }
+
+  terminate(): void {
+    this.#options.socket.terminate();
+  }
+
+  #take(bytes: Buffer): void {
+    if (this.#isOver) return;
+    this.#wasHeard = true;
+    this.#countMessage();
+    if (this.#pending.length >= 2 * LIMITS.ingestSocketCreditMessages) {
+      this.#refuse(POLICY_VIOLATION, 'more messages than credit');
+      return;
+    }
+    const source = this.#options.source();
+    if (source === undefined) {
+      this.#refuse(TRY_AGAIN_LATER, 'the source is no longer there');
+      return;
+    }
+    try {
+      this.#handIn(source, readMessage(bytes, this.#options.reading), bytes.length);
+    } catch (error) {
+      this.#refuse(POLICY_VIOLATION, errorFacts(error).message);
+    }
+    this.#holdBack();
+  }
+
+  #handIn(source: PushSource, { id, piece }: SocketMessage, bytes: number): void {
+    const { client, budget } = this.#options;
+    const pending: Pending = { id, bytes, tally: new Tally(), isSettled: false };
+    this.#pending.push(pending);
+    this.#pendingBytes += bytes;
+    budget.take(bytes);
+    pending.tally.reject(piece.rejections);
+    if (piece.values.length === 0) {
+      this.#settle(pending);
+      return;
+    }
+    let keys: string[] | undefined;
+    if (client !== null) {
+      const keyOf = recordKeys('websocket', `${client}\n${id}`);
+      keys = piece.lines.map((line, at) => keyOf(line, piece.marks[at] as number));
+    }
+    source.pushAll(piece.values, keys === undefined ? undefined : { keys }).then(
+      (outcome) => {
+        pending.tally.settle(piece, outcome);
+        this.#settle(pending);
+      },
+      (error: unknown) => {
+        const lost = new HeadgateError('HG_RECORD_LOST', errorFacts(error).message);
+        pending.tally.fail(piece, error instanceof HeadgateError ? error : lost);
+        this.#settle(pending);
+      },
+    );
+  }
+
+  #settle(pending: Pending): void {
+    pending.isSettled = true;
+    this.#pendingBytes -= pending.bytes;
+    this.#options.budget.giveBack(pending.bytes);
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    // What is settled by the same commit is answered together.
+    queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isFlushing = false;
+    const answers: object[] = [];
+    while (this.#pending[0]?.isSettled === true) answers.push(answerTo(this.#pending.shift() as Pending));
+    this.#owedCredit += answers.length;
+    if (this.#owedCredit > 0 && !this.#options.budget.isFull) {
+      answers.push({ credit: this.#owedCredit });
+      this.#owedCredit = 0;
+    }
+    if (answers.length > 0) this.#send(...answers);
+    if (this.#pending.length === 0) this.#onIdle?.();
+    this.#holdBack();
+  }
+
+  #send(...lines: readonly object[]): void {
+    const { socket } = this.#options;
+    if (socket.readyState !== socket.OPEN) return;
+    socket.send(lines.map((line) => JSON.stringify(line)).join('\n'), () => this.#holdBack());
+  }
+
+  /** Reads on, or not. */
+  #holdBack(): void {
+    const { socket, budget } = this.#options;
+    if (this.#isOver || this.#isEnding) return;
+    const isHeld =
+      budget.isFull ||
+      this.#pending.length > LIMITS.ingestSocketCreditMessages ||
+      this.#pendingBytes >= LIMITS.ingestSocketPendingBytesMax ||
+      socket.bufferedAmount > LIMITS.ingestSocketUnsentBytesMax ||
+      this.#paceTimer !== undefined;
+    if (isHeld && !socket.isPaused) socket.pause();
+    else if (!isHeld && socket.isPaused) socket.resume();
+    if (!budget.isFull || this.#isWaitingForBudget) return;
+    this.#isWaitingForBudget = true;
+    budget.onRoom(() => {
+      this.#isWaitingForBudget = false;
+      this.#flush();
+    });
+  }
+
+  #countMessage(): void {
+    const nowMs = this.#beginSecond();
+    if (++this.#messages <= LIMITS.ingestSocketMessagesPerSecondMax || this.#paceTimer !== undefined) return;
+    const { clock } = this.#options;
+    this.#paceTimer = clock.setTimeout(
+      () => {
+        this.#paceTimer = undefined;
+        this.#holdBack();
+      },
+      this.#secondMs + SECOND_MS - nowMs,
+    );
+  }
+
+  #answerPing(data: Buffer): void {
+    this.#countPing();
+    const { socket } = this.#options;
+    if (!this.#isOver && socket.bufferedAmount <= LIMITS.ingestSocketUnsentBytesMax) socket.pong(data);
+  }
+
+  #countPing(): void {
+    this.#wasHeard = true;
+    this.#beginSecond();
+    if (++this.#pings > LIMITS.ingestSocketPingsPerSecondMax) {
+      this.#refuse(POLICY_VIOLATION, 'too many pings');
+    }
+  }
+
+  #beginSecond(): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#secondMs >= SECOND_MS) {
+      this.#secondMs = nowMs;
+      this.#messages = 0;
+      this.#pings = 0;
+    }
+    return nowMs;
+  }
+
+  get #isOver(): boolean {
+    return this.#options.socket.readyState !== this.#options.socket.OPEN;
+  }
+
+  #refuse(closeCode: number, message: string): void {
+    if (this.#isOver) return;
+    this.#send({ error: 'HG_INGEST_PROTOCOL', message });
+    this.#cut(closeCode, message);
+  }
+
+  /** The reason of a close frame has 123 bytes. */
+  #cut(closeCode: number, reason: string): void {
+    const { socket } = this.#options;
+    if (socket.isPaused) socket.resume();
+    socket.close(closeCode, reason.slice(0, 40));
+  }
+
+  #leave(): void {
+    this.#options.clock.clearTimeout(this.#paceTimer);
+    this.#onIdle?.();
+  }
+}
+
+function answerTo({ id, tally }: Pending): object {
+  const { failure } = tally;
+  if (failure !== null) {
+    return { nack: id, code: failure.code, message: failure.message, retryAfterMs: RETRY_AFTER_MS };
+  }
+  const { accepted, rejected, errors } = tally.answer();
+  return { ack: id, accepted, rejected, errors };
+}

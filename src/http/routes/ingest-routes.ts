@@ -1,0 +1,68 @@
+/** `/api/ingest/{source}` as the document has it, and where a request of it leads. The records themselves are
+ *  read by src/http/ingest/. */
+
+import type { IncomingMessage } from 'node:http';
+import { z } from '@hono/zod-openapi';
+import { HeadgateError } from '../../domain/errors.ts';
+import type { Routes } from '../route.ts';
+import { nameParam } from '../schemas.ts';
+
+const tag = 'Ingest';
+export const INGEST_PATH = '/api/ingest/{source}';
+const PATH = /^\/api\/ingest\/([^/?#]+)(?:\?.*)?$/;
+const TYPES = [
+  'application/json',
+  'application/x-ndjson',
+  'text/csv',
+  'text/plain',
+  'application/octet-stream',
+];
+
+/** The source in the target of a request; null where it is none of ingest. */
+export function ingestSourceOf({ url = '' }: IncomingMessage): string | null {
+  const [, source] = PATH.exec(url) ?? [];
+  if (source === undefined) return null;
+  try {
+    return decodeURIComponent(source);
+  } catch {
+    return null;
+  }
+}
+
+export function addIngestRoutes(routes: Routes): void {
+  const params = z.strictObject({ source: nameParam('a push source') });
+  const rejection = z.object({ line: z.number().nullable(), code: z.string(), message: z.string() });
+  routes.document({
+    ...{ method: 'post', path: INGEST_PATH, tag, scope: 'ingest', params },
+    summary: 'Hand in records',
+    description:
+      'JSON (one value, or a list of records), NDJSON or CSV with a head line. The body is read as it comes, ' +
+      'and the answer given when every record is stored, or was rejected. An upload with an Idempotency-Key ' +
+      'that comes again is answered as the first time.',
+    headers: z.object({ 'Idempotency-Key': z.string().max(255).optional() }),
+    textBody: TYPES,
+    answers: {
+      200: {
+        description: 'All of it is stored, or was rejected for the reasons given.',
+        schema: z.object({
+          accepted: z.number().int(),
+          rejected: z.number().int(),
+          errors: z.array(rejection),
+        }),
+      },
+    },
+    problems: [409, 413, 415, 422, 507],
+  });
+  routes.add(
+    {
+      ...{ method: 'get', path: INGEST_PATH, tag, scope: 'ingest', params },
+      summary: 'Hand in records over a WebSocket',
+      query: z.strictObject({ client: z.string().max(255).optional() }),
+      answers: { 101: { description: 'It is one. Messages and answers: see docs/ingest.md.' } },
+      problems: [426],
+    },
+    () => {
+      throw new HeadgateError('HG_HTTP_UPGRADE', 'this path is a WebSocket: send Upgrade: websocket');
+    },
+  );
+}
