@@ -1,5 +1,5 @@
 /** A log that what goes wrong over and over cannot fill: of each line, as it reads, so many are written in a
- *  minute, and the next one after that says how many were not. The timeline has them all. */
+ *  minute, and the next one after that says how many were not (`unsaid`). The timeline has them all. */
 
 import type { Clock } from './domain/clock.ts';
 import { LIMITS } from './domain/limits.ts';
@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 interface Budget {
   minute: number;
   written: number;
-  suppressed: number;
+  unsaid: number;
 }
 
 /** `debug` and `info` are written as they come. */
@@ -23,13 +23,13 @@ export function boundedLog(log: Logger, clock: Clock): Logger {
       const minute = Math.floor(clock.monotonicMs() / MINUTE_MS);
       const budget = budgetOf(`${level} ${message}`, minute);
       if (budget.written >= LIMITS.logLinesPerMinuteMax) {
-        budget.suppressed++;
+        budget.unsaid++;
         return;
       }
       budget.written++;
-      const { suppressed } = budget;
-      budget.suppressed = 0;
-      log[level](suppressed === 0 ? fields : { ...fields, suppressed }, message);
+      const { unsaid } = budget;
+      budget.unsaid = 0;
+      log[level](unsaid === 0 ? fields : { ...fields, unsaid }, message);
     };
 
   const budgetOf = (line: string, minute: number): Budget => {
@@ -41,7 +41,7 @@ export function boundedLog(log: Logger, clock: Clock): Logger {
     }
     // So many different lines are no flood of one: they are forgotten.
     if (budgets.size >= LIMITS.logLinesKnownMax) budgets.clear();
-    const fresh = { minute, written: 0, suppressed: 0 };
+    const fresh = { minute, written: 0, unsaid: 0 };
     budgets.set(line, fresh);
     return fresh;
   };
