@@ -3,6 +3,8 @@
 import { messageOf } from '../../src/domain/errors.ts';
 
 const ADVICE: Readonly<Record<string, string>> = {
+  EMFILE: 'this process may open no more files or connections; raise its limit (LimitNOFILE, ulimit -n)',
+  ENFILE: 'this machine may open no more files or connections; raise fs.file-max',
   ECONNREFUSED: 'nothing listens there; start the server or correct the url',
   ENOTFOUND: 'the host name is not known; correct the url',
   EAI_AGAIN: 'the host name could not be looked up',

@@ -15,7 +15,7 @@ import { createAuthenticator, NOBODY } from './auth.ts';
 import { answerBrokenRequest, endWithProblem } from './raw-answers.ts';
 import { createDoor, isPreflight, isTls, PREFLIGHT_HEADERS, setCommonHeaders } from './door.ts';
 import { Exchanges } from './exchanges.ts';
-import { requireSafeAddress } from './exposure.ts';
+import { exposureWarnings, requireSafeAddress } from './exposure.ts';
 import type { HttpDeps, Principal } from './http-deps.ts';
 import { createIngest } from './ingest/ingest.ts';
 import { RequestWatch } from './request-watch.ts';
@@ -158,6 +158,8 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   return {
     async listen() {
       requireSafeAddress(options, tokens().length);
+      for (const warning of exposureWarnings(options, tokens().length))
+        log.warn({ host: options.host }, warning);
       await listening(server, options.host, options.port);
       const { port } = server.address() as AddressInfo;
       const host = options.host.includes(':') ? `[${options.host}]` : options.host;

@@ -82,8 +82,8 @@ const PROBLEM_MEANINGS: Readonly<Record<number, string>> = {
 };
 
 /** What any request may be answered. */
-const ANY_ROUTE = [400, 401, 403, 408, 421, 429, 431, 503];
-const WITH_BODY = [413, 415];
+const ANY_ROUTE = [400, 401, 403, 408, 415, 421, 429, 431, 503];
+const WITH_BODY = [413];
 
 /** Routes of the API as they are added. */
 export class Routes {
@@ -119,6 +119,7 @@ export class Routes {
       const given = singleValues(context.req.queries(), subject);
       const query = route.query ? resolveOptions(route.query, given, subject) : requireNone(given, subject);
       const isBodied = route.body !== undefined || route.textBody !== undefined;
+      if (!isBodied) requireNoForm(incoming, route.method);
       const text = isBodied ? await this.#textOf(context, route) : '';
       const json = route.body && (text === '' ? {} : parseJson(text, this.#limits.depthMax));
       const body = route.body && resolveOptions(route.body, json, subject);
@@ -165,6 +166,14 @@ export class Routes {
     }
     return readText(incoming, this.#limits.bodyBytesMax);
   }
+}
+
+/** A form of another site can send a change without a word of where it comes from; but it has a type. */
+function requireNoForm(request: IncomingMessage, method: string): void {
+  const type = mediaTypeOf(request);
+  if (method === 'get' || type === '' || type === 'application/json') return;
+  const message = 'this takes no body; leave out Content-Type, or say application/json';
+  throw new HeadgateError('HG_HTTP_MEDIA_TYPE', message, { details: { accepted: ['application/json'] } });
 }
 
 function isChunked(headers: { readonly 'transfer-encoding'?: string | undefined }): boolean {

@@ -22,12 +22,28 @@ export interface ChildHealth {
   /** Code of the last error. */
   readonly lastError: string | null;
   readonly recordsProduced: number;
+  /** Times it had to connect again. */
+  readonly restarts: number;
+}
+
+export interface CrowdNews {
+  /** Sources of the crowd that have their connection. */
+  readonly connected: number;
+  /** What the others were told, each message once. */
+  readonly refusals: readonly string[];
 }
 
 export type Question =
   | { type: 'health' }
   | { type: 'watch' }
   | { type: 'delays' }
+  /** The next record keeps a stage busy for so long. */
+  | { type: 'block'; ms: number }
+  /** Registers so many further sources, each with a connection of its own; answered when all have tried; a
+   *  patient one waits until all have it. */
+  | { type: 'crowd'; count: number; isPatient: boolean }
+  /** Takes them out again. */
+  | { type: 'dismiss' }
   /** Both sources at this rate from now on; answered with what came of them so far. */
   | { type: 'flood'; recordsPerSecond: number };
 
@@ -38,4 +54,6 @@ export type Answer =
   | { type: 'stopped'; delivered: number }
   | ({ type: 'health' } & ChildHealth)
   | ({ type: 'delays' } & LoopDelays)
+  | ({ type: 'crowd' } & CrowdNews)
+  | { type: 'dismissed' }
   | ({ type: 'flooded' } & FloodFacts);
