@@ -23,7 +23,7 @@ const misspelling = (name: string) =>
   fc
     .record({
       at: fc.nat(name.length - 2),
-      letter: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz'),
+      letter: fc.constantFrom('a', 'e', 'i', 'm', 'r', 's', 't', 'x', 'z'),
       slip: fc.nat(3),
     })
     .map(({ at, letter, slip }) => {
