@@ -2,11 +2,12 @@
 
 import { HeadgateError } from '../domain/errors.ts';
 import { readConfig, type ReadConfigResult } from '../gateway/config/read-config.ts';
-import { formatOf, readConfigFile } from '../gateway/config-file.ts';
+import { ConfigFile } from '../gateway/config-file.ts';
 
 /** Reads and checks it. @throws HeadgateError HG_CONFIG_INVALID where the file cannot be read */
 export function configOf(file: string): ReadConfigResult {
-  return readConfig(readConfigFile(file), { format: formatOf(file), file, env: process.env });
+  const { text, format } = new ConfigFile(file).read();
+  return readConfig(text, { format, file, env: process.env });
 }
 
 export function invalidConfig(file: string, count: number): HeadgateError {

@@ -66,7 +66,9 @@ export function alertText(alert: Alert): string {
 }
 
 function alertMessage(alert: Alert): string {
-  if (isBurstAlert(alert)) return `${alert.windowRecords} records within ${alert.windowDurationMs} ms`;
+  if (isBurstAlert(alert)) {
+    return `${alert.windowRecords} records within ${readableDuration(alert.windowDurationMs)}`;
+  }
   if ('message' in alert) return alert.message;
   return `after ${readableDuration(alert.durationMs)}, ${alert.peakRecords} records at the most`;
 }

@@ -1,5 +1,5 @@
-/** The command `start`: a gateway with nothing configured, on a field it brings along (demos/gateway-field.ts).
- *  The field is loaded by a path made at run time: nothing in src/ depends on demos/. */
+/** The command `start`: a gateway with nothing configured, on a field it brings along: that of
+ *  demos/gateway-field.ts. It is loaded by a path made at run time: nothing in src/ depends on demos/. */
 
 import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { extname, join, relative, resolve } from 'node:path';
@@ -11,7 +11,7 @@ import { runProcess } from '../gateway/run-process.ts';
 import { realClock } from '../real-clock.ts';
 import { ALERTS_SHOWN, alertText, gatewayScene } from './gateway-scene.ts';
 import { createLiveView, type LiveView } from './live.ts';
-import type { Output } from './output.ts';
+import type { Output, Style } from './output.ts';
 import { printable } from './printable.ts';
 import { gatewayOf } from './run-command.ts';
 
@@ -94,14 +94,16 @@ function environmentOf(field: Field, { port }: StartOptions): Record<string, str
   };
 }
 
-/** Warnings and errors as lines among the others: written to stderr they would tear the live view. */
+const LEVEL_STYLES: Readonly<Record<string, Style>> = { info: 'dim', warn: 'yellow' };
+
+/** The log as lines among the others: written to stderr they would tear the live view. */
 function logTo(view: LiveView, output: Output): Promise<GatewayLog> {
   return createGatewayLog({
-    level: 'warn',
+    level: 'info',
     pretty: false,
     write: (line) => {
       const { level, msg } = JSON.parse(line) as { level: string; msg: string };
-      view.say(`  ${output.style(level === 'warn' ? 'yellow' : 'red', printable(msg))}`);
+      view.say(`  ${output.style(LEVEL_STYLES[level] ?? 'red', printable(msg))}`);
     },
   });
 }

@@ -141,6 +141,10 @@ export const ERROR_CODES = {
     remedy: 'stop',
     meaning: 'The thread that writes the database has ended. Start the engine again.',
   },
+  HG_FILE_EXISTS: {
+    remedy: 'stop',
+    meaning: 'There is a file of this name already. It was left untouched; choose another name.',
+  },
   HG_HISTORY_OVERLOADED: {
     remedy: 'retry',
     meaning: 'Too many questions wait for the reader of the database. Ask again in a moment.',
@@ -181,8 +185,7 @@ export const ERROR_CODES = {
   HG_INGEST_UNSETTLED: {
     remedy: 'retry',
     meaning:
-      'What was sent is taken and could not be stored in time: look at the storage. Sent again with the same ' +
-      'Idempotency-Key, it is stored once.',
+      'What was sent was taken and could not be stored in time. Look at the storage, then send it again.',
   },
   HG_INGEST_PROTOCOL: {
     remedy: 'stop',
@@ -210,6 +213,10 @@ export const ERROR_CODES = {
   HG_ENGINE_ESCALATED: {
     remedy: 'stop',
     meaning: 'A part failed more often than its restart budget allows and its supervisor gave up.',
+  },
+  HG_DOCTOR_PROBLEMS: {
+    remedy: 'stop',
+    meaning: 'The doctor found problems on this machine; it names each, with what to do.',
   },
   HG_NODE_VERSION: {
     remedy: 'stop',

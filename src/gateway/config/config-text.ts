@@ -75,6 +75,14 @@ export function readConfigText(text: string, format: ConfigFormat): TextReading 
           message: 'no key may be called __proto__',
         });
       },
+      Alias: (_, alias, ancestors) => {
+        const meant = alias.resolve(document);
+        if (meant === undefined || !ancestors.includes(meant)) return;
+        problems.push({
+          place: placeAt(lines, alias.range?.[0] ?? 0),
+          message: `*${alias.source} stands within what it refers to; an alias cannot contain itself`,
+        });
+      },
     });
     if (problems.length > 0) return { ok: false, problems };
     const value: unknown = document.toJS({ maxAliasCount: LIMITS.configAliasesMax });
