@@ -5,6 +5,7 @@ import { measureBurstDemo } from './measurements/burst-demo.ts';
 import { measureChurn } from './measurements/churn.ts';
 import { measureHistory } from './measurements/history.ts';
 import { measureHttpIngest } from './measurements/http-ingest.ts';
+import { measureIdle } from './measurements/idle.ts';
 import { measureLatency } from './measurements/latency.ts';
 import { measureMqttFlow } from './measurements/mqtt-flow.ts';
 import { measureNodeRed } from './measurements/node-red.ts';
@@ -14,6 +15,7 @@ import { measurePush } from './measurements/push.ts';
 import { measureRegistration } from './measurements/registration.ts';
 import { measureSinks } from './measurements/sinks.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
+import { measureSteady } from './measurements/steady.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
 import { measureWsIngest } from './measurements/ws-ingest.ts';
 
@@ -22,6 +24,7 @@ const MEASUREMENTS = {
   churn: measureChurn,
   history: measureHistory,
   httpIngest: measureHttpIngest,
+  idle: measureIdle,
   latency: measureLatency,
   mqttFlow: measureMqttFlow,
   nodeRed: measureNodeRed,
@@ -31,6 +34,7 @@ const MEASUREMENTS = {
   registration: measureRegistration,
   sinks: measureSinks,
   sourceBytes: measureSourceBytes,
+  steady: measureSteady,
   timelineRows: measureTimelineRows,
   wsIngest: measureWsIngest,
 };

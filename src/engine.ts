@@ -108,7 +108,7 @@ export class Engine extends EngineCommands {
       exit: this.#exit,
       answer: this.#requests.answer,
     };
-    const report = reportTo(this.#log);
+    const report = reportTo(this.#log, this.#clock);
     this.batches$ = new GuardedObservable(this.#exit.batches$, report);
     this.records$ = new GuardedObservable(eachOf(this.#exit.batches$), report);
     this.alerts$ = new GuardedObservable(subjects.alerts, report);

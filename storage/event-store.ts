@@ -197,4 +197,7 @@ export interface EventStore {
    *  twice.
    *  @throws HeadgateError as commit, where the end could not be written; the file is closed nevertheless. */
   close(end: { readonly atMs: number } | null): Promise<void>;
+  /** Lets go of a store that does not answer, since its disk hangs. Calls that wait reject with
+   *  HG_STORAGE_STOPPED; the lock of the file stays until the disk answers or the process ends. */
+  abandon(): void;
 }

@@ -181,5 +181,7 @@ function eventStore(
         lock?.release();
       }
     },
+    // Whoever calls it here waits for the disk himself.
+    abandon() {},
   };
 }

@@ -7,6 +7,7 @@ import { TIMELINE_KINDS } from '../domain/timeline.ts';
 import { addBackup, addQuery, addRecords } from './database-program.ts';
 import { addConfigCommands } from './config-program.ts';
 import { addDeadLetters } from './dead-letters-program.ts';
+import { addDoctor } from './doctor-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
@@ -68,6 +69,7 @@ function createProgram(output: Output): Command {
   addAt(program, output);
   addVerify(program, output);
   addDeadLetters(program, output);
+  addDoctor(program, output);
   addQuery(program, output);
   addRecords(program, output);
   addBackup(program, output);
@@ -203,7 +205,7 @@ const TIMES_HELP = `Times: ${TIME_FORMS}.`;
 
 function exitCodesHelp(): string {
   const lines = Object.values(EXIT_CODES).map(
-    ({ code, meaning }) => `  ${String(code).padStart(2)}  ${meaning}`,
+    ({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning}`,
   );
   return ['Exit codes:', ...lines].join('\n');
 }

@@ -37,7 +37,7 @@ export interface Finding {
 
 /** The longest a check may take. */
 export const CHECK_MS_MAX = 5_000;
-/** As many look at the same time: a machine that is asked for a hundred brokers at once says little of each. */
+/** As many look at the same time: more would measure each other. */
 const CHECKS_AT_ONCE = 8;
 
 export const ok = (message: string): Verdict => ({ level: 'ok', message, remedy: null });

@@ -22,8 +22,10 @@ const JUMPS_WARNING = 10;
 export function databaseChecks(path: string, clock: Clock): Check[] {
   const file = resolve(path);
   const local = (subject: string, run: () => Verdict): Check => ({ subject, isService: false, run });
+  const itself = local('database', () => fileVerdict(file));
+  if (statSync(file, { throwIfNoEntry: false }) === undefined) return [itself];
   return [
-    local('database', () => fileVerdict(file)),
+    itself,
     local('database log', () => walVerdict(file)),
     local('database lock', () => lockVerdict(file)),
     local('database clock', () => clockVerdict(file, clock)),
@@ -80,18 +82,19 @@ function lockVerdict(file: string): Verdict {
   return ok(`an engine holds it: process ${holder.pid}${commandOf(holder.pid)}`);
 }
 
+/** The program and its script; further arguments may be secret. */
 function commandOf(pid: number): string {
   try {
-    return ` (${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()})`;
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 2);
+    return ` (${words.filter((word) => word !== '').join(' ')})`;
   } catch {
     return '';
   }
 }
 
-/** The clock as the timeline saw it: whether it has gone back behind the last row, and how often it jumped. */
+/** The clock as the timeline saw it: whether it is behind the last row, and how often it jumped. */
 function clockVerdict(file: string, clock: Clock): Verdict {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined || stat.size === 0) return ok('nothing was logged yet');
+  if (statSync(file).size === 0) return ok('nothing was logged yet');
   const nowMs = clock.wallMs();
   const reader = openTimelineReader(file);
   try {
@@ -99,7 +102,7 @@ function clockVerdict(file: string, clock: Clock): Verdict {
     if (typeof lastMs === 'number' && lastMs > nowMs + FUTURE_MS_MAX) {
       return warning(
         `the clock is ${Math.round((lastMs - nowMs) / 1_000)} s behind the last row of the timeline`,
-        'set the clock; where the machine has no battery for it, let the gateway start after time synchronisation',
+        'set it; where it has no battery, let the gateway start after time synchronisation',
       );
     }
     const jumps = reader.timeline({ kind: 'clock', sinceMs: nowMs - DAY_MS, limit: 1_000 }).length;

@@ -74,7 +74,8 @@ async function writeVerdict(folder: string, clock: Clock, signal: AbortSignal): 
     await rm(path, { force: true });
   }
   const medianMs = timesMs.toSorted((a, b) => a - b)[timesMs.length >> 1] ?? 0;
-  const is = `can be written; a write is on the disk after ${medianMs.toFixed(1)} ms (median of ${timesMs.length})`;
+  const median = `${medianMs.toFixed(1)} ms (median of ${timesMs.length})`;
+  const is = `can be written; a write is on the disk after ${median}`;
   const remedy =
     'records wait for a sync before they are acknowledged: use a faster disk, or look for what keeps it busy';
   if (medianMs > SYNC_MS_PROBLEM) return problem(is, remedy);

@@ -1,6 +1,6 @@
 /** What a configuration leads to: brokers, servers, files. */
 
-import type { MqttTls } from '../../actors/sources/mqtt-transport.ts';
+import type { MqttConnectionInput } from '../../actors/sources/mqtt-options.ts';
 
 /** Credentials stay in here: no finding bears them. */
 export type Link =
@@ -12,7 +12,8 @@ export type Link =
       readonly username?: string | undefined;
       readonly password?: string | undefined;
       readonly protocolVersion?: 4 | 5 | undefined;
-      readonly tls?: Partial<MqttTls> | undefined;
+      /** Certificates and key as PEM. */
+      readonly tls?: MqttConnectionInput['tls'];
     }
   | {
       readonly kind: 'http' | 'websocket';

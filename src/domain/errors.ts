@@ -214,6 +214,10 @@ export const ERROR_CODES = {
     remedy: 'stop',
     meaning: 'A part failed more often than its restart budget allows and its supervisor gave up.',
   },
+  HG_DOCTOR_PROBLEMS: {
+    remedy: 'stop',
+    meaning: 'The doctor found problems on this machine; it names each, with what to do.',
+  },
   HG_NODE_VERSION: {
     remedy: 'stop',
     meaning: 'This version of Node.js is too old; the message names the one needed.',

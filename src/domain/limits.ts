@@ -74,6 +74,8 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** From one line of the log about a defect of users' code to the next about the same. */
+  repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */
   httpRequestsInFlightMax: 256,
   /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
@@ -109,11 +111,10 @@ export const LIMITS = {
   queryRowsMax: 1_000_000,
   queryBytesMax: 64 * 1024 * 1024,
   queryMemoryBytesMax: 512 * 1024 * 1024,
-  /** Sources with series of their own among the metrics; the rest is summed up. Likewise sinks, events of
-   *  alerts, and routes of the API. */
+  /** Sources with series of their own among the metrics; the rest is summed up. Likewise sinks, and routes of
+   *  the API. */
   metricsSourcesMax: 1_000,
   metricsSinksMax: 200,
-  metricsEventsMax: 64,
   metricsRoutesMax: 200,
   /** Bytes of a configuration. */
   configBytesMax: 1024 * 1024,

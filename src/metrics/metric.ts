@@ -32,14 +32,11 @@ export type MetricDefinition = ValueDefinition | HistogramDefinition;
 /** Everything that is known at one moment. */
 export interface MetricFacts {
   readonly wallMs: number;
-  readonly monoMs: number;
   readonly stats: EngineStats;
   readonly sources: NamedFigures<SourceHealth>;
   readonly sinks: NamedFigures<SinkHealth>;
   /** Counts of stages, by the stage's name: input, output, filtered, failed, dropped by its queue. */
   readonly stageTotals: ReadonlyMap<string, readonly number[]>;
-  /** Alerts raised, by event; so many events by name, the rest together. */
-  readonly alerts: ReadonlyMap<string, number>;
   readonly reload: ReloadFacts;
   readonly process: ProcessFacts;
   readonly loop: LoopFacts;

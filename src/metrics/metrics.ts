@@ -3,19 +3,11 @@
 
 import { statfs } from 'node:fs/promises';
 import type { Clock } from '../domain/clock.ts';
-import { LIMITS } from '../domain/limits.ts';
 import type { EngineStats } from '../engine-stats.ts';
 import { monitorLoop } from './event-loop.ts';
 import { expositionOf } from './exposition.ts';
 import { FLOW_METRICS, stageCounts } from './flow-metrics.ts';
-import {
-  OTHER,
-  type DiskFacts,
-  type MetricDefinition,
-  type MetricFacts,
-  type OtlpCounts,
-  type ReloadFacts,
-} from './metric.ts';
+import type { DiskFacts, MetricDefinition, MetricFacts, OtlpCounts, ReloadFacts } from './metric.ts';
 import { processFactsReader } from './process-facts.ts';
 import { PROCESS_METRICS } from './process-metrics.ts';
 import { RequestMeter, type ObservedRequest } from './request-meter.ts';
@@ -72,12 +64,10 @@ export function createMetrics(deps: MetricsDeps): Metrics {
     startedAtMs = stats.startedAtMs;
     return {
       wallMs: clock.wallMs(),
-      monoMs: clock.monotonicMs(),
       stats,
       sources: books.sources.read(stats.sources),
       sinks: books.sinks.read(stats.sinks),
       stageTotals: books.stages(stats),
-      alerts: books.alerts(stats.alerts),
       reload: deps.reload(),
       process: readProcess(),
       loop: loop.read(),
@@ -103,7 +93,6 @@ export function createMetrics(deps: MetricsDeps): Metrics {
 /** What is remembered from one look to the next, of one run of the engine. */
 function newBooks() {
   const stages = new RisingTotals();
-  const events = new Set<string>();
   return {
     sources: sourceTotals(),
     sinks: sinkTotals(),
@@ -115,16 +104,6 @@ function newBooks() {
           stages.advance(stage.stageName, 0, stageCounts(stage)),
         ]),
       );
-    },
-    /** Sources raise alerts of names of their own: so many are told apart. */
-    alerts(counts: Readonly<Record<string, number>>): ReadonlyMap<string, number> {
-      const told = new Map<string, number>();
-      for (const [event, count] of Object.entries(counts)) {
-        if (events.size < LIMITS.metricsEventsMax) events.add(event);
-        const name = events.has(event) ? event : OTHER;
-        told.set(name, (told.get(name) ?? 0) + count);
-      }
-      return told;
     },
   };
 }

@@ -6,7 +6,8 @@ import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import { VERSION } from '../version.ts';
-import type { MetricDefinition, MetricFacts, OtlpCounts } from './metric.ts';
+import type { OtlpCounts } from './metric.ts';
+import { METRIC_DEFINITIONS, type Metrics } from './metrics.ts';
 import { resourceMetricsOf } from './otlp-data.ts';
 import { loadOtlp, type LoadPackage } from './otlp-peer.ts';
 
@@ -23,8 +24,8 @@ export interface OtlpOptions {
 }
 
 export interface OtlpDeps {
-  readonly definitions: readonly MetricDefinition[];
-  readonly gather: () => MetricFacts;
+  /** What is sent; it tells of the sending, too. */
+  readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Logger;
   readonly load?: LoadPackage;
@@ -41,7 +42,7 @@ const TIMEOUT_MS = 10_000;
 /** @throws HeadgateError HG_PEER_MISSING */
 export async function startOtlpExport(options: OtlpOptions, deps: OtlpDeps): Promise<OtlpExport> {
   const { url, intervalMs, timeoutMs = TIMEOUT_MS, headers = {}, resource: attributes = {} } = options;
-  const { clock, log } = deps;
+  const { metrics, clock, log } = deps;
   const otlp = await loadOtlp(deps.load);
   const exporter = new otlp.exporter.OTLPMetricExporter({
     url,
@@ -56,8 +57,8 @@ export async function startOtlpExport(options: OtlpOptions, deps: OtlpDeps): Pro
 
   const send = () =>
     new Promise<void>((resolve, reject) => {
-      const facts = deps.gather();
-      exporter.export(resourceMetricsOf(deps.definitions, facts, otlp, resource, VERSION), (result) => {
+      const sent = resourceMetricsOf(METRIC_DEFINITIONS, metrics.gather(), otlp, resource, VERSION);
+      exporter.export(sent, (result) => {
         // ExportResultCode.SUCCESS of @opentelemetry/core.
         if (result.code === 0) resolve();
         else reject(result.error ?? new Error('the collector refused'));
@@ -85,10 +86,12 @@ export async function startOtlpExport(options: OtlpOptions, deps: OtlpDeps): Pro
     }
     await exportOnce();
   };
+  const counts = () => ({ exports, failures });
+  metrics.watchOtlp(counts);
   const finished = run();
 
   return {
-    counts: () => ({ exports, failures }),
+    counts,
     async close() {
       end.abort();
       const timer = new AbortController();

@@ -46,14 +46,14 @@ export const STORAGE_METRICS: readonly MetricDefinition[] = [
   gauge(
     'waiting_seconds',
     'How long the oldest thing to be written has been waiting; 0 where nothing is.',
-    ({ waitingSinceMonoMs }, { monoMs }) =>
+    ({ waitingSinceMonoMs }, { stats: { monoMs } }) =>
       waitingSinceMonoMs === null ? 0 : Math.max(0, monoMs - waitingSinceMonoMs) / 1_000,
   ),
   gauge(
     'last_commit_age_seconds',
     'Time since the last commit that succeeded; none before the first.',
-    ({ lastCommitAtMs }, { wallMs }) =>
-      lastCommitAtMs === null ? null : Math.max(0, wallMs - lastCommitAtMs) / 1_000,
+    ({ lastCommitMonoMs }, { stats: { monoMs } }) =>
+      lastCommitMonoMs === null ? null : Math.max(0, monoMs - lastCommitMonoMs) / 1_000,
   ),
   gauge(
     'stalled',
@@ -74,7 +74,7 @@ export const STORAGE_METRICS: readonly MetricDefinition[] = [
     name: 'headgate_alerts_total',
     help: 'Alerts raised since the engine started.',
     labels: ['event'],
-    read: ({ alerts }) => [...alerts].map(([event, value]) => ({ labels: { event }, value })),
+    read: ({ stats }) => Object.entries(stats.alerts).map(([event, value]) => ({ labels: { event }, value })),
   },
   single(
     'gauge',

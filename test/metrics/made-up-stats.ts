@@ -65,6 +65,7 @@ export const madeUpStorage: StorageStats = {
   committedRows: 300,
   commitSeconds: { bounds: [0.001, 0.01, 0.1], counts: [10, 40, 49], sum: 0.6 },
   lastCommitAtMs: 1_700_000_000_900,
+  lastCommitMonoMs: 4_900,
   waitingSinceMonoMs: null,
   isStalled: false,
   stalledBy: null,
@@ -77,6 +78,7 @@ export const madeUpStorage: StorageStats = {
 export function madeUpStats(given: Partial<EngineStats> = {}): EngineStats {
   return {
     state: 'running',
+    monoMs: 5_000,
     startedAtMs: 1_699_999_000_000,
     sources: [madeUpSource()],
     sinks: [madeUpSink()],

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { SILENT_LOGGER, type Logger } from '../../src/domain/logger.ts';
-import { createMetrics, METRIC_DEFINITIONS } from '../../src/metrics/metrics.ts';
+import { createMetrics } from '../../src/metrics/metrics.ts';
 import { startOtlpExport, type OtlpOptions } from '../../src/metrics/otlp-export.ts';
 import { loadOtlp } from '../../src/metrics/otlp-peer.ts';
 import { realClock } from '../../src/real-clock.ts';
@@ -81,10 +81,7 @@ function newMetrics() {
 
 async function startExport(options: OtlpOptions, log: Logger = SILENT_LOGGER) {
   const metrics = newMetrics();
-  const { gather } = metrics;
-  const deps = { definitions: METRIC_DEFINITIONS, gather, clock: realClock, log };
-  const running = await startOtlpExport({ timeoutMs: 2_000, ...options }, deps);
-  metrics.watchOtlp(running.counts);
+  const running = await startOtlpExport({ timeoutMs: 2_000, ...options }, { metrics, clock: realClock, log });
   cleanups.push(() => running.close());
   return { running, metrics };
 }
