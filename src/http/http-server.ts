@@ -29,6 +29,7 @@ export interface HttpServer {
   listen(): Promise<{ readonly url: string; readonly port: number }>;
   /** Takes no more requests, answers those it has, and ends what is left after `deadlineMs`. */
   close(options?: { readonly deadlineMs?: number }): Promise<void>;
+  connections(): number;
   /** What clients of the live view cost now. */
   live(): { readonly clients: number; readonly bufferedBytes: number };
 }
@@ -167,6 +168,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
       exchanges.close();
       await closed;
     },
+    connections: () => exchanges.connections,
     live: () => ({ clients: feed.clients, bufferedBytes: feed.bufferedBytes }),
   };
 }
