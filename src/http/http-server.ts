@@ -117,11 +117,13 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     const { headers, socket: connection } = request;
     const refused = door.refusalOf(request);
     const login = authenticator.authenticate(headers.authorization, connection.remoteAddress);
-    const source = ingestSourceOf(request);
     if (refused !== null) endWithProblem(socket, refused);
     else if (login.problem !== undefined) endWithProblem(socket, login.problem);
-    else if (source === null || request.method !== 'GET') endWithProblem(socket, nothingToUpgradeTo());
-    else ingest.upgrade(request, socket, head, login.principal, source);
+    else {
+      const source = request.method === 'GET' ? ingestSourceOf(request) : null;
+      if (source === null) endWithProblem(socket, nothingToUpgradeTo());
+      else ingest.upgrade(request, socket, head, login.principal, source);
+    }
   };
 
   const serverOptions = {
