@@ -3,6 +3,9 @@
 
 import { measureBurstDemo } from './measurements/burst-demo.ts';
 import { measureChurn } from './measurements/churn.ts';
+import { measureHistory } from './measurements/history.ts';
+import { measureHttpIngest } from './measurements/http-ingest.ts';
+import { measureIdle } from './measurements/idle.ts';
 import { measureLatency } from './measurements/latency.ts';
 import { measureMqttFlow } from './measurements/mqtt-flow.ts';
 import { measureNodeRed } from './measurements/node-red.ts';
@@ -12,11 +15,16 @@ import { measurePush } from './measurements/push.ts';
 import { measureRegistration } from './measurements/registration.ts';
 import { measureSinks } from './measurements/sinks.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
+import { measureSteady } from './measurements/steady.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
+import { measureWsIngest } from './measurements/ws-ingest.ts';
 
 const MEASUREMENTS = {
   burstDemo: measureBurstDemo,
   churn: measureChurn,
+  history: measureHistory,
+  httpIngest: measureHttpIngest,
+  idle: measureIdle,
   latency: measureLatency,
   mqttFlow: measureMqttFlow,
   nodeRed: measureNodeRed,
@@ -26,7 +34,9 @@ const MEASUREMENTS = {
   registration: measureRegistration,
   sinks: measureSinks,
   sourceBytes: measureSourceBytes,
+  steady: measureSteady,
   timelineRows: measureTimelineRows,
+  wsIngest: measureWsIngest,
 };
 
 export type Measurements = typeof MEASUREMENTS;

@@ -59,6 +59,7 @@ export const engineMachine = setup({
       error: ({ context, event }) =>
         event.type === 'part.failed' || event.type === 'registry.escalated' ? event.error : context.error,
     }),
+    keepStages: sendTo('pipeline', { type: 'engine.draining' }),
     closeRegistry: sendTo('registry', ({ context }) => ({
       type: 'registry.close',
       deadlineMs: context.deadlineMs,
@@ -113,10 +114,10 @@ export const engineMachine = setup({
         },
       ],
       on: {
-        'engine.stop': { target: '.draining', actions: ['setDeadline', 'closeRegistry'] },
+        'engine.stop': { target: '.draining', actions: ['setDeadline', 'keepStages', 'closeRegistry'] },
         // A broken part cannot be drained through; an essential source that gave up can.
         'part.failed': { target: 'failed', actions: 'noteError' },
-        'registry.escalated': { target: '.draining', actions: ['noteError', 'closeRegistry'] },
+        'registry.escalated': { target: '.draining', actions: ['noteError', 'keepStages', 'closeRegistry'] },
       },
       states: {
         running: {},

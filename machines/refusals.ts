@@ -2,10 +2,11 @@
 
 import type { ErrorFacts } from '../src/domain/errors.ts';
 
-/** What every command of a controller may carry: `requestId` names who waits for the answer; `problem` is why
- *  the command cannot be understood. */
+/** What every command from outside may carry: `requestId` names who waits for the answer; `cause` is the
+ *  `seq` of the row that led to it; `problem` is why the command cannot be understood. */
 export interface Request {
   readonly requestId?: number;
+  readonly cause?: number;
   readonly problem?: ErrorFacts;
 }
 

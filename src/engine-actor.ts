@@ -5,7 +5,7 @@ import type { Subject } from 'rxjs';
 import { createActor, type Actor, type InspectionEvent } from 'xstate';
 import { createMeterPort, type MeterPorts } from '../actors/flow/burst-meter.ts';
 import type { Exit } from '../actors/flow/exit.ts';
-import { createGatePort, createStagesPort } from '../actors/flow/flow-ports.ts';
+import { createGatePort, createStagesPort, type StagesPorts } from '../actors/flow/flow-ports.ts';
 import type { Plane } from '../actors/flow/plane.ts';
 import { createSamplerPort, type SamplerPorts } from '../actors/health/sampler.ts';
 import { createIntake, type IntakePorts } from '../actors/sources/intake.ts';
@@ -34,11 +34,14 @@ import type { Clock } from './domain/clock.ts';
 import { messageOf } from './domain/errors.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
+import type { RateLimiterCommand } from '../machines/rate-limiter-machine.ts';
+import type { RunSettings } from './run-settings.ts';
 import type { SinkActors } from './sink-wing.ts';
 
 export interface EngineActorParts {
   readonly clock: Clock;
   readonly options: EngineOptions;
+  readonly settings: RunSettings;
   readonly random: Random;
   readonly log: Logger;
   readonly plane: Plane;
@@ -53,20 +56,24 @@ export interface EngineActorParts {
   readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
   readonly onClockJump: SamplerPorts['onClockJump'];
+  /** Puts another rate limit in place. */
+  readonly limit: (command: RateLimiterCommand) => void;
+  readonly onBurstConfigured: MeterPorts['onConfigured'];
+  readonly onStagesConfigured: StagesPorts['onConfigured'];
   readonly janitor: Omit<JanitorPorts, 'clock' | 'log' | 'retention' | 'edges$'>;
 }
 
 /** Makes the root actor; nothing runs before it is started. */
 export function createEngineActor(parts: EngineActorParts): Actor<typeof engineMachine> {
-  const { clock, plane, exit, directory, sinks, edges$, inspect } = parts;
+  const { clock, plane, directory, sinks, edges$, inspect } = parts;
   const machine = engineMachine.provide({
     actors: {
       recorder: recorderMachine.provide({ actors: { ledger: createLedgerPort(edges$) } }),
       sinks: sinksMachine.provide({ actors: sinksOf(sinks) }),
-      pipeline: pipelineMachine.provide({
-        actors: { stages: createStagesPort(clock, plane, exit, () => directory.waitingRecords) },
+      pipeline: pipelineMachine.provide({ actors: { stages: stagesOf(parts) } }),
+      rateLimiter: rateLimiterMachine.provide({
+        actors: { gate: createGatePort(clock, plane, parts.limit) },
       }),
-      rateLimiter: rateLimiterMachine.provide({ actors: { gate: createGatePort(clock, plane) } }),
       burstDetector: burstDetectorMachine.provide({ actors: { meter: meterOf(parts) } }),
       healthMonitor: healthMonitorMachine.provide({ actors: { sampler: samplerOf(parts) } }),
       janitor: janitorMachine.provide({ actors: { broom: broomOf(parts) } }),
@@ -115,10 +122,13 @@ function sinksOf({ ports: actors }: SinkActors) {
   };
 }
 
-function meterOf({ clock, plane, options: { burst }, raise }: EngineActorParts) {
-  const options =
-    burst === null ? null : { ...burst, clearRecords: burst.clearRecords ?? burst.thresholdRecords };
-  return createMeterPort({ clock, plane, options, raise });
+function stagesOf({ clock, plane, exit, directory, onStagesConfigured: onConfigured }: EngineActorParts) {
+  const waitingRecords = () => directory.waitingRecords;
+  return createStagesPort({ clock, plane, exit, waitingRecords, onConfigured });
+}
+
+function meterOf({ clock, plane, settings, raise, onBurstConfigured: onConfigured }: EngineActorParts) {
+  return createMeterPort({ clock, plane, options: settings.burst, raise, onConfigured });
 }
 
 function samplerOf({ clock, options, directory, onSample, onClockJump }: EngineActorParts) {

@@ -8,11 +8,29 @@ export interface StopOptions {
   readonly deadlineMs?: number;
 }
 
-export interface DeregisterOptions {
+export interface CommandOptions {
+  /** The `seq` of the row of the timeline that led to the command; its own row names it as its cause. */
+  readonly cause?: number;
+}
+
+export interface DeregisterOptions extends CommandOptions {
   /** `drain` (default): what was taken in goes on; `now`: what waits in the outlet is lost and counted. */
   readonly mode?: 'drain' | 'now';
   /** How long the drain may take; default the source's own `drainDeadlineMs`. */
   readonly deadlineMs?: number;
+}
+
+export interface ReconfigureOptions extends CommandOptions {
+  /** How long what is between the old stages may take to get through, milliseconds. Default 5 s. */
+  readonly deadlineMs?: number;
+}
+
+/** Something about the configuration that the timeline is to keep. */
+export interface ConfigNote {
+  /** `config.applied`, `config.refused`, … */
+  readonly event: `config.${string}`;
+  /** Plain data, without secrets. */
+  readonly data?: Readonly<Record<string, unknown>>;
 }
 
 /** What an engine did, counted since its last start. */

@@ -12,23 +12,27 @@ import { EndedHealths } from '../actors/supervision/ended-healths.ts';
 import { SourceDirectory } from '../actors/supervision/source-directory.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { engineMachine, EngineOutput } from '../machines/engine-machine.ts';
+import type { RateLimiterCommand } from '../machines/rate-limiter-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
+import { closeStore } from './close-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
-import { formatAddress } from './domain/address.ts';
 import type { Clock } from './domain/clock.ts';
-import { messageOf } from './domain/errors.ts';
+import { HeadgateError, messageOf } from './domain/errors.ts';
 import type { SourceHealth, SourceState } from './domain/health.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
 import type { DeadlineRow, TimelineRow } from './domain/timeline.ts';
 import { createEngineActor, untilFinished } from './engine-actor.ts';
-import { isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
+import type { ConfigNote } from './engine-report.ts';
+import { isConfigureCommand, isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { RunBooks, type BooksOutputs } from './run-books.ts';
 import { janitorPorts } from './run-janitor.ts';
 import { noteThePast } from './run-past.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
+import { RunSettings, type BurstSettings } from './run-settings.ts';
+import { databaseFile, runStats, type RunStats } from './run-stats.ts';
 import { SinkWing } from './sink-wing.ts';
 
 /** Where a run shows what it does; these outlive it. */
@@ -59,6 +63,8 @@ export class EngineRun {
   readonly #options: RunOptions;
   readonly #actor: Actor<typeof engineMachine>;
   readonly #books: RunBooks;
+  readonly #settings: RunSettings;
+  readonly #file: string | null;
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
   readonly #ended = new EndedHealths<SourceHealth>();
@@ -69,9 +75,11 @@ export class EngineRun {
     this.#options = run;
     this.#lastIncarnation = store?.lastIncarnation ?? 0;
     this.#deadlines = new Map(store?.deadlines);
+    this.#settings = new RunSettings(options);
+    this.#file = databaseFile(options);
     const edges$ = new Subject<LedgerEdge>();
     this.#books = new RunBooks({
-      ...{ options, clock, log, store, outputs, edges$ },
+      ...{ options, clock, log, store, outputs, edges$, settings: this.#settings },
       onRowsStored: (rows) => this.sinks.feed?.rowsStored(rows),
       onRecordsStored: (lastRecordSeq) => this.sinks.feed?.recordsStored(lastRecordSeq),
       onState: (row, actorId) => this.#onState(row, actorId),
@@ -81,7 +89,7 @@ export class EngineRun {
     this.plane = new Plane({
       clock,
       stages: run.stages,
-      globalLimit: options.rateLimit?.scope === 'global' ? options.rateLimit : null,
+      globalLimit: this.#settings.globalLimit,
       exit: outputs.exit,
       onPoison: ({ originalRecord, error }, stageName) => this.buryRecord(originalRecord, stageName, error),
     });
@@ -128,9 +136,33 @@ export class EngineRun {
   }
 
   send(command: AnyCommand): void {
-    const { registry, sinks } = this.#actor.getSnapshot().children;
-    if (isSinksCommand(command)) sinks?.send(command);
-    else registry?.send(command);
+    const { registry, sinks, pipeline, rateLimiter, burstDetector } = this.#actor.getSnapshot().children;
+    const asked = this.#withKnownCause(command);
+    if (isConfigureCommand(asked)) {
+      if (asked.problem !== undefined) this.#options.outputs.answer(asked, asked.problem, null);
+      else if (asked.type === 'pipeline.configure') pipeline?.send(asked);
+      else if (asked.type === 'rateLimiter.configure') rateLimiter?.send(asked);
+      else burstDetector?.send(asked);
+    } else if (isSinksCommand(asked)) sinks?.send(asked);
+    else registry?.send(asked);
+  }
+
+  /** Builds stages that `pipeline.configure` puts in place.
+   *  @throws HeadgateError HG_OPTION_INVALID for stages that cannot be built. */
+  prepareStages(stages: EngineOptions['stages']): void {
+    try {
+      this.plane.prepare(stages as unknown as readonly Stage[]);
+    } catch (error) {
+      throw new HeadgateError('HG_OPTION_INVALID', `reconfigure: option "stages": ${messageOf(error)}`);
+    }
+  }
+
+  /** Writes a row about the configuration; returns its `seq`. */
+  noteConfig({ event, data = {} }: ConfigNote, cause: number | null): number {
+    if (cause !== null && cause > this.#books.journal.lastSeq) {
+      throw new HeadgateError('HG_OPTION_INVALID', noSuchRow(cause));
+    }
+    return this.#books.journal.note({ kind: 'config', event, data, actorId: 'engine', cause });
   }
 
   /** Drains and ends. */
@@ -143,29 +175,34 @@ export class EngineRun {
    *  records no drain has reached: they are lost, and whoever waits for one of them is told. */
   async close(): Promise<number> {
     const { store, clock, log } = this.#options;
+    const { ledger } = this.#books;
     let lost = 0;
     for (const rig of this.directory.rigs()) lost += rig.giveUp();
     this.sinks.close();
     this.#spills.close();
     this.#books.deadLetters.close();
     this.letters?.letterReturn.close();
-    const givenUp = await this.#books.ledger.close();
-    try {
-      await store?.close(givenUp > 0 ? null : { atMs: clock.wallMs() });
-    } catch (error) {
-      log.error(
-        { error: messageOf(error) },
-        'the end of the run could not be written; it will look like a crash',
-      );
-    }
+    const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
+    if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
     return lost;
   }
 
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
   healths(): SourceHealth[] {
     const live = Array.from(this.directory.rigs(), (rig) => rig.health());
-    const ended = this.#ended.except(new Set(live.map(nameOf)));
+    const ended = this.#ended.except(this.directory);
+    if (ended.length === 0) return live;
     return [...ended, ...live].sort((one, other) => one.incarnation - other.incarnation);
+  }
+
+  stats(): RunStats {
+    const { store, outputs } = this.#options;
+    return runStats({
+      ...{ books: this.#books, plane: this.plane, settings: this.#settings, exit: outputs.exit },
+      ...{ isStored: store !== null, file: this.#file },
+      sources: this.healths(),
+      sinks: this.sinks.directory.healths(),
+    });
   }
 
   /** Keeps a record that a stage or the recorder could not use. */
@@ -179,13 +216,31 @@ export class EngineRun {
     this.#books.journal.note({ kind: 'command', event, data, actorId: 'registry', cause: null });
   }
 
+  /** A cause is a row that is there. */
+  #withKnownCause(command: AnyCommand): AnyCommand {
+    const { cause } = command;
+    if (cause === undefined || cause <= this.#books.journal.lastSeq) return command;
+    const problem = { code: 'HG_OPTION_INVALID', message: noSuchRow(cause) };
+    return { ...command, problem: command.problem ?? problem };
+  }
+
+  #limit(command: RateLimiterCommand): void {
+    const settings = this.#settings;
+    settings.rateLimit = command.rateLimit;
+    this.plane.limitAll(settings.globalLimit);
+    for (const rig of this.directory.rigs()) {
+      if (rig.spec.rateLimit === null) this.plane.limitLane(rig, settings.sourceLimit);
+    }
+    this.#options.outputs.answer(command, null, null);
+  }
+
   #createRig(spec: SourceRig['spec']): SourceRig {
-    const { clock, options, store } = this.#options;
+    const { clock, store } = this.#options;
     const rig = new SourceRig({
       spec,
       incarnation: ++this.#lastIncarnation,
       clock,
-      sourceLimit: options.rateLimit?.scope === 'source' ? options.rateLimit : null,
+      sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
       spill: this.#spills.of(spec),
     });
@@ -231,17 +286,18 @@ export class EngineRun {
   #createActor(edges$: Subject<LedgerEdge>): Actor<typeof engineMachine> {
     const { clock, options, outputs, random, log, store } = this.#options;
     const { directory, plane } = this;
+    const settings = this.#settings;
     const books = this.#books;
     return createEngineActor({
-      clock,
-      options,
-      random,
-      log,
-      plane,
-      directory,
+      ...{ clock, options, settings, random, log, plane, directory, edges$ },
       sinks: this.sinks,
-      edges$,
       exit: outputs.exit,
+      limit: (command) => this.#limit(command),
+      onBurstConfigured: (command) => {
+        settings.burst = command.burst as BurstSettings | null;
+        outputs.answer(command, null, null);
+      },
+      onStagesConfigured: (command, refusal) => outputs.answer(command, refusal, null),
       inspect: books.journal.inspect,
       deadLetter: books.buryPayload,
       keepDeadline: books.keepDeadline,
@@ -262,6 +318,6 @@ export class EngineRun {
   }
 }
 
-function nameOf({ tenant, sourceId }: SourceHealth): string {
-  return formatAddress({ tenant, sourceId });
+function noSuchRow(seq: number): string {
+  return `option "cause": the timeline has no row ${seq} yet`;
 }

@@ -7,6 +7,8 @@ import type { StageReport } from './pipeline/flow.ts';
 
 export interface EngineStats {
   readonly state: string;
+  /** The engine's monotonic time at that moment, milliseconds; ages are counted from it. */
+  readonly monoMs: number;
   /** Wall time of the last `start()`, epoch milliseconds; null before the first. */
   readonly startedAtMs: number | null;
   readonly sources: readonly SourceHealth[];
@@ -19,16 +21,19 @@ export interface EngineStats {
   readonly inFlightRecords: number;
   /** Records that came out of the stages. */
   readonly deliveredRecords: number;
-  /** Dead letters written in this run. */
+  /** Dead letters since the start. */
   readonly deadLetters: number;
-  /** Alerts raised in this run, by event. */
+  /** Alerts since the start, by event; beyond so many different ones, all others together as `OTHER`. */
   readonly alerts: Readonly<Record<string, number>>;
 }
 
 export interface LimiterStats {
+  /** `limiting`: a limit is being hit, that of the engine or one of a source's own. `off`: the engine has
+   *  none, and none is. */
   readonly state: 'open' | 'limiting' | 'off';
   /** Of the global limit; null where there is none. */
   readonly recordsPerSecondMax: number | null;
+  /** Records that the gate let through, and that a limit refused. */
   readonly admittedRecords: number;
   readonly droppedRecords: number;
 }
@@ -44,6 +49,7 @@ export interface StorageStats {
   readonly committedRecords: number;
   /** Records whose dedup key was in the log already. */
   readonly duplicateRecords: number;
+  /** Rows of the timeline. */
   readonly committedRows: number;
   /** Time from the begin of a commit to its answer: a cumulative histogram, as Prometheus has them. */
   readonly commitSeconds: {
@@ -52,9 +58,11 @@ export interface StorageStats {
     readonly counts: readonly number[];
     readonly sum: number;
   };
-  /** Monotonic milliseconds of the last commit that succeeded, and wall time; null before the first. */
+  /** When the last commit succeeded, epoch milliseconds and monotonic ones; null before the first. */
   readonly lastCommitAtMs: number | null;
-  /** Since when something waits to be written, monotonic milliseconds; null where nothing does. */
+  readonly lastCommitMonoMs: number | null;
+  /** Since when something waits to be written, or for the end of the commit it is in, monotonic milliseconds;
+   *  null where nothing does. */
   readonly waitingSinceMonoMs: number | null;
   /** The last commit failed and is tried again, or the recorder waits for the disk. */
   readonly isStalled: boolean;

@@ -11,7 +11,14 @@ import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from
 import { resolveOptions } from './config/resolve-options.ts';
 import { NOT_STARTED, requireCapacity, requireMs, STOPPED } from './engine-checks.ts';
 import { deadLettersOf, type DeadLetters } from './dead-letters.ts';
-import type { DeregisterOptions, EngineReport, StopOptions } from './engine-report.ts';
+import { EngineCommands } from './engine-commands.ts';
+import type {
+  CommandOptions,
+  ConfigNote,
+  EngineReport,
+  ReconfigureOptions,
+  StopOptions,
+} from './engine-report.ts';
 import { eachOf, engineSubjects, reportTo, transitionsOf } from './engine-streams.ts';
 import { EngineRun, type RunOutputs } from './engine-run.ts';
 import { formatAddress, parseAddress } from './domain/address.ts';
@@ -23,13 +30,16 @@ import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
 import { seededRandom, type Random } from './domain/random.ts';
 import type { Batch, FlowItem } from './domain/record.ts';
-import type { SinkHealth, SinkSpec } from './domain/sink.ts';
+import type { SinkHealth } from './domain/sink.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+import type { EngineStats } from './engine-stats.ts';
 import type { Consumer } from './pipeline/consumer.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { openStore } from './open-store.ts';
+import { NO_RUN } from './run-stats.ts';
 import { realClock } from './real-clock.ts';
+import { commandsFor, resolveChanges, resolveConfigNote, type Reconfiguration } from './reconfiguration.ts';
 import { PendingRequests, type AnyCommand, type Registration } from './pending-requests.ts';
 import { readCommand, type Command } from './read-command.ts';
 
@@ -48,7 +58,7 @@ export function createEngine(options: CreateEngineOptions = {}): Engine {
   return new Engine(options);
 }
 
-export class Engine {
+export class Engine extends EngineCommands {
   /** Batches of records, once they are stored (after the stages where nothing is kept). Holds nothing back.
    *  */
   readonly batches$: Observable<Batch>;
@@ -65,7 +75,7 @@ export class Engine {
   /** The health of all sources, at every sample. */
   readonly health$: Observable<readonly SourceHealth[]>;
 
-  readonly #options: EngineOptions;
+  #options: EngineOptions;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #exit: Exit;
@@ -74,12 +84,16 @@ export class Engine {
   /** Commands given before the start. */
   #backlog: AnyCommand[] = [];
   #run: EngineRun | null = null;
+  #startedAtMs: number | null = null;
   #deliveredBefore = 0;
   #lost = 0;
   #starting: Promise<void> | null = null;
   #ending: Promise<void> | null = null;
+  /** The last change to the configuration; the next one waits for it. */
+  #changing: Promise<void> = Promise.resolve();
 
   constructor(input: CreateEngineOptions) {
+    super();
     this.#options = resolveOptions(engineOptionsSchema, input, 'createEngine');
     this.#clock = this.#options.clock ?? realClock;
     this.#log = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
@@ -94,7 +108,7 @@ export class Engine {
       exit: this.#exit,
       answer: this.#requests.answer,
     };
-    const report = reportTo(this.#log);
+    const report = reportTo(this.#log, this.#clock);
     this.batches$ = new GuardedObservable(this.#exit.batches$, report);
     this.records$ = new GuardedObservable(eachOf(this.#exit.batches$), report);
     this.alerts$ = new GuardedObservable(subjects.alerts, report);
@@ -142,66 +156,36 @@ export class Engine {
     return this.stop({ deadlineMs });
   }
 
-  /** Registers a source. Resolves when it is accepted; before `start()`, once that has been called.
-   *  @throws HeadgateError HG_SOURCE_DUPLICATE, HG_SOURCE_NO_STREAM, HG_OPTION_INVALID, HG_ENGINE_STATE */
-  async register(spec: SourceSpec): Promise<Registration> {
-    return this.#request({ type: 'registry.register', spec });
+  /** Puts other stages, another rate limit or another burst detection in place while records flow: none is
+   *  lost, each goes through the stages of one version, order stays, sources go on undisturbed. `null` turns
+   *  a limit, or the detection, off; what is left out stays as it is. Changes are made one after the other,
+   *  and last over a stop and a new start.
+   *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID; HG_RECONFIGURE_TIMEOUT where what is between
+   *  the stages does not get through in time; HG_ENGINE_STATE while the engine stops. Nothing has changed
+   *  then. */
+  async reconfigure(changes: Reconfiguration, options: ReconfigureOptions = {}): Promise<void> {
+    const resolved = resolveChanges(changes, options);
+    const turn = this.#changing.then(() => this.#change(resolved));
+    this.#changing = turn.catch(() => {});
+    return turn;
   }
 
-  /** Replaces a source by one with other options, after it has drained. Resolves when the old one has ended.
-   *  */
-  async update(spec: SourceSpec): Promise<Registration> {
-    return this.#request({ type: 'registry.update', spec });
-  }
-
-  /** Takes a source out. Resolves when it has ended.
-   *  @throws HeadgateError HG_SOURCE_UNKNOWN */
-  async deregister(id: string, options: DeregisterOptions = {}): Promise<Registration> {
-    return this.#request({ ...options, type: 'registry.deregister', id });
-  }
-
-  async pause(id: string): Promise<Registration> {
-    return this.#request({ type: 'registry.pause', id });
-  }
-
-  /** Lets a paused or quarantined source go on. */
-  async resume(id: string): Promise<Registration> {
-    return this.#request({ type: 'registry.resume', id });
+  /** Writes a row about the configuration into the timeline; commands may name it as their cause. Returns its
+   *  `seq`. The row is stored with the next commit.
+   *  @throws HeadgateError HG_ENGINE_STATE while the engine does not run; HG_OPTION_INVALID for data that is
+   *  not plain, or too much. */
+  noteConfig(note: ConfigNote, options: CommandOptions = {}): number {
+    const read = resolveConfigNote(note, options);
+    if (this.#run === null || this.#isOver) {
+      throw new HeadgateError('HG_ENGINE_STATE', 'the engine does not run; start it first');
+    }
+    return this.#run.noteConfig(read.note, read.cause);
   }
 
   /** Asks the registry for all sources: those that are registered and those that ended last. */
   async list(): Promise<SourceHealth[]> {
-    await this.#request({ type: 'registry.list' });
+    await this.request({ type: 'registry.list' });
     return this.#healths();
-  }
-
-  /** Registers a sink: it delivers what the log holds after its cursor, and what comes. Resolves when it is
-   *  accepted; before `start()`, once that has been called.
-   *  @throws HeadgateError HG_SINK_DUPLICATE, HG_OPTION_INVALID, HG_ENGINE_STATE */
-  async registerSink(spec: SinkSpec): Promise<Registration> {
-    return this.#request({ type: 'sinks.register', spec });
-  }
-
-  /** Replaces a sink by one with other options, which goes on where the old one was. Resolves when the old
-   *  one has ended, after the delivery under way. */
-  async updateSink(spec: SinkSpec): Promise<Registration> {
-    return this.#request({ type: 'sinks.update', spec });
-  }
-
-  /** Takes a sink out, and its cursor; with `drain` (the default) after it has delivered what is stored.
-   *  Resolves when it has ended.
-   *  @throws HeadgateError HG_SINK_UNKNOWN */
-  async deregisterSink(id: string, options: DeregisterOptions = {}): Promise<Registration> {
-    return this.#request({ ...options, type: 'sinks.deregister', id });
-  }
-
-  async pauseSink(id: string): Promise<Registration> {
-    return this.#request({ type: 'sinks.pause', id });
-  }
-
-  /** Lets a paused or quarantined sink go on; one whose circuit is open tries at once. */
-  async resumeSink(id: string): Promise<Registration> {
-    return this.#request({ type: 'sinks.resume', id });
   }
 
   /** The health of all sinks: those that are registered and those that ended last. */
@@ -248,14 +232,30 @@ export class Engine {
     return health;
   }
 
+  /** A source as it was registered; undefined where none of this id runs. */
+  sourceSpec(id: string): SourceSpec | undefined {
+    return this.#run?.directory.find(id)?.spec;
+  }
+
   report(): EngineReport {
     return {
       sources: this.#healths(),
-      stages: this.#run?.plane.flow.reports() ?? [],
+      stages: this.#run?.plane.reports() ?? [],
       admitted: this.#run?.plane.admitted ?? 0,
       dropped: this.#run?.plane.dropped ?? 0,
       delivered: this.#exit.delivered - this.#deliveredBefore,
       lost: this.#lost,
+    };
+  }
+
+  /** What it counts and knows of itself just now, in any state. Cheap: to be asked every few seconds. */
+  stats(): EngineStats {
+    return {
+      state: this.state,
+      monoMs: this.#clock.monotonicMs(),
+      startedAtMs: this.#startedAtMs,
+      deliveredRecords: this.#exit.delivered - this.#deliveredBefore,
+      ...(this.#run?.stats() ?? NO_RUN),
     };
   }
 
@@ -284,6 +284,7 @@ export class Engine {
     const identity = random.fork('identity');
     const uuid = isSimulated ? () => identity.uuid() : randomUUID;
     const store = await openStore(this.#options, { clock: this.#clock, uuid });
+    this.#startedAtMs = this.#clock.wallMs();
     this.#deliveredBefore = this.#exit.delivered;
     this.#lost = 0;
     const run = await this.#wire(random, store);
@@ -311,9 +312,24 @@ export class Engine {
     }
   }
 
-  #request(command: Command): Promise<Registration> {
+  protected request(command: Command): Promise<Registration> {
     const { command: understood } = readCommand(command);
     return this.#requests.ask(understood as AnyCommand, (asked) => this.#dispatch(asked));
+  }
+
+  async #change({ changes, how }: ReturnType<typeof resolveChanges>): Promise<void> {
+    // A start that fails tells whoever called it.
+    if (this.#starting !== null) await this.#starting.catch(() => {});
+    if (this.state === 'draining') {
+      throw new HeadgateError('HG_ENGINE_STATE', 'the engine is stopping; nothing can be changed now');
+    }
+    if (this.#run !== null && !this.#isOver) {
+      if (changes.stages !== undefined) this.#run.prepareStages(changes.stages);
+      for (const command of commandsFor(changes, how)) {
+        await this.#requests.ask(command, (asked) => this.#dispatch(asked));
+      }
+    }
+    this.#options = { ...this.#options, ...changes };
   }
 
   /** An engine that is stopped before it was started will not carry out what was asked of it. */

@@ -3,7 +3,10 @@
 import './node-version.ts';
 
 export { createEngine, type CreateEngineOptions, type Engine, type EngineState } from './engine.ts';
-export type { DeregisterOptions, EngineReport, StopOptions } from './engine-report.ts';
+export type { CommandOptions, ConfigNote, DeregisterOptions, EngineReport } from './engine-report.ts';
+export type { ReconfigureOptions, StopOptions } from './engine-report.ts';
+export type { Reconfiguration } from './reconfiguration.ts';
+export type { EngineStats } from './engine-stats.ts';
 export type { Command } from './read-command.ts';
 export type { Registration } from './pending-requests.ts';
 export { VERSION } from './version.ts';

@@ -1,11 +1,20 @@
 /** Requests to the controllers that wait for their answers: a command goes out as a message, the answer
  *  settles a promise. */
 
+import type { BurstDetectorCommand } from '../machines/burst-detector-machine.ts';
+import type { PipelineCommand } from '../machines/pipeline-machine.ts';
+import type { RateLimiterCommand } from '../machines/rate-limiter-machine.ts';
 import type { RegistryCommand } from '../machines/registry-machine.ts';
 import type { SinksCommand } from '../machines/sinks-machine.ts';
 import { HeadgateError, type ErrorCode, type ErrorFacts } from './domain/errors.ts';
 
-export type AnyCommand = RegistryCommand | SinksCommand;
+/** Changes what a part of the engine goes by. */
+export type ConfigureCommand =
+  | Extract<PipelineCommand, { type: 'pipeline.configure' }>
+  | RateLimiterCommand
+  | BurstDetectorCommand;
+
+export type AnyCommand = RegistryCommand | SinksCommand | ConfigureCommand;
 
 /** Tells what became of a command, and of whom it was about. */
 export type Answer = (
@@ -51,6 +60,10 @@ export class PendingRequests {
     for (const { reject } of this.#waiting.values()) reject(new HeadgateError(code as ErrorCode, message));
     this.#waiting.clear();
   }
+}
+
+export function isConfigureCommand(command: AnyCommand): command is ConfigureCommand {
+  return command.type.endsWith('.configure');
 }
 
 export function isSinksCommand(command: AnyCommand): command is SinksCommand {

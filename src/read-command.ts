@@ -9,7 +9,8 @@ import type { SourceSpec } from './domain/source.ts';
 import type { AnyCommand } from './pending-requests.ts';
 import { requireSinkSpec, requireSpec } from './require-spec.ts';
 
-export type Command =
+/** `cause`: the `seq` of the row of the timeline that led to the command. */
+export type Command = { readonly cause?: number } & (
   | { readonly type: 'registry.register' | 'registry.update'; readonly spec: SourceSpec }
   | {
       readonly type: 'registry.deregister';
@@ -29,7 +30,8 @@ export type Command =
       readonly mode?: 'drain' | 'now';
       readonly deadlineMs?: number;
     }
-  | { readonly type: 'sinks.pause' | 'sinks.resume'; readonly id: string };
+  | { readonly type: 'sinks.pause' | 'sinks.resume'; readonly id: string }
+);
 
 export type UnderstoodCommand =
   | { readonly command: AnyCommand }
@@ -40,26 +42,30 @@ const id = idOf('source');
 const sinkId = idOf('sink');
 const deadlineMs = z.number('must be a number of milliseconds, 0 or more').min(0).optional();
 const type = z.string();
+const cause = z
+  .int('must be the seq of a row of the timeline')
+  .min(1, 'must be the seq of a row of the timeline')
+  .optional();
 const mode = z.enum(['drain', 'now'], 'must be "drain" or "now"').optional();
 
 /** What each command may carry. */
 const SCHEMAS = {
-  'registry.register': z.strictObject({ type, spec: z.unknown() }),
-  'registry.update': z.strictObject({ type, spec: z.unknown() }),
-  'registry.deregister': z.strictObject({ type, id, mode, deadlineMs }),
-  'registry.pause': z.strictObject({ type, id }),
-  'registry.resume': z.strictObject({ type, id }),
-  'registry.list': z.strictObject({ type }),
-  'source.pause': z.strictObject({ type, id }),
-  'source.resume': z.strictObject({ type, id }),
-  'source.drain': z.strictObject({ type, id, deadlineMs }),
-  'source.stop': z.strictObject({ type, id }),
-  'sinks.register': z.strictObject({ type, spec: z.unknown() }),
-  'sinks.update': z.strictObject({ type, spec: z.unknown() }),
-  'sinks.deregister': z.strictObject({ type, id: sinkId, mode, deadlineMs }),
-  'sinks.pause': z.strictObject({ type, id: sinkId }),
-  'sinks.resume': z.strictObject({ type, id: sinkId }),
-  'sinks.list': z.strictObject({ type }),
+  'registry.register': z.strictObject({ type, cause, spec: z.unknown() }),
+  'registry.update': z.strictObject({ type, cause, spec: z.unknown() }),
+  'registry.deregister': z.strictObject({ type, cause, id, mode, deadlineMs }),
+  'registry.pause': z.strictObject({ type, cause, id }),
+  'registry.resume': z.strictObject({ type, cause, id }),
+  'registry.list': z.strictObject({ type, cause }),
+  'source.pause': z.strictObject({ type, cause, id }),
+  'source.resume': z.strictObject({ type, cause, id }),
+  'source.drain': z.strictObject({ type, cause, id, deadlineMs }),
+  'source.stop': z.strictObject({ type, cause, id }),
+  'sinks.register': z.strictObject({ type, cause, spec: z.unknown() }),
+  'sinks.update': z.strictObject({ type, cause, spec: z.unknown() }),
+  'sinks.deregister': z.strictObject({ type, cause, id: sinkId, mode, deadlineMs }),
+  'sinks.pause': z.strictObject({ type, cause, id: sinkId }),
+  'sinks.resume': z.strictObject({ type, cause, id: sinkId }),
+  'sinks.list': z.strictObject({ type, cause }),
 } satisfies Record<Command['type'], z.ZodType>;
 
 const TYPES = Object.keys(SCHEMAS) as Command['type'][];
@@ -92,15 +98,22 @@ type SubjectCommand = Exclude<Known, SpecCommand | 'registry.list' | 'sinks.list
 function readKnown(known: Known, content: Content): AnyCommand {
   if (known === 'registry.list' || known === 'sinks.list') return { type: known };
   try {
-    if (!bearsSpec(known)) return meaningOf(known, resolveOptions(SCHEMAS[known], content, known));
-    resolveOptions(SCHEMAS[known], { ...content, spec: null }, known);
-    return specCommand(known, content['spec']);
+    if (!bearsSpec(known)) {
+      const read = resolveOptions(SCHEMAS[known], content, known);
+      return causedBy(read.cause, meaningOf(known, read));
+    }
+    const read = resolveOptions(SCHEMAS[known], { ...content, spec: null }, known);
+    return causedBy(read.cause, specCommand(known, content['spec']));
   } catch (error) {
     const problem = errorFacts(error, 'HG_OPTION_INVALID');
     const subject = { id: textOf('spec' in content ? specId(content['spec']) : content['id']) };
     if (bearsSpec(known)) return { type: known, spec: subject, problem } as AnyCommand;
     return { ...meaningOf(known, subject), problem };
   }
+}
+
+function causedBy(seq: number | undefined, command: AnyCommand): AnyCommand {
+  return seq === undefined ? command : { ...command, cause: seq };
 }
 
 function bearsSpec(known: Known): known is SpecCommand {

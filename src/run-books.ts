@@ -15,10 +15,11 @@ import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { ControllerNote } from '../machines/refusals.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
-import type { Alert } from './domain/alert.ts';
+import { isBurstAlert, type Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+import type { RunSettings } from './run-settings.ts';
 
 /** Where it shows what it wrote. */
 export interface BooksOutputs {
@@ -29,6 +30,7 @@ export interface BooksOutputs {
 
 export interface RunBooksOptions {
   readonly options: EngineOptions;
+  readonly settings: RunSettings;
   readonly clock: Clock;
   readonly log: Logger;
   /** Null: nothing is stored, everything counts as written. */
@@ -50,10 +52,12 @@ export class RunBooks {
   readonly journal: Journal;
   readonly alerts: AlertDesk;
   readonly deadLetters: DeadLetterDesk;
+  /** Bursts that began. */
+  bursts = 0;
   readonly #options: RunBooksOptions;
 
   constructor(books: RunBooksOptions) {
-    const { options, clock, log, store, outputs } = books;
+    const { settings, clock, log, store, outputs } = books;
     this.#options = books;
     this.ledger = this.#createLedger();
     this.journal = new Journal({
@@ -69,7 +73,7 @@ export class RunBooks {
         this.journal.note({ kind: 'alert', event: alert.event, data: { ...alert }, actorId, cause });
       },
       flush: () => this.ledger.flush(),
-      onBurst: options.burst?.onBurst ?? null,
+      onBurst: () => settings.burst?.onBurst ?? null,
     });
     this.alerts.alerts$.subscribe(outputs.alerts);
     this.deadLetters = new DeadLetterDesk({
@@ -93,6 +97,7 @@ export class RunBooks {
 
   /** Raises an alert that comes of what this source or sink did last. */
   raise(alert: Alert, { actorId }: { readonly actorId: string }): void {
+    if (isBurstAlert(alert) && !alert.again) this.bursts++;
     this.alerts.raise(alert, actorId, this.journal.lastRowOf(actorId));
   }
 

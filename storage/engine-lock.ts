@@ -10,7 +10,7 @@
  *  ours, and the fresh one begun in its place belongs to the same gateway. */
 
 import Database from 'better-sqlite3';
-import { rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { HeadgateError } from '../src/domain/errors.ts';
 import { sqliteCode, storageError } from './storage-error.ts';
 
@@ -42,6 +42,38 @@ export function takeEngineLock(file: string): EngineLock {
   } catch (error) {
     db?.close();
     throw lockError(error, file, lockFile);
+  }
+}
+
+/** Whether an engine holds the lock, told without taking it, and which process that is, where the system says
+ *  so; null where none does. */
+export function engineLockHolder(file: string): { readonly pid: number | null } | null {
+  const lockFile = lockFileOf(file);
+  const stat = statSync(lockFile, { throwIfNoEntry: false });
+  if (stat === undefined) return null;
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(lockFile, { readonly: true, fileMustExist: true, timeout: 0 });
+    db.prepare('SELECT 1 FROM sqlite_schema').get();
+    return null;
+  } catch (error) {
+    if (sqliteCode(error)?.startsWith('SQLITE_BUSY') !== true) throw storageError(error, lockFile);
+    return { pid: writerOf(stat.ino) };
+  } finally {
+    db?.close();
+  }
+}
+
+/** Linux lists locks by inode: `1: POSIX  ADVISORY  WRITE 812 fe:00:2155141 0 EOF`. */
+function writerOf(inode: number): number | null {
+  try {
+    const line = readFileSync('/proc/locks', 'latin1')
+      .split('\n')
+      .find((one) => one.includes(' WRITE ') && one.includes(`:${inode} `));
+    const pid = Number(line?.trim().split(/\s+/)[4]);
+    return pid > 0 ? pid : null;
+  } catch {
+    return null;
   }
 }
 

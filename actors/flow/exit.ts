@@ -81,6 +81,11 @@ export class Exit implements Downstream {
     return this.#delivered;
   }
 
+  /** Records on their way into the database. */
+  get pendingRecords(): number {
+    return this.#pending;
+  }
+
   get isIdle(): boolean {
     if (this.#pending > 0) return false;
     for (const consumer of this.#consumers) if (!consumer.isEmpty) return false;

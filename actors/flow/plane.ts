@@ -1,14 +1,18 @@
 /** The data plane of one run of the engine: arrivals, gate, stages and exit, wired so that fullness travels
- *  back and items travel on. Actors open and watch it; records never pass through a statechart. */
+ *  back and items travel on. Actors open and watch it; records never pass through a statechart.
+ *
+ *  Stages are exchanged between two records: the gate holds back until nothing is between the old ones, then
+ *  the new ones take over. So every record goes through the stages of one version, in its order. */
 
 import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';
 import type { PoisonRecord } from '../../src/domain/record.ts';
 import type { RateLimitOptions } from '../../src/domain/source.ts';
-import { Flow } from '../../src/pipeline/flow.ts';
+import { Flow, type StageReport } from '../../src/pipeline/flow.ts';
 import { createLimit, Gate, type Lane, type Limit } from '../../src/pipeline/gate.ts';
 import { createPump, type Pump } from '../../src/pipeline/pump.ts';
 import type { Stage } from '../../src/pipeline/stage.ts';
+import { StageTotals } from '../../src/pipeline/stage-totals.ts';
 import type { Arrival } from '../sources/intake.ts';
 import type { Exit } from './exit.ts';
 
@@ -33,25 +37,24 @@ export class Plane {
   readonly limited$ = new Subject<Limited>();
   /** A defect of the plane itself. */
   readonly failures$ = new Subject<unknown>();
-  readonly flow: Flow;
+  readonly #options: PlaneOptions;
   readonly #exit: Exit;
   readonly #gate: Gate;
   readonly #pump: Pump;
+  readonly #totals = new StageTotals();
+  #flow: Flow;
+  /** Built and not at work yet. */
+  #nextFlow: Flow | null = null;
   #isOpen = false;
+  #isHeldBack = false;
   #admitted = 0;
   #dropped = 0;
 
   constructor(options: PlaneOptions) {
     const { clock, stages, globalLimit, exit } = options;
+    this.#options = options;
     this.#exit = exit;
-    this.flow = new Flow({
-      stages,
-      exit,
-      clock,
-      onPoison: options.onPoison,
-      onRoom: () => this.#pump.poke(),
-      onFailure: (error) => this.failures$.next(error),
-    });
+    this.#flow = this.#build(stages);
     this.#gate = new Gate({
       clock,
       limit: globalLimit === null ? null : createLimit(globalLimit),
@@ -63,10 +66,10 @@ export class Plane {
     });
     this.#pump = createPump(
       this.#gate,
-      () => (this.#isOpen ? this.flow.budget : 0),
+      () => (this.#isOpen && !this.#isHeldBack ? this.#flow.budget : 0),
       (batch) => {
         this.#admitted += batch.length;
-        this.flow.push(batch);
+        this.#flow.push(batch);
       },
       (error) => this.failures$.next(error),
     );
@@ -89,12 +92,70 @@ export class Plane {
 
   /** Whether nothing is between the gate and the consumers' hands. */
   get isIdle(): boolean {
-    return this.flow.size === 0 && this.#exit.isIdle;
+    return this.#flow.size === 0 && this.#exit.isIdle;
+  }
+
+  /** Records between the stages. */
+  get betweenStages(): number {
+    return this.#flow.size;
+  }
+
+  /** What the stages counted, by name, since the run began. */
+  reports(): StageReport[] {
+    return this.#totals.over(this.#flow.reports());
   }
 
   /** An outlet has items where it had none. */
   arrive(lane: Lane): void {
     this.#gate.arrive(lane);
+  }
+
+  /** A limit for all sources together, in place of the one that holds. */
+  limitAll(options: RateLimitOptions | null): void {
+    this.#gate.limitAll(options);
+  }
+
+  /** A limit for this source alone, in place of the one that holds. */
+  limitLane(lane: Lane, options: RateLimitOptions | null): void {
+    this.#gate.limitLane(lane, options);
+  }
+
+  /** Builds stages that are to take the place of those at work. Throws what building them throws, and then
+   *  nothing has changed. */
+  prepare(stages: readonly Stage[]): void {
+    this.#nextFlow?.stop();
+    this.#nextFlow = null;
+    this.#nextFlow = this.#build(stages);
+  }
+
+  /** Lets nothing into the stages any more; calls once when nothing is between them, which may be at once. */
+  holdBack(onEmpty: () => void): void {
+    this.#isHeldBack = true;
+    this.#flow.whenEmpty(onEmpty);
+  }
+
+  /** The prepared stages take over. To be called when nothing is between the old ones. */
+  exchange(): void {
+    const next = this.#nextFlow;
+    this.#nextFlow = null;
+    if (next !== null) {
+      const ended = this.#flow.reports();
+      this.#flow.stop();
+      this.#flow = next;
+      this.#totals.handOver(
+        ended,
+        next.reports().map(({ stageName }) => stageName),
+      );
+    }
+    this.#goOn();
+  }
+
+  /** The stages at work stay. */
+  keepStages(): void {
+    this.#nextFlow?.stop();
+    this.#nextFlow = null;
+    this.#flow.whenEmpty(null);
+    this.#goOn();
   }
 
   open(): void {
@@ -110,6 +171,26 @@ export class Plane {
 
   /** The exit has room again. */
   pokeLast(): void {
-    this.flow.pokeLast();
+    this.#flow.pokeLast();
+  }
+
+  /** Ends the stages; what is between them is lost. */
+  stopStages(): void {
+    this.#nextFlow?.stop();
+    this.#flow.stop();
+  }
+
+  #goOn(): void {
+    this.#isHeldBack = false;
+    this.#pump.poke();
+  }
+
+  #build(stages: readonly Stage[]): Flow {
+    const { exit, clock, onPoison } = this.#options;
+    return new Flow({
+      ...{ stages, exit, clock, onPoison },
+      onRoom: () => this.#pump.poke(),
+      onFailure: (error) => this.failures$.next(error),
+    });
   }
 }

@@ -25,12 +25,10 @@ const columnSchema = z
     `must be key, ${COLUMNS.join(', ')}, data, or a field of it such as data.value`,
   );
 
-const schema = sinkSchema({
-  /** The file that is being written. Its folder must be there. */
-  path: z.string().min(1),
-  format: z.enum(['ndjson', 'csv']).default('ndjson'),
-  /** The columns of CSV, `key` is always the first. */
-  columns: z.array(columnSchema).min(1).optional(),
+export const fileSinkSchema = sinkSchema({
+  path: z.string().min(1).describe('The file that is being written. Its folder must be there.'),
+  format: z.enum(['ndjson', 'csv']).default('ndjson').describe('A record a line, as JSON or CSV.'),
+  columns: z.array(columnSchema).min(1).optional().describe('The columns of CSV; `key` is always the first.'),
   rotate: z
     .strictObject({
       bytesMax: z
@@ -38,23 +36,36 @@ const schema = sinkSchema({
         .int()
         .min(1)
         .nullable()
-        .default(64 * 1024 * 1024),
-      /** Since its first record was written. */
-      ageMsMax: milliseconds(1).nullable().default(null),
-      /** Rotated files that stay; null: all. */
-      keepFiles: z.number().int().min(1).nullable().default(null),
+        .default(64 * 1024 * 1024)
+        .describe('When the file is larger; null: size does not matter.'),
+      ageMsMax: milliseconds(1)
+        .nullable()
+        .default(null)
+        .describe('Since its first record was written; null: age does not matter.'),
+      keepFiles: z
+        .number()
+        .int()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe('Rotated files that stay; null: all.'),
     })
-    .prefault({}),
-  /** When the file is forced to the disk: before a delivery resolves, when it is rotated or closed, or
-   *  never. */
-  fsync: z.enum(['batch', 'rotate', 'never']).default('batch'),
+    .prefault({})
+    .describe('When a new file is begun.'),
+  fsync: z
+    .enum(['batch', 'rotate', 'never'])
+    .default('batch')
+    .describe(
+      'When the file is forced to the disk: before a delivery counts, when it is rotated or' +
+        ' closed, or never.',
+    ),
 }).refine(({ format, columns }) => format === 'csv' || columns === undefined, {
   path: ['columns'],
   message: 'goes with format "csv" only',
 });
 
-export type FileSinkOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type FileSinkOptions = z.input<typeof fileSinkSchema>;
+type Options = z.output<typeof fileSinkSchema>;
 
 /** The columns of CSV where none are named. */
 const COLUMNS_DEFAULT = ['seq', 'tenant', 'sourceId', 'incarnation', 'sourceSeq', 'atMs', 'data'];
@@ -62,7 +73,7 @@ const COLUMNS_DEFAULT = ['seq', 'tenant', 'sourceId', 'incarnation', 'sourceSeq'
 /** @example fileSink({ id: 'archive', path: 'archive.ndjson', rotate: { keepFiles: 20 } })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function fileSink(input: FileSinkOptions): SinkSpec {
-  const options = resolveOptions(schema, input, 'fileSink');
+  const options = resolveOptions(fileSinkSchema, input, 'fileSink');
   const format = options.format === 'csv' ? csvFormat(options.columns ?? COLUMNS_DEFAULT) : NDJSON;
   return sinkSpec('file', options, { open: (io) => openLink(io, options, format) });
 }

@@ -24,28 +24,37 @@ import { makeEach, recordAsJson } from './outbound-text.ts';
 
 const secret = z.string().min(1);
 
-const schema = sinkSchema({
+export const httpSinkSchema = sinkSchema({
   url: z
     .string()
-    .refine((text) => isUrlOf(text, ['http:', 'https:']), 'must be an http:// or https:// address'),
-  method: z.enum(['POST', 'PUT']).default('POST'),
-  /** `ndjson`: a record a line. `json`: an array. */
-  format: z.enum(['ndjson', 'json']).default('ndjson'),
-  /** What goes out of a record: its data alone, or its key, place and times as well. */
-  envelope: z.enum(['record', 'data']).default('record'),
+    .refine((text) => isUrlOf(text, ['http:', 'https:']), 'must be an http:// or https:// address')
+    .describe('An `http://` or `https://` address; user and password may stand in it.'),
+  method: z.enum(['POST', 'PUT']).default('POST').describe('How it asks.'),
+  format: z
+    .enum(['ndjson', 'json'])
+    .default('ndjson')
+    .describe('`ndjson`: a record a line. `json`: an array.'),
+  envelope: z
+    .enum(['record', 'data'])
+    .default('record')
+    .describe('What goes out of a record: its key, place and times as well, or its data alone.'),
   headers: z
     .record(z.string(), z.string())
     .refine(areHeaders, 'holds a name or value that HTTP does not allow')
-    .default({}),
+    .default({})
+    .describe('Headers to send along, by name.'),
   auth: z
     .union([
-      z.strictObject({ bearer: secret }),
-      z.strictObject({ username: z.string(), password: z.string() }),
+      z.strictObject({ bearer: secret.describe('The token.') }),
+      z.strictObject({
+        username: z.string().describe('The user.'),
+        password: z.string().describe('The password.'),
+      }),
     ])
-    .optional(),
-  compress: z.enum(['gzip']).optional(),
-  /** For a whole exchange, from asking to the answer. */
-  timeoutMs: milliseconds(1).default(10_000),
+    .optional()
+    .describe('Credentials: a bearer token, or user and password.'),
+  compress: z.enum(['gzip']).optional().describe('How bodies are compressed. Default: not.'),
+  timeoutMs: milliseconds(1).default(10_000).describe('For a whole exchange, from asking to the answer.'),
 }).superRefine(({ url, auth, headers }, context) => {
   const refuse = (message: string) => context.addIssue({ code: 'custom', path: ['auth'], message });
   const inHeaders = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization');
@@ -58,13 +67,13 @@ const schema = sinkSchema({
   }
 });
 
-export type HttpSinkOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type HttpSinkOptions = z.input<typeof httpSinkSchema>;
+type Options = z.output<typeof httpSinkSchema>;
 
 /** @example httpSink({ id: 'cloud', url: 'https://example.org/ingest', auth: { bearer: token } })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function httpSink(input: HttpSinkOptions): SinkSpec {
-  const options = resolveOptions(schema, input, 'httpSink');
+  const options = resolveOptions(httpSinkSchema, input, 'httpSink');
   const headers = headersOf(options);
   const target: Target = { url: bareUrl(options.url), place: publicUrl(options.url) };
   return sinkSpec('http', options, { open: async (io) => openLink(io, options, target, headers) });

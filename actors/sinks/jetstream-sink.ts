@@ -36,34 +36,47 @@ const SUBJECT: AddressRules = {
 const serverSchema = z.string().refine(isServer, 'must be like nats://host:4222, without credentials');
 const secret = z.string().min(1);
 
-const schema = sinkSchema({
-  servers: z.union([serverSchema, z.array(serverSchema).min(1)]),
-  /** Such as `plant.{sourceId}.{data.sensor}`. */
-  subject: templateSchema(SUBJECT),
-  stream: streamSchema.optional(),
+export const jetStreamSinkSchema = sinkSchema({
+  servers: z
+    .union([serverSchema, z.array(serverSchema).min(1)])
+    .describe('Addresses such as `nats://127.0.0.1:4222`, without credentials.'),
+  subject: templateSchema(SUBJECT).describe(
+    'The subject of each record, such as `plant.{sourceId}.{data.sensor}`.',
+  ),
+  stream: streamSchema
+    .optional()
+    .describe('The stream that must be there, or is created. Default: whichever takes the subject.'),
   auth: z
     .union([
-      z.strictObject({ token: secret }),
-      z.strictObject({ username: z.string(), password: z.string() }),
-      /** The content of a .creds file. */
-      z.strictObject({ creds: secret }),
+      z.strictObject({ token: secret.describe('The token.') }),
+      z.strictObject({
+        username: z.string().describe('The user.'),
+        password: z.string().describe('The password.'),
+      }),
+      z.strictObject({ creds: secret.describe('The content of a .creds file.') }),
     ])
-    .optional(),
+    .optional()
+    .describe('Credentials: a token, user and password, or the content of a .creds file.'),
   tls: connectionShape.tls,
   ...payloadShape,
-  /** Messages that may wait for their acknowledgement at a time. */
-  windowMax: z.number().int().min(1).max(10_000).default(256),
-  ackTimeoutMs: milliseconds(1).default(5_000),
+  windowMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(256)
+    .describe('Messages that may wait for their acknowledgement at a time.'),
+  ackTimeoutMs: milliseconds(1).default(5_000).describe('How long an acknowledgement may take.'),
 }).superRefine(checkPayload);
 
-export type JetStreamSinkOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type JetStreamSinkOptions = z.input<typeof jetStreamSinkSchema>;
+type Options = z.output<typeof jetStreamSinkSchema>;
 
 /** @example jetStreamSink({ id: 'hub', servers: 'nats://127.0.0.1:4222', subject: 'plant.{sourceId}' })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. Opening a link without the NATS client
  *  installed: HG_PEER_MISSING. */
 export function jetStreamSink(input: JetStreamSinkOptions): SinkSpec {
-  const options = resolveOptions(schema, input, 'jetStreamSink');
+  const options = resolveOptions(jetStreamSinkSchema, input, 'jetStreamSink');
   return sinkSpec('jetstream', options, { open: (io) => openLink(io, options) });
 }
 

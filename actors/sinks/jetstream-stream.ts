@@ -11,19 +11,23 @@ const DUPLICATE_WINDOW_MS = 120_000;
 const STREAM_NOT_FOUND = 10_059;
 
 export const streamSchema = z.strictObject({
-  name: z.string().regex(/^[^\s.*>/\\]+$/, 'must be a name without white space, ".", "*", ">" and slashes'),
-  /** How it is created where it is missing; left out: it must be there. */
+  name: z
+    .string()
+    .regex(/^[^\s.*>/\\]+$/, 'must be a name without white space, ".", "*", ">" and slashes')
+    .describe('The name of the stream.'),
   create: z
     .strictObject({
-      subjects: z.array(z.string().min(1)).min(1),
-      storage: z.enum(['file', 'memory']).default('file'),
-      replicas: z.number().int().min(1).max(5).default(1),
-      ageMsMax: milliseconds(1).nullable().default(null),
-      bytesMax: z.number().int().min(1).nullable().default(null),
-      /** How long the server knows a message again. */
-      duplicateWindowMs: milliseconds(100).default(DUPLICATE_WINDOW_MS),
+      subjects: z.array(z.string().min(1)).min(1).describe('The subjects that it stores.'),
+      storage: z.enum(['file', 'memory']).default('file').describe('Where it keeps them.'),
+      replicas: z.number().int().min(1).max(5).default(1).describe('On how many servers.'),
+      ageMsMax: milliseconds(1).nullable().default(null).describe('How long messages stay; null: for ever.'),
+      bytesMax: z.number().int().min(1).nullable().default(null).describe('Bytes at most; null: no bound.'),
+      duplicateWindowMs: milliseconds(100)
+        .default(DUPLICATE_WINDOW_MS)
+        .describe('How long the server knows a message again.'),
     })
-    .optional(),
+    .optional()
+    .describe('How it is created where it is missing. Default: it must be there.'),
 });
 
 export type StreamOptions = z.output<typeof streamSchema>;

@@ -6,10 +6,16 @@ import type { OutboundRecord } from '../../src/domain/sink.ts';
 import { recordAsJson } from './outbound-text.ts';
 
 export const payloadShape = {
-  /** `text` and `bytes` send a record's data as it is, which must be just that. */
-  format: z.enum(['json', 'text', 'bytes']).default('json'),
-  /** With `json`: what goes out of a record, its data alone, or its key, place and times as well. */
-  envelope: z.enum(['record', 'data']).optional(),
+  format: z
+    .enum(['json', 'text', 'bytes'])
+    .default('json')
+    .describe('`text` and `bytes` send the data as it is, which must be just that.'),
+  envelope: z
+    .enum(['record', 'data'])
+    .optional()
+    .describe(
+      'With `json`: the data alone, or key, place and times of the record as well. Default:' + ' data.',
+    ),
 };
 
 interface PayloadOptions {

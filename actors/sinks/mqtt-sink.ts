@@ -31,27 +31,33 @@ const TOPIC: AddressRules = {
 
 const { url, protocolVersion, clientId, username, password, tls, will, keepaliveSeconds } = connectionShape;
 
-const schema = sinkSchema({
+export const mqttSinkSchema = sinkSchema({
   ...{ url, protocolVersion, clientId, username, password, tls, will, keepaliveSeconds },
-  /** Such as `plant/{sourceId}/{data.sensor}`. */
-  topic: templateSchema(TOPIC),
-  qos: z.literal([0, 1], { error: 'must be 0 or 1' }).default(1),
-  retain: z.boolean().default(false),
+  topic: templateSchema(TOPIC).describe(
+    'The topic of each record, such as `plant/{sourceId}/{data.sensor}`.',
+  ),
+  qos: z.literal([0, 1], { error: 'must be 0 or 1' }).default(1).describe('0 or 1. 0 may lose records.'),
+  retain: z.boolean().default(false).describe('Whether the broker keeps the last record of each topic.'),
   ...payloadShape,
-  /** Messages that may wait for their acknowledgement at a time. */
-  windowMax: z.number().int().min(1).max(65_535).default(256),
+  windowMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(256)
+    .describe('Messages that may wait for their acknowledgement at a time.'),
 }).superRefine((options, context) => {
   checkConnection(options, context);
   checkPayload(options, context);
 });
 
-export type MqttSinkOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type MqttSinkOptions = z.input<typeof mqttSinkSchema>;
+type Options = z.output<typeof mqttSinkSchema>;
 
 /** @example mqttSink({ id: 'plant', url: 'mqtt://127.0.0.1:1883', topic: 'plant/{sourceId}' })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function mqttSink(input: MqttSinkOptions): SinkSpec {
-  const options = resolveOptions(schema, input, 'mqttSink');
+  const options = resolveOptions(mqttSinkSchema, input, 'mqttSink');
   return sinkSpec('mqtt', options, { open: (io) => openLink(io, options) });
 }
 

@@ -92,7 +92,7 @@ export class SinkDirectory implements SinkRegister {
   /** Health of all sinks that have not ended and of those that ended last, in order of registration. */
   healths(): SinkHealth[] {
     const live = Array.from(this.rigs(), (rig) => rig.health());
-    const ended = this.#ended.except(new Set(this.#byName.keys()));
+    const ended = this.#ended.except(this.#byName);
     return [...ended, ...live].sort((one, other) => one.incarnation - other.incarnation);
   }
 

@@ -21,29 +21,39 @@ import { sourceSpec } from './define-source.ts';
 import { findRenamed, inodeOf, isAt, openFile, parsePlace, type OpenFile } from './file-place.ts';
 import { fileReading, type FileReading, type ReadingPlan } from './file-reading.ts';
 
-const schema = sourceSchema({
-  path: z.string().min(1),
-  /** One record a line: a JSON value, an object of strings named by the first row, or the line itself. */
-  format: z.enum(['ndjson', 'csv', 'text']).default('ndjson'),
-  /** `read`: to the end, then the source ends. `tail`: on and on. */
-  mode: z.enum(['tail', 'read']).default('tail'),
-  /** Where `tail` begins if it has never committed a record. */
-  startAt: z.enum(['beginning', 'end']).default('beginning'),
-  lineBytesMax: z.number().int().min(1).default(LIMITS.payloadBytesMax),
-  /** How often `tail` looks whether there is more. */
-  pollMs: milliseconds(1).default(250),
+export const fileSourceSchema = sourceSchema({
+  path: z.string().min(1).describe('The file.'),
+  format: z
+    .enum(['ndjson', 'csv', 'text'])
+    .default('ndjson')
+    .describe('One record a line: a JSON value, an object named by the first row, or the line itself.'),
+  mode: z
+    .enum(['tail', 'read'])
+    .default('tail')
+    .describe('`read`: to the end, then the source ends. `tail`: on and on.'),
+  startAt: z
+    .enum(['beginning', 'end'])
+    .default('beginning')
+    .describe('Where `tail` begins if it has never committed a record.'),
+  lineBytesMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(LIMITS.payloadBytesMax)
+    .describe('Bytes of one line; a longer one is left out.'),
+  pollMs: milliseconds(1).default(250).describe('How often `tail` looks whether there is more.'),
 }).refine(({ mode, startAt }) => mode === 'tail' || startAt === 'beginning', {
   path: ['startAt'],
   message: 'only goes with mode "tail"',
 });
 
-export type FileSourceOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type FileSourceOptions = z.input<typeof fileSourceSchema>;
+type Options = z.output<typeof fileSourceSchema>;
 
 /** @example fileSource({ id: 'boiler-log', path: '/var/log/boiler.ndjson' })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function fileSource(input: FileSourceOptions): SourceSpec {
-  const options = resolveOptions(schema, input, 'fileSource');
+  const options = resolveOptions(fileSourceSchema, input, 'fileSource');
   const rejections = rejecter(decoderFor(options.format));
   return sourceSpec('file', options, rejections.decode, {
     connects: true,

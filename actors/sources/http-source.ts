@@ -20,26 +20,38 @@ import { pollOnce, retryAfterOf, type PollPlan, type Polled, type Validators } f
 import { fetchTransport, type HttpTransport } from './http-transport.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http-url.ts';
 
-const schema = sourceSchema({
+export const httpSourceSchema = sourceSchema({
   url: z
     .string()
-    .refine((text) => isUrlOf(text, ['http:', 'https:']), 'must be an http:// or https:// address'),
-  intervalMs: milliseconds(1),
-  /** For a whole poll, from asking to the last byte of the body. */
-  timeoutMs: milliseconds(1).default(5_000),
-  method: z.enum(['GET', 'POST', 'PUT']).default('GET'),
+    .refine((text) => isUrlOf(text, ['http:', 'https:']), 'must be an http:// or https:// address')
+    .describe('An `http://` or `https://` address; user and password may stand in it.'),
+  intervalMs: milliseconds(1).describe('From the start of one poll to the start of the next.'),
+  timeoutMs: milliseconds(1)
+    .default(5_000)
+    .describe('For a whole poll, from asking to the last byte of the body.'),
+  method: z.enum(['GET', 'POST', 'PUT']).default('GET').describe('How it asks.'),
   headers: z
     .record(z.string(), z.string())
     .refine(areHeaders, 'holds a name or value that HTTP does not allow')
-    .default({}),
+    .default({})
+    .describe('Headers to send along, by name.'),
   body: z
     .union([z.string(), z.instanceof(Uint8Array)])
     .nullable()
     .default(null),
   decode: decodeSchema.default('json'),
-  /** `whole`: what the body decodes to is one record. `each`: it is a list, and each element is one. */
-  items: z.enum(['whole', 'each']).default('whole'),
-  bodyBytesMax: z.number().int().min(1).default(LIMITS.payloadBytesMax),
+  items: z
+    .enum(['whole', 'each'])
+    .default('whole')
+    .describe(
+      '`whole`: what the body decodes to is one record. `each`: it is a list, and each element is one.',
+    ),
+  bodyBytesMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(LIMITS.payloadBytesMax)
+    .describe('Bytes of one answer; a larger one is a failed read.'),
   transport: z
     .custom<HttpTransport>((value) => typeof value === 'function', 'must be a function (request) => answer')
     .default(() => fetchTransport),
@@ -48,13 +60,13 @@ const schema = sourceSchema({
   message: 'does not go with method "GET"; set method to "POST" or "PUT"',
 });
 
-export type HttpSourceOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type HttpSourceOptions = z.input<typeof httpSourceSchema>;
+type Options = z.output<typeof httpSourceSchema>;
 
 /** @example httpSource({ id: 'boiler', url: 'http://10.0.0.7/readings', intervalMs: 1_000 })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function httpSource(input: HttpSourceOptions): SourceSpec {
-  const options = resolveOptions(schema, input, 'httpSource');
+  const options = resolveOptions(httpSourceSchema, input, 'httpSource');
   const intake = payloadIntake({ format: options.decode, items: options.items });
   const plan = planOf(options);
   return sourceSpec('http', options, intake.decode, {

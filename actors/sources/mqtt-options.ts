@@ -53,30 +53,74 @@ function certificateProblem(tls: { ca?: unknown; cert?: unknown; key?: unknown }
   }
 }
 
-const willSchema = z.strictObject({
-  topic: z.string().superRefine(refuse(topicProblem)),
-  payload: z.union([z.string(), z.custom<Uint8Array>((value) => value instanceof Uint8Array)], {
-    error: 'must be text or bytes',
-  }),
-  qos: qosSchema.default(0),
-  retain: z.boolean().default(false),
+export const willSchema = z.strictObject({
+  topic: z.string().superRefine(refuse(topicProblem)).describe('Where it is published.'),
+  payload: z
+    .union([z.string(), z.custom<Uint8Array>((value) => value instanceof Uint8Array)], {
+      error: 'must be text or bytes',
+    })
+    .describe('What it says.'),
+  qos: qosSchema.default(0).describe('0, 1 or 2.'),
+  retain: z.boolean().default(false).describe('Whether the broker keeps it.'),
 });
 
 /** Options of a connection. All may be left out but the url; a source takes each of them too. */
 export const connectionShape = {
-  url: z.string(),
-  protocolVersion: z.literal([4, 5], { error: 'must be 4 (MQTT 3.1.1) or 5' }).optional(),
-  clientId: z.string().min(1, 'must not be empty; leave it out to let the broker choose one').optional(),
-  username: z.string().optional(),
-  password: z.string().optional(),
+  url: z.string().describe('`mqtt://`, `mqtts://`, `ws://` or `wss://`, host and port.'),
+  protocolVersion: z
+    .literal([4, 5], { error: 'must be 4 (MQTT 3.1.1) or 5' })
+    .optional()
+    .describe('4 is MQTT 3.1.1, 5 is MQTT 5. Default: 4.'),
+  clientId: z
+    .string()
+    .min(1, 'must not be empty; leave it out to let the broker choose one')
+    .optional()
+    .describe('The name of the client; default: the broker chooses one. A kept session needs one.'),
+  username: z.string().optional().describe('The user to log in as.'),
+  password: z.string().optional().describe('The password.'),
   tls: tlsSchema.optional(),
-  will: willSchema.optional(),
-  clean: z.boolean().optional(),
-  sessionExpirySeconds: z.number().int().min(1).max(0xffff_ffff).optional(),
-  keepaliveSeconds: z.number().int().min(1).max(0xffff).optional(),
-  receiveMaximum: z.number().int().min(1).max(0xffff).optional(),
-  payloadBytesMax: z.number().int().min(1).max(LIMITS.payloadBytesMax).optional(),
-  brokerLosses: z.boolean().optional(),
+  will: willSchema.optional().describe('What the broker publishes when the connection is lost.'),
+  clean: z
+    .boolean()
+    .optional()
+    .describe(
+      'False: the broker keeps the session, so that what is published meanwhile comes ' +
+        'later. Default: true.',
+    ),
+  sessionExpirySeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(0xffff_ffff)
+    .optional()
+    .describe('With MQTT 5 and `clean: false`: how long the session is kept. Default: a day.'),
+  keepaliveSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(0xffff)
+    .optional()
+    .describe('How often the broker is asked for a sign of life. Default: 60.'),
+  receiveMaximum: z
+    .number()
+    .int()
+    .min(1)
+    .max(0xffff)
+    .optional()
+    .describe('With MQTT 5: messages of QoS 1 and 2 under way at once.'),
+  payloadBytesMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(LIMITS.payloadBytesMax)
+    .optional()
+    .describe('Bytes of one message; a larger one is refused. Default: 8 MiB.'),
+  brokerLosses: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether to watch the counters by which brokers tell of messages they dropped. Default: false.',
+    ),
   transport: z
     .custom<MqttTransport>((value) => typeof value === 'function', 'must be a function, an MqttTransport')
     .optional(),

@@ -77,16 +77,24 @@ const topicsSchema = z.custom<TopicsInput>().transform((input, context): TopicIn
 
 const { url: urlSchema, ...linkShape } = connectionShape;
 
-const mqttSourceSchema = sourceSchema({
+export const mqttSourceSchema = sourceSchema({
   url: urlSchema.optional(),
   ...linkShape,
   connection: z
     .custom<MqttConnection>(isMqttConnection, 'must be a connection made by mqttConnection()')
     .optional(),
   topics: topicsSchema,
-  qos: qosSchema.default(1),
-  sharedGroup: shareGroupSchema.optional(),
-  envelope: z.boolean().optional(),
+  qos: qosSchema.default(1).describe('0, 1 or 2, for topics without their own. 0 may lose messages.'),
+  sharedGroup: shareGroupSchema
+    .optional()
+    .describe('Shares the topics with the other members of this group.'),
+  envelope: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether the data is `{ topic, qos, retain, payload }`. Default: where there is more ' +
+        'than one topic, or a wildcard.',
+    ),
   decode: decodeSchema.default('json'),
 }).superRefine((options, context) => {
   if (options.sharedGroup !== undefined && options.topics.some(({ topic }) => isShared(topic))) {

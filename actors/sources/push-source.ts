@@ -10,14 +10,18 @@ import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
 import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from './define-source.ts';
 
-const schema = sourceSchema({
+export const pushSourceSchema = sourceSchema({
   /** How {@link PushSource.pushPayload} makes records of text and bytes. */
   decode: decodeSchema.default('json'),
-  /** Pushes that may wait for room at once; further ones are refused. */
-  pendingMax: z.number().int().min(1).default(1_024),
+  pendingMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(1_024)
+    .describe('Pushes that may wait for room at once; further ones are refused.'),
 });
 
-export type PushSourceOptions = z.input<typeof schema>;
+export type PushSourceOptions = z.input<typeof pushSourceSchema>;
 
 /** What became of pushed records, in records. None of them is lost: then the push fails. */
 export type PushOutcome = Omit<Settlement, 'lost'>;
@@ -45,7 +49,7 @@ export type PushMeta = Omit<RecordMeta, 'receipt'>;
 /** Makes a push source.
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID */
 export function pushSource(input: PushSourceOptions): PushSource {
-  const options = resolveOptions(schema, input, 'pushSource');
+  const options = resolveOptions(pushSourceSchema, input, 'pushSource');
   const payloads = payloadIntake({ format: options.decode });
   const door = new Door(options.id, options.pendingMax);
   const spec = sourceSpec('push', options, payloads.decode, { stream: (io) => door.run(io) });

@@ -24,42 +24,49 @@ const aFunction = <Type>(what: string) => z.custom<Type>((value) => typeof value
 
 const burstSchema = z
   .strictObject({
-    recordsMin: z.number().int().min(1),
-    recordsMax: z.number().int().min(1),
-    gapMs: milliseconds(1),
+    recordsMin: z.number().int().min(1).describe('Records of a burst at least.'),
+    recordsMax: z.number().int().min(1).describe('Records of a burst at most.'),
+    gapMs: milliseconds(1).describe('From the start of one burst to the next.'),
   })
   .refine(
     ({ recordsMin, recordsMax }) => recordsMin <= recordsMax,
     'recordsMin must not be above recordsMax',
   );
 
-const schema = sourceSchema({
+export const simulatedSourceSchema = sourceSchema({
   /** The kind tables and totals show: a simulated MQTT source may say `mqtt`. */
   type: z.string().min(1).default('simulated'),
   stream: aFunction<SourceLogic['stream']>('must be a function (io) => records').optional(),
-  intervalMs: milliseconds().optional(),
-  jitterMs: milliseconds().default(0),
-  burst: burstSchema.optional(),
+  intervalMs: milliseconds().optional().describe('From one record to the next; or give `burst`.'),
+  jitterMs: milliseconds().default(0).describe('With `intervalMs`: waits up to so much longer, by chance.'),
+  burst: burstSchema.optional().describe('Records in bursts; or give `intervalMs`.'),
   /** The data of the n-th record of a run, counted from 1. Default `{ n, value }`, value in [0, 100). */
   value: aFunction<(n: number, random: Random) => unknown>(
     'must be a function (n, random) => data',
   ).optional(),
-  /** Records after which a run ends by itself. Default: none. */
-  count: z.number().int().min(1).optional(),
-  /** How likely a read fails, 0 to 1. */
-  failRate: z.number().min(0).max(1).default(0),
-  /** What the first reads come to, one by one, over all runs: after a crash the next run goes on behind it.
-   *  The reads after its end are left to `failRate`. */
-  script: z.array(z.enum(OUTCOMES)).default([]),
+  count: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe('Records after which it ends by itself. Default: never.'),
+  failRate: z.number().min(0).max(1).default(0).describe('How likely a read fails, 0 to 1.'),
+  script: z
+    .array(z.enum(OUTCOMES))
+    .default([])
+    .describe(
+      'What the first reads come to, one by one, over all runs: as planned, a failed read, ' +
+        'a lost link, a crash.',
+    ),
 });
 
-export type SimulatedSourceOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type SimulatedSourceOptions = z.input<typeof simulatedSourceSchema>;
+type Options = z.output<typeof simulatedSourceSchema>;
 
 /** @example simulatedSource({ id: 'http-1', type: 'http', intervalMs: 100, failRate: 0.1 })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function simulatedSource(input: SimulatedSourceOptions): SourceSpec {
-  const options = resolveOptions(schema, input, 'simulatedSource');
+  const options = resolveOptions(simulatedSourceSchema, input, 'simulatedSource');
   checkPattern(options);
   return sourceSpec(options.type, options, null, { stream: streamOf(options) });
 }

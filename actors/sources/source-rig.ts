@@ -36,7 +36,7 @@ export class SourceRig implements Lane {
   /** Its name in the timeline's causes: name and incarnation. */
   readonly actorId: string;
   readonly queue: BoundedQueue<IngestRecord>;
-  readonly limit: Limit | null;
+  limit: Limit | null;
   readonly registeredAtMs: number;
   deregisteredAtMs: number | null = null;
   /** Kept up to date by the journal, which sees every transition. */

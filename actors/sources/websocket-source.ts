@@ -19,38 +19,51 @@ import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
 import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from './define-source.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http-url.ts';
+import { linkAdvice } from './link-advice.ts';
 
 const PROTOCOL_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const protocolName = z.string().regex(PROTOCOL_NAME, 'is no name of a subprotocol');
 
-const schema = sourceSchema({
-  url: z.string().refine((text) => isUrlOf(text, ['ws:', 'wss:']), 'must be a ws:// or wss:// address'),
-  /** Subprotocols to offer, the preferred one first. */
+export const webSocketSourceSchema = sourceSchema({
+  url: z
+    .string()
+    .refine((text) => isUrlOf(text, ['ws:', 'wss:']), 'must be a ws:// or wss:// address')
+    .describe('A `ws://` or `wss://` address; user and password may stand in it.'),
   protocols: z
     .union([protocolName.transform((name) => [name]), z.array(protocolName)])
     .refine((names) => new Set(names).size === names.length, 'names a subprotocol twice')
-    .default([]),
+    .default([])
+    .describe('Subprotocols to offer, the preferred one first.'),
   headers: z
     .record(z.string(), z.string())
     .refine(areHeaders, 'holds a name or value that HTTP does not allow')
-    .default({}),
+    .default({})
+    .describe('Headers of the handshake, by name.'),
   decode: decodeSchema.default('json'),
-  /** A longer message ends the run (HG_READ_TOO_LARGE). */
-  messageBytesMax: z.number().int().min(1).default(LIMITS.payloadBytesMax),
-  /** How often the far end is asked for a sign of life; null: never. */
-  pingIntervalMs: milliseconds(1).nullable().default(30_000),
-  pongTimeoutMs: milliseconds(1).default(10_000),
-  /** Messages to send after each opening. */
-  subscribe: z.union([z.string().transform((message) => [message]), z.array(z.string())]).default([]),
+  messageBytesMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(LIMITS.payloadBytesMax)
+    .describe('Bytes of one message; a longer one ends the connection.'),
+  pingIntervalMs: milliseconds(1)
+    .nullable()
+    .default(30_000)
+    .describe('How often the far end is asked for a sign of life; null: never.'),
+  pongTimeoutMs: milliseconds(1).default(10_000).describe('How long it may take to answer.'),
+  subscribe: z
+    .union([z.string().transform((message) => [message]), z.array(z.string())])
+    .default([])
+    .describe('Messages to send after each opening.'),
 });
 
-export type WebSocketSourceOptions = z.input<typeof schema>;
-type Options = z.output<typeof schema>;
+export type WebSocketSourceOptions = z.input<typeof webSocketSourceSchema>;
+type Options = z.output<typeof webSocketSourceSchema>;
 
 /** @example webSocketSource({ id: 'scada', url: 'wss://10.0.0.7/feed', subscribe: '{"topic":"all"}' })
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function webSocketSource(input: WebSocketSourceOptions): SourceSpec {
-  const options = resolveOptions(schema, input, 'webSocketSource');
+  const options = resolveOptions(webSocketSourceSchema, input, 'webSocketSource');
   const intake = payloadIntake({ format: options.decode });
   return sourceSpec('websocket', options, intake.decode, {
     connects: true,
@@ -232,7 +245,7 @@ function statusError({ url }: Options, status: number): HeadgateError {
 
 function refusedError({ url }: Options, error: Error): HeadgateError {
   const { code } = error as { code?: string };
-  const reason = code ?? messageOf(error);
+  const reason = linkAdvice(code ?? '', error);
   return new HeadgateError('HG_LINK_REFUSED', `no connection to ${publicUrl(url)}: ${reason}`, {
     cause: error,
   });

@@ -15,8 +15,8 @@ export class EndedHealths<Health> {
     }
   }
 
-  /** What has ended and is not there again: its name is none of `present`. */
-  except(present: ReadonlySet<string>): Health[] {
+  /** What has ended and is not there again. */
+  except(present: { has(name: string): boolean }): Health[] {
     return [...this.#ended].filter(([name]) => !present.has(name)).map(([, health]) => health);
   }
 }

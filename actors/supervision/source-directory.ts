@@ -69,6 +69,11 @@ export class SourceDirectory implements Directory {
     return records;
   }
 
+  /** Whether a source of this name, as users see it, has not ended. */
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
   find(id: string): SourceRig | undefined {
     return this.#byName.get(formatAddress(parseAddress(id)))?.rig;
   }

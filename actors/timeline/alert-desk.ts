@@ -21,11 +21,14 @@ export interface AlertDeskOptions {
   readonly record: (alert: Alert, actorId: string, cause: object | number | null) => void;
   /** Resolves when what was recorded is stored. */
   readonly flush: () => Promise<void>;
-  /** The user's callback for bursts. May throw, reject or hang: nothing waits for it. */
-  readonly onBurst: ((alert: BurstNotification) => unknown) | null;
+  /** The user's callback for bursts, as it is now. May throw, reject or hang: nothing waits for it. */
+  readonly onBurst: () => ((alert: BurstNotification) => unknown) | null;
 }
 
 const MINUTE_MS = 60_000;
+
+/** Under this name alerts are counted that are too many to be counted by their own. */
+const OTHER_EVENTS = 'OTHER';
 
 interface Budget {
   minute: number;
@@ -41,12 +44,20 @@ export class AlertDesk {
   #inFlight = 0;
   /** Alerts that wait until they are stored. */
   #unshown = 0;
+  /** Alerts that were raised, by event. Sources name theirs as they like, so there is a bound. */
+  readonly #counts = new Map<string, number>();
 
   constructor(options: AlertDeskOptions) {
     this.#options = options;
   }
 
+  /** How many alerts were raised, by event. */
+  counts(): Record<string, number> {
+    return Object.fromEntries(this.#counts);
+  }
+
   raise(alert: Alert, actorId: string, cause: object | number | null): void {
+    this.#count(alert.event);
     this.#options.record(alert, actorId, cause);
     // The database may be out of order for long, and bursts go on meanwhile.
     if (this.#unshown >= LIMITS.unshownAlertsMax) {
@@ -58,6 +69,12 @@ export class AlertDesk {
     queueMicrotask(() => void this.#showOnceStored(alert));
   }
 
+  #count(event: string): void {
+    const isCounted = this.#counts.has(event) || this.#counts.size < LIMITS.alertEventsCountedMax;
+    const name = isCounted ? event : OTHER_EVENTS;
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  }
+
   async #showOnceStored(alert: Alert): Promise<void> {
     await this.#options.flush();
     this.#unshown--;
@@ -66,7 +83,7 @@ export class AlertDesk {
 
   #show(alert: Alert): void {
     this.alerts$.next(alert);
-    const { onBurst } = this.#options;
+    const onBurst = this.#options.onBurst();
     if (onBurst === null || !isBurstAlert(alert)) return;
     const budget = this.#budget(alert.sourceId);
     if (

@@ -63,6 +63,11 @@ export class Basket {
   #parcelRows = 0;
   #parcelBytes = 0;
 
+  /** Rows of the timeline. */
+  get timelineRows(): number {
+    return this.#timeline.length;
+  }
+
   /** Rows in parcels. */
   get parcelRows(): number {
     return this.#parcelRows;

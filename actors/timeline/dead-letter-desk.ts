@@ -42,9 +42,15 @@ export class DeadLetterDesk {
   readonly letters$ = new Subject<DeadLetter>();
   readonly #options: DeadLetterDeskOptions;
   readonly #tallies = new Map<string, Tally>();
+  #count = 0;
 
   constructor(options: DeadLetterDeskOptions) {
     this.#options = options;
+  }
+
+  /** Letters that were kept. */
+  get count(): number {
+    return this.#count;
   }
 
   /** Keeps `payload`, which `stage` could not use. `fallback` is the code of an error that has none. */
@@ -71,6 +77,7 @@ export class DeadLetterDesk {
       origin: record === null || form === undefined ? record : { ...record, form },
       ...kept,
     };
+    this.#count++;
     this.#options.keep(letter, { isAwaited: origin.isAwaited });
     this.#tally(origin.actorId, stage, code);
     this.letters$.next(letter);

@@ -5,6 +5,7 @@
 const LEFT_OUT: ReadonlySet<string> = new Set([
   'type',
   'requestId',
+  'cause',
   'monoMs',
   'roll',
   'actorId',

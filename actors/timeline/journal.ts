@@ -96,13 +96,23 @@ export class Journal {
     this.#write(newSubject(actorId), 'ended', 'crash', state, 'stopped', cause, null);
   }
 
+  /** The last `seq` given out. */
+  get lastSeq(): number {
+    return this.#seq;
+  }
+
+  /** The state of an actor, as its rows say; null where it has none or has ended. */
+  stateOf(actorId: string): string | null {
+    return this.#byId.get(actorId)?.state ?? null;
+  }
+
   /** The last row of an actor. */
   lastRowOf(actorId: string): number | null {
     return this.#byId.get(actorId)?.lastRow ?? null;
   }
 
   #messaged(sender: AnyActorRef | undefined, receiver: AnyActorRef, event: MessageEvent): void {
-    const cause = sender === undefined ? null : this.#currentOf(sender);
+    const cause = sender === undefined ? this.#causeFromOutside(event) : this.#currentOf(sender);
     setCause(event, cause);
     if (sender !== undefined && event.type.startsWith('xstate.error.actor.'))
       this.#broke(sender, event, cause);
@@ -115,6 +125,11 @@ export class Journal {
       const { state } = subject;
       setCause(event, this.#write(subject, 'command', event.type, state, state, cause, factsOf(event)));
     }
+  }
+
+  /** A message from outside may name the row that led to it. */
+  #causeFromOutside({ cause }: MessageEvent): number | null {
+    return typeof cause === 'number' && cause <= this.#seq ? cause : null;
   }
 
   #born(subject: Subject, actor: AnyActorRef, cause: number | null): void {

@@ -6,9 +6,8 @@
  *  kept and tried again with growing waits; nothing is lost but what goes beyond the bound on waiting
  *  timeline rows, and that leaves a gap row. */
 
-import { backoffMs } from '../../src/domain/backoff.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
-import { errorFacts, HeadgateError, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
+import type { ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { CommitMark } from '../../src/domain/receipt.ts';
 import type {
@@ -22,12 +21,17 @@ import type {
   SourceRow,
   TimelineRow,
 } from '../../src/domain/timeline.ts';
-import type { CommitResult } from '../../storage/event-store.ts';
 import { Basket, type CommitLimits, type Parcel } from './basket.ts';
+import type { CommitCounts } from './commit-tally.ts';
+import { UnitWriter, worthOf, type Committer } from './unit-writer.ts';
 
-/** The part of the storage's interface that the ledger needs. */
-export interface Committer {
-  commit(unit: CommitUnit): Promise<Pick<CommitResult, 'lastRecordSeq'>>;
+/** How it stands, as `StorageStats` of src/engine-stats.ts has it. */
+export interface LedgerStats extends CommitCounts {
+  readonly waitingSinceMonoMs: number | null;
+  readonly isStalled: boolean;
+  readonly stalledBy: ErrorFacts | null;
+  readonly pendingRecords: number;
+  readonly pendingRows: number;
 }
 
 export interface GroupCommitOptions extends CommitLimits {
@@ -59,13 +63,8 @@ export interface LedgerOptions {
   readonly onGone?: (error: ErrorFacts) => void;
 }
 
-/** Failures after which a ledger that is being closed gives up: some 750 ms of waits between them. */
-const CLOSING_FAILURES_MAX = 5;
-
 /** How long lifecycle rows wait for company. */
 const GATHER_MS = 10;
-
-const RETRY = { kind: 'exponential', initialMs: 50, maxMs: 5_000, factor: 2, jitter: 'none' } as const;
 
 const LETTERS_GAVE_WAY: ErrorFacts = {
   code: 'HG_STORAGE_FAILED',
@@ -80,26 +79,46 @@ export class Ledger {
   #writing: Promise<void> | null = null;
   /** When a transaction with records was last begun. */
   #lastParcelsMs = Number.NEGATIVE_INFINITY;
-  #failedAtMs: number | null = null;
-  #attempts = 0;
+  readonly #writer: UnitWriter;
+  /** Since when something is in the basket, about; monotonic. */
+  #waitingSinceMs: number | null = null;
+  /** The unit that is being written, and since when it waits. */
+  #underWay: { readonly unit: CommitUnit; readonly sinceMs: number } | null = null;
   #isClosed = false;
   /** Somebody waits for what has been added. */
   #isUrgent = false;
-  /** Failures until the unit at hand is given up; bounded only while closing. */
-  #failuresLeft = Number.POSITIVE_INFINITY;
   /** Rows that were lost in closing. */
   #lost = 0;
-  #lastRecordSeq = 0;
-  readonly #abort = new AbortController();
 
   constructor(options: LedgerOptions) {
     this.#options = options;
     this.#limits = options.groupCommit ?? DEFAULT_GROUP_COMMIT;
+    const { store, clock, onGivenUp, onFailed, onRecovered, onGone = () => {} } = options;
+    this.#writer = new UnitWriter({
+      ...{ store, clock, onGivenUp, onFailed, onRecovered, onGone },
+      onWaiting: () => this.#boundWaitingRows(),
+    });
   }
 
   /** Whether the last commit failed and is being tried again. */
   get isStalled(): boolean {
-    return this.#failedAtMs !== null;
+    return this.#writer.isStalled;
+  }
+
+  /** Whether a commit was given up since the storage did not answer. */
+  get isAbandoned(): boolean {
+    return this.#writer.isAbandoned;
+  }
+
+  /** What was written since it was made, and what waits. */
+  stats(): LedgerStats {
+    const { unit, sinceMs = this.#waitingSinceMs } = this.#underWay ?? {};
+    return {
+      ...this.#writer.stats(),
+      waitingSinceMonoMs: sinceMs,
+      pendingRecords: this.#basket.parcelRows + (unit?.records.length ?? 0) + (unit?.spilled.length ?? 0),
+      pendingRows: this.#basket.timelineRows + (unit?.timeline.length ?? 0),
+    };
   }
 
   addRow(row: TimelineRow): void {
@@ -175,15 +194,21 @@ export class Ledger {
   }
 
   /** Writes what is left, then takes nothing more. A database that has been failing gets one last try, at
-   *  once; one that fails only now gets a few. Returns how many rows and records were lost. */
+   *  once; one that fails only now gets a few; one that does not answer is given up after a while. Returns
+   *  how many rows and records were lost. */
   async close(): Promise<number> {
-    this.#failuresLeft = this.isStalled ? 1 : CLOSING_FAILURES_MAX;
-    if (this.isStalled) this.#abort.abort();
+    const { clock } = this.#options;
+    const endMs = clock.monotonicMs() + LIMITS.closingMsMax;
+    this.#writer.hurry();
     while (!this.#isClosed && (!this.#basket.isEmpty || this.#writing !== null)) {
+      const patienceMs = Math.min(LIMITS.storageAnswerMsMax, Math.max(0, endMs - clock.monotonicMs()));
+      const timer = clock.setTimeout(() => this.#writer.abandon(), patienceMs);
       this.#write();
       await this.#writing;
+      clock.clearTimeout(timer);
     }
     this.#isClosed = true;
+    this.#waitingSinceMs = null;
     this.#clearTimer();
     const lost = this.#lost + this.#basket.worth;
     this.#basket.lose();
@@ -197,8 +222,10 @@ export class Ledger {
   }
 
   #schedule(delayMs: number): void {
-    if (this.#isClosed || this.#writing !== null) return;
+    if (this.#isClosed) return;
     const { clock } = this.#options;
+    this.#waitingSinceMs ??= clock.monotonicMs();
+    if (this.#writing !== null) return;
     const dueMs = clock.monotonicMs() + delayMs;
     if (this.#timer !== null && this.#timer.dueMs <= dueMs) return;
     this.#clearTimer();
@@ -215,18 +242,26 @@ export class Ledger {
     this.#clearTimer();
     if (this.#writing !== null || this.#basket.isEmpty) return;
     const { unit, parcels } = this.#basket.take(this.#limits);
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#underWay = { unit, sinceMs: this.#waitingSinceMs ?? nowMs };
+    // What is left came later than the rest; how much later is not known.
+    this.#waitingSinceMs = this.#basket.isEmpty ? null : nowMs;
     this.#isUrgent = this.#isUrgent && this.#basket.hasParcels;
-    if (parcels.length > 0) this.#lastParcelsMs = this.#options.clock.monotonicMs();
+    if (parcels.length > 0) this.#lastParcelsMs = nowMs;
     this.#writing = this.#commit(unit, parcels);
   }
 
   /** The next transaction is begun before anybody is told of this one: what they do then takes its time, and
    *  the thread of the storage need not wait for it. */
   async #commit(unit: CommitUnit, parcels: readonly Parcel[]): Promise<void> {
-    const outcome = await this.#tryOn(unit);
-    const lastRecordSeq = this.#lastRecordSeq;
-    if (outcome !== 'lost') this.#recovered();
+    const outcome = await this.#writer.write(unit);
+    const { lastRecordSeq } = this.#writer;
+    if (outcome === 'lost') {
+      this.#isClosed = true;
+      this.#lost += worthOf(unit);
+    } else this.#writer.recovered();
     this.#writing = null;
+    this.#underWay = null;
     if (!this.#isClosed && this.#basket.hasParcels && this.#parcelDelayMs() === 0) this.#write();
     try {
       for (const { onSettled } of parcels) onSettled(outcome === 'written' ? 'stored' : 'lost');
@@ -239,67 +274,8 @@ export class Ledger {
     }
   }
 
-  /** Tries until the unit is written, refused for good, or lost because there is no time left. */
-  async #tryOn(unit: CommitUnit): Promise<'written' | 'refused' | 'lost'> {
-    const { store, clock } = this.#options;
-    for (;;) {
-      try {
-        const result = await store?.commit(unit);
-        this.#lastRecordSeq = result?.lastRecordSeq ?? 0;
-        return 'written';
-      } catch (error) {
-        if (isGone(error)) {
-          this.#isClosed = true;
-          this.#lost += this.#giveUp(unit, error);
-          this.#options.onGone?.(errorFacts(error));
-          return 'lost';
-        }
-        if (remedyOf(error) === 'drop') {
-          this.#giveUp(unit, error);
-          return 'refused';
-        }
-        if (--this.#failuresLeft <= 0) {
-          this.#isClosed = true;
-          this.#lost += this.#giveUp(unit, error);
-          return 'lost';
-        }
-        this.#failed(error);
-        this.#boundWaitingRows();
-        await clock.sleep(backoffMs(RETRY, this.#attempts, 0), this.#abort.signal);
-      }
-    }
-  }
-
   #boundWaitingRows(): void {
     const letters = this.#basket.boundWaitingRows();
     if (letters > 0) this.#options.onGivenUp(letters, LETTERS_GAVE_WAY);
   }
-
-  #giveUp(unit: CommitUnit, error: unknown): number {
-    const { timeline, records, spilled, deadLetters } = unit;
-    const rows = timeline.length + records.length + spilled.length + deadLetters.length;
-    this.#options.onGivenUp(rows, errorFacts(error, 'HG_STORAGE_FAILED'));
-    return rows;
-  }
-
-  #failed(error: unknown): void {
-    this.#attempts++;
-    if (this.#failedAtMs !== null) return;
-    this.#failedAtMs = this.#options.clock.monotonicMs();
-    this.#options.onFailed(errorFacts(error, 'HG_STORAGE_FAILED'));
-  }
-
-  #recovered(): void {
-    if (this.#failedAtMs === null) return;
-    const afterMs = Math.round(this.#options.clock.monotonicMs() - this.#failedAtMs);
-    this.#failedAtMs = null;
-    this.#attempts = 0;
-    this.#options.onRecovered(afterMs);
-  }
-}
-
-/** Whoever writes the database is no more. All else is tried again, even what bears the remedy `stop`: a file
- *  that cannot be written today can be tomorrow. */
-function isGone(error: unknown): boolean {
-  return error instanceof HeadgateError && error.code === 'HG_STORAGE_STOPPED';
 }

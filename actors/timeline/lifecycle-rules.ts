@@ -98,6 +98,7 @@ export function logRow(log: Logger, row: TimelineRow): void {
   if (row.kind === 'transition') {
     const fields = { actor, from, to, event, seq, ...data };
     if (event === 'link.failed') logFailure(log, fields, row);
+    else if (event === 'flow.kept') log.warn(fields, 'the stages could not be exchanged; the old ones go on');
     else if (to === 'degraded' || to === 'circuitOpen' || to === 'blocked')
       log.warn(fields, `${actor} is ${to}`);
     else if (to === 'stalled' || to === 'failed') log.error(fields, `${actor} is ${to}`);

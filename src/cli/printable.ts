@@ -1,26 +1,6 @@
-/** Text that came from outside, made fit for a terminal: nothing in it can move the cursor, change colours or
- *  hide, and its width in columns is known. */
+/** Text on a terminal: what is unsafe in it is shown as an escape, and its width in columns is known. */
 
-/** Control characters, line and paragraph separators, marks that turn the direction of writing, zero-width
- *  characters that hide text, and halves of surrogate pairs. U+200D stays: emoji are joined by it. */
-const UNSAFE =
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu;
-
-const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-
-/** The text with everything unsafe shown as an escape. */
-export function printable(text: string): string {
-  return text.replaceAll(UNSAFE, (character) => {
-    const short = SHORT_ESCAPES[character];
-    if (short !== undefined) return short;
-    const code = character.charCodeAt(0);
-    return code <= 0xff ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
-  });
-}
-
-function hex(code: number, digits: number): string {
-  return code.toString(16).padStart(digits, '0');
-}
+export { printable } from '../domain/printable-text.ts';
 
 /** First and last code points that take two columns (Unicode 16, EastAsianWidth W and F, most used blocks).
  *  */

@@ -16,15 +16,20 @@ const hasMethods = (value: unknown, names: readonly string[]): boolean =>
 const CLOCK_METHODS = ['wallMs', 'monotonicMs', 'setTimeout', 'clearTimeout', 'sleep'];
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'];
 
-const burst = z
+export const burstSchema = z
   .strictObject({
-    /** A window that holds more than this is a burst. */
-    thresholdRecords: z.number().int().min(1),
-    windowMs: milliseconds(1),
-    /** The burst is over when the window holds this many or fewer. Default: the threshold. */
-    clearRecords: z.number().int().min(0).optional(),
-    /** A burst that goes on is reported again after so long; null: never. */
-    realertMs: milliseconds(1).nullable().default(null),
+    thresholdRecords: z.number().int().min(1).describe('A window that holds more than this is a burst.'),
+    windowMs: milliseconds(1).describe('The length of the window.'),
+    clearRecords: z
+      .number()
+      .int()
+      .min(0)
+      .optional()
+      .describe('The burst is over when the window holds this many or fewer. Default: the threshold.'),
+    realertMs: milliseconds(1)
+      .nullable()
+      .default(null)
+      .describe('A burst that goes on is reported again after so long; null: never.'),
     /** Told of every burst's begin and re-alert; may take its time, throw or hang. */
     onBurst: z
       .custom<(alert: BurstAlert & { readonly suppressed: number }) => unknown>(
@@ -39,6 +44,21 @@ const burst = z
     message: 'must not be above thresholdRecords',
   });
 
+const STAGE_KINDS = ['operator', 'async', 'queue'];
+
+const stages = z.array(
+  z.custom<{ readonly kind: string; readonly stageName: string }>(
+    (value) => hasKind(value, STAGE_KINDS),
+    'must be made by filter(), transform(), transformAsync() or boundedQueue()',
+  ),
+);
+
+function hasKind(value: unknown, kinds: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, stageName } = value as { kind?: unknown; stageName?: unknown };
+  return typeof stageName === 'string' && kinds.includes(kind as string);
+}
+
 const optionsShape = z.strictObject({
   timeline: z
     .union([
@@ -51,26 +71,32 @@ const optionsShape = z.strictObject({
     .default({ path: ':memory:' }),
   records: z
     .strictObject({
-      /** False: nothing is stored; sources are acknowledged when their records have come out of the stages.
-       *  */
-      keep: z.boolean().default(true),
-      /** Bytes of one record's data as JSON; a larger one is a dead letter. */
-      bytesMax: z.number().int().min(1).max(LIMITS.commitBytesMax).default(LIMITS.recordBytesMax),
+      keep: z
+        .boolean()
+        .default(true)
+        .describe(
+          'False: nothing is stored; sources are acknowledged when their records have come out ' +
+            'of the stages.',
+        ),
+      bytesMax: z
+        .number()
+        .int()
+        .min(1)
+        .max(LIMITS.commitBytesMax)
+        .default(LIMITS.recordBytesMax)
+        .describe('Bytes of one record’s data as JSON; a larger one is a dead letter.'),
     })
     .prefault({}),
   storage: storageSchema.prefault({}),
   rateLimit: rateLimitSchema.nullable().default(null),
-  burst: burst.nullable().default(null),
+  burst: burstSchema.nullable().default(null),
   /** Stages, in the order records go through them. */
-  stages: z
-    .array(
-      z.custom<{ readonly kind: string; readonly stageName: string }>(
-        (value) => typeof value === 'object' && value !== null && 'kind' in value && 'stageName' in value,
-        'must be made by filter(), transform(), transformAsync() or boundedQueue()',
-      ),
-    )
-    .default([]),
-  health: z.strictObject({ intervalMs: milliseconds(10).default(10_000) }).prefault({}),
+  stages: stages.default([]),
+  health: z
+    .strictObject({
+      intervalMs: milliseconds(10).default(10_000).describe('Between two samples of how sources are.'),
+    })
+    .prefault({}),
   clock: z
     .custom<Clock>(
       (value) => hasMethods(value, CLOCK_METHODS),
@@ -94,6 +120,14 @@ export const engineOptionsSchema = optionsShape.refine(
     message: 'must not be true where a clock is given: only real time can wait for a thread',
   },
 );
+
+/** What `engine.reconfigure` takes: the options that can be changed while the engine runs. What is left out
+ *  stays as it is. */
+export const reconfigurationSchema = z.strictObject({
+  stages: stages.optional(),
+  rateLimit: rateLimitSchema.nullable().optional(),
+  burst: burstSchema.nullable().optional(),
+});
 
 /** What a user may write; `stages` is typed by the library's index. */
 export type EngineOptionsInput = z.input<typeof engineOptionsSchema>;

@@ -14,9 +14,24 @@ import {
 } from './source-options.ts';
 
 const batch = z.strictObject({
-  rowsMax: z.number().int().min(1).max(LIMITS.sinkBatchRowsLimit).default(LIMITS.sinkBatchRowsMax),
-  bytesMax: z.number().int().min(1).max(LIMITS.sinkBatchBytesLimit).default(LIMITS.sinkBatchBytesMax),
-  lingerMs: milliseconds().max(60_000).default(0),
+  rowsMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(LIMITS.sinkBatchRowsLimit)
+    .default(LIMITS.sinkBatchRowsMax)
+    .describe('Records that are delivered together at most.'),
+  bytesMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(LIMITS.sinkBatchBytesLimit)
+    .default(LIMITS.sinkBatchBytesMax)
+    .describe('Bytes of them at most, about.'),
+  lingerMs: milliseconds()
+    .max(60_000)
+    .default(0)
+    .describe('How long a batch that is not full waits for more.'),
 });
 
 const functionOfRecord = <Result>() =>
@@ -27,17 +42,24 @@ const functionOfRecord = <Result>() =>
 
 const commonShape = {
   id: nameSchema,
-  tenant: nameSchema.default(DEFAULT_TENANT),
-  reads: z.enum(['records', 'alerts']).default('records'),
-  startAt: z.enum(['first', 'next']).default('first'),
+  tenant: nameSchema.default(DEFAULT_TENANT).describe('The tenant it belongs to.'),
+  reads: z.enum(['records', 'alerts']).default('records').describe('What it delivers.'),
+  startAt: z
+    .enum(['first', 'next'])
+    .default('first')
+    .describe('Where it begins when it is new: with the first record that is stored, or the next one.'),
   filter: functionOfRecord<boolean>().nullable().default(null),
   transform: functionOfRecord<unknown>().nullable().default(null),
-  batch: withSharedDefault(batch),
-  backoff: withSharedDefault(backoffSchema),
-  breaker: withSharedDefault(breakerSchema),
-  connectTimeoutMs: milliseconds(1).default(10_000),
-  deliverTimeoutMs: milliseconds(1).default(30_000),
-  drainDeadlineMs: milliseconds().default(5_000),
+  batch: withSharedDefault(batch).describe('How records are gathered.'),
+  backoff: withSharedDefault(backoffSchema).describe('How long it waits after a failure.'),
+  breaker: withSharedDefault(breakerSchema).describe(
+    'When a far end that keeps failing is left alone for a while.',
+  ),
+  connectTimeoutMs: milliseconds(1).default(10_000).describe('How long opening the link may take.'),
+  deliverTimeoutMs: milliseconds(1).default(30_000).describe('How long one delivery may take.'),
+  drainDeadlineMs: milliseconds()
+    .default(5_000)
+    .describe('How long it may go on delivering when it is stopped.'),
 };
 
 /** The schema of a kind of sink: the common options and the kind's `shape`. */

@@ -16,7 +16,7 @@ export const nameSchema = z
     'must be 1 to 128 letters, digits, ".", "_", ":" or "-", beginning with a letter or digit',
   );
 
-const sourceId = nameSchema
+export const sourceIdSchema = nameSchema
   .refine(
     (id) => !RESERVED_NAMES.includes(id),
     `is the name of an actor of the engine (${RESERVED_NAMES.join(', ')}); choose another`,
@@ -27,11 +27,21 @@ const sourceId = nameSchema
 export const milliseconds = (min = 0) => z.number().int().min(min);
 
 export const backoffSchema = z.strictObject({
-  kind: z.enum(['constant', 'linear', 'exponential']).default(DEFAULT_BACKOFF.kind),
-  initialMs: milliseconds(1).default(DEFAULT_BACKOFF.initialMs),
-  maxMs: milliseconds(1).default(DEFAULT_BACKOFF.maxMs),
-  factor: z.number().min(1).default(DEFAULT_BACKOFF.factor),
-  jitter: z.enum(['none', 'tenth', 'full']).default(DEFAULT_BACKOFF.jitter),
+  kind: z
+    .enum(['constant', 'linear', 'exponential'])
+    .default(DEFAULT_BACKOFF.kind)
+    .describe('How the waits grow: by nothing, by `initialMs` each time, or by `factor`.'),
+  initialMs: milliseconds(1).default(DEFAULT_BACKOFF.initialMs).describe('The first wait.'),
+  maxMs: milliseconds(1).default(DEFAULT_BACKOFF.maxMs).describe('The longest wait.'),
+  factor: z
+    .number()
+    .min(1)
+    .default(DEFAULT_BACKOFF.factor)
+    .describe('With `exponential`: what each wait is multiplied by.'),
+  jitter: z
+    .enum(['none', 'tenth', 'full'])
+    .default(DEFAULT_BACKOFF.jitter)
+    .describe('How far chance shortens or lengthens a wait: not at all, by a tenth, or down to nothing.'),
 });
 
 const outlet = z.strictObject({
@@ -40,31 +50,66 @@ const outlet = z.strictObject({
     .int()
     .min(1)
     .max(LIMITS.outletCapacityRecordsMax)
-    .default(LIMITS.outletCapacityRecords),
-  overflow: z.enum(['block', 'drop-newest', 'drop-oldest', 'spill']).default('block'),
-  waitMsMax: milliseconds().nullable().default(null),
-  spillRecordsMax: z.number().int().min(1).default(LIMITS.spillRecordsMax),
+    .default(LIMITS.outletCapacityRecords)
+    .describe('Records that wait for the stages at most.'),
+  overflow: z
+    .enum(['block', 'drop-newest', 'drop-oldest', 'spill'])
+    .default('block')
+    .describe(
+      'What becomes of records that do not fit: `block` holds the source back, the others ' +
+        'drop, or put them on disk.',
+    ),
+  waitMsMax: milliseconds()
+    .nullable()
+    .default(null)
+    .describe('With `block`: the longest a record waits for room before it is dropped; null: for ever.'),
+  spillRecordsMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(LIMITS.spillRecordsMax)
+    .describe('With `spill`: records on disk at most; those beyond are dropped.'),
 });
 
 const restart = z.strictObject({
-  policy: z.enum(['permanent', 'transient', 'temporary']).default('transient'),
-  restartsMax: z.number().int().min(0).default(5),
-  windowMs: milliseconds(1).default(30_000),
-  backoff: backoffSchema.prefault({}),
-  exhausted: z.enum(['quarantine', 'escalate']).default('quarantine'),
+  policy: z
+    .enum(['permanent', 'transient', 'temporary'])
+    .default('transient')
+    .describe('When its code is started again: always, after a failure, or never.'),
+  restartsMax: z
+    .number()
+    .int()
+    .min(0)
+    .default(5)
+    .describe('Restarts after a crash within `windowMs`; one more failure spends the budget.'),
+  windowMs: milliseconds(1).default(30_000).describe('The time within which restarts are counted.'),
+  backoff: backoffSchema.prefault({}).describe('How long it waits before a restart.'),
+  exhausted: z
+    .enum(['quarantine', 'escalate'])
+    .default('quarantine')
+    .describe('What a spent budget means: the source is shut away, or the whole engine stops as failed.'),
 });
 
 export const breakerSchema = z.strictObject({
-  failures: z.number().int().min(1).default(10),
-  coolDownMs: milliseconds(1).default(30_000),
+  failures: z.number().int().min(1).default(10).describe('Failures in a row that open the circuit.'),
+  coolDownMs: milliseconds(1).default(30_000).describe('How long it stays open before one try.'),
 });
 
 export const rateLimitSchema = z.strictObject({
-  recordsPerSecondMax: z.number().int().min(1),
-  policy: z.enum(['drop', 'delay']).default('drop'),
-  scope: z.enum(['global', 'source']).default('global'),
-  algorithm: z.enum(['sliding-window', 'token-bucket']).default('sliding-window'),
-  refusalPauseMs: milliseconds().default(10),
+  recordsPerSecondMax: z.number().int().min(1).describe('Records a second that are let in.'),
+  policy: z
+    .enum(['drop', 'delay'])
+    .default('drop')
+    .describe('What becomes of further ones: refused, or held until there is room.'),
+  scope: z
+    .enum(['global', 'source'])
+    .default('global')
+    .describe('One window for all sources together, or one for each.'),
+  algorithm: z
+    .enum(['sliding-window', 'token-bucket'])
+    .default('sliding-window')
+    .describe('How they are counted: over the last second, or with a bucket that allows short bursts.'),
+  refusalPauseMs: milliseconds().default(10).describe('With `drop`: the pause of a source after a refusal.'),
 });
 
 export const decodeSchema = z.union([
@@ -84,12 +129,17 @@ export function withSharedDefault<Schema extends z.ZodObject>(schema: Schema) {
 }
 
 const commonShape = {
-  id: sourceId,
-  tenant: nameSchema.default(DEFAULT_TENANT),
-  outlet: withSharedDefault(outlet),
-  restart: withSharedDefault(restart),
-  breaker: withSharedDefault(breakerSchema),
-  rateLimit: rateLimitSchema.nullable().default(null),
+  id: sourceIdSchema,
+  tenant: nameSchema.default(DEFAULT_TENANT).describe('The tenant whose records they are.'),
+  outlet: withSharedDefault(outlet).describe('The queue between the source and the stages.'),
+  restart: withSharedDefault(restart).describe('What happens when the code of the source fails.'),
+  breaker: withSharedDefault(breakerSchema).describe(
+    'When a link that keeps failing is left alone for a while.',
+  ),
+  rateLimit: rateLimitSchema
+    .nullable()
+    .default(null)
+    .describe('A limit of its own, beside that for all; null: none.'),
   dedupKey: z
     .custom<(data: unknown, meta: RecordMeta) => string | undefined>(
       (value) => typeof value === 'function',
@@ -97,9 +147,16 @@ const commonShape = {
     )
     .nullable()
     .default(null),
-  connectTimeoutMs: milliseconds(1).default(10_000),
-  degradedAfterErrors: z.number().int().min(1).default(3),
-  drainDeadlineMs: milliseconds().default(5_000),
+  connectTimeoutMs: milliseconds(1).default(10_000).describe('How long opening the link may take.'),
+  degradedAfterErrors: z
+    .number()
+    .int()
+    .min(1)
+    .default(3)
+    .describe('Failed reads in a row that make it `degraded`.'),
+  drainDeadlineMs: milliseconds()
+    .default(5_000)
+    .describe('How long it may take to bring what is under way to its end when it is stopped.'),
 };
 
 /** The schema of a kind of source: the common options and the kind's `shape`. */

@@ -10,47 +10,76 @@ const bytes = z.number().int().min(1);
 const classRetention = (defaults: { ageMsMax: number | null; bytesMax: number | null }) =>
   z
     .strictObject({
-      /** Rows older than this go, milliseconds; null: age does not matter. */
-      ageMsMax: milliseconds(1).nullable().default(defaults.ageMsMax),
-      /** The oldest rows go when the class takes more than this, about; null: size does not matter. */
-      bytesMax: bytes.nullable().default(defaults.bytesMax),
+      ageMsMax: milliseconds(1)
+        .nullable()
+        .default(defaults.ageMsMax)
+        .describe('Rows older than this go; null: age does not matter.'),
+      bytesMax: bytes
+        .nullable()
+        .default(defaults.bytesMax)
+        .describe(
+          'The oldest rows go when all of them take more than this, about; null: size does not matter.',
+        ),
     })
     .prefault({});
 
 const retentionSchema = z.strictObject({
-  records: classRetention(DEFAULT_RETENTION.records),
-  deadLetters: classRetention(DEFAULT_RETENTION.deadLetters),
-  health: classRetention(DEFAULT_RETENTION.health),
-  /** Null: the timeline is kept for ever. Otherwise its rows are written to NDJSON files in `archiveFolder`
-   *  before they go. */
+  records: classRetention(DEFAULT_RETENTION.records).describe('Records.'),
+  deadLetters: classRetention(DEFAULT_RETENTION.deadLetters).describe(
+    'Records that could not be taken or stored, kept to be looked at.',
+  ),
+  health: classRetention(DEFAULT_RETENTION.health).describe('Samples of how sources are.'),
   timeline: z
-    .strictObject({ ageMsMax: milliseconds(1), archiveFolder: z.string().min(1) })
+    .strictObject({
+      ageMsMax: milliseconds(1).describe('Rows older than this go.'),
+      archiveFolder: z.string().min(1).describe('The folder they are written to before, as NDJSON.'),
+    })
     .nullable()
-    .default(DEFAULT_RETENTION.timeline),
-  /** The database file, free pages left out of account; null: no bound but the disk. */
+    .default(DEFAULT_RETENTION.timeline)
+    .describe('What happened. Null: kept for ever. Otherwise rows are written to files before they go.'),
   fileBytesMax: bytes
     .min(1024 * 1024)
     .nullable()
-    .default(DEFAULT_RETENTION.fileBytesMax),
-  /** What becomes of records whose time has come and that a sink has not delivered. */
-  undelivered: z.enum(['keep', 'delete']).default(DEFAULT_RETENTION.undelivered),
+    .default(DEFAULT_RETENTION.fileBytesMax)
+    .describe('Bytes of the database file, free pages left out of account; null: no bound but the disk.'),
+  undelivered: z
+    .enum(['keep', 'delete'])
+    .default(DEFAULT_RETENTION.undelivered)
+    .describe('What becomes of records whose time has come and that a sink has not delivered.'),
 });
 
 const storage = z.strictObject({
-  /** Whether the database is written in a thread of its own. Default: yes for a file on the real clock. Not
-   *  with a clock of the user's. */
-  worker: z.boolean().optional(),
-  /** How records are gathered into transactions. */
+  worker: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether the database is written in a thread of its own. Default: yes for a file on ' +
+        'the real clock. Not with a clock of the user’s.',
+    ),
   commit: z
     .strictObject({
-      rowsMax: z.number().int().min(1).max(LIMITS.recorderPendingRecordsMax).default(LIMITS.commitRowsMax),
-      bytesMax: bytes.max(LIMITS.recorderPendingBytesMax).default(LIMITS.commitBytesMax),
-      /** The least time from one transaction with records to the next, milliseconds: the longest that they
-       *  wait for company. */
-      ageMs: milliseconds().max(10_000).default(LIMITS.commitAgeMs),
+      rowsMax: z
+        .number()
+        .int()
+        .min(1)
+        .max(LIMITS.recorderPendingRecordsMax)
+        .default(LIMITS.commitRowsMax)
+        .describe('Records of one transaction at most.'),
+      bytesMax: bytes
+        .max(LIMITS.recorderPendingBytesMax)
+        .default(LIMITS.commitBytesMax)
+        .describe('Bytes of them at most.'),
+      ageMs: milliseconds()
+        .max(10_000)
+        .default(LIMITS.commitAgeMs)
+        .describe(
+          'The least time from one transaction with records to the next: the longest that they ' +
+            'wait for company.',
+        ),
     })
-    .prefault({}),
-  retention: retentionSchema.prefault({}),
+    .prefault({})
+    .describe('How records are gathered into transactions.'),
+  retention: retentionSchema.prefault({}).describe('How long what is stored stays.'),
 });
 
 /** Transactions that the file must have room for: else one alone could be more than retention can make

@@ -83,6 +83,37 @@ export const ERROR_CODES = {
     meaning:
       'A stage threw for one record; the record went on as a poison record and is kept as a dead letter.',
   },
+  HG_RECONFIGURE_TIMEOUT: {
+    remedy: 'retry',
+    meaning:
+      'Stages could not be exchanged in time: what was between them did not get through. The old ones go ' +
+      'on. Look at what holds the pipeline up, then try again.',
+  },
+  HG_EXPRESSION_INVALID: {
+    remedy: 'stop',
+    meaning: 'An expression of the configuration cannot be understood; the message shows where.',
+  },
+  HG_EXPRESSION_FAILED: {
+    remedy: 'drop',
+    meaning: 'An expression could not be evaluated for one record: a field is missing, or of another type.',
+  },
+  HG_MODULE_FAILED: {
+    remedy: 'stop',
+    meaning:
+      'Code that the configuration names (module: FILE#EXPORT) is not there, or threw when it was loaded.',
+  },
+  HG_CONFIG_INVALID: {
+    remedy: 'stop',
+    meaning: 'The configuration is wrong; every problem is told with its line and column.',
+  },
+  HG_CONFIG_EXISTS: {
+    remedy: 'stop',
+    meaning: 'A file that `headgate init` was to write is there already. Choose another, or say --force.',
+  },
+  HG_EXAMPLE_FAILED: {
+    remedy: 'stop',
+    meaning: 'What the stages do is not what an example of the configuration expects.',
+  },
   HG_STORAGE_LOCKED: {
     remedy: 'stop',
     meaning: 'Another engine uses this database file. One engine per file.',
@@ -109,6 +140,10 @@ export const ERROR_CODES = {
   HG_STORAGE_STOPPED: {
     remedy: 'stop',
     meaning: 'The thread that writes the database has ended. Start the engine again.',
+  },
+  HG_FILE_EXISTS: {
+    remedy: 'stop',
+    meaning: 'There is a file of this name already. It was left untouched; choose another name.',
   },
   HG_HISTORY_OVERLOADED: {
     remedy: 'retry',
@@ -150,8 +185,7 @@ export const ERROR_CODES = {
   HG_INGEST_UNSETTLED: {
     remedy: 'retry',
     meaning:
-      'What was sent is taken and could not be stored in time: look at the storage. Sent again with the same ' +
-      'Idempotency-Key, it is stored once.',
+      'What was sent was taken and could not be stored in time. Look at the storage, then send it again.',
   },
   HG_INGEST_PROTOCOL: {
     remedy: 'stop',
@@ -179,6 +213,10 @@ export const ERROR_CODES = {
   HG_ENGINE_ESCALATED: {
     remedy: 'stop',
     meaning: 'A part failed more often than its restart budget allows and its supervisor gave up.',
+  },
+  HG_DOCTOR_PROBLEMS: {
+    remedy: 'stop',
+    meaning: 'The doctor found problems on this machine; it names each, with what to do.',
   },
   HG_NODE_VERSION: {
     remedy: 'stop',

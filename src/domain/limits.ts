@@ -74,6 +74,8 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** From one line of the log about a defect of users' code to the next about the same. */
+  repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */
   httpRequestsInFlightMax: 256,
   /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
@@ -87,6 +89,17 @@ export const LIMITS = {
   liveCatchUpsMax: 8,
   /** Rows that the live view reads of the log at a time. */
   livePageRows: 200,
+  /** How long what is between stages may take to get through before they are exchanged, unless whoever asks
+   *  says otherwise, milliseconds. */
+  reconfigureDeadlineMs: 5_000,
+  /** Characters that a row about the configuration takes. */
+  configNoteCharsMax: 1024 * 1024,
+  /** Kinds of alert that are counted by name; the others are counted together. */
+  alertEventsCountedMax: 64,
+  /** How long a stop waits for one answer of the storage, and for all that is left to be written,
+   *  milliseconds. A disk that hangs then keeps what it has, and what is not stored counts as lost. */
+  storageAnswerMsMax: 5_000,
+  closingMsMax: 30_000,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
   /** Questions that wait for the thread that reads the database. */
@@ -98,6 +111,28 @@ export const LIMITS = {
   queryRowsMax: 1_000_000,
   queryBytesMax: 64 * 1024 * 1024,
   queryMemoryBytesMax: 512 * 1024 * 1024,
+  /** Sources with series of their own among the metrics; the rest is summed up. Likewise sinks, and routes of
+   *  the API. */
+  metricsSourcesMax: 1_000,
+  metricsSinksMax: 200,
+  metricsRoutesMax: 200,
+  /** Bytes of a configuration. */
+  configBytesMax: 1024 * 1024,
+  /** Times an alias of a configuration may be written out: a few lines of them could become gigabytes. */
+  configAliasesMax: 100,
+  /** Problems of one configuration that are told; the number of the others is. */
+  configProblemsMax: 100,
+  /** Bytes of a file that a configuration takes a secret or a certificate from. */
+  secretBytesMax: 64 * 1024,
+  /** Characters and parts of one expression of a configuration. */
+  expressionCharsMax: 4_096,
+  expressionNodesMax: 1_000,
+  expressionDepthMax: 64,
+  /** What one evaluation may spend within its loops, in parts evaluated and elements looked at. */
+  expressionStepsMax: 50_000,
+  /** Characters of a pattern of `matches`, and of a text it is held against. */
+  patternCharsMax: 500,
+  matchedCharsMax: 8_192,
   /** Uploads over HTTP that are read at a time; further ones are refused. */
   ingestRequestsMax: 64,
   /** Bytes that one upload may have handed in and not stored yet; at that number its body is not read on. */
@@ -137,7 +172,7 @@ export const LIMITS = {
   /** Messages and pings a second of one socket; beyond, it is not read for the rest of the second. */
   ingestSocketMessagesPerSecondMax: 5_000,
   ingestSocketPingsPerSecondMax: 10,
-  /** Messages of the control topic that wait for their turn; further ones are refused. */
+  /** Messages of the control topic that are under way; at that number nothing more is read. */
   controlPendingMessagesMax: 64,
   controlMessageBytesMax: 256 * 1024,
 } as const;

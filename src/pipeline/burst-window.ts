@@ -31,15 +31,22 @@ export type BurstEdge =
 const EXACT_RUNS_MAX = 4_096;
 
 export class BurstWindow {
-  readonly #options: BurstOptions;
-  readonly #runs = new RunLog();
+  readonly options: BurstOptions;
+  readonly #runs: RunLog;
   #bursting = false;
   #beganMs = 0;
   #alertedMs = 0;
   #peakRecords = 0;
 
-  constructor(options: BurstOptions) {
-    this.#options = options;
+  /** `before`: the window whose place it takes; what arrived there counts, and a burst there goes on. */
+  constructor(options: BurstOptions, before: BurstWindow | null = null) {
+    this.options = options;
+    this.#runs = before === null ? new RunLog() : before.#runs;
+    if (before === null) return;
+    this.#bursting = before.#bursting;
+    this.#beganMs = before.#beganMs;
+    this.#alertedMs = before.#alertedMs;
+    this.#peakRecords = before.#peakRecords;
   }
 
   get isBursting(): boolean {
@@ -57,7 +64,7 @@ export class BurstWindow {
     this.#runs.add(
       records,
       nowMs,
-      this.#runs.length < EXACT_RUNS_MAX ? 0 : this.#options.windowMs / EXACT_RUNS_MAX,
+      this.#runs.length < EXACT_RUNS_MAX ? 0 : this.options.windowMs / EXACT_RUNS_MAX,
     );
     const raised = this.#raise(before, nowMs);
     if (this.#bursting) this.#peakRecords = Math.max(this.#peakRecords, this.#runs.total);
@@ -66,24 +73,31 @@ export class BurstWindow {
 
   /** Lets time pass up to `nowMs`; returns the end of the burst if it is over by then. */
   settle(nowMs: number): readonly BurstEdge[] {
-    const { windowMs, clearRecords } = this.#options;
+    const { windowMs, clearRecords } = this.options;
     const leftAtMs = this.#runs.expire(nowMs - windowMs, clearRecords);
     if (!this.#bursting || leftAtMs === undefined) return NO_EDGES;
+    return this.#over(leftAtMs + windowMs);
+  }
+
+  /** Bursts are not looked for any more; one that is on counts as over. */
+  end(nowMs: number): readonly BurstEdge[] {
+    return this.#bursting ? this.#over(nowMs) : NO_EDGES;
+  }
+
+  #over(overMs: number): readonly BurstEdge[] {
     this.#bursting = false;
-    return [
-      { edge: 'over', beganMs: this.#beganMs, overMs: leftAtMs + windowMs, peakRecords: this.#peakRecords },
-    ];
+    return [{ edge: 'over', beganMs: this.#beganMs, overMs, peakRecords: this.#peakRecords }];
   }
 
   /** When the burst is over if nothing more arrives; null outside a burst. */
   get clearAtMs(): number | null {
     if (!this.#bursting) return null;
-    const leavingMs = this.#runs.timeToFallTo(this.#options.clearRecords);
-    return (leavingMs ?? this.#beganMs) + this.#options.windowMs;
+    const leavingMs = this.#runs.timeToFallTo(this.options.clearRecords);
+    return (leavingMs ?? this.#beganMs) + this.options.windowMs;
   }
 
   #raise(before: number, nowMs: number): BurstEdge | undefined {
-    const { thresholdRecords, realertMs } = this.#options;
+    const { thresholdRecords, realertMs } = this.options;
     if (this.#runs.total <= thresholdRecords) return undefined;
     const again = this.#bursting;
     if (again && (realertMs === null || nowMs - this.#alertedMs < realertMs)) return undefined;

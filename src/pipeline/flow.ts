@@ -49,6 +49,7 @@ export class Flow implements Downstream {
   readonly #subscriptions: Subscription[] = [];
   readonly #reports: (() => StageReport)[] = [];
   #entrance: Downstream;
+  #onEmpty: (() => void) | null = null;
 
   constructor(options: FlowOptions) {
     this.#options = options;
@@ -68,6 +69,13 @@ export class Flow implements Downstream {
   /** Items between the stages. */
   get size(): number {
     return this.#nodes.reduce((sum, node) => sum + node.size, 0);
+  }
+
+  /** Calls once when nothing is between the stages, which may be at once. To be asked for when nothing is
+   *  pushed any more; null takes the wish back. */
+  whenEmpty(callback: (() => void) | null): void {
+    this.#onEmpty = callback;
+    this.#moved();
   }
 
   /** The exit has room again. */
@@ -141,13 +149,24 @@ export class Flow implements Downstream {
         createPump(
           node,
           () => target?.budget ?? 0,
-          (batch) => next$.next(batch),
+          (batch) => {
+            next$.next(batch);
+            this.#moved();
+          },
           this.#options.onFailure,
         ),
       );
     }
     connect(this.#options.exit);
     setTarget(this.#options.exit);
+  }
+
+  /** Items have left a node, so that it may have been the last ones. */
+  #moved(): void {
+    if (this.#onEmpty === null || this.size > 0) return;
+    const tell = this.#onEmpty;
+    this.#onEmpty = null;
+    tell();
   }
 
   #operator(head: Observable<Batch>, stage: OperatorStage, stageName: string): Observable<Batch> {

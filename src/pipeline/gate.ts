@@ -26,11 +26,34 @@ export function createLimit(options: RateLimitOptions): Limit {
   return { options, window, pausedUntilMs: Number.NEGATIVE_INFINITY };
 }
 
+/** What takes the place of `before`: records that passed there within the last second count here too, so that
+ *  no number of changes lets more through than the limits say. */
+function replacedLimit(before: Limit | null, options: RateLimitOptions, nowMs: number): Limit {
+  if (before === null) return createLimit(options);
+  const { recordsPerSecondMax: recordsMax, algorithm } = options;
+  if (algorithm === 'sliding-window' && before.window instanceof SlidingWindow) {
+    return { ...createLimit(options), window: new SlidingWindow(recordsMax, before.window) };
+  }
+  const limit = createLimit(options);
+  limit.window.pass(before.window.used(nowMs), nowMs);
+  return limit;
+}
+
+function sameOptions(one: RateLimitOptions, other: RateLimitOptions): boolean {
+  return (
+    one.recordsPerSecondMax === other.recordsPerSecondMax &&
+    one.policy === other.policy &&
+    one.scope === other.scope &&
+    one.algorithm === other.algorithm &&
+    one.refusalPauseMs === other.refusalPauseMs
+  );
+}
+
 /** The gate's view of one source. */
 export interface Lane {
   readonly queue: BoundedQueue<IngestRecord>;
-  /** The source's own limit. */
-  readonly limit: Limit | null;
+  /** The limit of this source; {@link Gate.limitLane} sets another. */
+  limit: Limit | null;
   /** In the rotation or waiting for its own limit; the gate's own mark. */
   queued: boolean;
   /** A record of this source was refused by a limit and is gone. */
@@ -47,14 +70,22 @@ export interface GateOptions {
   readonly quantumRecords?: number;
 }
 
+/** Something that goes on when the pause of a limit is over. */
+interface Wait {
+  readonly timer: TimerHandle;
+  readonly wake: () => void;
+}
+
 export class Gate implements Upstream {
   readonly #options: GateOptions;
   readonly #quantum: number;
   readonly #rotation = new RingBuffer<Lane>(Number.MAX_SAFE_INTEGER);
-  readonly #timers = new Set<TimerHandle>();
+  readonly #waits = new Map<Limit, Wait>();
+  #limit: Limit | null;
 
   constructor(options: GateOptions) {
     this.#options = options;
+    this.#limit = options.limit;
     this.#quantum = options.quantumRecords ?? LIMITS.mergeQuantumRecords;
   }
 
@@ -69,7 +100,7 @@ export class Gate implements Upstream {
   /** The next lane's turn: up to `max` of its records, as far as the limits allow. */
   take(max: number): readonly IngestRecord[] {
     const nowMs = this.#options.clock.monotonicMs();
-    const global = this.#options.limit;
+    const global = this.#limit;
     if (global !== null && global.pausedUntilMs > nowMs) return NOTHING;
     for (let turns = this.#rotation.size; turns > 0; turns--) {
       const lane = this.#rotation.shift() as Lane;
@@ -82,12 +113,42 @@ export class Gate implements Upstream {
 
   /** Cancels what it waits for. */
   close(): void {
-    for (const timer of this.#timers) this.#options.clock.clearTimeout(timer);
-    this.#timers.clear();
+    for (const { timer } of this.#waits.values()) this.#options.clock.clearTimeout(timer);
+    this.#waits.clear();
+  }
+
+  /** From now on this limit holds for all lanes together. */
+  limitAll(options: RateLimitOptions | null): void {
+    const before = this.#limit;
+    this.#limit = this.#replace(before, options);
+    if (this.#limit !== before) this.#release(before);
+  }
+
+  /** From now on this limit holds for this lane. */
+  limitLane(lane: Lane, options: RateLimitOptions | null): void {
+    const before = lane.limit;
+    lane.limit = this.#replace(before, options);
+    if (lane.limit !== before) this.#release(before);
+  }
+
+  /** A limit that stays as it is goes on as it is. */
+  #replace(before: Limit | null, options: RateLimitOptions | null): Limit | null {
+    if (options === null) return null;
+    if (before !== null && sameOptions(before.options, options)) return before;
+    return replacedLimit(before, options, this.#options.clock.monotonicMs());
+  }
+
+  /** Who waits for a limit that is no more looks again at once. */
+  #release(limit: Limit | null): void {
+    const wait = limit === null ? undefined : this.#waits.get(limit);
+    if (limit === null || wait === undefined) return;
+    this.#options.clock.clearTimeout(wait.timer);
+    this.#waits.delete(limit);
+    wait.wake();
   }
 
   #turn(lane: Lane, max: number, nowMs: number): readonly IngestRecord[] {
-    const global = this.#options.limit;
+    const global = this.#limit;
     const wanted = Math.min(max, lane.queue.size);
     if (wanted === 0) {
       lane.queued = false;
@@ -125,11 +186,11 @@ export class Gate implements Upstream {
       limit.pausedUntilMs = Math.max(limit.window.freeAtMs(nowMs), nowMs + 1);
     }
     this.#options.onLimited(limit, dropped);
-    if (limit === this.#options.limit) {
+    if (limit === this.#limit) {
       this.#rejoin(lane);
-      this.#wakeAt(limit.pausedUntilMs, nowMs, this.#options.onItems);
+      this.#wakeAfter(limit, nowMs, this.#options.onItems);
     } else {
-      this.#wakeAt(limit.pausedUntilMs, nowMs, () => {
+      this.#wakeAfter(limit, nowMs, () => {
         this.#rejoin(lane);
         this.#options.onItems();
       });
@@ -141,20 +202,24 @@ export class Gate implements Upstream {
     else lane.queued = false;
   }
 
-  /** Calls `wake` when `atMs` has come, and not before: a timer of the runtime may fire a fraction of a
-   *  millisecond early, and a wake-up too early would be the last. */
-  #wakeAt(atMs: number, nowMs: number, wake: () => void): void {
+  /** Calls `wake` when the pause of the limit is over, and not before: a timer of the runtime may fire a
+   *  fraction of a millisecond early, and a wake-up too early would be the last. */
+  #wakeAfter(limit: Limit, nowMs: number, wake: () => void): void {
     const { clock } = this.#options;
+    const atMs = limit.pausedUntilMs;
+    const before = this.#waits.get(limit);
+    // A timer may also be late: what came meanwhile has been refused anew.
+    if (before !== undefined) clock.clearTimeout(before.timer);
     const timer = clock.setTimeout(
       () => {
-        this.#timers.delete(timer);
+        this.#waits.delete(limit);
         const firedMs = clock.monotonicMs();
-        if (firedMs < atMs) this.#wakeAt(atMs, firedMs, wake);
+        if (firedMs < atMs) this.#wakeAfter(limit, firedMs, wake);
         else wake();
       },
       Math.ceil(Math.max(0, atMs - nowMs)),
     );
-    this.#timers.add(timer);
+    this.#waits.set(limit, { timer, wake });
   }
 }
 

@@ -3,10 +3,13 @@
 export interface RateWindow {
   /** How many may pass at `nowMs`. */
   room(nowMs: number): number;
-  /** Counts `records` as passed at `nowMs`; at most what `room` said. */
+  /** Counts `records` as passed at `nowMs`: at most what `room` said, or what passed another window before.
+   *  */
   pass(records: number, nowMs: number): void;
   /** When there will be room for one, if there is none at `nowMs`. */
   freeAtMs(nowMs: number): number;
+  /** How many count against it at `nowMs`. */
+  used(nowMs: number): number;
 }
 
 export const RATE_WINDOW_MS = 1_000;
@@ -15,10 +18,12 @@ export const RATE_WINDOW_MS = 1_000;
  *  share an entry, so it holds at most `recordsMax` entries and usually far fewer. */
 export class SlidingWindow implements RateWindow {
   readonly #recordsMax: number;
-  readonly #runs = new RunLog();
+  readonly #runs: RunLog;
 
-  constructor(recordsMax: number) {
+  /** `before`: the window whose place it takes; what passed there counts. */
+  constructor(recordsMax: number, before?: SlidingWindow) {
     this.#recordsMax = recordsMax;
+    this.#runs = before === undefined ? new RunLog() : before.#runs;
   }
 
   /** Entries held: the memory it takes. */
@@ -27,8 +32,12 @@ export class SlidingWindow implements RateWindow {
   }
 
   room(nowMs: number): number {
+    return Math.max(0, this.#recordsMax - this.used(nowMs));
+  }
+
+  used(nowMs: number): number {
     this.#runs.expire(nowMs - RATE_WINDOW_MS);
-    return this.#recordsMax - this.#runs.total;
+    return this.#runs.total;
   }
 
   pass(records: number, nowMs: number): void {
@@ -37,7 +46,7 @@ export class SlidingWindow implements RateWindow {
 
   freeAtMs(nowMs: number): number {
     if (this.room(nowMs) > 0) return nowMs;
-    return (this.#runs.oldestMs ?? nowMs) + RATE_WINDOW_MS;
+    return (this.#runs.timeToFallTo(this.#recordsMax - 1) ?? nowMs) + RATE_WINDOW_MS;
   }
 }
 
@@ -53,11 +62,20 @@ export class TokenBucket implements RateWindow {
   }
 
   room(nowMs: number): number {
+    return Math.max(0, this.#whole(nowMs));
+  }
+
+  /** Whole tokens at `nowMs`; fewer than none where a larger bucket was before. */
+  #whole(nowMs: number): number {
     const elapsedMs = this.#filledAtMs === null ? 0 : Math.max(0, nowMs - this.#filledAtMs);
     this.#filledAtMs = nowMs;
     this.#tokens = Math.min(this.#recordsMax, this.#tokens + (elapsedMs * this.#recordsMax) / RATE_WINDOW_MS);
     // A token that floating point left a hair short of whole is whole.
     return Math.floor(this.#tokens + 1e-9);
+  }
+
+  used(nowMs: number): number {
+    return this.#recordsMax - this.#whole(nowMs);
   }
 
   pass(records: number): void {

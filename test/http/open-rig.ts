@@ -35,6 +35,7 @@ export interface LogLine {
 export interface RigOptions extends Partial<Omit<HttpOptions, 'limits'>> {
   readonly limits?: Partial<HttpLimits>;
   readonly tokens?: readonly StoredToken[];
+  readonly observeRequest?: HttpDeps['observeRequest'];
 }
 
 export interface HttpRig {
@@ -70,7 +71,12 @@ export interface Answered {
 }
 
 /** To be closed by who opens it. */
-export async function openRig({ limits, tokens = [], ...options }: RigOptions = {}): Promise<HttpRig> {
+export async function openRig({
+  limits,
+  tokens = [],
+  observeRequest,
+  ...options
+}: RigOptions = {}): Promise<HttpRig> {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-http-'));
   const file = join(folder, 'edge.db');
   const lines: LogLine[] = [];
@@ -85,6 +91,7 @@ export async function openRig({ limits, tokens = [], ...options }: RigOptions = 
   const deps: HttpDeps = {
     ...{ gateway, history, log, clock: realClock },
     tokens: () => rig.tokens,
+    ...(observeRequest === undefined ? {} : { observeRequest }),
     pushSources: (address) => gateway.pushSource(address),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'up 1\n' }),
     options: {

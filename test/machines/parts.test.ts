@@ -218,7 +218,7 @@ describe('an engine', () => {
     log.length = 0;
     actor.send({ type: 'engine.stop', deadlineMs: 70 });
     actor.send({ type: 'engine.stop', deadlineMs: 1 });
-    expect(log).toEqual(['registry registry.close {"deadlineMs":70}']);
+    expect(log).toEqual(['pipeline engine.draining {}', 'registry registry.close {"deadlineMs":70}']);
     child('registry')?.send({ type: 'end' } as never);
     expect(log.at(-1)).toBe('pipeline pipeline.drain {"deadlineMs":70}');
     child('pipeline')?.send({ type: 'end', output: { lostRecords: 3 } } as never);
@@ -261,13 +261,13 @@ describe('an engine', () => {
 
 test('every command of every machine has a row, but the question for the list', () => {
   const machines: AnyStateMachine[] = [engineMachine, pipelineMachine, sourceMachine];
-  machines.push(sinkMachine, sinksMachine);
+  machines.push(sinkMachine, sinksMachine, rateLimiterMachine, burstDetectorMachine);
   const handled = machines.flatMap((machine) => machine.events);
   const commands = handled.filter((type) =>
-    /^(?:engine|pipeline|registry|sinks?|source)\.(?:\w+)$/.test(type),
+    /^(?:burstDetector|engine|pipeline|rateLimiter|registry|sinks?|source)\.(?:\w+)$/.test(type),
   );
-  const imperative = commands.filter((type) => !type.endsWith('ed') && type !== 'sinks.list');
-  expect(imperative).toHaveLength(17);
+  const imperative = commands.filter((type) => !/(?:ed|ing|list)$/.test(type));
+  expect(imperative).toHaveLength(20);
   for (const type of imperative) expect([type, isRecordedCommand(type)]).toEqual([type, true]);
   for (const type of ['registry.list', 'sinks.list', 'link.opened', 'toString', '']) {
     expect([type, isRecordedCommand(type)]).toEqual([type, false]);

@@ -1,8 +1,8 @@
 /** `POST /api/ingest/:source`: records of any number in one body, answered when they are stored.
  *
- *  The body is read as it comes, on Node's own stream: a chunk of it becomes one push to the source. While as
- *  much as an upload may have pending waits for its commit, the body is not read, so that the sender is slowed
- *  by TCP; so memory is bounded by the number of uploads, and a body may be larger than it. What cannot be
+ *  The body is read as it comes, on Node's own stream: a chunk of it becomes one push to the source. While
+ *  as much as an upload may have pending waits for its commit, the body is not read, so that TCP slows the
+ *  sender; so memory is bounded by the number of uploads, and a body may be larger than it. What cannot be
  *  begun at all is refused before anything is read of it. */
 
 import { createHash, type Hash } from 'node:crypto';
@@ -16,7 +16,7 @@ import type { Principal } from '../http-deps.ts';
 import { isDefect, problemOf, sendProblem } from '../problem.ts';
 import { ACCEPTED_ENCODINGS, ACCEPTED_TYPES, forsakeBody, plainBody, readerFor, tooLarge } from './body.ts';
 import type { PlainBody, ReadAs } from './body.ts';
-import { Budget } from './budget.ts';
+import type { Budget } from './budget.ts';
 import { FirstAnswers, idempotencyKeyOf, isClaim, type Claim, type FirstAnswer } from './first-answers.ts';
 import { HandIn } from './hand-in.ts';
 import type { IngestDeps } from './ingest-deps.ts';
@@ -143,8 +143,8 @@ class Routes implements IngestRoutes {
       refusal = await this.#readAll(upload, handIn);
       if (refusal === null) refusal = await this.#inTime(handIn, handIn.settled());
     } finally {
-      // What was handed in goes its way, whoever has left in the meantime; until it has, nobody else may claim
-      // the key.
+      // What was handed in goes its way, whoever has left in the meantime; until it has, nobody else may
+      // claim the key.
       if (handIn.unsettled > 0) void handIn.settled().then(() => claim?.drop());
     }
     if (refusal !== null && handIn.unsettled > 0) await this.#inTime(handIn, handIn.settled());

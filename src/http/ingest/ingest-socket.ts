@@ -1,6 +1,6 @@
 /** `GET /api/ingest/:source` as a WebSocket: who may open one, how many there are, and their end. */
 
-import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { formatAddress, parseAddress } from '../../domain/address.ts';
@@ -9,7 +9,8 @@ import { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { lackOfSource } from '../auth.ts';
 import type { Principal } from '../http-deps.ts';
-import { problemOf, PROBLEM_TYPE, type Problem } from '../problem.ts';
+import { problemOf, type Problem } from '../problem.ts';
+import { endWithProblem } from '../raw-answers.ts';
 import type { Budget } from './budget.ts';
 import type { IngestDeps } from './ingest-deps.ts';
 import { Session } from './socket-session.ts';
@@ -75,7 +76,7 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
       const client = new URL(request.url ?? '/', 'http://host').searchParams.get('client');
       const refusal = refusalOf(principal, address, client);
       if (refusal !== null) {
-        refuseUpgrade(stream, refusal);
+        endWithProblem(stream, refusal);
         return;
       }
       server.handleUpgrade(request, stream, head, (socket) => {
@@ -101,17 +102,4 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
       server.close();
     },
   };
-}
-
-/** Answers a request that wanted to be a WebSocket, on the bare connection. */
-export function refuseUpgrade(stream: Duplex, { status, headers, body }: Problem): void {
-  const text = JSON.stringify(body);
-  const lines = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-    `content-type: ${PROBLEM_TYPE}`,
-    `content-length: ${Buffer.byteLength(text)}`,
-    'connection: close',
-  ];
-  stream.end(`${lines.join('\r\n')}\r\n\r\n${text}`);
 }

@@ -1,4 +1,5 @@
-/** Ingest over HTTP and WebSockets: both ways into push sources, with one bound on what waits for its commit. */
+/** Ingest over HTTP and WebSockets: both ways into push sources, with one bound on what waits for its
+ *  commit. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -10,7 +11,8 @@ import { createIngestRoutes } from './ingest-routes.ts';
 import { createIngestSockets } from './ingest-socket.ts';
 
 export interface Ingest {
-  /** Answers `POST /api/ingest/:source`, on Node's own streams. Checks what `principal` may. Never rejects. */
+  /** Answers `POST /api/ingest/:source`, on Node's own streams. Checks what `principal` may. Never
+   *  rejects. */
   handle(
     request: IncomingMessage,
     response: ServerResponse,

@@ -1,15 +1,14 @@
 /** Reads NDJSON: one JSON value a line, empty lines are none. Many lines are made text at once, since that is
  *  what most of the time would go to otherwise. */
 
+import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
-import { decodeText } from '../../pipeline/decode/text.ts';
+import { decodeError } from '../../pipeline/decode/text.ts';
 import { emptyPiece, recordOf, Rejecter, tooLarge, type BodyReader, type Piece } from './piece.ts';
 import type { ReaderOptions } from './piece.ts';
 
 const LINE_FEED = 0x0a;
 const BYTE_ORDER_MARK = '\uFEFF';
-/** What stands for bytes that are no UTF-8 in a text that was decoded without care. */
-const REPLACEMENT = '\uFFFD';
 /** A unit of a JavaScript string takes three bytes of UTF-8 at most. */
 const UNIT_BYTES_MAX = 3;
 
@@ -68,8 +67,7 @@ class NdjsonReader implements BodyReader {
     if (bytes.length === 0) return;
     this.#begun.push(bytes);
     this.#begunBytes += bytes.length;
-    // With a byte for a carriage return, which is none of the line's.
-    if (this.#begunBytes <= this.#options.recordBytesMax + 1) return;
+    if (this.#begunBytes <= this.#options.recordBytesMax) return;
     this.#rejecter.reject(piece, this.#line, tooLarge(this.#options.recordBytesMax));
     this.#begun = [];
     this.#begunBytes = 0;
@@ -77,9 +75,8 @@ class NdjsonReader implements BodyReader {
   }
 
   #takeLines(piece: Piece, bytes: Buffer): void {
-    const text = bytes.toString('utf8');
-    if (text.includes(REPLACEMENT)) this.#takeStrictly(piece, bytes);
-    else for (const line of text.split('\n')) this.#take(piece, line);
+    if (!isUtf8(bytes)) this.#takeStrictly(piece, bytes);
+    else for (const line of bytes.toString('utf8').split('\n')) this.#take(piece, line);
   }
 
   /** Line by line, so that only those which are no UTF-8 are refused. */
@@ -87,12 +84,10 @@ class NdjsonReader implements BodyReader {
     for (let from = 0; from <= bytes.length && !piece.isLast;) {
       const index = bytes.indexOf(LINE_FEED, from);
       const to = index < 0 ? bytes.length : index;
-      try {
-        const text = decodeText(bytes.subarray(from, to));
-        this.#take(piece, text);
-      } catch (error) {
-        this.#rejecter.reject(piece, this.#line++, error);
-      }
+      const line = bytes.subarray(from, to);
+      if (isUtf8(line) || line.length > this.#options.recordBytesMax)
+        this.#take(piece, line.toString('utf8'));
+      else this.#rejecter.reject(piece, this.#line++, decodeError('not valid UTF-8; send UTF-8'));
       from = to + 1;
     }
   }
@@ -100,13 +95,15 @@ class NdjsonReader implements BodyReader {
   #take(piece: Piece, raw: string): void {
     if (piece.isLast) return;
     const line = this.#line++;
+    const { recordBytesMax, depthMax, isMarked } = this.#options;
+    const mayBeLong = raw.length * UNIT_BYTES_MAX > recordBytesMax;
+    if (mayBeLong && Buffer.byteLength(raw) > recordBytesMax) {
+      this.#rejecter.reject(piece, line, tooLarge(recordBytesMax));
+      return;
+    }
     const text = line === 1 && raw.startsWith(BYTE_ORDER_MARK) ? raw.slice(1) : raw;
     if (isBlank(text)) return;
-    const { recordBytesMax, depthMax, isMarked } = this.#options;
     try {
-      if (text.length * UNIT_BYTES_MAX > recordBytesMax && bytesOf(text) > recordBytesMax) {
-        throw tooLarge(recordBytesMax);
-      }
       piece.values.push(recordOf(text, depthMax));
     } catch (error) {
       this.#rejecter.reject(piece, line, error);
@@ -115,11 +112,6 @@ class NdjsonReader implements BodyReader {
     piece.lines.push(line);
     if (isMarked) piece.marks.push(crc32(text));
   }
-}
-
-/** Without a carriage return at its end. */
-function bytesOf(text: string): number {
-  return Buffer.byteLength(text) - (text.endsWith('\r') ? 1 : 0);
 }
 
 /** Whether there is nothing but spaces, tabs and carriage returns. */

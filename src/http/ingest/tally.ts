@@ -1,6 +1,6 @@
 /** Counts what became of the records of one upload, or of one message. */
 
-import { HeadgateError } from '../../domain/errors.ts';
+import type { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { PushOutcome } from '../../../actors/sources/push-source.ts';
 import type { Piece, Rejection } from './piece.ts';

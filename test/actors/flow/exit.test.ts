@@ -31,7 +31,7 @@ class Field {
     const commit = async (unit: CommitUnit) => {
       await this.clock.sleep(this.commitMs);
       this.units.push(unit);
-      return { lastRecordSeq: 0 };
+      return { lastRecordSeq: 0, duplicates: 0 };
     };
     const ledger = new Ledger({
       store: { commit },

@@ -42,7 +42,7 @@ class Field {
         if (this.storeMs > 0) await this.clock.sleep(this.storeMs);
         this.stored.push(...recorded.slice(this.stored.length));
       },
-      onBurst:
+      onBurst: () =>
         onBurst === null
           ? null
           : (alert) => {
@@ -79,10 +79,12 @@ describe('an alert', () => {
     const desk = new AlertDesk({
       ...{ clock: virtualClock(), log: SILENT_LOGGER, flush: () => stored.promise },
       record: () => counts.recorded++,
-      onBurst({ suppressed }) {
-        counts.notified++;
-        counts.suppressed += suppressed;
-      },
+      onBurst:
+        () =>
+        ({ suppressed }) => {
+          counts.notified++;
+          counts.suppressed += suppressed;
+        },
     });
     desk.alerts$.subscribe(() => counts.shown++);
     const max = LIMITS.unshownAlertsMax;

@@ -7,6 +7,7 @@ import { Ledger } from '../../../actors/timeline/ledger.ts';
 import { HeadgateError, type ErrorFacts } from '../../../src/domain/errors.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import type { CommitUnit, SourceRow } from '../../../src/domain/timeline.ts';
+import type { CommitResult } from '../../../storage/event-store.ts';
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
 import { settled } from '../../pipeline/fixture.ts';
 import { recordRow, sourceRow, timelineRow } from '../../storage/fixture.ts';
@@ -49,7 +50,7 @@ class Desk {
     });
   }
 
-  async #commit(unit: CommitUnit): Promise<{ lastRecordSeq: number }> {
+  async #commit(unit: CommitUnit): Promise<CommitResult> {
     expect(++this.#inFlight, 'commits at a time').toBe(1);
     this.attempts.push(this.clock.monotonicMs());
     try {
@@ -61,7 +62,7 @@ class Desk {
         expect(recordsProduced).toBeGreaterThanOrEqual(this.versions.get(sourceId) ?? 0);
         this.versions.set(sourceId, recordsProduced);
       }
-      return { lastRecordSeq: 0 };
+      return { lastRecordSeq: 0, duplicates: 0 };
     } finally {
       this.#inFlight--;
     }

@@ -66,7 +66,7 @@ export function isStored(file: string, id: number): boolean {
 function storedRows(file: string): { id: number; data: string }[] {
   const db = new Database(file, { readonly: true });
   try {
-    const sql = 'SELECT CAST(dedup_key AS INTEGER) AS id, data FROM records';
+    const sql = 'SELECT CAST(dedup_key AS INTEGER) AS id, data FROM records WHERE dedup_key IS NOT NULL';
     return db.prepare(sql).all() as { id: number; data: string }[];
   } finally {
     db.close();

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import net from 'node:net';
+import type net from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket, type ClientOptions } from 'ws';
 import { LIMITS } from '../../../src/domain/limits.ts';
@@ -25,9 +25,9 @@ async function connect(rig: IngestRig, query = '', options: ClientOptions = {}):
   const lines: Record<string, unknown>[] = [];
   let frames = 0;
   let ended: [number, string] | null = null;
-  socket.on('message', (data) => {
+  socket.on('message', (data: Buffer) => {
     frames++;
-    for (const line of String(data as Buffer).split('\n')) lines.push(JSON.parse(line) as (typeof lines)[0]);
+    for (const line of data.toString().split('\n')) lines.push(JSON.parse(line) as (typeof lines)[0]);
   });
   socket.on('close', (code, reason) => (ended = [code, String(reason)]));
   socket.on('error', () => {});

@@ -1,0 +1,57 @@
+/** The command `run`: a gateway from a file, until it is told to end. */
+
+import { resolve } from 'node:path';
+import { HeadgateError } from '../domain/errors.ts';
+import { formatProblem } from '../gateway/config/problems.ts';
+import type { ConfigProblem } from '../gateway/gateway-control.ts';
+import { createGatewayLog } from '../gateway/gateway-log.ts';
+import type { LogLevel } from '../gateway/log-levels.ts';
+import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts';
+import { runProcess } from '../gateway/run-process.ts';
+import { realClock } from '../real-clock.ts';
+import type { Output } from './output.ts';
+
+export interface RunOptions {
+  /** Only looks at the configuration. */
+  readonly check?: boolean;
+  readonly pretty?: boolean;
+  readonly logLevel?: LogLevel;
+  /** Seconds; for ever where it is not given. */
+  readonly duration?: number;
+}
+
+/** Resolves when the gateway has drained and ended because it was asked to.
+ *  @throws HeadgateError for everything else; its code decides the exit code. */
+export async function runCommand(file: string, options: RunOptions, output: Output): Promise<void> {
+  const { logLevel, duration, pretty = false } = options;
+  const colours = process.stderr.isTTY && (process.env['NO_COLOR'] ?? '') === '';
+  const log = await createGatewayLog({ level: logLevel ?? 'info', pretty, colours });
+  const level = logLevel === undefined ? {} : { logLevel };
+  const gateway = gatewayOf({ file: resolve(file), env: process.env, log, ...level }, output);
+  if (options.check === true) {
+    await output.write(`${file}: the configuration is valid\n`);
+    return;
+  }
+  if (!pretty && gateway.logFormat === 'pretty') await log.makePretty();
+  const durationMs = duration === undefined ? null : duration * 1_000;
+  const code = await runProcess(gateway, { clock: realClock, log, durationMs }).finally(leaveSoon);
+  if (code !== 0) throw new HeadgateError('HG_ENGINE_ESCALATED', 'the gateway has ended; its log says why');
+}
+
+/** Makes a gateway; prints everything that is wrong with its configuration, and throws. */
+export function gatewayOf(options: GatewayOptions, output: Output): Gateway {
+  try {
+    return createGateway(options);
+  } catch (error) {
+    const problems = error instanceof HeadgateError ? error.details['problems'] : undefined;
+    for (const problem of (problems ?? []) as readonly ConfigProblem[]) output.note(formatProblem(problem));
+    throw error;
+  }
+}
+
+const LEAVE_MS = 2_000;
+
+/** What a disk that hangs still holds does not keep the process. */
+function leaveSoon(): void {
+  setTimeout(() => process.exit(), LEAVE_MS).unref();
+}

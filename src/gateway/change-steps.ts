@@ -1,0 +1,188 @@
+/** The difference of two configurations as steps that the engine can take, each with its way back. Messages
+ *  to the registry do the work: a source that no step names is not touched. */
+
+import type { Engine } from '../engine.ts';
+import { formatAddress } from '../domain/address.ts';
+import { HeadgateError, type ErrorCode } from '../domain/errors.ts';
+import type { SinkSpec } from '../domain/sink.ts';
+import type { SourceSpec } from '../domain/source.ts';
+import type { ConfigChange } from './gateway-control.ts';
+import type { PreparedConfig } from './prepared-config.ts';
+
+/** What of the engine is changed while it runs. */
+export type ChangeableEngine = Pick<
+  Engine,
+  | 'register'
+  | 'update'
+  | 'deregister'
+  | 'registerSink'
+  | 'updateSink'
+  | 'deregisterSink'
+  | 'reconfigure'
+  | 'noteConfig'
+>;
+
+/** The row of the timeline that a command is caused by. */
+export interface Caused {
+  readonly cause?: number;
+}
+
+export interface ChangeStep {
+  /** Of the setting that made it necessary, as `sources.plc-7`. */
+  readonly path: string;
+  apply(by: Caused): Promise<unknown>;
+  /** Takes it back. Called only where `apply` has resolved. */
+  revert(by: Caused): Promise<unknown>;
+}
+
+/** Steps of a group are taken side by side, group after group: first what may be refused without a trace,
+ *  then what ends before what begins, so that an id, a file or a client name that moves is free when it is
+ *  taken. */
+export function changeSteps(
+  engine: ChangeableEngine,
+  running: PreparedConfig,
+  next: PreparedConfig,
+  changes: readonly ConfigChange[],
+): readonly (readonly ChangeStep[])[] {
+  const of = (section: string, action: ConfigChange['action']) =>
+    changes
+      .filter((change) => change.action === action && change.path.startsWith(`${section}.`))
+      .filter(({ fields }) => fields === undefined || fields.some((field) => !GATEWAYS_OWN.has(field)))
+      .map(({ path }) => ({ path, id: path.slice(section.length + 1) }));
+  const sources = subjects(sourceCommands(engine), running.sources, next.sources);
+  const sinks = subjects(sinkCommands(engine), running.sinks, next.sinks);
+  return [
+    flowSteps(engine, running, next, changes),
+    of('sources', 'removed').map(sources.removed),
+    of('sources', 'changed').map(sources.changed),
+    of('sources', 'added').map(sources.added),
+    of('sinks', 'changed').map(sinks.changed),
+    of('sinks', 'removed').map(sinks.removed),
+    of('sinks', 'added').map(sinks.added),
+  ].filter((group) => group.length > 0);
+}
+
+/** Fields of an entry that the gateway reads and its source never sees. */
+const GATEWAYS_OWN = new Set(['required']);
+
+/** Stages, limits and burst detection change together, in one switch of the flow. */
+function flowSteps(
+  engine: ChangeableEngine,
+  running: PreparedConfig,
+  next: PreparedConfig,
+  changes: readonly ConfigChange[],
+): ChangeStep[] {
+  const paths = changes.map(({ path }) => path);
+  const touched = FLOW_PARTS.filter(({ path }) => paths.includes(path));
+  if (touched.length === 0) return [];
+  const flowOf = ({ engine: options }: PreparedConfig) =>
+    Object.fromEntries(touched.map(({ option }) => [option, options[option]]));
+  return [
+    {
+      path: touched.map(({ path }) => path).join(', '),
+      apply: (by) => engine.reconfigure(flowOf(next), by),
+      revert: (by) => engine.reconfigure(flowOf(running), by),
+    },
+  ];
+}
+
+/** Limits of single sources are options of those sources. */
+const FLOW_PARTS = [
+  { path: 'stages', option: 'stages' },
+  { path: 'limits.global', option: 'rateLimit' },
+  { path: 'burst', option: 'burst' },
+] as const;
+
+/** The three commands for one kind of subject. Sources and sinks can also be changed past the file, over the
+ *  API: whatever is there, the file's word is made true. */
+interface SubjectCommands<Spec> {
+  readonly register: (spec: Spec, by: Caused) => Promise<unknown>;
+  readonly update: (spec: Spec, by: Caused) => Promise<unknown>;
+  readonly remove: (spec: Spec, by: Caused) => Promise<unknown>;
+}
+
+function sourceCommands(engine: ChangeableEngine): SubjectCommands<SourceSpec> {
+  const register = (spec: SourceSpec, by: Caused) => engine.register(spec, by);
+  const update = (spec: SourceSpec, by: Caused) => engine.update(spec, by);
+  const remove = (spec: SourceSpec, by: Caused) => engine.deregister(nameOf(spec), by);
+  return {
+    register: (spec, by) => otherwise(register(spec, by), 'HG_SOURCE_DUPLICATE', () => update(spec, by)),
+    update: (spec, by) => otherwise(update(spec, by), 'HG_SOURCE_UNKNOWN', () => register(spec, by)),
+    remove: (spec, by) => otherwise(remove(spec, by), 'HG_SOURCE_UNKNOWN', () => Promise.resolve()),
+  };
+}
+
+function sinkCommands(engine: ChangeableEngine): SubjectCommands<SinkSpec> {
+  const register = (spec: SinkSpec, by: Caused) => engine.registerSink(spec, by);
+  const update = (spec: SinkSpec, by: Caused) => engine.updateSink(spec, by);
+  const remove = (spec: SinkSpec, by: Caused) => engine.deregisterSink(nameOf(spec), by);
+  return {
+    register: (spec, by) => otherwise(register(spec, by), 'HG_SINK_DUPLICATE', () => update(spec, by)),
+    update: (spec, by) => otherwise(update(spec, by), 'HG_SINK_UNKNOWN', () => register(spec, by)),
+    remove: (spec, by) => otherwise(remove(spec, by), 'HG_SINK_UNKNOWN', () => Promise.resolve()),
+  };
+}
+
+async function otherwise(
+  asked: Promise<unknown>,
+  code: ErrorCode,
+  instead: () => Promise<unknown>,
+): Promise<unknown> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof HeadgateError && error.code === code) return instead();
+    throw error;
+  }
+}
+
+interface Named {
+  readonly id: string;
+  readonly tenant: string;
+}
+
+function nameOf({ id, tenant }: Named): string {
+  return formatAddress({ tenant, sourceId: id });
+}
+
+interface Subject {
+  readonly path: string;
+  readonly id: string;
+}
+
+function subjects<Spec extends Named>(
+  commands: SubjectCommands<Spec>,
+  running: ReadonlyMap<string, Spec>,
+  next: ReadonlyMap<string, Spec>,
+) {
+  const { register, update, remove } = commands;
+  /** With another tenant it is another source. */
+  const replace = async (before: Spec, after: Spec, by: Caused) => {
+    if (nameOf(before) === nameOf(after)) return update(after, by);
+    await remove(before, by);
+    return register(after, by);
+  };
+  return {
+    added: ({ path, id }: Subject): ChangeStep => ({
+      path,
+      apply: (by) => register(specOf(next, id), by),
+      revert: (by) => remove(specOf(next, id), by),
+    }),
+    changed: ({ path, id }: Subject): ChangeStep => ({
+      path,
+      apply: (by) => replace(specOf(running, id), specOf(next, id), by),
+      revert: (by) => replace(specOf(next, id), specOf(running, id), by),
+    }),
+    removed: ({ path, id }: Subject): ChangeStep => ({
+      path,
+      apply: (by) => remove(specOf(running, id), by),
+      revert: (by) => register(specOf(running, id), by),
+    }),
+  };
+}
+
+function specOf<Spec>(specs: ReadonlyMap<string, Spec>, id: string): Spec {
+  const spec = specs.get(id);
+  if (spec === undefined) throw new HeadgateError('HG_ENGINE_STATE', `nothing was prepared for "${id}"`);
+  return spec;
+}

@@ -1,0 +1,115 @@
+/** The difference between two configurations, in the words of the file: which entries came, went or changed,
+ *  and which settings count only from the next start on. Names of fields, never values: they may be secret.
+ *  */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { ConfigChange } from './gateway-control.ts';
+
+type Section = Readonly<Record<string, unknown>>;
+
+/** What of a resolved configuration is compared; sections as the schema has them. */
+export type ComparedConfig = object;
+
+export interface ConfigDifference {
+  readonly changes: readonly ConfigChange[];
+  readonly needsRestart: readonly string[];
+}
+
+/** Sections of entries with a name each: an entry is added, changed or removed for itself. */
+const MAPS = ['sources', 'sinks'] as const;
+
+/** Sections that change as a whole, while the gateway runs. */
+const LIVE_PARTS = ['stages', 'burst', 'examples'] as const;
+
+/** Settings that count at once although the rest of their section does not. */
+const LIVE_SETTINGS = new Set(['logging.level', 'engine.stopDeadlineMs']);
+
+/** Sections that count from the next start on. */
+const START_SECTIONS = ['engine', 'storage', 'http', 'logging', 'control', 'metrics'] as const;
+
+/** What is to be done to come from `running` to `next`; `started` is what the process was started with.
+ *  The tokens' entries are compared by name, limits by their own names. */
+export function compareConfigs(
+  running: ComparedConfig,
+  next: ComparedConfig,
+  started: ComparedConfig = running,
+): ConfigDifference {
+  const changes = [
+    ...MAPS.flatMap((map) => mapChanges(map, sectionOf(running, map), sectionOf(next, map))),
+    ...mapChanges('limits', sectionOf(running, 'limits'), sectionOf(next, 'limits')),
+    ...LIVE_PARTS.flatMap((part) => partChange(part, partOf(running, part), partOf(next, part))),
+    ...mapChanges('auth.tokens', tokensOf(running), tokensOf(next)),
+    ...settingChanges(running, next),
+  ];
+  return { changes, needsRestart: restartSettings(started, next) };
+}
+
+/** Whether nothing at all differs, the settings for the next start included. */
+export function isSameConfig(running: ComparedConfig, next: ComparedConfig): boolean {
+  return isDeepStrictEqual(running, next);
+}
+
+function mapChanges(path: string, before: Section, after: Section): ConfigChange[] {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...names].flatMap((name) => partChange(`${path}.${name}`, before[name], after[name]));
+}
+
+function partChange(path: string, before: unknown, after: unknown): ConfigChange[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  if (isAbsent(before)) return [{ path, action: 'added' }];
+  if (isAbsent(after)) return [{ path, action: 'removed' }];
+  const fields = differingFields(before, after).filter((field) => field !== '');
+  return [{ path, action: 'changed', ...(fields.length === 0 ? {} : { fields }) }];
+}
+
+function settingChanges(running: ComparedConfig, next: ComparedConfig): ConfigChange[] {
+  return [...LIVE_SETTINGS].flatMap((setting) => {
+    const [section = '', field = ''] = setting.split('.');
+    const [before, after] = [sectionOf(running, section)[field], sectionOf(next, section)[field]];
+    return isDeepStrictEqual(before, after)
+      ? []
+      : [{ path: section, action: 'changed' as const, fields: [field] }];
+  });
+}
+
+function restartSettings(started: ComparedConfig, next: ComparedConfig): string[] {
+  return START_SECTIONS.flatMap((section) =>
+    differingFields(partOf(started, section), partOf(next, section))
+      .map((field) => (field === '' ? section : `${section}.${field}`))
+      .filter((setting) => !LIVE_SETTINGS.has(setting)),
+  );
+}
+
+/** Paths of the settings in which two values differ; empty where they are the same. The path of the whole is
+ *  the empty text. Lists differ as a whole. */
+function differingFields(before: unknown, after: unknown, path = ''): string[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  if (!isSection(before) || !isSection(after)) return [path];
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...names].flatMap((name) =>
+    differingFields(before[name], after[name], path === '' ? name : `${path}.${name}`),
+  );
+}
+
+function tokensOf(config: ComparedConfig): Section {
+  const { tokens } = sectionOf(config, 'auth');
+  const list = Array.isArray(tokens) ? (tokens as readonly { readonly name: string }[]) : [];
+  return Object.fromEntries(list.map((token) => [token.name, token]));
+}
+
+function sectionOf(config: ComparedConfig, name: string): Section {
+  const section = partOf(config, name);
+  return isSection(section) ? section : {};
+}
+
+function partOf(config: ComparedConfig, name: string): unknown {
+  return (config as Section)[name];
+}
+
+function isSection(value: unknown): value is Section {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null;
+}

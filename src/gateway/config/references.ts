@@ -1,0 +1,124 @@
+/** References in the texts of a configuration: `${NAME}` and `${NAME:-default}` to the environment, `$${` for
+ *  the two characters themselves, and `file:PATH` to the content of a file. Examples are left as they are. */
+
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { messageOf } from '../../domain/errors.ts';
+import { LIMITS } from '../../domain/limits.ts';
+import type { Path } from './config-text.ts';
+import { isSecretPath, mapValues } from './secrets.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ReferenceContext {
+  readonly env: Environment;
+  /** The folder that relative paths are seen from. */
+  readonly folder: string;
+}
+
+export interface Resolved {
+  readonly value: unknown;
+  /** Texts that came from references, by `pathKey`. */
+  readonly referred: ReadonlyMap<string, string>;
+  readonly problems: readonly { readonly path: Path; readonly message: string }[];
+}
+
+export const pathKey = (path: Path): string => JSON.stringify(path.map(String));
+
+/** Replaces every reference. One that leads nowhere is a problem, and its text stays. */
+export function resolveReferences(value: unknown, context: ReferenceContext): Resolved {
+  const referred = new Map<string, string>();
+  const problems: { path: Path; message: string }[] = [];
+  const walk = (inner: unknown, path: Path): unknown => {
+    if (typeof inner === 'string') {
+      const problem = (message: string) => void problems.push({ path, message });
+      const made = resolveText(inner, path, context, problem);
+      if (made !== inner && !isEscapeOnly(inner)) referred.set(pathKey(path), made);
+      return made;
+    }
+    if (Array.isArray(inner)) return inner.map((item, index) => walk(item, [...path, index]));
+    if (typeof inner !== 'object' || inner === null) return inner;
+    return mapValues(inner, (item, name) =>
+      path.length === 0 && name === 'examples' ? item : walk(item, [...path, name]),
+    );
+  };
+  return { value: walk(value, []), referred, problems };
+}
+
+const VARIABLE = /\$\$\{|\$\{([^}]*)\}?/g;
+const NAME_AND_DEFAULT = /^([A-Za-z_]\w*)(?::-(.*))?$/s;
+const FILE = 'file:';
+
+function isEscapeOnly(text: string): boolean {
+  return !text.startsWith(FILE) && [...text.matchAll(VARIABLE)].every(([whole]) => whole === '$${');
+}
+
+function resolveText(
+  text: string,
+  path: Path,
+  { env, folder }: ReferenceContext,
+  problem: (message: string) => void,
+): string {
+  const filled = text.replaceAll(VARIABLE, (whole, inner: string | undefined) => {
+    if (whole === '$${') return '${';
+    const [, name = '', fallback] = NAME_AND_DEFAULT.exec(inner ?? '') ?? [];
+    if (name === '' || !whole.endsWith('}')) {
+      problem(`"${whole}" is no reference; write \${NAME}, \${NAME:-default}, or $\${ for the characters`);
+      return whole;
+    }
+    const given = env[name];
+    if (given !== undefined && (given !== '' || fallback === undefined)) return given;
+    if (fallback !== undefined) return fallback;
+    problem(`the environment variable ${name} is not set; set it, or write \${${name}:-default}`);
+    return whole;
+  });
+  if (!filled.startsWith(FILE)) return filled;
+  const file = filled.slice(FILE.length);
+  try {
+    return readSmallFile(resolve(folder, file), { mustBePrivate: isSecretPath(path) }).replace(/\r?\n$/, '');
+  } catch (error) {
+    problem(`the file "${file}" ${fileProblem(error)}`);
+    return text;
+  }
+}
+
+/** What a file of secrets must not allow: anything to anybody but its owner. */
+const OTHERS = 0o077;
+
+/** Reads a file that a configuration names.
+ *  @throws Error whose message goes on after the name of the file. */
+export function readSmallFile(path: string, { mustBePrivate }: { readonly mustBePrivate: boolean }): string {
+  // Looked at before it is opened: opening a named pipe would wait for its writer.
+  if (!statSync(path).isFile()) throw new Error('is not a regular file');
+  const handle = openSync(path, 'r');
+  try {
+    const { mode, size } = fstatSync(handle);
+    if (mustBePrivate && process.platform !== 'win32' && (mode & OTHERS) !== 0) {
+      const shown = (mode & 0o777).toString(8).padStart(4, '0');
+      throw new Error(`holds a secret and is open to other users (mode ${shown}); chmod 600 it`);
+    }
+    if (size > LIMITS.secretBytesMax) throw new Error(`is larger than ${LIMITS.secretBytesMax} bytes`);
+    const bytes = Buffer.alloc(LIMITS.secretBytesMax + 1);
+    const length = readSync(handle, bytes, 0, bytes.length, 0);
+    if (length > LIMITS.secretBytesMax) throw new Error(`is larger than ${LIMITS.secretBytesMax} bytes`);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Why a file cannot be used, to go on after its name. */
+export function fileProblem(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'does not exist';
+    case 'EACCES':
+    case 'EPERM':
+      return 'may not be read by this process';
+    case 'ERR_ENCODING_INVALID_ENCODED_DATA':
+      return 'is no UTF-8 text';
+    default:
+      return messageOf(error);
+  }
+}

@@ -1,0 +1,127 @@
+/** Which values of a configuration are secret, and how they are kept out of everything that is shown: the
+ *  document, messages, the digest. */
+
+import { createHash, createHmac } from 'node:crypto';
+import type { Path } from './config-text.ts';
+
+export const MASK = '***';
+
+/** Fields whose text is a secret wherever they stand. */
+const SECRET_FIELDS: ReadonlySet<string> = new Set([
+  ...['password', 'passphrase', 'token', 'bearer', 'secret', 'creds', 'apikey', 'api_key', 'key'],
+]);
+/** `key` is one where it is the key of a certificate. */
+const KEY_OWNERS: ReadonlySet<PropertyKey> = new Set(['tls']);
+
+/** Whether what stands at `path` is secret whatever it says. All headers are: any may bear credentials. */
+export function isSecretPath(path: Path): boolean {
+  const name = String(path.at(-1)).toLowerCase();
+  const owner = path.at(-2);
+  if (owner === 'headers') return true;
+  if (name === 'key') return owner !== undefined && KEY_OWNERS.has(owner);
+  return SECRET_FIELDS.has(name);
+}
+
+/** The address without user, password and query; null where it has none of them, or is no address. */
+function withoutCredentials(text: string): string | null {
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
+  if (url === null || (url.username === '' && url.password === '' && url.search === '')) return null;
+  const [scheme = '', rest = ''] = text.split(/(?<=:\/\/)/);
+  const bare = rest.replace(/^[^/?#]*@/, `${MASK}@`).replace(/\?.*$/s, `?${MASK}`);
+  return scheme + bare;
+}
+
+/** The secret parts of a text that stands at `path`: all of it, or credentials in an address. */
+function secretsIn(text: string, path: Path): string[] {
+  if (isSecretPath(path)) return [text];
+  const masked = withoutCredentials(text);
+  const url = masked === null ? null : URL.parse(text);
+  if (url === null) return [];
+  const raw = /:\/\/[^/?#@]*?:([^/?#]*)@/.exec(text)?.[1] ?? '';
+  return [raw, url.password, decoded(url.password), url.search.slice(1)].filter((part) => part !== '');
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A reference: what it says is no secret, what it leads to may be one. */
+const REFERENCES_ALONE = /^(?:\$\{[A-Za-z_]\w*\}|file:[^\s]+)$/;
+
+/** The document as it was written, with `***` in the place of secrets. References stay: they name where a
+ *  secret is, not what it is. */
+export function maskDocument(value: unknown, path: Path = []): unknown {
+  if (typeof value === 'string') {
+    if (REFERENCES_ALONE.test(value)) return value;
+    if (isSecretPath(path))
+      return /^\$\{[A-Za-z_]\w*:-/.test(value) ? value.replace(/:-.*$/s, `:-${MASK}}`) : MASK;
+    return withoutCredentials(value) ?? value;
+  }
+  if (Array.isArray(value)) return value.map((item, index) => maskDocument(item, [...path, index]));
+  if (typeof value !== 'object' || value === null) return isSecretPath(path) && value !== null ? MASK : value;
+  return mapValues(value, (inner, name) => maskDocument(inner, [...path, name]));
+}
+
+/** Shorter ones would be found in every message. */
+const SECRET_CHARS_MIN = 3;
+
+/** What secrets were met, so that no message repeats one. */
+export class SecretBook {
+  readonly #secrets = new Set<string>();
+
+  /** What may not be shown, the longest first: one may be the beginning of another. */
+  get all(): readonly string[] {
+    return [...this.#secrets].sort((a, b) => b.length - a.length);
+  }
+
+  add(secret: string): void {
+    for (const part of [secret, JSON.stringify(secret).slice(1, -1)]) {
+      if (part.length >= SECRET_CHARS_MIN) this.#secrets.add(part);
+    }
+  }
+
+  /** Notes every secret in a configuration whose references are resolved. */
+  addAllOf(value: unknown, path: Path = []): void {
+    if (typeof value === 'string') for (const secret of secretsIn(value, path)) this.add(secret);
+    else if (typeof value === 'object' && value !== null) {
+      for (const [name, inner] of Object.entries(value)) this.addAllOf(inner, [...path, name]);
+    }
+  }
+
+  /** The message with `***` in the place of every secret. */
+  mask(message: string): string {
+    let masked = message;
+    for (const secret of this.all) masked = masked.replaceAll(secret, MASK);
+    return masked;
+  }
+}
+
+/** SHA-256 over a resolved configuration. It differs where a secret differs, and shows nothing of it: secrets
+ *  go in as HMACs under `key`. `isReferred` says which values came from references. */
+export function digestOf(value: unknown, isReferred: (path: Path) => boolean, key: string): string {
+  const canonical = (inner: unknown, path: Path): unknown => {
+    if (typeof inner === 'string') {
+      const isSecret = isSecretPath(path) || isReferred(path) || withoutCredentials(inner) !== null;
+      return isSecret ? `hmac:${createHmac('sha256', key).update(inner).digest('hex')}` : inner;
+    }
+    if (Array.isArray(inner)) return inner.map((item, index) => canonical(item, [...path, index]));
+    if (typeof inner !== 'object' || inner === null) return inner;
+    const sorted = Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1));
+    return sorted.map(([name, item]) => [name, canonical(item, [...path, name])]);
+  };
+  return createHash('sha256')
+    .update(JSON.stringify(canonical(value, [])))
+    .digest('hex');
+}
+
+/** A map of the same names. A name such as `__proto__` stays one of its own. */
+export function mapValues(
+  map: object,
+  change: (value: unknown, name: string) => unknown,
+): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(map).map(([name, value]) => [name, change(value, name)]));
+}

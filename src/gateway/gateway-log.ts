@@ -1,0 +1,114 @@
+/** The log of the process: pino's lines on stderr, written at once, so that none is lost however the process
+ *  ends. What no line may hold is taken out here, whoever wrote it: the values of secrets, and characters
+ *  that would act on a terminal or begin a line of their own. */
+
+import pino from 'pino';
+import { HeadgateError } from '../domain/errors.ts';
+import type { Logger } from '../domain/logger.ts';
+import { printable, printableJson } from '../domain/printable-text.ts';
+import type { LogLevel } from './log-levels.ts';
+
+export interface GatewayLog extends Logger {
+  fatal(fields: object, message: string): void;
+  setLevel(level: LogLevel): void;
+  /** From now on these values are shown as `***`, wherever they stand in a line. Values of fewer than
+   *  {@link SECRET_CHARS_MIN} characters are not: they would mask half of the log. */
+  hide(secrets: Iterable<string>): void;
+  /** From now on lines are for people. @throws HeadgateError HG_PEER_MISSING */
+  makePretty(): Promise<void>;
+}
+
+export interface GatewayLogOptions {
+  readonly level: LogLevel;
+  /** For people, where it is not for machines; needs the package pino-pretty. */
+  readonly pretty: boolean;
+  readonly colours?: boolean;
+  /** Takes each line with its end. Default: stderr. */
+  readonly write?: (text: string) => void;
+}
+
+export const SECRET_CHARS_MIN = 4;
+
+/** Fields that bear secrets by their name, at the top of a line or one level below. */
+const SECRET_FIELDS = ['password', 'passphrase', 'secret', 'token', 'authorization', 'cookie'];
+
+/** @throws HeadgateError HG_PEER_MISSING where `pretty` is asked for and pino-pretty is not installed. */
+export async function createGatewayLog(options: GatewayLogOptions): Promise<GatewayLog> {
+  const write = options.write ?? standardError();
+  const pretty = () => prettyFormat(options.colours ?? false);
+  let format = options.pretty ? await pretty() : printableJson;
+  let hidden: readonly string[] = [];
+  const logger = pino(
+    {
+      level: options.level,
+      base: { name: 'headgate' },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '***' },
+    },
+    { write: (line) => write(`${format(masked(line, hidden).trimEnd())}\n`) },
+  );
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    fatal: (fields, message) => logger.fatal(fields, message),
+    setLevel: (level) => {
+      logger.level = level;
+    },
+    hide: (secrets) => {
+      const forms = new Set([...hidden, ...[...secrets].flatMap(formsOf)]);
+      // The longest first: one may be the beginning of another.
+      hidden = [...forms].sort((one, other) => other.length - one.length);
+    },
+    makePretty: async () => {
+      format = await pretty();
+    },
+  };
+}
+
+/** A secret as it is, and as URLs have it; both as they stand in JSON. */
+function formsOf(secret: string): string[] {
+  if (secret.length < SECRET_CHARS_MIN) return [];
+  const inUrls = encodeURIComponent(secret.toWellFormed());
+  return [secret, inUrls].map((form) => JSON.stringify(form).slice(1, -1));
+}
+
+function masked(line: string, hidden: readonly string[]): string {
+  let text = line;
+  for (const secret of hidden) if (text.includes(secret)) text = text.replaceAll(secret, '***');
+  return text;
+}
+
+function standardError(): (text: string) => void {
+  const destination = pino.destination({ dest: 2, sync: true });
+  // Nobody reads the log any more: no reason to stop working.
+  destination.on('error', () => undefined);
+  return (text) => void destination.write(text);
+}
+
+/** Lines for people. Loaded late: a gateway that writes JSON has no need of the package. */
+async function prettyFormat(colorize: boolean): Promise<(line: string) => string> {
+  const { prettyFactory } = await import('pino-pretty').catch((cause: unknown) => {
+    throw new HeadgateError(
+      'HG_PEER_MISSING',
+      'a readable log (--pretty, logging.format: pretty) needs the package pino-pretty: ' +
+        'run `npm install pino-pretty`, or leave the log as JSON',
+      { cause, details: { package: 'pino-pretty' } },
+    );
+  });
+  const pretty = prettyFactory({
+    colorize,
+    ignore: 'name',
+    translateTime: 'SYS:HH:MM:ss.l',
+    singleLine: true,
+  });
+  return (line) => pretty(JSON.parse(line, (_key, value: unknown) => safeValue(value))).trimEnd();
+}
+
+function safeValue(value: unknown): unknown {
+  if (typeof value === 'string') return printable(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [printable(key), one]));
+}

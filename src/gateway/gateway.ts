@@ -1,0 +1,348 @@
+/** The gateway: an engine with its configuration, its doors and its watch, as one thing that is started and
+ *  stopped. Parts start in order and stop in reverse, also where only some of them came up. */
+
+import type { EngineReport } from '../engine-report.ts';
+import { createEngine, type Engine } from '../engine.ts';
+import { formatAddress } from '../domain/address.ts';
+import type { Clock } from '../domain/clock.ts';
+import { HeadgateError, messageOf } from '../domain/errors.ts';
+import type { SinkSpec } from '../domain/sink.ts';
+import type { SourceSpec } from '../domain/source.ts';
+import { realClock } from '../real-clock.ts';
+import { ConfigFile } from './config-file.ts';
+import { watchConfig } from './config-watch.ts';
+import { sinkSpecOf, sourceSpecOf } from './config/specs.ts';
+import { openDoors, type Doors } from './doors.ts';
+import type {
+  ConfigFormat,
+  ConfigProblem,
+  GatewayControl,
+  Readiness,
+  ReloadOrigin,
+  ReloadOutcome,
+  RunningConfiguration,
+} from './gateway-control.ts';
+import type { GatewayLog } from './gateway-log.ts';
+import type { LogLevel } from './log-levels.ts';
+import { watchLife, type LifeWatch } from './life-watch.ts';
+import { isProblems, prepareConfig, type ConfigText, type PreparedConfig } from './prepared-config.ts';
+import { readinessOf, type GatewayPhase } from './readiness.ts';
+import { createReloader, type Reloader } from './reload.ts';
+import { createServiceNotifier, type ServiceNotifier } from './service-notifier.ts';
+
+export interface GatewayOptions {
+  /** The configuration: a file, which is watched, … */
+  readonly file?: string;
+  /** … or its text. */
+  readonly text?: string;
+  /** Of the text. Default: YAML. */
+  readonly format?: ConfigFormat;
+  /** For references in the configuration and for the service manager. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: GatewayLog;
+  /** Default: real time. With another clock the engine writes its database in this thread. */
+  readonly clock?: Clock;
+  /** Whether a change of the file is a reload. Default: true. */
+  readonly watch?: boolean;
+  /** Wins over `logging.level`, also after a reload. */
+  readonly logLevel?: LogLevel;
+}
+
+/** Reads the configuration and makes what it names. Nothing is opened and nothing runs before `start()`.
+ *  @throws HeadgateError HG_CONFIG_INVALID, with all that is wrong in `details.problems`. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const { env, text = '', format = 'yaml' } = options;
+  const file = options.file === undefined ? null : new ConfigFile(options.file);
+  const prepared = prepareConfig(file?.read() ?? { text, format, file: null }, { env });
+  if (isProblems(prepared)) throw invalidConfig(options.file, prepared);
+  return new Gateway(options, file, prepared);
+}
+
+function invalidConfig(file: string | undefined, problems: readonly ConfigProblem[]): HeadgateError {
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  return new HeadgateError('HG_CONFIG_INVALID', `the configuration ${file ?? ''} has ${count}`, {
+    details: { problems },
+  });
+}
+
+export class Gateway implements GatewayControl {
+  readonly engine: Engine;
+  /** Resolves when the engine has come to an end that nobody asked for. */
+  readonly ended: Promise<void>;
+  readonly #options: GatewayOptions;
+  readonly #file: ConfigFile | null;
+  readonly #clock: Clock;
+  readonly #log: GatewayLog;
+  readonly #notifier: ServiceNotifier;
+  readonly #started: PreparedConfig;
+  readonly #reloader: Reloader;
+  readonly #end: () => void;
+  /** What is open, last first. */
+  #parts = new AsyncDisposableStack();
+  #phase: GatewayPhase = 'stopped';
+  #startedAtMs = 0;
+  #doors: Doors | null = null;
+  #life: LifeWatch | null = null;
+  #starting: Promise<void> | null = null;
+  #stopping: Promise<EngineReport> | null = null;
+  #deadlineAtMs = 0;
+
+  constructor(options: GatewayOptions, file: ConfigFile | null, started: PreparedConfig) {
+    const { log, clock, env } = options;
+    this.#options = options;
+    this.#started = started;
+    this.#file = file;
+    this.#clock = clock ?? realClock;
+    this.#log = log;
+    this.#adopt(started);
+    this.#notifier = createServiceNotifier({ env, pid: process.pid, clock: this.#clock, log });
+    this.engine = createEngine({
+      ...started.engine,
+      logger: log,
+      ...(clock === undefined ? {} : { clock }),
+    });
+    this.#reloader = createReloader({
+      ...{ clock: this.#clock, log, engine: this.engine, started },
+      onApplied: (next) => this.#adopt(next),
+    });
+    const ended = Promise.withResolvers<void>();
+    this.ended = ended.promise;
+    this.#end = ended.resolve;
+  }
+
+  get startedAtMs(): number {
+    return this.#startedAtMs;
+  }
+
+  /** Where the HTTP server listens; null where there is none, or not yet. */
+  get url(): string | null {
+    return this.#doors?.url ?? null;
+  }
+
+  /** What the configuration gives a stop. */
+  get stopDeadlineMs(): number {
+    return this.#reloader.running.config.engine.stopDeadlineMs;
+  }
+
+  /** Whom the log is for, as the configuration has it. */
+  get logFormat(): 'json' | 'pretty' {
+    return this.#started.config.logging.format;
+  }
+
+  /** Starts the parts in order. Resolves when all of them run; sources may still be connecting.
+   *  @throws HeadgateError HG_STORAGE_ codes, HG_HTTP_ codes; what had been started is stopped again. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /** Drains and closes everything, in reverse. Resolves with the engine's report; calling it twice does no
+   *  harm. */
+  stop({ deadlineMs = this.stopDeadlineMs }: { readonly deadlineMs?: number } = {}): Promise<EngineReport> {
+    this.#stopping ??= this.#stop(deadlineMs);
+    return this.#stopping;
+  }
+
+  /** Reads the file again. Never rejects. */
+  async reload(origin: ReloadOrigin): Promise<ReloadOutcome> {
+    const file = this.#file;
+    if (file === null) {
+      const next = 'change it over the API, or start the gateway with a file';
+      this.#log.warn({ origin, next }, 'the configuration came from no file that could be read again');
+    }
+    this.#notifier.notify('RELOADING=1');
+    const prepare = (running: PreparedConfig) => (file === null ? running : this.#prepare(file.read()));
+    const outcome = await this.#reloader.reload({ origin, key: 'file', prepare });
+    this.#notifier.notify('READY=1');
+    this.#life?.look();
+    return outcome;
+  }
+
+  configuration(): RunningConfiguration {
+    const { running, version, last } = this.#reloader;
+    const { digest, document } = running;
+    return { version, digest, document, file: this.#file?.path ?? null, lastReload: last };
+  }
+
+  async validate(text: string, format: ConfigFormat): Promise<readonly ConfigProblem[]> {
+    const prepared = this.#prepare({ text, format, file: this.#file?.path ?? null });
+    return isProblems(prepared) ? prepared : [];
+  }
+
+  async apply(
+    text: string,
+    options: { readonly format: ConfigFormat; readonly origin: ReloadOrigin; readonly persist?: boolean },
+  ): Promise<ReloadOutcome> {
+    const { format, origin, persist = false } = options;
+    const file = this.#file;
+    const outcome = await this.#reloader.reload({
+      origin,
+      prepare: () => {
+        const problem = persist ? (file === null ? NO_FILE : file.problemWith(format)) : null;
+        return problem === null ? this.#prepare({ text, format, file: file?.path ?? null }) : [problem];
+      },
+      ...(persist && file !== null ? { persist: () => file.replace(text) } : {}),
+    });
+    this.#life?.look();
+    return outcome;
+  }
+
+  readiness(): Readiness {
+    return readinessOf({
+      phase: this.#phase,
+      stats: this.engine.stats(),
+      requiredSources: requiredSourcesOf(this.#reloader.running),
+      monotonicMs: this.#clock.monotonicMs(),
+    });
+  }
+
+  sourceSpec(id: string, entry: unknown): SourceSpec {
+    return sourceSpecOf(id, entry);
+  }
+
+  sinkSpec(id: string, entry: unknown): SinkSpec {
+    return sinkSpecOf(id, entry);
+  }
+
+  #prepare(text: ConfigText) {
+    const { http } = this.#started.config;
+    const { env } = this.#options;
+    return prepareConfig(text, { env, ...(http.enabled ? { listening: http } : {}) });
+  }
+
+  /** What is no part of the engine follows the configuration. */
+  #adopt({ config, secrets }: PreparedConfig): void {
+    this.#log.hide(secrets);
+    this.#log.setLevel(this.#options.logLevel ?? config.logging.level);
+  }
+
+  async #start(): Promise<void> {
+    if (this.#stopping !== null) {
+      throw new HeadgateError(
+        'HG_ENGINE_STATE',
+        'a gateway that was stopped cannot be started; make another',
+      );
+    }
+    this.#phase = 'starting';
+    this.#startedAtMs = this.#clock.wallMs();
+    try {
+      await this.#startParts();
+    } catch (error) {
+      await this.#close(this.stopDeadlineMs);
+      throw error;
+    }
+    this.#phase = 'running';
+    this.#notifier.notify('READY=1');
+    this.#life?.look();
+    const { digest, sources, sinks } = this.#reloader.running;
+    const facts = { url: this.url, file: this.#options.file, digest };
+    this.#log.info({ ...facts, sources: sources.size, sinks: sinks.size }, 'the gateway runs');
+    // It may have changed while the parts came up.
+    this.#reloadIfChanged();
+  }
+
+  async #startParts(): Promise<void> {
+    const { engine } = this;
+    const { running } = this.#reloader;
+    this.#life = this.#watchLife();
+    this.#parts.defer(() => this.#life?.close());
+    await engine.start();
+    this.#parts.defer(() => this.#stopEngine());
+    const seq = engine.noteConfig({
+      event: 'config.applied',
+      data: { origin: 'start', version: this.#reloader.version, digest: running.digest },
+    });
+    const by = { cause: seq };
+    await Promise.all([...running.sinks.values()].map((spec) => engine.registerSink(spec, by)));
+    this.#doors = this.#parts.use(
+      await openDoors({
+        ...{ gateway: this, clock: this.#clock, log: this.#log, started: running.config },
+        running: () => this.#reloader.running.config,
+        reloads: this.#reloader,
+        closeMs: () => this.#remainingMs(),
+      }),
+    );
+    await Promise.all([...running.sources.values()].map((spec) => engine.register(spec, by)));
+    this.#doors.openControl();
+    await this.#watchFile();
+  }
+
+  async #watchFile(): Promise<void> {
+    const file = this.#file;
+    if (file === null || this.#options.watch === false) return;
+    const watching = await watchConfig(file.path, {
+      onChange: () => this.#reloadIfChanged(),
+      onError: (error) => {
+        const next = 'send SIGHUP after a change, or restart the gateway';
+        this.#log.warn({ file: file.path, error: messageOf(error), next }, 'the file cannot be watched');
+      },
+    });
+    this.#parts.defer(() => watching.close());
+  }
+
+  /** A file that was only touched, or that this process has written, says nothing new. */
+  #reloadIfChanged(): void {
+    if (this.#options.watch === false || this.#phase !== 'running') return;
+    if (this.#file?.saysNew() === true) void this.reload('file');
+  }
+
+  #watchLife(): LifeWatch {
+    const { engine } = this;
+    return watchLife({
+      ...{ clock: this.#clock, log: this.#log, notifier: this.#notifier },
+      phase: () => this.#phase,
+      engineState: () => engine.state,
+      stats: () => engine.stats(),
+      readiness: () => this.readiness(),
+      askSupervisors: () => engine.list(),
+      onEngineEnded: this.#end,
+    });
+  }
+
+  async #stop(deadlineMs: number): Promise<EngineReport> {
+    // A start that fails tells whoever called it.
+    await this.#starting?.catch(() => undefined);
+    if (this.#phase !== 'stopped') {
+      this.#phase = 'stopping';
+      this.#notifier.notify('STOPPING=1');
+      this.#life?.look();
+      await this.#close(deadlineMs);
+    }
+    return this.engine.report();
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    this.#deadlineAtMs = this.#clock.monotonicMs() + deadlineMs;
+    try {
+      await this.#parts.disposeAsync();
+    } finally {
+      this.#phase = 'stopped';
+      await this.#notifier.flushed();
+    }
+  }
+
+  async #stopEngine(): Promise<void> {
+    const report = await this.engine.stop({ deadlineMs: this.#remainingMs() });
+    const { admitted, dropped, delivered, lost } = report;
+    const facts = { admitted, dropped, delivered, lost };
+    if (lost === 0) this.#log.info(facts, 'the engine has drained');
+    else this.#log.error({ ...facts, next: LOST_NEXT }, 'the engine has stopped before all was stored');
+  }
+
+  #remainingMs(): number {
+    return Math.max(0, Math.round(this.#deadlineAtMs - this.#clock.monotonicMs()));
+  }
+}
+
+const LOST_NEXT = 'sources that wait for an acknowledgement send it again; raise engine.stopDeadlineMs';
+
+const NO_FILE: ConfigProblem = {
+  ...{ file: null, line: null, column: null, path: '' },
+  message: 'the gateway was started without a file; leave out "persist"',
+};
+
+function requiredSourcesOf({ config, sources }: PreparedConfig): string[] {
+  return [...sources].flatMap(([id, { tenant, id: sourceId }]) =>
+    config.sources[id]?.required === true ? [formatAddress({ tenant, sourceId })] : [],
+  );
+}

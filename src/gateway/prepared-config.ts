@@ -1,0 +1,87 @@
+/** A version of the configuration, ready to run: read, checked, and everything made of it that may be
+ *  refused.  Nothing of it runs yet. */
+
+import type { CreateEngineOptions } from '../engine.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { SinkSpec } from '../domain/sink.ts';
+import type { SourceSpec } from '../domain/source.ts';
+import { requireSafeAddress } from '../http/exposure.ts';
+import type { HttpOptions } from '../http/http-deps.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
+import { readConfig } from './config/read-config.ts';
+import { engineOptionsOf, sinkSpecOf, sourceSpecOf } from './config/specs.ts';
+import type { ConfigFormat, ConfigProblem } from './gateway-control.ts';
+
+export interface PreparedConfig {
+  readonly config: GatewayConfig;
+  /** As it was written, secrets masked. */
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly digest: string;
+  /** What no line of the log may show. */
+  readonly secrets: readonly string[];
+  /** By the name each has in the file. */
+  readonly sources: ReadonlyMap<string, SourceSpec>;
+  readonly sinks: ReadonlyMap<string, SinkSpec>;
+  /** All that `createEngine` takes, but for clock and logger; of it, what records go through can be changed
+   *  while the engine runs. */
+  readonly engine: CreateEngineOptions;
+}
+
+export interface ConfigText {
+  readonly text: string;
+  readonly format: ConfigFormat;
+  /** Null where it came from no file: paths are then seen from the working folder. */
+  readonly file: string | null;
+}
+
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where the HTTP server listens, if it does already: its tokens may change, it does not. */
+  readonly listening?: HttpOptions;
+}
+
+/** Returns everything that is wrong, where something is. Never throws. */
+export function prepareConfig(
+  { text, format, file }: ConfigText,
+  { env, listening }: Surroundings,
+): PreparedConfig | readonly ConfigProblem[] {
+  const reading = readConfig(text, { format, file, env });
+  if (!reading.ok) return reading.problems;
+  const { config, document, digest, secrets } = reading;
+  const problems: ConfigProblem[] = [];
+  const attempt = <Made>(path: string, make: () => Made): Made | null => {
+    try {
+      return make();
+    } catch (error) {
+      problems.push({ file, line: null, column: null, path, message: messageOf(error) });
+      return null;
+    }
+  };
+  const scope = { folder: config.folder };
+  const sources = specs('sources', config.sources, (id, entry) => sourceSpecOf(id, entry, scope), attempt);
+  const sinks = specs('sinks', config.sinks, (id, entry) => sinkSpecOf(id, entry, scope), attempt);
+  const engine = attempt('stages', () => engineOptionsOf(config));
+  if (config.http.enabled) {
+    attempt('http', () => requireSafeAddress(listening ?? config.http, config.auth.tokens.length));
+  }
+  if (engine === null || problems.length > 0) return problems;
+  return { config, document, digest, secrets, sources, sinks, engine };
+}
+
+export function isProblems(
+  prepared: PreparedConfig | readonly ConfigProblem[],
+): prepared is readonly ConfigProblem[] {
+  return Array.isArray(prepared);
+}
+
+function specs<Spec>(
+  section: string,
+  entries: Readonly<Record<string, unknown>>,
+  make: (id: string, entry: unknown) => Spec,
+  attempt: <Made>(path: string, make: () => Made) => Made | null,
+): ReadonlyMap<string, Spec> {
+  const made = Object.entries(entries).map(
+    ([id, entry]) => [id, attempt(`${section}.${id}`, () => make(id, entry))] as const,
+  );
+  return new Map(made.filter((one): one is [string, NonNullable<Spec>] => one[1] !== null));
+}

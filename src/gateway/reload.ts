@@ -1,0 +1,282 @@
+/** Makes a new version of the configuration real while the gateway runs. One version at a time; of those that
+ *  wait meanwhile only the newest has its turn. A version that is invalid changes nothing; one of which a
+ *  part fails is taken back, step by step, and the old one goes on. Each leaves its rows in the timeline:
+ *  what it was to change, and what became of it; the commands it led to are caused by the first of them. */
+
+import type { Clock } from '../domain/clock.ts';
+import { errorFacts, messageOf } from '../domain/errors.ts';
+import type { Logger } from '../domain/logger.ts';
+import { changeSteps, type ChangeableEngine, type ChangeStep } from './change-steps.ts';
+import { compareConfigs, isSameConfig, type ConfigDifference } from './compare.ts';
+import type { ConfigProblem, ReloadOrigin, ReloadOutcome } from './gateway-control.ts';
+import { isProblems, type PreparedConfig } from './prepared-config.ts';
+
+export interface ReloadRequest {
+  readonly origin: ReloadOrigin;
+  /** The version, read when its turn comes, or what is wrong with it. A throw fails the reload. */
+  readonly prepare: (running: PreparedConfig) => PreparedConfig | readonly ConfigProblem[];
+  /** Makes it last, where it is to; the last thing done. A throw takes the version back. */
+  readonly persist?: () => void;
+  /** Requests with the same key read the same file: the newest answers for those that wait. */
+  readonly key?: string;
+}
+
+export interface ReloadPorts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly engine: ChangeableEngine;
+  readonly started: PreparedConfig;
+  /** The version runs now: what is no part of the engine follows it. Must not throw. */
+  readonly onApplied: (next: PreparedConfig) => void;
+}
+
+export interface Reloader {
+  readonly running: PreparedConfig;
+  /** Rises by one with every change that was applied. */
+  readonly version: number;
+  readonly last: ReloadOutcome | null;
+  /** Reloads so far, by outcome. */
+  readonly counts: Readonly<Record<ReloadOutcome['outcome'], number>>;
+  /** Never rejects. */
+  reload(request: ReloadRequest): Promise<ReloadOutcome>;
+}
+
+interface Waiting {
+  readonly request: ReloadRequest;
+  readonly answer: (outcome: ReloadOutcome | Promise<ReloadOutcome>) => void;
+}
+
+/** Entries of a difference, and problems, that a row of the timeline repeats. */
+const ROW_ENTRIES_MAX = 100;
+
+export function createReloader(ports: ReloadPorts): Reloader {
+  return new SerialReloader(ports);
+}
+
+class SerialReloader implements Reloader {
+  readonly #ports: ReloadPorts;
+  #running: PreparedConfig;
+  #version = 1;
+  #last: ReloadOutcome | null = null;
+  readonly #counts = { applied: 0, unchanged: 0, refused: 0, failed: 0 };
+  #isBusy = false;
+  #waiting: Waiting | null = null;
+
+  constructor(ports: ReloadPorts) {
+    this.#ports = ports;
+    this.#running = ports.started;
+  }
+
+  get running(): PreparedConfig {
+    return this.#running;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get last(): ReloadOutcome | null {
+    return this.#last;
+  }
+
+  get counts(): Reloader['counts'] {
+    return this.#counts;
+  }
+
+  reload(request: ReloadRequest): Promise<ReloadOutcome> {
+    const outcome = new Promise<ReloadOutcome>((resolve) => {
+      const before = this.#waiting;
+      this.#waiting = { request, answer: resolve };
+      if (before !== null) this.#supersede(before, request, () => outcome);
+    });
+    if (!this.#isBusy) void this.#work();
+    return outcome;
+  }
+
+  #supersede(before: Waiting, by: ReloadRequest, outcome: () => Promise<ReloadOutcome>): void {
+    const isSame = before.request.key !== undefined && before.request.key === by.key;
+    if (isSame) queueMicrotask(() => before.answer(outcome()));
+    else before.answer(this.#outcome(before.request, 'refused', { problems: [SUPERSEDED] }));
+  }
+
+  async #work(): Promise<void> {
+    this.#isBusy = true;
+    for (let next = this.#take(); next !== null; next = this.#take()) {
+      next.answer(await this.#reloadNow(next.request));
+    }
+    this.#isBusy = false;
+  }
+
+  #take(): Waiting | null {
+    const next = this.#waiting;
+    this.#waiting = null;
+    return next;
+  }
+
+  async #reloadNow(request: ReloadRequest): Promise<ReloadOutcome> {
+    let outcome: ReloadOutcome;
+    try {
+      const next = request.prepare(this.#running);
+      outcome = isProblems(next) ? this.#refuse(request, next) : await this.#change(request, next);
+    } catch (error) {
+      outcome = this.#fail(request, { changes: [], needsRestart: [] }, [problemAt('', error)]);
+    }
+    this.#last = outcome;
+    this.#counts[outcome.outcome] += 1;
+    return outcome;
+  }
+
+  async #change(request: ReloadRequest, next: PreparedConfig): Promise<ReloadOutcome> {
+    const { engine, started } = this.#ports;
+    const running = this.#running;
+    const difference = compareConfigs(running.config, next.config, started.config);
+    if (isSameConfig(running.config, next.config)) {
+      const problems = this.#persist(request);
+      if (problems.length > 0) return this.#fail(request, difference, problems);
+      this.#ports.log.info({ origin: request.origin }, 'the configuration says what runs already');
+      return this.#outcome(request, 'unchanged', difference);
+    }
+    const seq = this.#note('config.applying', {
+      ...{ origin: request.origin, version: this.#version + 1, digest: next.digest },
+      ...boundedDifference(difference),
+    });
+    const by = seq === null ? {} : { cause: seq };
+    const steps = changeSteps(engine, running, next, difference.changes);
+    const { done, problems } = await takeAll(steps, by);
+    if (problems.length === 0) problems.push(...this.#persist(request));
+    if (problems.length > 0) {
+      problems.push(...(await takeBack(done, by)));
+      return this.#fail(request, difference, problems);
+    }
+    this.#running = next;
+    this.#version += 1;
+    this.#ports.onApplied(next);
+    this.#note('config.applied', { origin: request.origin, version: this.#version, digest: next.digest });
+    this.#tellApplied(request, difference);
+    return this.#outcome(request, 'applied', difference);
+  }
+
+  #persist({ persist }: ReloadRequest): ConfigProblem[] {
+    try {
+      persist?.();
+      return [];
+    } catch (error) {
+      return [{ ...problemAt('', error), message: `the file could not be replaced: ${messageOf(error)}` }];
+    }
+  }
+
+  #refuse(request: ReloadRequest, problems: readonly ConfigProblem[]): ReloadOutcome {
+    this.#note('config.refused', { origin: request.origin, ...boundedProblems(problems) });
+    const next = 'mend what is named and reload; the version before goes on';
+    this.#ports.log.error(
+      { origin: request.origin, problems, next },
+      'the new configuration is invalid and was refused',
+    );
+    return this.#outcome(request, 'refused', { problems });
+  }
+
+  #fail(
+    request: ReloadRequest,
+    difference: ConfigDifference,
+    problems: readonly ConfigProblem[],
+  ): ReloadOutcome {
+    this.#note('config.failed', { origin: request.origin, ...boundedProblems(problems) });
+    const next = 'what had been changed was taken back and the version before goes on; mend it and reload';
+    this.#ports.log.error(
+      { origin: request.origin, problems, next },
+      'a part of the new configuration could not be made real',
+    );
+    return this.#outcome(request, 'failed', { ...difference, problems });
+  }
+
+  #tellApplied({ origin }: ReloadRequest, { changes, needsRestart }: ConfigDifference): void {
+    const { log } = this.#ports;
+    log.info({ origin, version: this.#version, changes }, 'the new configuration runs');
+    if (needsRestart.length === 0) return;
+    const next = 'restart the gateway to make them count';
+    log.warn({ origin, needsRestart, next }, 'some settings count only from the next start on');
+  }
+
+  /** Null where the engine takes no notes: it is on its way down. */
+  #note(event: `config.${string}`, data: Readonly<Record<string, unknown>>): number | null {
+    try {
+      return this.#ports.engine.noteConfig({ event, data });
+    } catch (error) {
+      this.#ports.log.debug({ event, error: messageOf(error) }, 'the timeline takes no more rows');
+      return null;
+    }
+  }
+
+  #outcome(
+    { origin }: ReloadRequest,
+    outcome: ReloadOutcome['outcome'],
+    particulars: Partial<ReloadOutcome>,
+  ): ReloadOutcome {
+    const atMs = this.#ports.clock.wallMs();
+    const nothing = { changes: [], problems: [], needsRestart: [] };
+    return { ...nothing, ...particulars, atMs, origin, outcome, version: this.#version };
+  }
+}
+
+const SUPERSEDED: ConfigProblem = {
+  ...{ file: null, line: null, column: null, path: '' },
+  message: 'a newer version came before this one had its turn; read the configuration and send yours again',
+};
+
+type Groups = readonly (readonly ChangeStep[])[];
+type By = Parameters<ChangeStep['apply']>[0];
+
+/** Takes group after group, up to the first in which a step fails. */
+async function takeAll(
+  groups: Groups,
+  by: By,
+): Promise<{ readonly done: ChangeStep[][]; readonly problems: ConfigProblem[] }> {
+  const done: ChangeStep[][] = [];
+  const problems: ConfigProblem[] = [];
+  for (const group of groups) {
+    const results = await Promise.allSettled(group.map(async (step) => step.apply(by)));
+    done.push(group.filter((_, index) => results[index]?.status === 'fulfilled'));
+    problems.push(...failures(group, results));
+    if (problems.length > 0) break;
+  }
+  return { done, problems };
+}
+
+/** Takes back what was done, last first. Returns what could not be taken back. */
+async function takeBack(done: Groups, by: By): Promise<ConfigProblem[]> {
+  const problems: ConfigProblem[] = [];
+  for (const group of done.toReversed()) {
+    const results = await Promise.allSettled(group.map(async (step) => step.revert(by)));
+    for (const problem of failures(group, results)) {
+      const message = `could not be taken back: ${problem.message}; restart the gateway`;
+      problems.push({ ...problem, message });
+    }
+  }
+  return problems;
+}
+
+function failures(group: readonly ChangeStep[], results: readonly PromiseSettledResult<unknown>[]) {
+  return results.flatMap((result, index) =>
+    result.status === 'rejected' ? [problemAt(group[index]?.path ?? '', result.reason)] : [],
+  );
+}
+
+function problemAt(path: string, error: unknown): ConfigProblem {
+  const { code, message } = errorFacts(error, 'HG_ENGINE_STATE');
+  return { file: null, line: null, column: null, path, message: `${message} (${code})` };
+}
+
+function boundedDifference({ changes, needsRestart }: ConfigDifference) {
+  return {
+    changes: changes.slice(0, ROW_ENTRIES_MAX),
+    ...(changes.length > ROW_ENTRIES_MAX ? { changesTotal: changes.length } : {}),
+    needsRestart: needsRestart.slice(0, ROW_ENTRIES_MAX),
+  };
+}
+
+function boundedProblems(problems: readonly ConfigProblem[]) {
+  const rows = problems
+    .slice(0, ROW_ENTRIES_MAX)
+    .map(({ line, column, path, message }) => ({ line, column, path, message }));
+  return { problems: rows, ...(problems.length > rows.length ? { problemsTotal: problems.length } : {}) };
+}

@@ -1,0 +1,132 @@
+/** A gateway as a process: signals, what nobody caught, and the exit code. The first SIGTERM or SIGINT
+ *  drains, a second one ends at once; SIGHUP reads the configuration again. */
+
+import { constants } from 'node:os';
+import type { Clock, TimerHandle } from '../domain/clock.ts';
+import { errorFacts } from '../domain/errors.ts';
+import type { Gateway } from './gateway.ts';
+import type { GatewayLog } from './gateway-log.ts';
+
+export interface RunProcessOptions {
+  readonly clock: Clock;
+  readonly log: GatewayLog;
+  /** Ends by itself after so long, as by a signal; null: never. */
+  readonly durationMs: number | null;
+  /** Called once the gateway runs. */
+  readonly onStarted?: () => void;
+  /** Whose signals are heard. Default: this process. */
+  readonly target?: SignalTarget;
+}
+
+/** What of `process` is needed. */
+export interface SignalTarget {
+  on(event: string, listener: (...args: never[]) => void): unknown;
+  off(event: string, listener: (...args: never[]) => void): unknown;
+  exit(code: number): void;
+}
+
+/** Why it ended. */
+export type ProcessEnd = 'asked' | 'crashed' | 'failed';
+
+/** After something that nobody caught the process cannot be trusted for long. */
+const CRASH_DEADLINE_MS = 3_000;
+/** Past its deadline a stop has this long to give up by itself. */
+const STOP_GRACE_MS = 2_000;
+
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+type StopSignal = (typeof STOP_SIGNALS)[number];
+
+/** Starts the gateway and resolves when it has come to its end: 0 where that was asked for, else 1. A start
+ *  that is under way when it is told to end comes to its own end first.
+ *  @throws HeadgateError what {@link Gateway.start} throws; everything is then closed again. */
+export async function runProcess(gateway: Gateway, options: RunProcessOptions): Promise<0 | 1> {
+  const { clock, log, durationMs, onStarted } = options;
+  const ends = Promise.withResolvers<ProcessEnd>();
+  const ears = listen(gateway, options, ends.resolve);
+  let timer: TimerHandle = null;
+  try {
+    await gateway.start();
+    onStarted?.();
+    void gateway.ended.then(() => ends.resolve('failed'));
+    if (durationMs !== null) timer = clock.setTimeout(() => ends.resolve('asked'), durationMs);
+    const end = await ends.promise;
+    await stopInTime(gateway, options, end === 'crashed' ? CRASH_DEADLINE_MS : gateway.stopDeadlineMs);
+    if (end === 'failed') log.fatal(FAILED, 'the engine has failed; the gateway ends');
+    return end === 'asked' ? 0 : 1;
+  } finally {
+    clock.clearTimeout(timer);
+    ears.close();
+  }
+}
+
+const FAILED = {
+  next: 'headgate timeline FILE says what failed; the service manager starts the gateway anew',
+};
+
+/** Stops, and does not wait for ever: what hangs in the disk must not keep the process. */
+async function stopInTime(
+  gateway: Gateway,
+  { clock, log }: RunProcessOptions,
+  deadlineMs: number,
+): Promise<void> {
+  const stopped = gateway.stop({ deadlineMs }).then(
+    () => true,
+    (error: unknown) => {
+      log.error(
+        { ...errorFacts(error, 'HG_ENGINE_STATE'), next: 'see the lines before' },
+        'the gateway did not stop well',
+      );
+      return true;
+    },
+  );
+  const late = new AbortController();
+  const isInTime = await Promise.race([
+    stopped,
+    clock.sleep(deadlineMs + STOP_GRACE_MS, late.signal).then(() => false),
+  ]);
+  late.abort();
+  if (isInTime) return;
+  const next = 'look at the disk; what was not acknowledged is sent again by its source';
+  log.error({ deadlineMs, next }, 'the gateway did not stop within its deadline and is left behind');
+}
+
+function listen(
+  gateway: Gateway,
+  { log, target = process as unknown as SignalTarget }: RunProcessOptions,
+  end: (how: ProcessEnd) => void,
+): { close(): void } {
+  const told = new Set<string>();
+  const onStop = (signal: StopSignal) => {
+    if (told.size > 0) {
+      log.warn(
+        { signal, next: 'what was not acknowledged is sent again' },
+        'a second signal: the end, at once',
+      );
+      target.exit(128 + constants.signals[signal]);
+      return;
+    }
+    told.add(signal);
+    log.info({ signal, deadlineMs: gateway.stopDeadlineMs }, 'the gateway drains and ends');
+    end('asked');
+  };
+  const onCrash = (error: unknown) => {
+    const stack = error instanceof Error ? error.stack : undefined;
+    const next = 'report this as a defect with the stack; the service manager starts the gateway anew';
+    log.fatal({ ...errorFacts(error, 'HG_ENGINE_STATE'), stack, next }, 'an error that nobody caught');
+    if (told.has('crash')) target.exit(1);
+    told.add('crash');
+    end('crashed');
+  };
+  const listeners: readonly (readonly [string, (...args: never[]) => void])[] = [
+    ...STOP_SIGNALS.map((signal) => [signal, () => onStop(signal)] as const),
+    ['SIGHUP', () => void gateway.reload('signal')],
+    ['uncaughtException', onCrash],
+    ['unhandledRejection', onCrash],
+  ];
+  for (const [event, listener] of listeners) target.on(event, listener);
+  return {
+    close() {
+      for (const [event, listener] of listeners) target.off(event, listener);
+    },
+  };
+}

@@ -1,0 +1,109 @@
+/** Sends the metrics to a collector every so often, by OTLP over HTTP, as JSON. A collector that is not there
+ *  costs a counter and one line of the log; no export is begun before the last one has ended, and nothing is
+ *  kept for later: what counts goes on counting. */
+
+import type { Clock } from '../domain/clock.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { Logger } from '../domain/logger.ts';
+import { VERSION } from '../version.ts';
+import type { OtlpCounts } from './metric.ts';
+import { METRIC_DEFINITIONS, type Metrics } from './metrics.ts';
+import { resourceMetricsOf } from './otlp-data.ts';
+import { loadOtlp, type LoadPackage } from './otlp-peer.ts';
+
+export interface OtlpOptions {
+  /** Where metrics are taken: `http://collector:4318/v1/metrics`. */
+  readonly url: string;
+  readonly intervalMs: number;
+  /** How long an export may take, repetitions included. */
+  readonly timeoutMs?: number;
+  /** Sent with each export: tokens, tenants. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** `service.name`, and whatever else tells this gateway from others. */
+  readonly resource?: Readonly<Record<string, string>>;
+}
+
+export interface OtlpDeps {
+  /** What is sent; it tells of the sending, too. */
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly load?: LoadPackage;
+}
+
+export interface OtlpExport {
+  readonly counts: () => OtlpCounts;
+  /** Sends what is counted by now, within `timeoutMs`, and ends. Never rejects. */
+  close(): Promise<void>;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** @throws HeadgateError HG_PEER_MISSING */
+export async function startOtlpExport(options: OtlpOptions, deps: OtlpDeps): Promise<OtlpExport> {
+  const { url, intervalMs, timeoutMs = TIMEOUT_MS, headers = {}, resource: attributes = {} } = options;
+  const { metrics, clock, log } = deps;
+  const otlp = await loadOtlp(deps.load);
+  const exporter = new otlp.exporter.OTLPMetricExporter({
+    url,
+    headers: { ...headers },
+    timeoutMillis: timeoutMs,
+  });
+  const service = { 'service.name': 'headgate', 'service.version': VERSION };
+  const resource = otlp.resources.resourceFromAttributes({ ...service, ...attributes });
+  const end = new AbortController();
+  let [exports, failures] = [0, 0];
+  let isFailing = false;
+
+  const send = () =>
+    new Promise<void>((resolve, reject) => {
+      const sent = resourceMetricsOf(METRIC_DEFINITIONS, metrics.gather(), otlp, resource, VERSION);
+      exporter.export(sent, (result) => {
+        // ExportResultCode.SUCCESS of @opentelemetry/core.
+        if (result.code === 0) resolve();
+        else reject(result.error ?? new Error('the collector refused'));
+      });
+    });
+
+  const exportOnce = async () => {
+    try {
+      await send();
+      exports++;
+      if (isFailing) log.info({ failures }, 'the collector takes metrics again');
+      isFailing = false;
+    } catch (error) {
+      failures++;
+      const advice = 'metrics cannot be exported; see that the collector of metrics.otlp is there';
+      if (!isFailing) log.warn({ collector: placeOf(url), reason: messageOf(error) }, advice);
+      isFailing = true;
+    }
+  };
+
+  const run = async () => {
+    while (!end.signal.aborted) {
+      await exportOnce();
+      await clock.sleep(intervalMs, end.signal);
+    }
+    await exportOnce();
+  };
+  const counts = () => ({ exports, failures });
+  metrics.watchOtlp(counts);
+  const finished = run();
+
+  return {
+    counts,
+    async close() {
+      end.abort();
+      const timer = new AbortController();
+      // One that is under way, and the last one.
+      await Promise.race([finished, clock.sleep(2 * timeoutMs, timer.signal)]);
+      timer.abort();
+      await exporter.shutdown().catch(() => {});
+    },
+  };
+}
+
+/** Without what may be secret: names, passwords, queries. */
+function placeOf(url: string): string {
+  return URL.parse(url)?.origin ?? 'unknown';
+}
