@@ -18,15 +18,10 @@ const TYPES = [
   'application/octet-stream',
 ];
 
-/** The source in the target of a request; null where it is none of ingest. */
+/** The source in the target of a request that the door has let in; null where it is none of ingest. */
 export function ingestSourceOf({ url = '' }: IncomingMessage): string | null {
   const [, source] = PATH.exec(url) ?? [];
-  if (source === undefined) return null;
-  try {
-    return decodeURIComponent(source);
-  } catch {
-    return null;
-  }
+  return source === undefined ? null : decodeURIComponent(source);
 }
 
 export function addIngestRoutes(routes: Routes): void {
