@@ -93,7 +93,6 @@ function controlTopicOf({ gateway, started, running, clock, log }: DoorsOptions)
     ...{ gateway, clock, log },
     tokens: () => running().auth.tokens,
     failedLoginsPerMinuteMax: started.http.limits.failedLoginsPerMinuteMax,
-    note: (note) => gateway.engine.noteConfig(note),
   });
 }
 
