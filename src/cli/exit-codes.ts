@@ -24,6 +24,8 @@ export const EXIT_CODES = {
     code: 78,
     meaning: 'The configuration is wrong: an unknown option or source, a bad value, bad credentials.',
   },
+  interrupted: { code: 130, meaning: 'A second SIGINT (Ctrl-C) ended a gateway before it had drained.' },
+  terminated: { code: 143, meaning: 'A second SIGTERM did.' },
 } as const;
 
 export type ExitReason = keyof typeof EXIT_CODES;

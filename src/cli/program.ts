@@ -205,7 +205,7 @@ const TIMES_HELP = `Times: ${TIME_FORMS}.`;
 
 function exitCodesHelp(): string {
   const lines = Object.values(EXIT_CODES).map(
-    ({ code, meaning }) => `  ${String(code).padStart(2)}  ${meaning}`,
+    ({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning}`,
   );
   return ['Exit codes:', ...lines].join('\n');
 }
