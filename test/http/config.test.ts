@@ -44,7 +44,7 @@ test('two who change the same version cannot both succeed', async () => {
       headers: { 'if-match': '"1"' },
     });
   const statuses = (await Promise.all([put('a'), put('b'), put('c')])).map(({ status }) => status);
-  expect(statuses.sort()).toEqual([200, 412, 412]);
+  expect(statuses.toSorted((one, other) => one - other)).toEqual([200, 412, 412]);
 });
 
 test('probes say yes or no to everybody, and why to readers', async () => {

@@ -31,9 +31,9 @@ export function addIngestRoutes(routes: Routes): void {
     ...{ method: 'post', path: INGEST_PATH, tag, scope: 'ingest', params },
     summary: 'Hand in records',
     description:
-      'JSON (one value, or a list of records), NDJSON or CSV with a head line. The body is read as it comes, ' +
-      'and the answer given when every record is stored, or was rejected. An upload with an Idempotency-Key ' +
-      'that comes again is answered as the first time.',
+      'JSON (one value, or a list of records), NDJSON or CSV with a head line. The body is read as it ' +
+      'comes, and the answer given when every record is stored, or was rejected. An upload with an ' +
+      'Idempotency-Key that comes again is answered as the first time.',
     headers: z.object({ 'Idempotency-Key': z.string().max(255).optional() }),
     textBody: TYPES,
     answers: {

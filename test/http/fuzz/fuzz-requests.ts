@@ -141,6 +141,12 @@ export function createFuzz(operations: readonly Operation[], random: Random): ()
     return JSON.stringify({ ...(path.includes('{') ? {} : { id }), type, ...more });
   };
 
+  /** What another method makes of it. */
+  const asked = ({ path }: Operation, method: string): Operation | null => {
+    const known = method === 'HEAD' ? 'GET' : method;
+    return operations.find((one) => one.path === path && one.method === known) ?? null;
+  };
+
   /** Something in it is not as it was. */
   const broken = (right: string): string => {
     if (happens(0.2)) return '['.repeat(random.integer(1, 400)) + right;
@@ -150,10 +156,9 @@ export function createFuzz(operations: readonly Operation[], random: Random): ()
     return (
       right.slice(0, at) +
       pick(['\u0000', '}', '"', '\ud800', '0', '💥', '\n', ',']) +
-      right.slice(at + happens2())
+      right.slice(at + random.integer(0, 2))
     );
   };
-  const happens2 = () => random.integer(0, 2);
 
   const query = ({ query: parameters }: Operation, isRight: boolean): string => {
     const given = parameters
@@ -189,7 +194,7 @@ export function createFuzz(operations: readonly Operation[], random: Random): ()
       ...{ method, target: mangled + query(operation, isRight) },
       headers: Object.fromEntries(headers),
       body: right === null || isRight || happens(0.5) ? right : broken(right),
-      operation: method === operation.method && mangled === path ? operation : null,
+      operation: mangled === path ? asked(operation, method) : null,
     };
   };
 }
