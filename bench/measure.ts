@@ -14,6 +14,7 @@ import { measureRegistration } from './measurements/registration.ts';
 import { measureSinks } from './measurements/sinks.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
+import { measureWsFlood } from './measurements/ws-flood.ts';
 import { measureWsIngest } from './measurements/ws-ingest.ts';
 
 const MEASUREMENTS = {
@@ -30,6 +31,7 @@ const MEASUREMENTS = {
   sinks: measureSinks,
   sourceBytes: measureSourceBytes,
   timelineRows: measureTimelineRows,
+  wsFlood: measureWsFlood,
   wsIngest: measureWsIngest,
 };
 
