@@ -7,7 +7,12 @@ export interface Bench {
   /** The rows it prints. */
   readonly rows: readonly string[];
   /** Measures `runs` times. */
-  measure(runs: number): Promise<readonly Measured[]>;
+  measure(runs: number, options?: MeasureOptions): Promise<readonly Measured[]>;
+}
+
+export interface MeasureOptions {
+  /** How long what takes its time is to be looked at, in the place of its own default. */
+  readonly seconds?: number;
 }
 
 /** Measures each side once a round, one after the other: two at a time would take the machine from each other.

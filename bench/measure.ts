@@ -3,7 +3,9 @@
 
 import { measureBurstDemo } from './measurements/burst-demo.ts';
 import { measureChurn } from './measurements/churn.ts';
+import { measureHistory } from './measurements/history.ts';
 import { measureHttpIngest } from './measurements/http-ingest.ts';
+import { measureIdle } from './measurements/idle.ts';
 import { measureLatency } from './measurements/latency.ts';
 import { measureMqttFlow } from './measurements/mqtt-flow.ts';
 import { measureNodeRed } from './measurements/node-red.ts';
@@ -13,6 +15,7 @@ import { measurePush } from './measurements/push.ts';
 import { measureRegistration } from './measurements/registration.ts';
 import { measureSinks } from './measurements/sinks.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
+import { measureSteady } from './measurements/steady.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
 import { measureWsFlood } from './measurements/ws-flood.ts';
 import { measureWsIngest } from './measurements/ws-ingest.ts';
@@ -20,7 +23,9 @@ import { measureWsIngest } from './measurements/ws-ingest.ts';
 const MEASUREMENTS = {
   burstDemo: measureBurstDemo,
   churn: measureChurn,
+  history: measureHistory,
   httpIngest: measureHttpIngest,
+  idle: measureIdle,
   latency: measureLatency,
   mqttFlow: measureMqttFlow,
   nodeRed: measureNodeRed,
@@ -30,6 +35,7 @@ const MEASUREMENTS = {
   registration: measureRegistration,
   sinks: measureSinks,
   sourceBytes: measureSourceBytes,
+  steady: measureSteady,
   timelineRows: measureTimelineRows,
   wsFlood: measureWsFlood,
   wsIngest: measureWsIngest,

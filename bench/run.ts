@@ -17,6 +17,7 @@ interface BenchOptions {
   readonly json?: boolean;
   readonly chart?: string;
   readonly runs: number;
+  readonly seconds?: number;
 }
 
 const RUNS_MIN = 5;
@@ -26,6 +27,7 @@ async function main(args: readonly string[]): Promise<number> {
     .description('Measures the engine and prints medians, each beside what it is held against.')
     .option('--only <name>', 'one benchmark, or one of its rows', knownName)
     .option('--runs <count>', `how often to measure, at least ${RUNS_MIN}`, runCount, RUNS_MIN)
+    .option('--seconds <count>', 'how long to look at what takes its time', secondCount)
     .option('--json', 'one JSON document on stdout')
     .option('--chart <file>', 'draws the rows into an SVG file, too')
     .addHelpText('after', `\nBenchmarks:\n${describeBenches()}`)
@@ -41,12 +43,12 @@ async function main(args: readonly string[]): Promise<number> {
   return EXIT_CODES.done.code;
 }
 
-async function bench({ only, json, chart, runs }: BenchOptions): Promise<void> {
+async function bench({ only, json, chart, runs, seconds }: BenchOptions): Promise<void> {
   const output = standardOutput();
   const measured: Measured[] = [];
   for (const one of BENCHES.filter((candidate) => isAskedFor(candidate, only))) {
     output.note(`measuring ${one.name} …`);
-    const figures = await one.measure(runs);
+    const figures = await one.measure(runs, seconds === undefined ? {} : { seconds });
     measured.push(...figures.filter(({ name }) => only === undefined || only === one.name || only === name));
   }
   if (json === true) await output.write(`${JSON.stringify(measured.map(rowOf), null, 2)}\n`);
@@ -68,6 +70,12 @@ function runCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < RUNS_MIN)
     throw new InvalidArgumentError(`A whole number from ${RUNS_MIN} up.`);
+  return count;
+}
+
+function secondCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('A whole number from 1 up.');
   return count;
 }
 

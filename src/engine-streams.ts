@@ -2,10 +2,12 @@
 
 import { Observable, Subject } from 'rxjs';
 import type { Alert } from './domain/alert.ts';
+import type { Clock } from './domain/clock.ts';
 import { messageOf } from './domain/errors.ts';
 import type { SourceHealth } from './domain/health.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Batch, FlowItem } from './domain/record.ts';
+import { sparingly } from './domain/repeats.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 
 /** The items of batches, one by one. */
@@ -36,9 +38,10 @@ export function engineSubjects() {
   };
 }
 
-/** Reports what a subscriber throws; nobody else hears of it. */
-export function reportTo(log: Logger): (error: unknown) => void {
-  return (error) => {
-    log.error({ error: messageOf(error) }, 'a subscriber threw; it missed this item, nothing else did');
-  };
+/** Reports what a subscriber throws, sparingly: it may throw at every record. Nobody else hears of it. */
+export function reportTo(log: Logger, clock: Clock): (error: unknown) => void {
+  return sparingly(clock, (unsaid, error: unknown) => {
+    const fields = { error: messageOf(error), ...(unsaid > 0 && { unsaid }) };
+    log.error(fields, 'a subscriber threw; it missed this item, nothing else did');
+  });
 }

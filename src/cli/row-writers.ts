@@ -1,5 +1,6 @@
 /** The three shapes rows are written in: one JSON document, NDJSON while following, a table for a person. */
 
+import { printableJson } from '../domain/printable-text.ts';
 import type { Row } from '../../storage/timeline-reader.ts';
 import type { Output } from './output.ts';
 import { createTable, type Column } from './table.ts';
@@ -15,7 +16,7 @@ export function jsonDocumentWriter(output: Output): RowWriter {
   return {
     async rows(rows) {
       if (rows.length === 0) return;
-      const text = rows.map((row) => JSON.stringify(row)).join(',\n');
+      const text = rows.map((row) => printableJson(JSON.stringify(row))).join(',\n');
       await output.write(separator + text);
       separator = ',\n';
     },
@@ -26,7 +27,8 @@ export function jsonDocumentWriter(output: Output): RowWriter {
 export function ndjsonWriter(output: Output): RowWriter {
   return {
     async rows(rows) {
-      if (rows.length > 0) await output.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+      if (rows.length > 0)
+        await output.write(rows.map((row) => `${printableJson(JSON.stringify(row))}\n`).join(''));
     },
     end: () => Promise.resolve(),
   };

@@ -74,6 +74,8 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** From one line of the log about a defect of users' code to the next about the same. */
+  repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */
   httpRequestsInFlightMax: 256,
   /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
@@ -92,6 +94,9 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
+  /** Lines of the log that read the same, in a minute; and how many different ones are told apart. */
+  logLinesPerMinuteMax: 60,
+  logLinesKnownMax: 10_000,
   /** Kinds of alert that are counted by name; the others are counted together. */
   alertEventsCountedMax: 64,
   /** How long a stop waits for one answer of the storage, and for all that is left to be written,

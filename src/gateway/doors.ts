@@ -62,6 +62,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       options: started.http,
       tokens: () => running().auth.tokens,
       metrics: () => metrics.render(),
+      observeRequest: (request) => metrics.observeRequest(request),
       pushSources: (address) => pushSourceOf(engine, address),
       recordBytesMax: started.storage.records.bytesMax,
     });

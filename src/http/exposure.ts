@@ -5,6 +5,16 @@ import { HeadgateError } from '../domain/errors.ts';
 import type { HttpOptions } from './http-deps.ts';
 import { isLoopback } from './remote-address.ts';
 
+/** What an operator should know of the address, where it was asked for in so many words; empty where nothing is
+ *  odd. */
+export function exposureWarnings({ host, tls }: HttpOptions, tokenCount: number): string[] {
+  if (isLoopback(host)) return [];
+  return [
+    ...(tokenCount === 0 ? ['everybody who reaches http.host may do everything: there are no tokens'] : []),
+    ...(tls === null ? ['http.host is reached without TLS: tokens and data can be read on the way'] : []),
+  ];
+}
+
 /** @throws HeadgateError HG_HTTP_EXPOSED */
 export function requireSafeAddress(
   { host, tls, allowOpen, allowPlaintext }: HttpOptions,

@@ -1,6 +1,7 @@
 /** A route, said once: what it takes and gives makes both its entry in the OpenAPI document and the checks
  *  that stand before its handler. */
 
+import type { IncomingMessage } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { OpenAPIHono, type RouteConfig } from '@hono/zod-openapi';
 import type { Context } from 'hono';
@@ -81,18 +82,21 @@ const PROBLEM_MEANINGS: Readonly<Record<number, string>> = {
 };
 
 /** What any request may be answered. */
-const ANY_ROUTE = [400, 401, 403, 408, 421, 429, 431, 503];
-const WITH_BODY = [413, 415];
+const ANY_ROUTE = [400, 401, 403, 408, 415, 421, 429, 431, 503];
+const WITH_BODY = [413];
 
 /** Routes of the API as they are added. */
 export class Routes {
   readonly app: OpenAPIHono<RouteEnv>;
   readonly #limits: BodyLimits;
+  readonly #routed: (request: IncomingMessage, template: string) => void;
   /** By routing path, the methods it takes. */
   readonly #methods = new Map<string, string[]>();
 
-  constructor(limits: BodyLimits) {
+  /** @param routed is told of the route that a request leads to */
+  constructor(limits: BodyLimits, routed: (request: IncomingMessage, template: string) => void) {
     this.#limits = limits;
+    this.#routed = routed;
     this.app = new OpenAPIHono<RouteEnv>();
   }
 
@@ -108,12 +112,14 @@ export class Routes {
     const subject = `${route.method.toUpperCase()} ${route.path}`;
     this.app.on(route.method, routingPath(route.path), async (context) => {
       const { incoming, principal } = context.env;
+      this.#routed(incoming, route.path);
       const lacking = route.scope === null ? null : lackOfScope(principal, route.scope);
       if (lacking !== null) return problemResponse(lacking);
       const params = route.params && resolveOptions(route.params, context.req.param(), subject);
       const given = singleValues(context.req.queries(), subject);
       const query = route.query ? resolveOptions(route.query, given, subject) : requireNone(given, subject);
       const isBodied = route.body !== undefined || route.textBody !== undefined;
+      if (!isBodied) requireNoForm(incoming, route.method);
       const text = isBodied ? await this.#textOf(context, route) : '';
       const json = route.body && (text === '' ? {} : parseJson(text, this.#limits.depthMax));
       const body = route.body && resolveOptions(route.body, json, subject);
@@ -160,6 +166,14 @@ export class Routes {
     }
     return readText(incoming, this.#limits.bodyBytesMax);
   }
+}
+
+/** A form of another site can send a change without a word of where it comes from; but it has a type. */
+function requireNoForm(request: IncomingMessage, method: string): void {
+  const type = mediaTypeOf(request);
+  if (method === 'get' || type === '' || type === 'application/json') return;
+  const message = 'this takes no body; leave out Content-Type, or say application/json';
+  throw new HeadgateError('HG_HTTP_MEDIA_TYPE', message, { details: { accepted: ['application/json'] } });
 }
 
 function isChunked(headers: { readonly 'transfer-encoding'?: string | undefined }): boolean {

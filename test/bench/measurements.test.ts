@@ -64,6 +64,31 @@ test(
   },
 );
 
+test('a steady pace is kept, and nothing is lost', { timeout: TIMEOUT_MS }, async () => {
+  const paces = { recordsPerSecond: 500, warmUpSeconds: 0.1, seconds: 1 };
+  const { pushed, lost, p50Ms, p99Ms, maxMs } = await measureInChild('steady', paces);
+  expect(pushed).toBeGreaterThan(400);
+  expect(lost).toBe(0);
+  positive(p50Ms);
+  expect(p99Ms).toBeGreaterThanOrEqual(p50Ms);
+  expect(maxMs).toBeGreaterThanOrEqual(p99Ms);
+});
+
+test('an engine that has nothing to do has a size', { timeout: TIMEOUT_MS }, async () => {
+  const { rssMb, cpuPercent } = await measureInChild('idle', { sources: 10, restSeconds: 0, seconds: 1 });
+  expect(rssMb).toBeGreaterThan(10);
+  positive(cpuPercent);
+});
+
+test('a history answers about a timeline that was made in bulk', { timeout: TIMEOUT_MS }, async () => {
+  const sizes = { runs: 2, rows: 5_000, actors: 50, causes: 10 };
+  const figures = await measureInChild('history', sizes);
+  for (const values of Object.values(figures)) {
+    expect(values).toHaveLength(sizes.runs);
+    values.forEach(positive);
+  }
+});
+
 test.each([true, false])(
   'a sink delivers, beside a dead one: %s',
   { timeout: TIMEOUT_MS },

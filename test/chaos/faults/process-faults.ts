@@ -1,5 +1,6 @@
 /** What happens to processes, and between them. */
 
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { seededRandom } from '../../../src/domain/random.ts';
 import { realClock } from '../../../src/real-clock.ts';
@@ -15,17 +16,88 @@ const STOP_MS_MAX = 10_000;
 const paused: Fault = {
   name: 'process-paused',
   title: 'goes on after it was stopped by a signal for longer than the broker waits',
-  expected: SAFE_WITH_BROKER,
+  expected: { ...SAFE_WITH_BROKER, recoveryMs: { atMost: WAIT_MS_MAX } },
   async run({ scale }) {
     await using field = await startField({ keepaliveSeconds: 1 });
     const engine = await field.startConnected();
     field.oracle.setRate(MESSAGES_PER_SECOND);
     await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
     engine.signal('SIGSTOP');
-    await realClock.sleep(scale === 'short' ? 3_000 : 10_000);
+    await realClock.sleep(scale === 'short' ? 3_000 : 30_000);
+    const again = moreAcks(field, 1);
     engine.signal('SIGCONT');
+    const fromMs = realClock.monotonicMs();
+    await until('acknowledgements again', WAIT_MS_MAX, again);
+    const recoveryMs = Math.round(realClock.monotonicMs() - fromMs);
+    await until('more of them', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+    return { ...factsOf(await field.settle(engine)), recoveryMs };
+  },
+};
+
+const BLOCK_MS = 5_000;
+
+const loopBlocked: Fault = {
+  name: 'loop-blocked',
+  title: 'goes on after a stage kept its event loop busy for longer than the broker waits',
+  expected: {
+    ...SAFE_WITH_BROKER,
+    longestStopMs: { atLeast: BLOCK_MS },
+    recoveryMs: { atMost: WAIT_MS_MAX },
+  },
+  async run() {
+    await using field = await startField({ keepaliveSeconds: 2 });
+    const engine = await field.startConnected();
+    field.oracle.setRate(MESSAGES_PER_SECOND);
+    await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+    engine.watchLoop();
+    engine.block(BLOCK_MS);
+    // Answered once the loop turns again.
+    await until('it has stopped', WAIT_MS_MAX, async () => (await engine.loopDelays()).maxMs >= BLOCK_MS);
+    const fromMs = realClock.monotonicMs();
     await until('acknowledgements again', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
-    return factsOf(await field.settle(engine));
+    const recoveryMs = Math.round(realClock.monotonicMs() - fromMs);
+    const { maxMs } = await engine.loopDelays();
+    const facts = factsOf(await field.settle(engine));
+    return { ...facts, longestStopMs: Math.round(maxMs), recoveryMs, links: field.ledger.sessions };
+  },
+};
+
+const DESCRIPTORS = 64;
+const CROWD = 60;
+/** So many that every file the engine opens anew now and then has had its turn. */
+const ACKS_WITHOUT_DESCRIPTORS = 2_000;
+
+const descriptorsExhausted: Fault = {
+  name: 'descriptors-exhausted',
+  title: 'refuses further connections where no file descriptor is left, says why, and keeps what it has',
+  unavailable: () =>
+    spawnSync('prlimit', ['--version']).error === undefined ? undefined : 'there is no prlimit',
+  expected: {
+    ...SAFE_WITH_BROKER,
+    connected: { atLeast: 1 },
+    refused: { atLeast: 1 },
+    isReasonTold: true,
+    stateMeanwhile: 'streaming',
+    reconnects: 0,
+    connectedAfterwards: CROWD / 6,
+  },
+  async run({ scale }) {
+    await using field = await startField();
+    const engine = await field.startConnected({ under: ['prlimit', `--nofile=${DESCRIPTORS}`] });
+    field.oracle.setRate(scale === 'short' ? 1_000 : MESSAGES_PER_SECOND);
+    await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+    const { connected, refusals } = await engine.crowd(CROWD);
+    await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, ACKS_WITHOUT_DESCRIPTORS));
+    const { state, restarts } = await engine.health();
+    await engine.dismissCrowd();
+    const { connected: connectedAfterwards } = await engine.crowd(CROWD / 6, 'patient');
+    await engine.dismissCrowd();
+    return {
+      ...factsOf(await field.settle(engine)),
+      ...{ connected, refused: CROWD - connected, connectedAfterwards },
+      ...{ stateMeanwhile: state, reconnects: restarts },
+      isReasonTold: refusals.every((message) => message.includes('may open no more files')),
+    };
   },
 };
 
@@ -120,6 +192,8 @@ const sharedDatabase: Fault = {
 
 export const PROCESS_FAULTS: readonly Fault[] = [
   paused,
+  loopBlocked,
+  descriptorsExhausted,
   terminated,
   killedAtStart,
   sharedClientId,

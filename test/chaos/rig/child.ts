@@ -6,7 +6,8 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Answer, ChildHealth, ChildOptions, Question } from './child-protocol.ts';
+import type { Answer, ChildHealth, ChildOptions, CrowdNews, Question } from './child-protocol.ts';
+import type { FloodFacts } from './flood.ts';
 import type { LoopDelays } from './loop-watch.ts';
 import { within } from './until.ts';
 
@@ -35,6 +36,14 @@ export interface HarnessChild {
   /** Starts counting delays of its event loop anew. */
   watchLoop(): void;
   loopDelays(): Promise<LoopDelays>;
+  /** Has the next record keep a stage busy for so long. */
+  block(ms: number): void;
+  /** Registers so many further sources, and waits until each has its connection; an impatient one takes a first
+   *  refusal for an answer. */
+  crowd(count: number, isPatient?: 'patient'): Promise<CrowdNews>;
+  dismissCrowd(): Promise<void>;
+  /** Makes its own sources flood it; tells what came of them so far. */
+  flood(recordsPerSecond: number): Promise<FloodFacts>;
   signal(name: NodeJS.Signals): void;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
@@ -96,6 +105,10 @@ export function startChild(
     health: () => ask({ type: 'health' }, 'health'),
     watchLoop: () => void child.send({ type: 'watch' } satisfies Question),
     loopDelays: () => ask({ type: 'delays' }, 'delays'),
+    block: (ms) => void child.send({ type: 'block', ms } satisfies Question),
+    crowd: (count, patient) => ask({ type: 'crowd', count, isPatient: patient !== undefined }, 'crowd'),
+    dismissCrowd: async () => void (await ask({ type: 'dismiss' }, 'dismissed')),
+    flood: (recordsPerSecond) => ask({ type: 'flood', recordsPerSecond }, 'flooded'),
     signal: (name) => void child.kill(name),
     kill,
     [Symbol.asyncDispose]: kill,

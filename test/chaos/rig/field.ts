@@ -34,6 +34,8 @@ export interface StartOptions {
   readonly file?: string;
   /** A command that runs the engine, as strace does. */
   readonly under?: readonly string[];
+  /** The engine has sources of its own that can flood it. */
+  readonly floods?: boolean;
 }
 
 export interface Field {
@@ -99,8 +101,9 @@ function assemble(own: FieldParts, parts: AsyncDisposableStack, options: FieldOp
   parts.defer(async () => {
     await Promise.all([...children].map((child) => child.kill()));
   });
-  const start = ({ program = 'engine', file: other, under }: StartOptions = {}) => {
+  const start = ({ program = 'engine', file: other, under, floods = false }: StartOptions = {}) => {
     const settings = {
+      floods,
       file: other ?? file,
       url: `mqtt://127.0.0.1:${proxy.port}`,
       topic: TOPIC,
