@@ -3,6 +3,7 @@
 import { inTurn, type Bench } from './bench.ts';
 import { measureInChild } from './child.ts';
 import { DELIVERY_BENCHES } from './delivery-benches.ts';
+import { HISTORY_BENCHES } from './history-benches.ts';
 import { INGEST_BENCHES } from './ingest-benches.ts';
 import { againstBound, type Measured } from './result.ts';
 import { STEADY_BENCHES } from './steady-benches.ts';
@@ -145,5 +146,6 @@ export const BENCHES: readonly Bench[] = [
   ...[register, sourceBytes, churn, pipelineMemory, timelineRows, observerCost, burstDemo],
   ...DELIVERY_BENCHES,
   ...STEADY_BENCHES,
+  ...HISTORY_BENCHES,
   ...INGEST_BENCHES,
 ];

@@ -3,6 +3,7 @@
 
 import { measureBurstDemo } from './measurements/burst-demo.ts';
 import { measureChurn } from './measurements/churn.ts';
+import { measureHistory } from './measurements/history.ts';
 import { measureHttpIngest } from './measurements/http-ingest.ts';
 import { measureIdle } from './measurements/idle.ts';
 import { measureLatency } from './measurements/latency.ts';
@@ -21,6 +22,7 @@ import { measureWsIngest } from './measurements/ws-ingest.ts';
 const MEASUREMENTS = {
   burstDemo: measureBurstDemo,
   churn: measureChurn,
+  history: measureHistory,
   httpIngest: measureHttpIngest,
   idle: measureIdle,
   latency: measureLatency,

@@ -6,7 +6,7 @@
  *  deadline. */
 
 import { assign, sendTo, setup } from 'xstate';
-import { backoffMs, type BackoffPolicy } from '../src/domain/backoff.ts';
+import { backoffMs, coolDownWaitMs, type BackoffPolicy } from '../src/domain/backoff.ts';
 import type { ErrorFacts, Remedy } from '../src/domain/errors.ts';
 import type { BreakerOptions } from '../src/domain/source.ts';
 import { MACHINE_OPTIONS, unprovidedPort } from './ports.ts';
@@ -125,7 +125,12 @@ const sinkSetup = setup({
       const waitMs = backoffMs(context.backoff, failures, event.roll);
       return { failures, openedMonoMs: null, waitMs: Math.max(waitMs, event.retryAfterMs ?? 0) };
     }),
-    coolDown: assign({ waitMs: ({ context }) => Math.max(context.waitMs, context.breaker.coolDownMs) }),
+    coolDown: assign({
+      waitMs: ({ context: { waitMs, breaker, backoff }, event }) => {
+        const roll = event.type === 'link.failed' ? event.roll : 0;
+        return Math.max(waitMs, coolDownWaitMs(breaker.coolDownMs, backoff.jitter, roll));
+      },
+    }),
     forgiveFailures: assign({ failures: 0, openedMonoMs: null }),
     /** The deadline of the delivery of what is stored. */
     beginDrain: assign(({ context, event }) => ({

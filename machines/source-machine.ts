@@ -4,7 +4,7 @@
  *  end; `drain` its end within its deadline. */
 
 import { assign, enqueueActions, sendParent, setup } from 'xstate';
-import { backoffMs } from '../src/domain/backoff.ts';
+import { backoffMs, coolDownWaitMs } from '../src/domain/backoff.ts';
 import type { ErrorFacts, Remedy } from '../src/domain/errors.ts';
 import type { BreakerOptions, RestartOptions } from '../src/domain/source.ts';
 import { MACHINE_OPTIONS, unprovidedPort } from './ports.ts';
@@ -31,7 +31,7 @@ export type SourceFact =
     }
   | { type: 'link.ended'; monoMs: number; roll: number }
   | { type: 'reads.failing'; error: ErrorFacts; consecutiveErrors: number }
-  | { type: 'reads.exhausted'; error: ErrorFacts; consecutiveErrors: number }
+  | { type: 'reads.exhausted'; error: ErrorFacts; consecutiveErrors: number; roll: number }
   | { type: 'reads.recovered' }
   | { type: 'wait.over' }
   | { type: 'drain.finished'; forced: boolean; lostRecords: number }
@@ -155,7 +155,8 @@ const sourceSetup = setup({
         event.type === 'link.ended' ? backoffMs(context.restart.backoff, 1, event.roll) : context.waitMs,
     }),
     coolDown: assign({
-      waitMs: ({ context }) => context.breaker.coolDownMs,
+      waitMs: ({ context: { breaker, restart }, event }) =>
+        coolDownWaitMs(breaker.coolDownMs, restart.backoff.jitter, 'roll' in event ? event.roll : 0),
       openedMonoMs: null,
     }),
     forgiveFailures: assign({ failures: 0, crashesMonoMs: [], openedMonoMs: null }),

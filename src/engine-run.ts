@@ -14,6 +14,7 @@ import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { engineMachine, EngineOutput } from '../machines/engine-machine.ts';
 import type { RateLimiterCommand } from '../machines/rate-limiter-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
+import { closeStore } from './close-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import type { Clock } from './domain/clock.ts';
 import { HeadgateError, messageOf } from './domain/errors.ts';
@@ -174,21 +175,15 @@ export class EngineRun {
    *  records no drain has reached: they are lost, and whoever waits for one of them is told. */
   async close(): Promise<number> {
     const { store, clock, log } = this.#options;
+    const { ledger } = this.#books;
     let lost = 0;
     for (const rig of this.directory.rigs()) lost += rig.giveUp();
     this.sinks.close();
     this.#spills.close();
     this.#books.deadLetters.close();
     this.letters?.letterReturn.close();
-    const givenUp = await this.#books.ledger.close();
-    try {
-      await store?.close(givenUp > 0 ? null : { atMs: clock.wallMs() });
-    } catch (error) {
-      log.error(
-        { error: messageOf(error) },
-        'the end of the run could not be written; it will look like a crash',
-      );
-    }
+    const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
+    if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
     return lost;
   }
 

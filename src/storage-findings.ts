@@ -3,6 +3,7 @@
 
 import { formatAddress } from './domain/address.ts';
 import type { EventStore } from '../storage/event-store.ts';
+import { RESTORED_EVENT } from '../storage/lineage.ts';
 import { TRUNCATED_EVENT } from '../storage/truncation.ts';
 
 export interface StorageFinding {
@@ -14,7 +15,7 @@ export interface StorageFinding {
 }
 
 export function findingsOf(
-  store: Pick<EventStore, 'spilled' | 'movedAside' | 'truncated' | 'markIsUnreadable'>,
+  store: Pick<EventStore, 'spilled' | 'movedAside' | 'restored' | 'truncated' | 'markIsUnreadable'>,
 ): StorageFinding[] {
   const findings: StorageFinding[] = store.spilled.map(({ tenant, sourceId, records }) => ({
     event: 'spill.left',
@@ -25,6 +26,10 @@ export function findingsOf(
     const message = `the database was damaged; it was kept as ${store.movedAside} and a fresh one begun`;
     const alert = { name: 'STORAGE_DAMAGED', message };
     findings.push({ event: 'storage.damaged', data: { movedTo: store.movedAside }, alert });
+  }
+  if (store.restored !== null) {
+    const { dbUuid, timeline, records } = store.restored;
+    findings.push({ event: RESTORED_EVENT, data: { from: dbUuid, timeline, records }, alert: null });
   }
   if (store.truncated !== null) {
     const { timeline, records } = store.truncated;

@@ -6,6 +6,7 @@ import type { CommitUnit, DeadlineRow, LetterFailure, SinkCursorRow } from '../s
 import { bulkInsert } from './bulk-insert.ts';
 import type { CommitResult } from './event-store.ts';
 import { lastIncarnation, lastSeqReader } from './known-state.ts';
+import { forgetRestored, RESTORED_EVENT } from './lineage.ts';
 import { DEAD_LETTERS, healthOf, RECORDS, SPILL, TIMELINE } from './log-tables.ts';
 import { CURSORS, DEADLINES, SINK_CURSORS, SINKS, SOURCES } from './state-tables.ts';
 import { createChainWriter, type ChainLink } from './timeline-chain.ts';
@@ -28,13 +29,19 @@ export interface CommitWriter {
   counters(): Counters;
 }
 
+export interface WriterFacts {
+  readonly run: number;
+  readonly isTruncated: boolean;
+  readonly isRestored: boolean;
+}
+
 /** The last number given out of each table that counts, by its name. */
 export type Counters = ReadonlyMap<string, number>;
 
-/** Prepares the statements. `isTruncated`: the database owes a row about what was found missing. */
+/** Prepares the statements. `isTruncated`, `isRestored`: the database owes a row about that. */
 export function createCommitWriter(
   db: Database.Database,
-  { run, isTruncated }: { readonly run: number; readonly isTruncated: boolean },
+  { run, isTruncated, isRestored }: WriterFacts,
 ): CommitWriter {
   const chain = createChainWriter(db);
   const timeline = bulkInsert(db, TIMELINE, (values) => chain.take(values));
@@ -56,7 +63,9 @@ export function createCommitWriter(
     timeline(unit.timeline);
     const lastRow = unit.timeline.at(-1);
     if (lastRow !== undefined) chain.close(lastRow.seq);
-    if (isTruncated && unit.timeline.some((row) => row.event === TRUNCATED_EVENT)) forgetTruncation(db);
+    const says = (event: string) => unit.timeline.some((row) => row.event === event);
+    if (isTruncated && says(TRUNCATED_EVENT)) forgetTruncation(db);
+    if (isRestored && says(RESTORED_EVENT)) forgetRestored(db);
     const inserted = records(unit.records);
     sources(unit.sources);
     deadLetters(unit.deadLetters);

@@ -1,6 +1,7 @@
 /** What the engine needs of durable storage. The core behind it is synchronous; the interface is not, so that
  *  it can move into a worker thread without its callers noticing. */
 
+import type { Ancestor } from '../src/domain/record-keys.ts';
 import type { RetentionOptions } from '../src/domain/retention.ts';
 import type { OutboundRecord } from '../src/domain/sink.ts';
 import type {
@@ -44,6 +45,13 @@ export interface TruncatedRows {
   /** Last `seq` of the timeline and of the record log that are there, and that were there. */
   readonly timeline: { readonly found: number; readonly known: number };
   readonly records: { readonly found: number; readonly known: number };
+}
+
+/** The backup that a database was restored from. */
+export interface RestoredFrom extends TruncatedRows {
+  /** The name of the database that was backed up. `found` are the last numbers of the backup, `known` those
+   *  that are known to have been given out until it was restored. */
+  readonly dbUuid: string | null;
 }
 
 /** What one transaction came to. */
@@ -131,6 +139,10 @@ export interface EventStore {
   readonly run: number;
   readonly gatewayId: string;
   readonly dbUuid: string;
+  /** The databases it was restored from, one after the other; the oldest first. */
+  readonly ancestors: readonly Ancestor[];
+  /** It was restored from a backup, and nothing was written since. */
+  readonly restored: RestoredFrom | null;
   /** The last `seq` of the timeline so far; 0 in a new file. The writer numbers its rows from here. */
   readonly lastSeq: number;
   /** The highest incarnation any source ever had in this database; 0 in a new file. */
@@ -185,4 +197,7 @@ export interface EventStore {
    *  twice.
    *  @throws HeadgateError as commit, where the end could not be written; the file is closed nevertheless. */
   close(end: { readonly atMs: number } | null): Promise<void>;
+  /** Lets go of a store that does not answer, since its disk hangs. Calls that wait reject with
+   *  HG_STORAGE_STOPPED; the lock of the file stays until the disk answers or the process ends. */
+  abandon(): void;
 }

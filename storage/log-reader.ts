@@ -2,6 +2,7 @@
  *  whose records wait on disk. Every record is held against its checksum. */
 
 import type Database from 'better-sqlite3';
+import type { RecordKeys } from '../src/domain/record-keys.ts';
 import type { OutboundRecord } from '../src/domain/sink.ts';
 import { recordChecksum } from './checksum.ts';
 import type { LogPage, LogQuery, StoredSpillRow } from './event-store.ts';
@@ -14,8 +15,7 @@ export interface LogReader {
   readonly lagOf: LagReader;
 }
 
-/** `identity` is what keys towards the outside begin with: `gatewayId:dbUuid`. */
-export function createLogReader(db: Database.Database, identity: string): LogReader {
+export function createLogReader(db: Database.Database, keys: RecordKeys): LogReader {
   const records = db.prepare(`SELECT ${RECORD_FIELDS} FROM records WHERE seq > ? ORDER BY seq LIMIT ?`);
   const spilled = db.prepare(
     `SELECT ${RECORD_FIELDS}, cursor FROM spill
@@ -30,7 +30,7 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
   const lastTimelineSeq = lastSeqReader(db, 'timeline');
   const outboundRecord = (row: StoredRecordRow): OutboundRecord => ({
     seq: row.seq,
-    key: `${identity}:${row.seq}`,
+    key: keys.record(row.seq),
     tenant: row.tenant,
     sourceId: row.sourceId,
     incarnation: row.incarnation,
@@ -42,7 +42,7 @@ export function createLogReader(db: Database.Database, identity: string): LogRea
   });
   const outboundAlert = (row: AlertRow): OutboundRecord => ({
     seq: row.seq,
-    key: `${identity}:t${row.seq}`,
+    key: keys.alert(row.seq),
     tenant: row.tenant,
     sourceId: row.actor,
     incarnation: row.incarnation ?? 0,

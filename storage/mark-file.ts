@@ -40,7 +40,7 @@ export function writeMark(file: string, mark: Mark): void {
   replaceFile(markFileOf(file), `${JSON.stringify({ mark, crc: checksumOf(mark) })}\n`);
 }
 
-function markFileOf(file: string): string {
+export function markFileOf(file: string): string {
   return `${file}-mark`;
 }
 

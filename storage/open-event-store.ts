@@ -5,17 +5,18 @@
  *  the next; hold the numbers against the mark. Whatever fails on the way frees the lock again. */
 
 import type Database from 'better-sqlite3';
-import { existsSync, renameSync } from 'node:fs';
-import { basename } from 'node:path';
 import { HeadgateError } from '../src/domain/errors.ts';
+import type { Ancestor } from '../src/domain/record-keys.ts';
 import type { CommitUnit } from '../src/domain/timeline.ts';
 import { canonicalPath, IN_MEMORY, isInMemory } from './database-path.ts';
 import { lockIsMarked, takeEngineLock, type EngineLock } from './engine-lock.ts';
-import type { EventStore, OpenOptions, TruncatedRows, UnfinishedActor } from './event-store.ts';
+import type { EventStore, OpenOptions, RestoredFrom, TruncatedRows, UnfinishedActor } from './event-store.ts';
 import { inspectDatabase, notADatabase } from './inspect-database.ts';
 import { cursorKey, readKnownState, type KnownState } from './known-state.ts';
+import { readAncestors, readRestored } from './lineage.ts';
 import { readMark } from './mark-file.ts';
 import { createMarkKeeper } from './mark-keeper.ts';
+import { moveAside } from './move-aside.ts';
 import { beginRun, endRun, type BegunRun } from './runs.ts';
 import { closedError, guardStorage, storageError } from './storage-error.ts';
 import { StoreSession } from './store-session.ts';
@@ -32,6 +33,8 @@ interface OpenDatabase extends BegunRun, KnownState {
   readonly unfinished: readonly UnfinishedActor[];
   readonly truncated: TruncatedRows | null;
   readonly markIsUnreadable: boolean;
+  readonly ancestors: readonly Ancestor[];
+  readonly restored: RestoredFrom | null;
 }
 
 /** A store in the thread of its caller. */
@@ -76,7 +79,7 @@ function openLocked(
       if (storageError(error, file).code !== 'HG_STORAGE_CORRUPT') throw error;
     }
   }
-  const movedAside = moveAside(file, options.nowMs);
+  const movedAside = moveAside(file, 'damaged', options.nowMs);
   return { opened: connect(file, lock, options), movedAside };
 }
 
@@ -109,7 +112,8 @@ function begin(
   const hasCrashed = begun.previousRun?.end === 'crash';
   const unfinished = hasCrashed ? (db.prepare(UNFINISHED_SQL).all() as UnfinishedActor[]) : [];
   const markIsUnreadable = mark === 'unreadable';
-  return { db, ...known, ...begun, lastIncarnation, unfinished, truncated, markIsUnreadable };
+  const lineage = { ancestors: readAncestors(db), restored: readRestored(db) };
+  return { db, ...known, ...begun, ...lineage, lastIncarnation, unfinished, truncated, markIsUnreadable };
 }
 
 function retryBusy<Result>(file: string, action: () => Result): Result {
@@ -121,18 +125,6 @@ function retryBusy<Result>(file: string, action: () => Result): Result {
       if (!isBusy || attempt === BUSY_TRIES_MAX) throw error;
     }
   }
-}
-
-/** Renames the database and its journals and returns the new file name. The log goes along under the name
- *  SQLite looks for, so that what can still be read can be read together. */
-function moveAside(file: string, nowMs: number): string {
-  const stem = `${file}.damaged-${Math.round(nowMs)}`;
-  let target = stem;
-  for (let copy = 2; existsSync(target); copy++) target = `${stem}-${copy}`;
-  for (const suffix of ['', '-wal', '-shm', '-journal', '-mark']) {
-    if (existsSync(file + suffix)) renameSync(file + suffix, target + suffix);
-  }
-  return basename(target);
 }
 
 function eventStore(
@@ -189,5 +181,7 @@ function eventStore(
         lock?.release();
       }
     },
+    // Whoever calls it here waits for the disk himself.
+    abandon() {},
   };
 }

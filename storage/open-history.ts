@@ -34,7 +34,7 @@ function bounded(filter: HistoryFilter): HistoryFilter {
   checkFilter(filter);
   const { limit = LIMITS.historyRows } = filter;
   if (limit <= LIMITS.historyRowsMax) return { ...filter, limit };
-  const message = `limit: is ${limit}; use at most ${LIMITS.historyRowsMax}, go on with afterSeq or beforeSeq`;
+  const message = `limit: is ${limit}; use at most ${LIMITS.historyRowsMax} and ask for the next page`;
   throw new HeadgateError('HG_OPTION_INVALID', message, { details: { field: 'limit' } });
 }
 
@@ -92,7 +92,8 @@ class QuestionDesk {
 
   #start(): Worker {
     // The same program, compiled or not: the compiler does not look into URLs.
-    const program = new URL(`./history-worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
+    const extension = extname(new URL(import.meta.url).pathname);
+    const program = new URL(`./history-worker${extension}`, import.meta.url);
     const workerData: ReaderOptions = { path: this.#path };
     const worker = new Worker(program, { workerData, execArgv: [], name: 'headgate-history' });
     worker.on('message', (message: FromReader) => this.#onAnswer(worker, message));

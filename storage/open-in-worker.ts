@@ -37,6 +37,7 @@ export async function openEventStoreInWorker(options: OpenOptions): Promise<Even
       return result;
     },
     close: (end) => thread.close(end),
+    abandon: () => thread.abandon(),
   };
 }
 
@@ -46,6 +47,10 @@ interface Waiting {
 }
 
 type Call = ToWorker extends infer Message ? (Message extends unknown ? Omit<Message, 'id'> : never) : never;
+
+function killProcess(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
 
 class StoreThread {
   readonly opened: Promise<StoreFacts>;
@@ -110,6 +115,17 @@ class StoreThread {
   close(end: { readonly atMs: number } | null): Promise<void> {
     this.#closing ??= this.#close(end);
     return this.#closing;
+  }
+
+  /** A thread that hangs in a call of the system can neither be ended nor be waited for, and Node would wait
+   *  for it at the end of the process, for ever: then the process ends itself by a signal instead. */
+  abandon(): void {
+    this.#onDeath('it does not answer');
+    // Should the disk come back, the thread finds this next: what it holds is let go then.
+    this.#worker.postMessage({ id: ++this.#lastId, call: 'close', end: null } satisfies ToWorker);
+    this.#worker.unref();
+    process.on('exit', killProcess);
+    this.#worker.once('exit', () => process.off('exit', killProcess));
   }
 
   async #close(end: { readonly atMs: number } | null): Promise<void> {

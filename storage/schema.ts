@@ -198,6 +198,9 @@ const MIGRATIONS: readonly string[] = [
   `
   -- The rows of one event among millions of others: without it each page of them walks the table.
   CREATE INDEX timeline_event ON timeline (event, seq);
+  -- The event rides along as the kind does: which of an actor's rows fit is told without a look at them.
+  DROP INDEX timeline_actor;
+  CREATE INDEX timeline_actor ON timeline (actor, seq, kind, event);
   `,
 ];
 

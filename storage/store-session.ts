@@ -9,9 +9,10 @@
 import type Database from 'better-sqlite3';
 import { isDeepStrictEqual } from 'node:util';
 import { HeadgateError } from '../src/domain/errors.ts';
+import { recordKeys, type Ancestor } from '../src/domain/record-keys.ts';
 import type { CommitUnit } from '../src/domain/timeline.ts';
 import { createCommitWriter, type CommitWriter, type Counters, type StoreTail } from './commit-writer.ts';
-import type { CommitResult, TruncatedRows } from './event-store.ts';
+import type { CommitResult, RestoredFrom, TruncatedRows } from './event-store.ts';
 import { createLetters, type Letters } from './letters.ts';
 import { createLogReader, type LogReader } from './log-reader.ts';
 import { Maintenance } from './maintenance.ts';
@@ -30,7 +31,9 @@ export interface SessionFacts {
   readonly run: number;
   readonly gatewayId: string;
   readonly dbUuid: string;
+  readonly ancestors: readonly Ancestor[];
   readonly truncated: TruncatedRows | null;
+  readonly restored: RestoredFrom | null;
 }
 
 /** A unit of which nobody knows whether it is stored. */
@@ -129,11 +132,15 @@ export class StoreSession {
   }
 
   #prepare(db: Database.Database): Parts {
-    const { file, run, gatewayId, dbUuid, truncated } = this.#facts;
+    const { file, run, dbUuid, truncated, restored } = this.#facts;
     return {
       db,
-      writer: createCommitWriter(db, { run, isTruncated: truncated !== null }),
-      logs: createLogReader(db, `${gatewayId}:${dbUuid}`),
+      writer: createCommitWriter(db, {
+        run,
+        isTruncated: truncated !== null,
+        isRestored: restored !== null,
+      }),
+      logs: createLogReader(db, recordKeys(this.#facts)),
       letters: createLetters(db),
       maintenance: new Maintenance(db, file, dbUuid),
     };

@@ -9,7 +9,7 @@ type Methods = {
 }[keyof EventStore];
 
 /** Calls that cross with their arguments as they are. */
-export type ForwardedCall = Exclude<Methods, 'commit' | 'close'>;
+export type ForwardedCall = Exclude<Methods, 'commit' | 'close' | 'abandon'>;
 
 /** Writers wait for each other, and for the locks of others; readers do not. */
 export const FORWARDED_CALLS: Readonly<Record<ForwardedCall, 'reads' | 'writes'>> = {

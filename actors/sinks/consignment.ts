@@ -39,9 +39,9 @@ export function pieceOf(spec: SinkSpec, record: OutboundRecord, letter: StoredLe
 }
 
 /** The record a letter was, under the key it had. */
-export function pieceOfLetter(spec: SinkSpec, letter: StoredLetter, identity: string): Piece {
+export function pieceOfLetter(spec: SinkSpec, letter: StoredLetter, keyOf: (seq: number) => string): Piece {
   try {
-    return pieceOf(spec, recordOf(spec, letter, identity), letter);
+    return pieceOf(spec, recordOf(letter, keyOf), letter);
   } catch (error) {
     const record = { ...blankRecord(letter), seq: 0, key: '' };
     return { record, letter, outbound: null, error: errorFacts(error, 'HG_LETTER_TRUNCATED') };
@@ -49,13 +49,12 @@ export function pieceOfLetter(spec: SinkSpec, letter: StoredLetter, identity: st
 }
 
 /** @throws HeadgateError HG_LETTER_TRUNCATED if it was not kept whole */
-function recordOf(spec: SinkSpec, letter: StoredLetter, identity: string): OutboundRecord {
+function recordOf(letter: StoredLetter, keyOf: (seq: number) => string): OutboundRecord {
   const seq = letter.origin?.recordSeq;
   if (letter.isTruncated || seq === undefined) {
     throw new HeadgateError('HG_LETTER_TRUNCATED', `dead letter ${letter.id} was not kept whole`);
   }
-  const key = `${identity}:${spec.reads === 'alerts' ? 't' : ''}${seq}`;
-  return { ...blankRecord(letter), seq, key, data: JSON.parse(letter.payload) as unknown };
+  return { ...blankRecord(letter), seq, key: keyOf(seq), data: JSON.parse(letter.payload) as unknown };
 }
 
 function blankRecord({

@@ -63,6 +63,12 @@ export function defineSink<S extends Shape = Record<never, never>>(
 }
 
 /** Assembles the spec of one sink from its resolved options. */
-export function sinkSpec(type: string, options: CommonSinkOptions, logic: SinkLogic): SinkSpec {
-  return Object.freeze({ kind: 'sink', ...commonSinkSpec(options), type, logic });
+export function sinkSpec(
+  type: string,
+  options: CommonSinkOptions,
+  logic: SinkLogic,
+  claim?: string,
+): SinkSpec {
+  const claimed = claim === undefined ? {} : { claim };
+  return Object.freeze({ kind: 'sink', ...commonSinkSpec(options), type, logic, ...claimed });
 }

@@ -226,7 +226,7 @@ export class Delivery implements Reader {
     const letters = await fromStorage(feed.queuedLetters(stage, spec.batch.rowsMax));
     if (letters.length === 0) return null;
     this.#areLettersDue = true;
-    const pieces = letters.map((letter) => pieceOfLetter(spec, letter, feed.identity));
+    const pieces = letters.map((letter) => pieceOfLetter(spec, letter, (seq) => feed.keyOf(this.log, seq)));
     return { pieces, cursor: null, damaged: [] };
   }
 

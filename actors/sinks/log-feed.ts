@@ -1,5 +1,6 @@
 /** The logs as sinks read them: pages after a place, and a call when there is more. Sinks do not poll. */
 
+import { recordKeys, type RecordKeys } from '../../src/domain/record-keys.ts';
 import type { OutboundRecord, SinkSpec } from '../../src/domain/sink.ts';
 import type { TimelineRow } from '../../src/domain/timeline.ts';
 import type { EventStore, LogPage, LogQuery, StoredLetter } from '../../storage/event-store.ts';
@@ -11,6 +12,7 @@ export type LogStore = Pick<
   EventStore,
   | 'gatewayId'
   | 'dbUuid'
+  | 'ancestors'
   | 'lastSeq'
   | 'lastRecordSeq'
   | 'sinkCursors'
@@ -32,11 +34,13 @@ export interface Reader {
 
 export class LogFeed {
   readonly #store: LogStore;
+  readonly #keys: RecordKeys;
   readonly #lastSeq: { records: number; alerts: number };
   readonly #readers = new Set<Reader>();
 
   constructor(store: LogStore) {
     this.#store = store;
+    this.#keys = recordKeys(store);
     this.#lastSeq = { records: store.lastRecordSeq, alerts: store.lastSeq };
   }
 
@@ -45,9 +49,9 @@ export class LogFeed {
     return this.#lastSeq[log];
   }
 
-  /** What the keys towards the outside begin with. */
-  get identity(): string {
-    return `${this.#store.gatewayId}:${this.#store.dbUuid}`;
+  /** What a row of a log is known by outside. */
+  keyOf(log: LogName, seq: number): string {
+    return log === 'records' ? this.#keys.record(seq) : this.#keys.alert(seq);
   }
 
   /** The record log has grown up to this `seq`. */

@@ -110,7 +110,10 @@ export class SinkDirectory implements SinkRegister {
     const name = nameOf(command);
     const entry = this.#byName.get(name);
     if (command.type === 'sinks.register') {
-      if (entry === undefined) return this.#unreadable(command.spec) ?? this.#misfit(name, command.spec);
+      if (entry === undefined) {
+        const { spec } = command;
+        return this.#unreadable(spec) ?? this.#misfit(name, spec) ?? this.#claimed(name, spec);
+      }
       const state = entry.leaving ? 'is still draining' : 'is registered already';
       const advice = 'deregister it first or choose another id';
       return refusal('HG_SINK_DUPLICATE', `sink "${name}" ${state}; ${advice}`);
@@ -123,8 +126,9 @@ export class SinkDirectory implements SinkRegister {
     if (entry.leaving && !isForced) {
       return refusal('HG_SINK_STOPPED', `sink "${name}" is on its way out and takes no more commands`);
     }
-    if (command.type !== 'sinks.update' || command.spec.reads === entry.rig.spec.reads) return null;
-    return otherLog(name, entry.rig.spec.reads);
+    if (command.type !== 'sinks.update') return null;
+    const { reads } = entry.rig.spec;
+    return command.spec.reads === reads ? this.#claimed(name, command.spec) : otherLog(name, reads);
   }
 
   isLeftover(command: SinksCommand): boolean {
@@ -232,6 +236,17 @@ export class SinkDirectory implements SinkRegister {
       'HG_ENGINE_STATE',
       `sink "${id}" reads the log of ${reads}, and there is none: the engine's option ${missing}`,
     );
+  }
+
+  /** Two that write one file would mix their lines, and cut back each other's. */
+  #claimed(name: string, { claim }: SinkSpec): ErrorFacts | null {
+    if (claim === undefined) return null;
+    for (const [other, { rig, successor }] of this.#byName) {
+      if (other === name || (rig.spec.claim !== claim && successor?.claim !== claim)) continue;
+      const advice = 'give each a path of its own, or deregister the other first';
+      return refusal('HG_OPTION_INVALID', `sink "${name}": sink "${other}" writes "${claim}"; ${advice}`);
+    }
+    return null;
   }
 
   #misfit(name: string, { reads }: SinkSpec): ErrorFacts | null {

@@ -1,8 +1,9 @@
 /** What can go wrong when somebody is asked over HTTP, as errors that name the address without its
  *  secrets. */
 
-import { HeadgateError, messageOf, type ErrorCode } from '../../src/domain/errors.ts';
+import { HeadgateError, type ErrorCode } from '../../src/domain/errors.ts';
 import type { HttpAnswer } from './http-transport.ts';
+import { linkAdvice } from './link-advice.ts';
 
 /** The longest a Retry-After is heeded. */
 export const RETRY_AFTER_MS_MAX = 3_600_000;
@@ -34,7 +35,7 @@ export function exchangeError(
     return make('HG_LINK_TIMEOUT', `${place} ${what} ${timedOut ? `within ${timeoutMs} ms` : 'in time'}`);
   }
   if (answered)
-    return make('HG_READ_TRUNCATED', `the answer of ${place} broke off: ${reasonText(error, reason)}`);
+    return make('HG_READ_TRUNCATED', `the answer of ${place} broke off: ${linkAdvice(reason, error)}`);
   if (reason.includes('OVERFLOW'))
     return make('HG_READ_TOO_LARGE', `the headers of the answer of ${place} are too large`);
   if (reason === 'UND_ERR_SOCKET' || reason === 'ECONNRESET' || reason === 'EPIPE') {
@@ -43,7 +44,7 @@ export function exchangeError(
   if (reason.startsWith('HPE_') || reason === PARSER_ERROR) {
     return make('HG_LINK_LOST', `${place} does not answer in HTTP`);
   }
-  return make('HG_LINK_REFUSED', `no connection to ${place}: ${reasonText(error, reason)}`);
+  return make('HG_LINK_REFUSED', `no connection to ${place}: ${linkAdvice(reason, error)}`);
 }
 
 /** fetch hides the code of what happened behind one or two errors, and several attempts in an AggregateError.
@@ -59,10 +60,4 @@ function codeOf(error: unknown, depth = 0): string {
   if (typeof code === 'string') return code;
   if (name === PARSER_ERROR) return PARSER_ERROR;
   return codeOf(cause ?? (Array.isArray(errors) ? errors[0] : undefined), depth + 1);
-}
-
-function reasonText(error: unknown, reason: string): string {
-  if (reason === 'EMFILE')
-    return 'this process may open no more files or connections; raise its limit (LimitNOFILE, ulimit -n)';
-  return reason === '' ? messageOf(error) : reason;
 }

@@ -286,7 +286,8 @@ class Run {
     this.#ports.log.debug({ source: rig.name, ...error, consecutiveErrors }, 'a read failed');
     if (consecutiveErrors >= rig.spec.breaker.failures) {
       rig.hasFailed = true;
-      this.#scope.send({ type: 'reads.exhausted', error, consecutiveErrors });
+      const roll = this.#ports.random.next();
+      this.#scope.send({ type: 'reads.exhausted', error, consecutiveErrors, roll });
     } else if (consecutiveErrors >= rig.spec.degradedAfterErrors) {
       // Told at every further failure: the link may not have stood when the count was reached.
       this.#scope.send({ type: 'reads.failing', error, consecutiveErrors });

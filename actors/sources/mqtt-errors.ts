@@ -1,7 +1,8 @@
 /** What can go wrong between an MQTT source and its broker, as errors that say what to do. No message bears a
  *  credential: URLs are shown as {@link shownUrl} gives them. */
 
-import { HeadgateError, messageOf, type ErrorCode } from '../../src/domain/errors.ts';
+import { HeadgateError, type ErrorCode } from '../../src/domain/errors.ts';
+import { linkAdvice } from './link-advice.ts';
 
 /** The URL as messages may show it: no user, no password, no query. */
 export function shownUrl(url: URL): string {
@@ -32,18 +33,6 @@ export function connectionRefused(url: URL, reasonCode: number, reason: string):
   });
 }
 
-const SYSTEM_ADVICE: Readonly<Record<string, string>> = {
-  EMFILE: 'this process may open no more files or connections; raise its limit (LimitNOFILE, ulimit -n)',
-  ENFILE: 'this machine may open no more files or connections; raise fs.file-max',
-  ECONNREFUSED: 'nothing listens there; start the broker or correct the url',
-  ENOTFOUND: 'the host name is not known; correct the url',
-  EAI_AGAIN: 'the host name could not be looked up',
-  EHOSTUNREACH: 'the host cannot be reached',
-  ENETUNREACH: 'the network cannot be reached',
-  ETIMEDOUT: 'the host does not answer',
-  ECONNRESET: 'it closed the connection before it answered',
-};
-
 /** The connection never stood. */
 export function connectionFailed(url: URL, cause: unknown): HeadgateError {
   const code = codeOf(cause);
@@ -51,7 +40,7 @@ export function connectionFailed(url: URL, cause: unknown): HeadgateError {
     ? `the broker’s certificate is not trusted (${code}); set tls.ca to the certificate of its authority`
     : code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')
       ? `the TLS handshake failed (${code}); check tls and the port of the url`
-      : (SYSTEM_ADVICE[code] ?? (messageOf(cause) || code));
+      : linkAdvice(code, cause);
   return new HeadgateError('HG_LINK_REFUSED', `cannot connect to ${shownUrl(url)}: ${reason}`, {
     details: { url: shownUrl(url), ...(code === '' ? {} : { reason: code }) },
     cause,

@@ -19,6 +19,7 @@ import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
 import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from './define-source.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http-url.ts';
+import { linkAdvice } from './link-advice.ts';
 
 const PROTOCOL_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const protocolName = z.string().regex(PROTOCOL_NAME, 'is no name of a subprotocol');
@@ -244,7 +245,7 @@ function statusError({ url }: Options, status: number): HeadgateError {
 
 function refusedError({ url }: Options, error: Error): HeadgateError {
   const { code } = error as { code?: string };
-  const reason = code ?? messageOf(error);
+  const reason = linkAdvice(code ?? '', error);
   return new HeadgateError('HG_LINK_REFUSED', `no connection to ${publicUrl(url)}: ${reason}`, {
     cause: error,
   });

@@ -24,6 +24,8 @@ export const EXIT_CODES = {
     code: 78,
     meaning: 'The configuration is wrong: an unknown option or source, a bad value, bad credentials.',
   },
+  interrupted: { code: 130, meaning: 'A second SIGINT (Ctrl-C) ended a gateway before it had drained.' },
+  terminated: { code: 143, meaning: 'A second SIGTERM did.' },
 } as const;
 
 export type ExitReason = keyof typeof EXIT_CODES;
@@ -35,11 +37,13 @@ const REASON_OF_ERROR: Partial<Record<ErrorCode, ExitReason>> = {
   HG_SOURCE_DUPLICATE: 'configuration',
   HG_SOURCE_NO_STREAM: 'configuration',
   HG_LINK_UNAUTHORISED: 'configuration',
+  HG_QUERY_INVALID: 'usage',
   HG_EXPRESSION_INVALID: 'configuration',
   HG_MODULE_FAILED: 'configuration',
   HG_CONFIG_INVALID: 'configuration',
   HG_CONFIG_EXISTS: 'configuration',
   HG_DECODE_FAILED: 'badData',
+  HG_RECORD_DAMAGED: 'badData',
   HG_STORAGE_NOT_A_DATABASE: 'badData',
   HG_STORAGE_CORRUPT: 'badData',
   HG_STORAGE_VERSION: 'badData',

@@ -4,17 +4,18 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { TIMELINE_KINDS } from '../domain/timeline.ts';
-import { realClock } from '../real-clock.ts';
+import { addBackup, addQuery, addRecords } from './database-program.ts';
 import { addConfigCommands } from './config-program.ts';
 import { addDeadLetters } from './dead-letters-program.ts';
 import { addDoctor } from './doctor-program.ts';
 import { EXIT_CODES, exitReasonOf } from './exit-codes.ts';
 import { standardOutput, type Output } from './output.ts';
 import type { ListOptions, ReadOptions } from './read-commands.ts';
+import { time, wholeNumber } from './argument-values.ts';
+import { protectRelativeTime, TIME_FORMS } from './time-argument.ts';
 import { addRun } from './run-program.ts';
 import { addStart } from './start-program.ts';
 import { addToken } from './token-command.ts';
-import { parseTime, protectRelativeTime, TIME_FORMS } from './time-argument.ts';
 
 const VERSION_ASKED = 'headgate.version';
 
@@ -69,6 +70,9 @@ function createProgram(output: Output): Command {
   addVerify(program, output);
   addDeadLetters(program, output);
   addDoctor(program, output);
+  addQuery(program, output);
+  addRecords(program, output);
+  addBackup(program, output);
   addConfigCommands(program, output);
   addToken(program, output);
   return program;
@@ -191,19 +195,6 @@ function readCommand(
     .option('--json', `one JSON document on stdout: ${document}`);
 }
 
-function time(text: string): number {
-  const atMs = parseTime(text, realClock.wallMs());
-  if (atMs === null) throw new InvalidArgumentError(`A time is ${TIME_FORMS}.`);
-  return atMs;
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(value))
-    throw new InvalidArgumentError('A whole number is needed.');
-  return value;
-}
-
 function rowCount(text: string): number {
   const value = wholeNumber(text);
   if (value < 1) throw new InvalidArgumentError('At least 1.');
@@ -214,7 +205,7 @@ const TIMES_HELP = `Times: ${TIME_FORMS}.`;
 
 function exitCodesHelp(): string {
   const lines = Object.values(EXIT_CODES).map(
-    ({ code, meaning }) => `  ${String(code).padStart(2)}  ${meaning}`,
+    ({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning}`,
   );
   return ['Exit codes:', ...lines].join('\n');
 }

@@ -32,9 +32,9 @@ export async function runCommand(file: string, options: RunOptions, output: Outp
     await output.write(`${file}: the configuration is valid\n`);
     return;
   }
+  if (!pretty && gateway.logFormat === 'pretty') await log.makePretty();
   const durationMs = duration === undefined ? null : duration * 1_000;
-  const code = await runProcess(gateway, { clock: realClock, log, durationMs });
-  leaveSoon();
+  const code = await runProcess(gateway, { clock: realClock, log, durationMs }).finally(leaveSoon);
   if (code !== 0) throw new HeadgateError('HG_ENGINE_ESCALATED', 'the gateway has ended; its log says why');
 }
 

@@ -10,9 +10,9 @@ export function addRun(program: Command, output: Output): void {
     .command('run')
     .summary('run a gateway from its configuration')
     .description(
-      'Runs a gateway from its configuration, YAML or JSON, until it is told to end. SIGTERM and SIGINT drain ' +
-        'and end it, a second one ends it at once (130, 143); SIGHUP, or a change of the file, applies what ' +
-        'differs in the file. The log goes to stderr, a JSON document a line.',
+      'Runs a gateway from its configuration, YAML or JSON, until it is told to end. SIGTERM and SIGINT ' +
+        'drain and end it, a second one ends it at once; SIGHUP, or a change of the file, applies what ' +
+        'differs in it. The log goes to stderr, a JSON document a line.',
     )
     .argument('<file>', 'the configuration')
     .option('--check', 'only say what is wrong with the configuration')

@@ -10,7 +10,7 @@ import { printable } from './printable.ts';
 /** @throws HeadgateError HG_EXAMPLE_FAILED where one fails, HG_CONFIG_INVALID where the file is wrong, once
  *    all of it is written. */
 export async function testCommand(file: string, options: { json?: boolean }, output: Output): Promise<void> {
-  const reading = await configOf(file);
+  const reading = configOf(file);
   if (!reading.ok) {
     for (const problem of reading.problems) output.note(formatProblem(problem));
     throw invalidConfig(file, reading.problems.length);

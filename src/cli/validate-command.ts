@@ -13,7 +13,7 @@ export async function validateCommand(
   options: { json?: boolean },
   output: Output,
 ): Promise<void> {
-  const reading = await configOf(file);
+  const reading = configOf(file);
   const problems = reading.ok ? codeProblems(reading.config, file) : reading.problems;
   const ok = problems.length === 0;
   if (options.json === true) {

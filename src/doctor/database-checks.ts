@@ -82,9 +82,11 @@ function lockVerdict(file: string): Verdict {
   return ok(`an engine holds it: process ${holder.pid}${commandOf(holder.pid)}`);
 }
 
+/** The program and its script; further arguments may be secret. */
 function commandOf(pid: number): string {
   try {
-    return ` (${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()})`;
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 2);
+    return ` (${words.filter((word) => word !== '').join(' ')})`;
   } catch {
     return '';
   }

@@ -141,6 +141,10 @@ export const ERROR_CODES = {
     remedy: 'stop',
     meaning: 'The thread that writes the database has ended. Start the engine again.',
   },
+  HG_FILE_EXISTS: {
+    remedy: 'stop',
+    meaning: 'There is a file of this name already. It was left untouched; choose another name.',
+  },
   HG_HISTORY_OVERLOADED: {
     remedy: 'retry',
     meaning: 'Too many questions wait for the reader of the database. Ask again in a moment.',

@@ -90,6 +90,8 @@ export interface SinkSpec {
   /** `mqtt`, `http`, `file`, … as tables and health show it. */
   readonly type: string;
   readonly logic: SinkLogic;
+  /** What no two sinks of an engine may write at a time, as `file:/data/out.ndjson`; left out: nothing. */
+  readonly claim?: string;
   /** Which log it reads. */
   readonly reads: 'records' | 'alerts';
   /** Where a sink begins that has no cursor yet: at the first row still kept, or at the next one. */

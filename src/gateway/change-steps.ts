@@ -1,5 +1,5 @@
-/** The difference of two configurations as steps that the engine can take, each with its way back. Messages to
- *  the registry do the work: a source that no step names is not touched. */
+/** The difference of two configurations as steps that the engine can take, each with its way back. Messages
+ *  to the registry do the work: a source that no step names is not touched. */
 
 import type { Engine } from '../engine.ts';
 import { formatAddress } from '../domain/address.ts';
@@ -35,8 +35,9 @@ export interface ChangeStep {
   revert(by: Caused): Promise<unknown>;
 }
 
-/** Steps of a group are taken side by side, group after group: first what may be refused without a trace, then
- *  what ends before what begins, so that an id, a file or a client name that moves is free when it is taken. */
+/** Steps of a group are taken side by side, group after group: first what may be refused without a trace,
+ *  then what ends before what begins, so that an id, a file or a client name that moves is free when it is
+ *  taken. */
 export function changeSteps(
   engine: ChangeableEngine,
   running: PreparedConfig,
@@ -55,8 +56,8 @@ export function changeSteps(
     of('sources', 'removed').map(sources.removed),
     of('sources', 'changed').map(sources.changed),
     of('sources', 'added').map(sources.added),
-    of('sinks', 'changed').map(sinks.changed),
     of('sinks', 'removed').map(sinks.removed),
+    of('sinks', 'changed').map(sinks.changed),
     of('sinks', 'added').map(sinks.added),
   ].filter((group) => group.length > 0);
 }

@@ -1,5 +1,6 @@
 /** The difference between two configurations, in the words of the file: which entries came, went or changed,
- *  and which settings count only from the next start on. Names of fields, never values: they may be secret. */
+ *  and which settings count only from the next start on. Names of fields, never values: they may be secret.
+ *  */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { ConfigChange } from './gateway-control.ts';

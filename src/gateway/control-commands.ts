@@ -19,15 +19,8 @@ export interface ControlCommandsDeps {
    *  broker's own access list is the guard then. */
   readonly tokens: () => readonly StoredToken[];
   readonly failedLoginsPerMinuteMax: number;
-  /** Writes a row into the timeline; gives its `seq`. May throw. */
-  readonly note: (note: ControlNote) => number | undefined;
   readonly clock: Clock;
   readonly log: Logger;
-}
-
-export interface ControlNote {
-  readonly event: 'config.command' | 'config.command_refused';
-  readonly data: Readonly<Record<string, unknown>>;
 }
 
 /** What is published in answer, as JSON. */
@@ -73,13 +66,13 @@ async function answerTo(
     const name = requireLogin(authenticator, sender);
     const command = readControl(parsed);
     requireScope(name, command);
-    note(deps, 'config.command', { ...subjectOf(sender), topic: message.topic, by: name.name });
-    const result = await carryOut(deps.gateway, command);
+    const cause = note(deps, 'config.command', { ...subjectOf(sender), topic: message.topic, by: name.name });
+    const result = await carryOut(deps.gateway, command, cause);
     return { sender, answer: { ...correlation(sender), type: sender.type, ok: true, ...result } };
   } catch (error) {
     const { code, message: text } = errorFacts(error, 'HG_HTTP_DEFECT');
     const said = text.slice(0, LIMITS.errorMessageCharsMax);
-    note(deps, 'config.command_refused', { ...subjectOf(sender), topic: message.topic, code, message: said });
+    note(deps, 'config.commandRefused', { ...subjectOf(sender), topic: message.topic, code, message: said });
     const details = error instanceof HeadgateError ? error.details : {};
     const answer = { ...correlation(sender), type: sender.type, ok: false, code, message: said, details };
     return { sender, answer };
@@ -102,33 +95,38 @@ function requireScope(principal: LoggedIn, command: ControlMessage): void {
   if (lacking !== null) throw new HeadgateError('HG_HTTP_FORBIDDEN', lacking.body.detail);
 }
 
-function carryOut(gateway: GatewayControl, command: ControlMessage): Promise<object> | object {
+function carryOut(
+  gateway: GatewayControl,
+  command: ControlMessage,
+  cause: number | undefined,
+): Promise<object> | object {
+  const by = cause === undefined ? {} : { cause };
   const { engine } = gateway;
   switch (command.type) {
     case 'registry.list':
       return { sources: engine.health().map((one) => ({ id: formatAddress(one), ...stateOf(one) })) };
     case 'registry.register':
-      return engine.register(gateway.sourceSpec(command.id, command.entry));
+      return engine.register(gateway.sourceSpec(command.id, command.entry), by);
     case 'registry.update':
-      return engine.update(gateway.sourceSpec(command.id, command.entry));
+      return engine.update(gateway.sourceSpec(command.id, command.entry), by);
     case 'registry.deregister':
-      return engine.deregister(command.id, endOf(command));
+      return engine.deregister(command.id, { ...endOf(command), ...by });
     case 'registry.pause':
-      return engine.pause(command.id);
+      return engine.pause(command.id, by);
     case 'registry.resume':
-      return engine.resume(command.id);
+      return engine.resume(command.id, by);
     case 'sinks.list':
       return { sinks: engine.sinks().map((one) => ({ id: sinkAddress(one), ...stateOf(one) })) };
     case 'sinks.register':
-      return engine.registerSink(gateway.sinkSpec(command.id, command.entry));
+      return engine.registerSink(gateway.sinkSpec(command.id, command.entry), by);
     case 'sinks.update':
-      return engine.updateSink(gateway.sinkSpec(command.id, command.entry));
+      return engine.updateSink(gateway.sinkSpec(command.id, command.entry), by);
     case 'sinks.deregister':
-      return engine.deregisterSink(command.id, endOf(command));
+      return engine.deregisterSink(command.id, { ...endOf(command), ...by });
     case 'sinks.pause':
-      return engine.pauseSink(command.id);
+      return engine.pauseSink(command.id, by);
     case 'sinks.resume':
-      return engine.resumeSink(command.id);
+      return engine.resumeSink(command.id, by);
   }
 }
 
@@ -160,12 +158,12 @@ function correlation({ correlationId }: Sender): object {
 
 /** An engine that does not run keeps no rows; its answer to the command says so. */
 function note(
-  { note: write, log }: ControlCommandsDeps,
-  event: ControlNote['event'],
-  data: ControlNote['data'],
+  { gateway, log }: ControlCommandsDeps,
+  event: 'config.command' | 'config.commandRefused',
+  data: Readonly<Record<string, unknown>>,
 ): number | undefined {
   try {
-    return write({ event, data });
+    return gateway.engine.noteConfig({ event, data });
   } catch (error) {
     log.warn(
       { event, ...data, error: errorFacts(error).message },

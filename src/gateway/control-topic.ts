@@ -139,13 +139,14 @@ class Topic implements ControlTopic {
       () => lost.reject(connectTimedOut(connection.url, connection.connectTimeoutMs)),
       connection.connectTimeoutMs,
     );
+    const ending = new AbortController();
     let publisher: MqttPublisher | null = null;
     let link: MqttLink | null = null;
     const inTime = <Result>(work: Promise<Result>) => Promise.race([work, lost.promise, stopped.promise]);
     try {
-      const opening = this.#openPublisher((error) => lost.reject(error));
-      // One that comes too late is closed at once.
-      opening.then((late) => (publisher ??= late)).catch(() => {});
+      const opening = this.#openPublisher(ending.signal, (error) => lost.reject(error));
+      // Nobody waits for one that fails after the stop.
+      opening.catch(() => {});
       publisher = await inTime(opening);
       if (publisher === null) return;
       const answering = publisher;
@@ -176,16 +177,16 @@ class Topic implements ControlTopic {
       signal.removeEventListener('abort', stop);
       await link?.close();
       await publisher?.close();
+      ending.abort();
     }
   }
 
   /** The name of a client is one connection's: the second has its own. */
-  #openPublisher(failed: (error: Error) => void): Promise<MqttPublisher> {
+  #openPublisher(signal: AbortSignal, failed: (error: Error) => void): Promise<MqttPublisher> {
     const { connection } = this.#options;
     const { clock, log } = this.#deps;
     const clientId = connection.clientId === '' ? '' : `${connection.clientId}-reply`;
-    // The engine's end of a sink, as far as a publisher needs it. A stop lets it answer first.
-    const { signal } = new AbortController();
+    // The engine's end of a sink, as far as a publisher needs it.
     const io = { sinkId: 'control', tenant: 'default', signal, clock, log };
     return openPublisher(
       { ...io, failed: (error) => failed(error instanceof Error ? error : new Error(String(error))) },

@@ -10,8 +10,10 @@ import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
 import { createHttpServer } from '../http/http-server.ts';
 import type { ReloadFacts } from '../metrics/metric.ts';
-import { createMetrics } from '../metrics/metrics.ts';
+import { createMetrics, type Metrics } from '../metrics/metrics.ts';
+import { startOtlpExport } from '../metrics/otlp-export.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import { createControlTopic, type ControlTopic } from './control-topic.ts';
 import type { GatewayControl } from './gateway-control.ts';
 import type { Reloader } from './reload.ts';
 
@@ -31,6 +33,8 @@ export interface DoorsOptions {
 export interface Doors extends AsyncDisposable {
   /** Of the HTTP server; null where there is none. */
   readonly url: string | null;
+  /** Begins to listen to the control topic, where there is one. */
+  openControl(): void;
 }
 
 /** A part of the time to stop: the engine needs the rest. */
@@ -50,6 +54,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     storageFolder: isInMemory(path) ? null : dirname(path),
   });
   parts.defer(() => metrics.close());
+  await exportMetrics(options, metrics, parts);
   let url: string | null = null;
   if (started.http.enabled) {
     const server = createHttpServer({
@@ -57,14 +62,39 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       options: started.http,
       tokens: () => running().auth.tokens,
       metrics: () => metrics.render(),
+      observeRequest: (request) => metrics.observeRequest(request),
       pushSources: (address) => pushSourceOf(engine, address),
       recordBytesMax: started.storage.records.bytesMax,
     });
-    ({ url } = await server.listen());
+    // It has timers before it listens, too.
     parts.defer(() => server.close({ deadlineMs: closeMs() * CLOSE_SHARE }));
+    ({ url } = await server.listen());
   }
+  const control = controlTopicOf(options);
+  if (control !== null) parts.defer(() => control.stop());
   const opened = parts.move();
-  return { url, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { url, openControl: () => control?.start(), [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function exportMetrics(
+  { started, clock, log }: DoorsOptions,
+  metrics: Metrics,
+  parts: AsyncDisposableStack,
+): Promise<void> {
+  const { otlp } = started.metrics;
+  if (otlp === null) return;
+  const exported = await startOtlpExport(otlp, { metrics, clock, log });
+  parts.defer(() => exported.close());
+}
+
+function controlTopicOf({ gateway, started, running, clock, log }: DoorsOptions): ControlTopic | null {
+  const { mqtt } = started.control;
+  if (mqtt === null) return null;
+  return createControlTopic(mqtt, {
+    ...{ gateway, clock, log },
+    tokens: () => running().auth.tokens,
+    failedLoginsPerMinuteMax: started.http.limits.failedLoginsPerMinuteMax,
+  });
 }
 
 /** What the metrics tell of reloads. */

@@ -1,6 +1,6 @@
 /** The log of the process: pino's lines on stderr, written at once, so that none is lost however the process
- *  ends. What no line may hold is taken out here, whoever wrote it: the values of secrets, and characters that
- *  would act on a terminal or begin a line of their own. */
+ *  ends. What no line may hold is taken out here, whoever wrote it: the values of secrets, and characters
+ *  that would act on a terminal or begin a line of their own. */
 
 import pino from 'pino';
 import { HeadgateError } from '../domain/errors.ts';
@@ -14,6 +14,8 @@ export interface GatewayLog extends Logger {
   /** From now on these values are shown as `***`, wherever they stand in a line. Values of fewer than
    *  {@link SECRET_CHARS_MIN} characters are not: they would mask half of the log. */
   hide(secrets: Iterable<string>): void;
+  /** From now on lines are for people. @throws HeadgateError HG_PEER_MISSING */
+  makePretty(): Promise<void>;
 }
 
 export interface GatewayLogOptions {
@@ -28,12 +30,13 @@ export interface GatewayLogOptions {
 export const SECRET_CHARS_MIN = 4;
 
 /** Fields that bear secrets by their name, at the top of a line or one level below. */
-const SECRET_FIELDS = ['password', 'passphrase', 'secret', 'token', 'authorization', 'cookie', 'key'];
+const SECRET_FIELDS = ['password', 'passphrase', 'secret', 'token', 'authorization', 'cookie'];
 
 /** @throws HeadgateError HG_PEER_MISSING where `pretty` is asked for and pino-pretty is not installed. */
 export async function createGatewayLog(options: GatewayLogOptions): Promise<GatewayLog> {
   const write = options.write ?? standardError();
-  const format = options.pretty ? await prettyFormat(options.colours ?? false) : printableJson;
+  const pretty = () => prettyFormat(options.colours ?? false);
+  let format = options.pretty ? await pretty() : printableJson;
   let hidden: readonly string[] = [];
   const logger = pino(
     {
@@ -58,6 +61,9 @@ export async function createGatewayLog(options: GatewayLogOptions): Promise<Gate
       const forms = new Set([...hidden, ...[...secrets].flatMap(formsOf)]);
       // The longest first: one may be the beginning of another.
       hidden = [...forms].sort((one, other) => other.length - one.length);
+    },
+    makePretty: async () => {
+      format = await pretty();
     },
   };
 }

@@ -9,7 +9,7 @@ import { HeadgateError, messageOf } from '../domain/errors.ts';
 import type { SinkSpec } from '../domain/sink.ts';
 import type { SourceSpec } from '../domain/source.ts';
 import { realClock } from '../real-clock.ts';
-import { formatOf, readConfigFile, replaceConfigFile } from './config-file.ts';
+import { ConfigFile } from './config-file.ts';
 import { watchConfig } from './config-watch.ts';
 import { sinkSpecOf, sourceSpecOf } from './config/specs.ts';
 import { openDoors, type Doors } from './doors.ts';
@@ -51,12 +51,11 @@ export interface GatewayOptions {
 /** Reads the configuration and makes what it names. Nothing is opened and nothing runs before `start()`.
  *  @throws HeadgateError HG_CONFIG_INVALID, with all that is wrong in `details.problems`. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { env, file } = options;
-  const text = file === undefined ? (options.text ?? '') : readConfigFile(file);
-  const format = file === undefined ? (options.format ?? 'yaml') : formatOf(file);
-  const prepared = prepareConfig({ text, format, file: file ?? null }, { env });
-  if (isProblems(prepared)) throw invalidConfig(file, prepared);
-  return new Gateway(options, prepared);
+  const { env, text = '', format = 'yaml' } = options;
+  const file = options.file === undefined ? null : new ConfigFile(options.file);
+  const prepared = prepareConfig(file?.read() ?? { text, format, file: null }, { env });
+  if (isProblems(prepared)) throw invalidConfig(options.file, prepared);
+  return new Gateway(options, file, prepared);
 }
 
 function invalidConfig(file: string | undefined, problems: readonly ConfigProblem[]): HeadgateError {
@@ -71,6 +70,7 @@ export class Gateway implements GatewayControl {
   /** Resolves when the engine has come to an end that nobody asked for. */
   readonly ended: Promise<void>;
   readonly #options: GatewayOptions;
+  readonly #file: ConfigFile | null;
   readonly #clock: Clock;
   readonly #log: GatewayLog;
   readonly #notifier: ServiceNotifier;
@@ -86,14 +86,12 @@ export class Gateway implements GatewayControl {
   #starting: Promise<void> | null = null;
   #stopping: Promise<EngineReport> | null = null;
   #deadlineAtMs = 0;
-  /** What the file said when it was last read, or written. */
-  #fileText: string;
 
-  constructor(options: GatewayOptions, started: PreparedConfig) {
+  constructor(options: GatewayOptions, file: ConfigFile | null, started: PreparedConfig) {
     const { log, clock, env } = options;
     this.#options = options;
     this.#started = started;
-    this.#fileText = started.text;
+    this.#file = file;
     this.#clock = clock ?? realClock;
     this.#log = log;
     this.#adopt(started);
@@ -126,6 +124,11 @@ export class Gateway implements GatewayControl {
     return this.#reloader.running.config.engine.stopDeadlineMs;
   }
 
+  /** Whom the log is for, as the configuration has it. */
+  get logFormat(): 'json' | 'pretty' {
+    return this.#started.config.logging.format;
+  }
+
   /** Starts the parts in order. Resolves when all of them run; sources may still be connecting.
    *  @throws HeadgateError HG_STORAGE_ codes, HG_HTTP_ codes; what had been started is stopped again. */
   start(): Promise<void> {
@@ -142,20 +145,14 @@ export class Gateway implements GatewayControl {
 
   /** Reads the file again. Never rejects. */
   async reload(origin: ReloadOrigin): Promise<ReloadOutcome> {
-    const { file } = this.#options;
-    if (file === undefined) {
+    const file = this.#file;
+    if (file === null) {
       const next = 'change it over the API, or start the gateway with a file';
       this.#log.warn({ origin, next }, 'the configuration came from no file that could be read again');
     }
     this.#notifier.notify('RELOADING=1');
-    const outcome = await this.#reloader.reload({
-      origin,
-      key: 'file',
-      prepare: (running) =>
-        file === undefined
-          ? running
-          : this.#prepare({ text: this.#readFile(file), format: formatOf(file), file }),
-    });
+    const prepare = (running: PreparedConfig) => (file === null ? running : this.#prepare(file.read()));
+    const outcome = await this.#reloader.reload({ origin, key: 'file', prepare });
     this.#notifier.notify('READY=1');
     this.#life?.look();
     return outcome;
@@ -164,11 +161,11 @@ export class Gateway implements GatewayControl {
   configuration(): RunningConfiguration {
     const { running, version, last } = this.#reloader;
     const { digest, document } = running;
-    return { version, digest, document, file: this.#options.file ?? null, lastReload: last };
+    return { version, digest, document, file: this.#file?.path ?? null, lastReload: last };
   }
 
   async validate(text: string, format: ConfigFormat): Promise<readonly ConfigProblem[]> {
-    const prepared = this.#prepare({ text, format, file: this.#options.file ?? null });
+    const prepared = this.#prepare({ text, format, file: this.#file?.path ?? null });
     return isProblems(prepared) ? prepared : [];
   }
 
@@ -177,14 +174,14 @@ export class Gateway implements GatewayControl {
     options: { readonly format: ConfigFormat; readonly origin: ReloadOrigin; readonly persist?: boolean },
   ): Promise<ReloadOutcome> {
     const { format, origin, persist = false } = options;
-    const file = this.#options.file ?? null;
+    const file = this.#file;
     const outcome = await this.#reloader.reload({
       origin,
       prepare: () => {
-        const problem = persist ? persistProblem(file, format) : null;
-        return problem === null ? this.#prepare({ text, format, file }) : [problem];
+        const problem = persist ? (file === null ? NO_FILE : file.problemWith(format)) : null;
+        return problem === null ? this.#prepare({ text, format, file: file?.path ?? null }) : [problem];
       },
-      ...(persist && file !== null ? { persist: () => this.#writeFile(file, text) } : {}),
+      ...(persist && file !== null ? { persist: () => file.replace(text) } : {}),
     });
     this.#life?.look();
     return outcome;
@@ -205,16 +202,6 @@ export class Gateway implements GatewayControl {
 
   sinkSpec(id: string, entry: unknown): SinkSpec {
     return sinkSpecOf(id, entry);
-  }
-
-  #readFile(file: string): string {
-    this.#fileText = readConfigFile(file);
-    return this.#fileText;
-  }
-
-  #writeFile(file: string, text: string): void {
-    replaceConfigFile(file, text);
-    this.#fileText = text;
   }
 
   #prepare(text: ConfigText) {
@@ -251,7 +238,7 @@ export class Gateway implements GatewayControl {
     const facts = { url: this.url, file: this.#options.file, digest };
     this.#log.info({ ...facts, sources: sources.size, sinks: sinks.size }, 'the gateway runs');
     // It may have changed while the parts came up.
-    await this.#reloadIfChanged();
+    this.#reloadIfChanged();
   }
 
   async #startParts(): Promise<void> {
@@ -276,35 +263,27 @@ export class Gateway implements GatewayControl {
       }),
     );
     await Promise.all([...running.sources.values()].map((spec) => engine.register(spec, by)));
+    this.#doors.openControl();
     await this.#watchFile();
   }
 
   async #watchFile(): Promise<void> {
-    const { file, watch = true } = this.#options;
-    if (file === undefined || !watch) return;
-    const watching = await watchConfig(file, {
-      onChange: () => void this.#reloadIfChanged(),
+    const file = this.#file;
+    if (file === null || this.#options.watch === false) return;
+    const watching = await watchConfig(file.path, {
+      onChange: () => this.#reloadIfChanged(),
       onError: (error) => {
         const next = 'send SIGHUP after a change, or restart the gateway';
-        this.#log.warn({ file, error: messageOf(error), next }, 'the configuration cannot be watched');
+        this.#log.warn({ file: file.path, error: messageOf(error), next }, 'the file cannot be watched');
       },
     });
     this.#parts.defer(() => watching.close());
   }
 
   /** A file that was only touched, or that this process has written, says nothing new. */
-  async #reloadIfChanged(): Promise<void> {
-    const { file, watch = true } = this.#options;
-    if (file === undefined || !watch || this.#phase !== 'running') return;
-    let text: string;
-    try {
-      text = readConfigFile(file);
-    } catch {
-      // It went away between the look and the reading; it is told of again.
-      return;
-    }
-    if (text === this.#fileText) return;
-    await this.reload('file');
+  #reloadIfChanged(): void {
+    if (this.#options.watch === false || this.#phase !== 'running') return;
+    if (this.#file?.saysNew() === true) void this.reload('file');
   }
 
   #watchLife(): LifeWatch {
@@ -357,17 +336,10 @@ export class Gateway implements GatewayControl {
 
 const LOST_NEXT = 'sources that wait for an acknowledgement send it again; raise engine.stopDeadlineMs';
 
-function persistProblem(file: string | null, format: ConfigFormat): ConfigProblem | null {
-  const at = { file, line: null, column: null, path: '' };
-  if (file === null) return { ...at, message: 'the gateway was started without a file; leave out "persist"' };
-  const own = formatOf(file);
-  // JSON is YAML, but not the other way round.
-  if (own === 'yaml' || format === 'json') return null;
-  return {
-    ...at,
-    message: `the file is ${own.toUpperCase()}; send the configuration as ${own.toUpperCase()}`,
-  };
-}
+const NO_FILE: ConfigProblem = {
+  ...{ file: null, line: null, column: null, path: '' },
+  message: 'the gateway was started without a file; leave out "persist"',
+};
 
 function requiredSourcesOf({ config, sources }: PreparedConfig): string[] {
   return [...sources].flatMap(([id, { tenant, id: sourceId }]) =>

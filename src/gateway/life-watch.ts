@@ -1,6 +1,6 @@
-/** Watches over the process while it runs, from its own event loop: whether the loop turns, whether the engine
- *  and its supervisors answer, whether commits come back. What it finds goes to the log and to the service
- *  manager: its watchdog is told that all is well only when it is. */
+/** Watches over the process while it runs, from its own event loop: whether the loop turns, whether the
+ *  engine and its supervisors answer, whether commits come back. What it finds goes to the log and to the
+ *  service manager: its watchdog is told that all is well only when it is. */
 
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
@@ -32,7 +32,8 @@ export interface LifeWatch {
 const PULSE_MS = 1_000;
 /** Whoever holds the event loop for longer is told of in the log. */
 const STANDSTILL_MS = 1_000;
-/** Readiness is told to log and service manager when it changes; it is looked at this often. */
+/** Readiness is told to log and service manager when it changes; while it is there, it is looked at this
+ *  often. */
 const LOOK_MS = 5_000;
 /** Of the time the service manager waits; sd_watchdog_enabled(3) recommends half. */
 const WATCHDOG_SHARE = 1 / 3;
@@ -72,7 +73,8 @@ export function watchLife(ports: LifeWatchPorts): LifeWatch {
       watchdogAtMs = nowMs + watchdogMs;
       watchdog?.feed();
     }
-    if (nowMs >= lookAtMs) {
+    const isReady = told === '';
+    if (!isReady || nowMs >= lookAtMs) {
       lookAtMs = nowMs + LOOK_MS;
       look();
     }

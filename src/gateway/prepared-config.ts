@@ -1,5 +1,5 @@
-/** A version of the configuration, ready to run: read, checked, and everything made of it that may be refused.
- *  Nothing of it runs yet. */
+/** A version of the configuration, ready to run: read, checked, and everything made of it that may be
+ *  refused.  Nothing of it runs yet. */
 
 import type { CreateEngineOptions } from '../engine.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -17,8 +17,6 @@ export interface PreparedConfig {
   /** As it was written, secrets masked. */
   readonly document: Readonly<Record<string, unknown>>;
   readonly digest: string;
-  /** What it was read from. */
-  readonly text: string;
   /** What no line of the log may show. */
   readonly secrets: readonly string[];
   /** By the name each has in the file. */
@@ -67,7 +65,7 @@ export function prepareConfig(
     attempt('http', () => requireSafeAddress(listening ?? config.http, config.auth.tokens.length));
   }
   if (engine === null || problems.length > 0) return problems;
-  return { config, document, digest, text, secrets, sources, sinks, engine };
+  return { config, document, digest, secrets, sources, sinks, engine };
 }
 
 export function isProblems(

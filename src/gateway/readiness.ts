@@ -1,5 +1,5 @@
-/** Is the gateway ready to be sent data, and is it alive at all? Two questions: a gateway whose disk is full is
- *  not ready, but nothing is gained by killing it. Pure functions over what the engine counts. */
+/** Is the gateway ready to be sent data, and is it alive at all? Two questions: a gateway whose disk is full
+ *  is not ready, but nothing is gained by killing it. Pure functions over what the engine counts. */
 
 import type { EngineStats } from '../engine-stats.ts';
 import { formatAddress } from '../domain/address.ts';
@@ -65,7 +65,8 @@ function storageReasons({ stats: { storage }, monotonicMs }: ReadinessFacts): Re
   }
   const waitedMs = commitWaitMs(storage.waitingSinceMonoMs, monotonicMs);
   if (waitedMs < COMMIT_OVERDUE_MS) return [];
-  const message = `a commit has been under way for ${Math.round(waitedMs / 1_000)} s; look at the disk (dmesg, iostat)`;
+  const seconds = Math.round(waitedMs / 1_000);
+  const message = `a commit has been under way for ${seconds} s; look at the disk (dmesg, iostat)`;
   return [{ code: 'COMMIT_OVERDUE', subject: 'storage', message }];
 }
 

@@ -1,7 +1,7 @@
 /** Makes a new version of the configuration real while the gateway runs. One version at a time; of those that
- *  wait meanwhile only the newest has its turn. A version that is invalid changes nothing; one of which a part
- *  fails is taken back, step by step, and the old one goes on. Each leaves its rows in the timeline: what it was
- *  to change, and what became of it; the commands it led to are caused by the first of them. */
+ *  wait meanwhile only the newest has its turn. A version that is invalid changes nothing; one of which a
+ *  part fails is taken back, step by step, and the old one goes on. Each leaves its rows in the timeline:
+ *  what it was to change, and what became of it; the commands it led to are caused by the first of them. */
 
 import type { Clock } from '../domain/clock.ts';
 import { errorFacts, messageOf } from '../domain/errors.ts';

@@ -1,5 +1,5 @@
-/** A gateway as a process: signals, what nobody caught, and the exit code. The first SIGTERM or SIGINT drains,
- *  a second one ends at once; SIGHUP reads the configuration again. */
+/** A gateway as a process: signals, what nobody caught, and the exit code. The first SIGTERM or SIGINT
+ *  drains, a second one ends at once; SIGHUP reads the configuration again. */
 
 import { constants } from 'node:os';
 import type { Clock, TimerHandle } from '../domain/clock.ts';
@@ -36,8 +36,8 @@ const STOP_GRACE_MS = 2_000;
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Starts the gateway and resolves when it has come to its end: 0 where that was asked for, else 1. A start that
- *  is under way when it is told to end comes to its own end first.
+/** Starts the gateway and resolves when it has come to its end: 0 where that was asked for, else 1. A start
+ *  that is under way when it is told to end comes to its own end first.
  *  @throws HeadgateError what {@link Gateway.start} throws; everything is then closed again. */
 export async function runProcess(gateway: Gateway, options: RunProcessOptions): Promise<0 | 1> {
   const { clock, log, durationMs, onStarted } = options;

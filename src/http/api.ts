@@ -1,5 +1,6 @@
 /** The routes of the API, all of them, and what becomes of their errors. */
 
+import type { IncomingMessage } from 'node:http';
 import { messageOf } from '../domain/errors.ts';
 import type { HttpDeps } from './http-deps.ts';
 import type { LoopLag } from './loop-lag.ts';
@@ -16,10 +17,12 @@ import { addSourceRoutes } from './routes/source-routes.ts';
 
 export interface ApiParts extends EventRoutesOptions {
   readonly loop: LoopLag;
+  /** Is told of the route that a request leads to. */
+  readonly routed: (request: IncomingMessage, template: string) => void;
 }
 
 export function createApi(deps: HttpDeps, parts: ApiParts): Routes {
-  const routes = new Routes(deps.options.limits);
+  const routes = new Routes(deps.options.limits, parts.routed);
   addProcessRoutes(routes, deps, parts.loop);
   addSourceRoutes(routes, deps);
   addSinkRoutes(routes, deps);

@@ -62,6 +62,16 @@ export interface Principal {
   readonly sources: readonly string[] | null;
 }
 
+/** A request that is over. */
+export interface OverRequest {
+  readonly method: string;
+  /** The template, `/api/sources/{id}`; null where it led to no route. */
+  readonly route: string | null;
+  /** 0 where it went before it was answered. */
+  readonly statusCode: number;
+  readonly seconds: number;
+}
+
 export interface HttpDeps {
   readonly gateway: GatewayControl;
   readonly history: History;
@@ -70,6 +80,8 @@ export interface HttpDeps {
   readonly tokens: () => readonly StoredToken[];
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Is told of each request when it is over. */
+  readonly observeRequest?: (request: OverRequest) => void;
   /** The push source of this address (`line3`, `acme/line3`) as it runs now: where ingest goes. */
   readonly pushSources: (address: string) => PushSource | undefined;
   /** Bytes of one record that ingest takes. Default: what the log takes. */

@@ -18,7 +18,8 @@ import { Exchanges } from './exchanges.ts';
 import { exposureWarnings, requireSafeAddress } from './exposure.ts';
 import type { HttpDeps, Principal } from './http-deps.ts';
 import { createIngest } from './ingest/ingest.ts';
-import { ingestSourceOf } from './routes/ingest-routes.ts';
+import { RequestWatch } from './request-watch.ts';
+import { INGEST_PATH, ingestSourceOf } from './routes/ingest-routes.ts';
 import { LiveFeed } from './live/live-feed.ts';
 import { watchLoop } from './loop-lag.ts';
 import { problemOf, sendProblem, type Problem } from './problem.ts';
@@ -29,6 +30,7 @@ export interface HttpServer {
   listen(): Promise<{ readonly url: string; readonly port: number }>;
   /** Takes no more requests, answers those it has, and ends what is left after `deadlineMs`. */
   close(options?: { readonly deadlineMs?: number }): Promise<void>;
+  connections(): number;
   /** What clients of the live view cost now. */
   live(): { readonly clients: number; readonly bufferedBytes: number };
 }
@@ -54,6 +56,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   });
   const exchanges = new Exchanges(limits, clock);
   const loop = watchLoop(clock);
+  const watch = new RequestWatch(deps);
   const feed = new LiveFeed({
     ...{ engine: gateway.engine, history: deps.history, clock, log },
     clientsMax: limits.liveClientsMax,
@@ -70,6 +73,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     feed,
     mayStillRead,
     release: (response) => exchanges.release(response),
+    routed: (request, template) => watch.routed(request, template),
   });
   const principals = new WeakMap<IncomingMessage, Principal>();
   const answerByRoute = getRequestListener(
@@ -82,6 +86,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
 
   /** Whether a request may go on to its route. */
   const letIn = (request: IncomingMessage, response: ServerResponse): boolean => {
+    watch.begin(request, response);
     setCommonHeaders(response, isTls(request));
     const refused = door.refusalOf(request);
     if (refused !== null) return turnAway(response, refused);
@@ -104,6 +109,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     const source = request.method === 'POST' ? ingestSourceOf(request) : null;
     const principal = principals.get(request) ?? NOBODY;
+    if (source !== null) watch.routed(request, INGEST_PATH);
     const work =
       source === null
         ? answerByRoute(request, response)
@@ -116,11 +122,13 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     const { headers, socket: connection } = request;
     const refused = door.refusalOf(request);
     const login = authenticator.authenticate(headers.authorization, connection.remoteAddress);
-    const source = ingestSourceOf(request);
     if (refused !== null) endWithProblem(socket, refused);
     else if (login.problem !== undefined) endWithProblem(socket, login.problem);
-    else if (source === null || request.method !== 'GET') endWithProblem(socket, nothingToUpgradeTo());
-    else ingest.upgrade(request, socket, head, login.principal, source);
+    else {
+      const source = request.method === 'GET' ? ingestSourceOf(request) : null;
+      if (source === null) endWithProblem(socket, nothingToUpgradeTo());
+      else ingest.upgrade(request, socket, head, login.principal, source);
+    }
   };
 
   const serverOptions = {
@@ -169,6 +177,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
       exchanges.close();
       await closed;
     },
+    connections: () => exchanges.connections,
     live: () => ({ clients: feed.clients, bufferedBytes: feed.bufferedBytes }),
   };
 }

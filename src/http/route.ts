@@ -89,11 +89,14 @@ const WITH_BODY = [413];
 export class Routes {
   readonly app: OpenAPIHono<RouteEnv>;
   readonly #limits: BodyLimits;
+  readonly #routed: (request: IncomingMessage, template: string) => void;
   /** By routing path, the methods it takes. */
   readonly #methods = new Map<string, string[]>();
 
-  constructor(limits: BodyLimits) {
+  /** @param routed is told of the route that a request leads to */
+  constructor(limits: BodyLimits, routed: (request: IncomingMessage, template: string) => void) {
     this.#limits = limits;
+    this.#routed = routed;
     this.app = new OpenAPIHono<RouteEnv>();
   }
 
@@ -109,6 +112,7 @@ export class Routes {
     const subject = `${route.method.toUpperCase()} ${route.path}`;
     this.app.on(route.method, routingPath(route.path), async (context) => {
       const { incoming, principal } = context.env;
+      this.#routed(incoming, route.path);
       const lacking = route.scope === null ? null : lackOfScope(principal, route.scope);
       if (lacking !== null) return problemResponse(lacking);
       const params = route.params && resolveOptions(route.params, context.req.param(), subject);

@@ -64,6 +64,15 @@ test('an engine that has nothing to do has a size', { timeout: TIMEOUT_MS }, asy
   positive(cpuPercent);
 });
 
+test('a history answers about a timeline that was made in bulk', { timeout: TIMEOUT_MS }, async () => {
+  const sizes = { runs: 2, rows: 5_000, actors: 50, causes: 10 };
+  const figures = await measureInChild('history', sizes);
+  for (const values of Object.values(figures)) {
+    expect(values).toHaveLength(sizes.runs);
+    values.forEach(positive);
+  }
+});
+
 test.each([true, false])(
   'a sink delivers, beside a dead one: %s',
   { timeout: TIMEOUT_MS },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { backoffMs, DEFAULT_BACKOFF, type BackoffPolicy } from '../../src/domain/backoff.ts';
+import { backoffMs, coolDownWaitMs, DEFAULT_BACKOFF, type BackoffPolicy } from '../../src/domain/backoff.ts';
 import { seededRandom } from '../../src/domain/random.ts';
 
 const EXACT: BackoffPolicy = { kind: 'constant', initialMs: 100, maxMs: 1_000, factor: 2, jitter: 'none' };
@@ -73,4 +73,12 @@ describe('jitter of 10,000 draws (seed 301)', () => {
   test('in full never goes above the bound', () =>
     check({ jitter: 'full', kind: 'exponential' }, 20, [0, 1_000]));
   test('of none is none', () => expect(new Set(draws({}, 3))).toEqual(new Set([100])));
+});
+
+test('a cool-down is never longer than asked for, and by its jitter that much shorter', () => {
+  const waits = (jitter: BackoffPolicy['jitter']) =>
+    [0, 0.5, 0.999].map((roll) => coolDownWaitMs(30_000, jitter, roll));
+  expect(waits('none')).toEqual([30_000, 30_000, 30_000]);
+  expect(waits('tenth')).toEqual([30_000, 28_500, 27_003]);
+  expect(waits('full')).toEqual([30_000, 22_500, 15_015]);
 });

@@ -1,5 +1,5 @@
-/** A backup that any SQLite client makes of a database in use: `VACUUM INTO`. It verifies, holds everything
- *  that was acknowledged before it began, and the engine goes on with it. */
+/** Backups of a database in use: that any SQLite client makes, and that the command makes. They verify, hold
+ *  everything that was acknowledged before they began, and the engine goes on with them. */
 
 import { execFile } from 'node:child_process';
 import { copyFileSync, rmSync } from 'node:fs';
@@ -15,6 +15,7 @@ import {
 } from '../../src/index.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { query, temporaryFile } from '../storage/fixture.ts';
+import { headgate } from '../support/command-line.ts';
 
 const root = new URL('../..', import.meta.url);
 
@@ -106,3 +107,66 @@ test('a backup made under load is whole, and the engine goes on with it', { time
   ]);
   expect((await verifyDatabase(file)).problems).toEqual([]);
 });
+
+/** Keys of all records as a far end is told them, until it was told of so many. */
+async function keysOf(file: string, source: PushSource, sinkId: string, count: number): Promise<string[]> {
+  const keys: string[] = [];
+  const engine = await startEngine(file, source);
+  const sink = functionSink({
+    id: sinkId,
+    deliver: async (batch) => void keys.push(...batch.map(({ key }) => key)),
+  });
+  await engine.registerSink(sink);
+  await expect.poll(() => keys.length).toBeGreaterThanOrEqual(count);
+  await engine.stop();
+  return keys;
+}
+
+test(
+  'the drill: backed up under load, lost with its mark, restored elsewhere',
+  { timeout: 120_000 },
+  async () => {
+    const file = temporaryFile();
+    const backup = `${file}.backup`;
+    const source = pushSource({ id: 'plc-7' });
+    const engine = await startEngine(file, source);
+    const load = pushing(source);
+    await expect.poll(() => load.state.acknowledged).toBeGreaterThan(500);
+    const before = load.state.acknowledged;
+    const made = await headgate(['backup', file, backup, '--json']);
+    expect(made).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(load.state.acknowledged).toBeGreaterThan(before);
+    await load.stop();
+    await engine.stop();
+    const backedUp = numbers(backup).length;
+    expect(backedUp).toBeGreaterThanOrEqual(before);
+    expect(backedUp).toBeLessThan(load.state.acknowledged);
+    expect(JSON.parse(made.stdout)).toMatchObject({
+      file: backup,
+      records: { rows: backedUp, damagedCount: 0 },
+    });
+    const told = await keysOf(file, source, 'cloud', load.state.acknowledged);
+
+    // Another machine: there is nothing but the backup.
+    const elsewhere = temporaryFile();
+    const restored = await headgate(['restore', backup, elsewhere]);
+    expect(restored).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(restored.stdout).toContain(`${backedUp.toLocaleString('en')} records`);
+    expect(numbers(elsewhere)).toEqual(countingUp(backedUp));
+    expect(await verifyDatabase(elsewhere)).toMatchObject({ ok: true, problems: [] });
+
+    const again = await startEngine(elsewhere, source);
+    await source.pushAll([1, 2, 3]);
+    await again.stop();
+    const toldAgain = await keysOf(elsewhere, source, 'cloud', backedUp + 3);
+    expect(toldAgain.slice(0, backedUp)).toEqual(told.slice(0, backedUp));
+    expect(new Set([...told, ...toldAgain]).size).toBe(told.length + 3);
+
+    const rows = "SELECT data FROM timeline WHERE event = 'storage.restored'";
+    expect(query(elsewhere, rows).map(({ data }) => JSON.parse(data as string) as unknown)).toMatchObject([
+      { records: { found: backedUp, known: backedUp } },
+    ]);
+    expect(query(elsewhere, "SELECT * FROM alerts WHERE event = 'STORAGE_TRUNCATED'")).toEqual([]);
+    expect((await verifyDatabase(elsewhere)).problems).toEqual([]);
+  },
+);

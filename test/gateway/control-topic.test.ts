@@ -3,7 +3,6 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { StoredToken } from '../../src/http/http-deps.ts';
-import type { ControlNote } from '../../src/gateway/control-commands.ts';
 import {
   createControlTopic,
   type ControlTopic,
@@ -15,6 +14,7 @@ import { realClock } from '../../src/real-clock.ts';
 import { smallGateway } from '../http/small-gateway.ts';
 import { mosquittoMissing, startAedes, startMosquitto, type TestBroker } from '../support/mqtt-brokers.ts';
 import { until } from '../http/ingest/rig.ts';
+import { query, temporaryFile } from '../storage/fixture.ts';
 
 interface Answer {
   readonly type: string;
@@ -25,11 +25,19 @@ interface Answer {
   readonly [field: string]: unknown;
 }
 
+interface Row {
+  readonly seq: number;
+  readonly event: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
 interface Desk {
   readonly engine: Engine;
   readonly broker: TestBroker;
   readonly topic: ControlTopic;
-  readonly notes: ControlNote[];
+  /** Waits until the timeline has so many rows about commands; gives them in order. */
+  readonly notes: (count: number) => Promise<Row[]>;
+  readonly file: string;
   readonly client: MqttClient;
   /** What came, by topic. */
   readonly came: { topic: string; answer: Answer; correlation: string | undefined }[];
@@ -52,17 +60,16 @@ async function desk({
 }: DeskOptions = {}): Promise<Desk> {
   const broker = await start();
   onTestFinished(() => broker.dispose());
-  const engine = createEngine({ logger: SILENT_LOGGER, timeline: { path: ':memory:' } });
+  const file = temporaryFile();
+  const engine = createEngine({ logger: SILENT_LOGGER, timeline: { path: file } });
   await engine.start();
   onTestFinished(async () => void (await engine.stop()));
-  const notes: ControlNote[] = [];
   const topic = createControlTopic(
     { url: broker.url, topic: 'gw/control', replyTopic: 'gw/reply', qos: 1, protocolVersion, ...options },
     {
       gateway: smallGateway(engine, 0),
       tokens: () => tokens,
       failedLoginsPerMinuteMax: 1_000,
-      note: (note) => void notes.push(note),
       clock: realClock,
       log: SILENT_LOGGER,
     },
@@ -79,7 +86,14 @@ async function desk({
   await client.subscribeAsync(['gw/reply', 'my/answers'], { qos: 1 });
   await until(() => topic.state === 'connected', 'it listens');
   return {
-    ...{ engine, broker, topic, notes, client, came },
+    ...{ engine, broker, topic, client, came, file },
+    async notes(count) {
+      const sql = "SELECT seq, event, data FROM timeline WHERE event LIKE 'config.command%' ORDER BY seq";
+      await until(() => query(file, sql).length >= count, 'the rows are there');
+      return query(file, sql).map(
+        (row) => ({ ...row, data: JSON.parse(row['data'] as string) as object }) as Row,
+      );
+    },
     async ask(message, publishing = {}) {
       const before = came.length;
       const payload =
@@ -136,21 +150,22 @@ describe('commands over MQTT', () => {
     expect(engine.activeSources()).toEqual([]);
   });
 
-  test('leave a row each, and one where they are refused', async () => {
-    const { ask, notes } = await desk();
+  test('leave a row each, which is the cause of what they do, and one where they are refused', async () => {
+    const { ask, notes, file } = await desk();
     await ask({ type: 'registry.register', id: 'plc-9', entry: PUSH });
     await ask({ type: 'registry.register', id: 'plc-9', entry: PUSH });
-    expect(notes).toEqual([
+    const rows = await notes(3);
+    expect(rows).toMatchObject([
       {
         event: 'config.command',
         data: { type: 'registry.register', id: 'plc-9', topic: 'gw/control', by: 'anonymous' },
       },
-      expect.objectContaining({ event: 'config.command' }),
-      {
-        event: 'config.command_refused',
-        data: expect.objectContaining({ id: 'plc-9', code: 'HG_SOURCE_DUPLICATE' }) as unknown,
-      },
+      { event: 'config.command' },
+      { event: 'config.commandRefused', data: { id: 'plc-9', code: 'HG_SOURCE_DUPLICATE' } },
     ]);
+    const caused = query(file, "SELECT cause FROM timeline WHERE event = 'registry.register' ORDER BY seq");
+    const causes = caused.map(({ cause }) => cause);
+    expect(causes).toEqual(expect.arrayContaining([rows[0]?.seq, rows[1]?.seq]));
   });
 });
 
@@ -208,7 +223,7 @@ describe('what is no command is answered with an error:', () => {
       const answer = await ask(message);
       expect(answer).toMatchObject({ ok: false, code });
       expect(answer.message).toMatch(words);
-      expect(notes.at(-1)).toMatchObject({ event: 'config.command_refused', data: { code } });
+      expect((await notes(1)).at(-1)).toMatchObject({ event: 'config.commandRefused', data: { code } });
     });
   }
 
@@ -219,7 +234,7 @@ describe('what is no command is answered with an error:', () => {
     await early.endAsync();
     const { topic, notes } = await desk({ start: () => Promise.resolve(broker) });
     await until(() => topic.counts.refused === 1, 'it is refused');
-    expect(notes[0]?.data['message']).toContain('retain');
+    expect((await notes(1))[0]?.data['message']).toContain('retain');
   });
 });
 
@@ -245,8 +260,9 @@ describe('where tokens are configured', () => {
     });
     expect(await ask({ ...register, token: 'boss' })).toMatchObject({ ok: true });
     expect(await ask({ ...pause, token: 'operator' })).toMatchObject({ ok: true });
-    expect(notes.at(-1)?.data).toMatchObject({ by: 'operator' });
-    const shown = JSON.stringify([came, notes.map(({ data }) => ({ ...data, by: '' }))]);
+    const rows = await notes(7);
+    expect(rows.at(-1)?.data).toMatchObject({ by: 'operator' });
+    const shown = JSON.stringify([came, rows.map(({ data }) => ({ ...data, by: '' }))]);
     expect(shown.replaceAll(/the token \\"\w+\\" lacks/g, '')).not.toMatch(/"(?:wrong|boss|operator)"/);
   });
 });
@@ -290,7 +306,6 @@ describe('the connection', () => {
           gateway: null as never,
           tokens: () => [],
           failedLoginsPerMinuteMax: 1,
-          note: () => undefined,
           clock: realClock,
           log: SILENT_LOGGER,
         },

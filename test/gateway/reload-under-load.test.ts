@@ -41,23 +41,25 @@ function version(n: number, random: Random, untouched: object): object {
   };
 }
 
+/** Lets records stream in while it reloads. */
+type UnderLoad = (reload: () => Promise<ReloadOutcome>) => Promise<ReloadOutcome>;
+
 /** Changes the configuration again and again: over the file, over the API, and now and then to nonsense. */
-async function reloadOften(untouched: object, pause: () => Promise<void>): Promise<ReloadOutcome[]> {
+async function reloadOften(untouched: object, underLoad: UnderLoad): Promise<ReloadOutcome[]> {
   const random = seededRandom(SEED);
   const outcomes: ReloadOutcome[] = [];
   for (let n = 1; n <= RELOADS; n++) {
     const next = version(n, random, untouched);
-    if (n % 5 === 0) {
-      rig.write(n % 2 === 0 ? 'sources: [' : { ...next, stages: [{ filter: 'record.dat.' }] });
-      outcomes.push(await rig.gateway.reload('signal'));
-    } else if (n % 3 === 0) {
-      const text = JSON.stringify(gatewayConfig(next));
-      outcomes.push(await rig.gateway.apply(text, { format: 'json', origin: 'api' }));
-    } else {
-      rig.write(next);
-      outcomes.push(await rig.gateway.reload('signal'));
-    }
-    await pause();
+    const reload = () => {
+      if (n % 5 !== 0 && n % 3 === 0) {
+        const text = JSON.stringify(gatewayConfig(next));
+        return rig.gateway.apply(text, { format: 'json', origin: 'api' });
+      }
+      if (n % 5 !== 0) rig.write(next);
+      else rig.write(n % 2 === 0 ? 'sources: [' : { ...next, stages: [{ filter: 'record.dat.' }] });
+      return rig.gateway.reload('signal');
+    };
+    outcomes.push(await underLoad(reload));
   }
   return outcomes;
 }
@@ -112,11 +114,12 @@ describe('a hundred reloads under load', () => {
       }
     })();
     // A reload after some records more, not after some time more.
-    const pause = async () => {
+    const outcomes = await reloadOften(untouched, async (reload) => {
       const enough = acknowledged + 100;
+      const outcome = await reload();
       await expect.poll(() => acknowledged, { interval: 1 }).toBeGreaterThan(enough);
-    };
-    const outcomes = await reloadOften(untouched, pause);
+      return outcome;
+    });
     isOver = true;
     await load;
     await rig.gateway.stop();
@@ -140,22 +143,19 @@ describe('a hundred reloads under load', () => {
       const { engine } = rig.gateway;
       await expect.poll(() => engine.health('plant').state).toBe('streaming');
       const publisher = await startPublisher(broker.url);
-      let isOver = false;
       let published = 0;
-      const load = (async () => {
-        while (!isOver) {
-          const batch = Array.from({ length: 20 }, () => (published += 1));
-          await Promise.all(batch.map((n) => publisher.publish('plant/line', JSON.stringify({ n }))));
+      const publishSome = async () => {
+        for (let batch = 0; batch < 5; batch++) {
+          const numbers = Array.from({ length: 20 }, () => (published += 1));
+          await Promise.all(numbers.map((n) => publisher.publish('plant/line', JSON.stringify({ n }))));
         }
-      })();
-      const pause = async () => {
-        const enough = engine.health('plant').recordsProduced + 100;
-        const produced = () => engine.health('plant').recordsProduced;
-        await expect.poll(produced, { interval: 1 }).toBeGreaterThan(enough);
       };
-      const outcomes = await reloadOften(untouched, pause);
-      isOver = true;
-      await load;
+      const outcomes = await reloadOften(untouched, async (reload) => {
+        const load = publishSome();
+        const outcome = await reload();
+        await load;
+        return outcome;
+      });
       await expect.poll(() => engine.health('plant').recordsProduced).toBe(published);
       await rig.gateway.stop();
       await publisher.close();

@@ -48,7 +48,7 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
     if (refusal !== undefined) throw refusal;
     return { id: name, incarnation: 1 };
   };
-  const engine = {
+  const engine: ChangeableEngine = {
     register: (spec, by) => command(`register ${spec.id}`, by?.cause),
     update: (spec, by) => command(`update ${spec.id}`, by?.cause),
     deregister: (id, by) => command(`deregister ${id}`, by?.cause),
@@ -59,7 +59,7 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
       await command(`reconfigure ${Object.keys(changes).join('+')} ${JSON.stringify(changes)}`, by?.cause);
     },
     noteConfig: ({ event, data }) => rows.push({ event, data: data as Readonly<Record<string, unknown>> }),
-  } as ChangeableEngine;
+  };
   const noteLine = (_fields: object, message: string) => void log.push(message);
   const started = prepared(plan);
   const applied: PreparedConfig[] = [];
@@ -96,8 +96,8 @@ describe('a new version', () => {
       'deregister c by 1',
       'update b by 1',
       'register d by 1',
-      'updateSink x by 1',
       'deregisterSink y by 1',
+      'updateSink x by 1',
       'registerSink z by 1',
     ]);
     expect(outcome).toMatchObject({ outcome: 'applied', version: 2, problems: [], needsRestart: [] });

@@ -53,7 +53,7 @@ export const FACT = {
   hopeless: (monoMs = 0) => failed('stop', monoMs),
   ended: (monoMs = 0): SourceFact => ({ type: 'link.ended', monoMs, roll: 0.5 }),
   failing: { type: 'reads.failing', error: ERROR, consecutiveErrors: 3 },
-  exhausted: { type: 'reads.exhausted', error: ERROR, consecutiveErrors: 10 },
+  exhausted: { type: 'reads.exhausted', error: ERROR, consecutiveErrors: 10, roll: 0.5 },
   recovered: { type: 'reads.recovered' },
   waited: { type: 'wait.over' },
   drained: { type: 'drain.finished', forced: false, lostRecords: 0 },

@@ -6,7 +6,7 @@ import { METRIC_DEFINITIONS } from '../../src/metrics/metrics.ts';
 
 const INTRODUCTION = `# Metrics
 
-A gateway answers \`GET /metrics\` in Prometheus' text format. With tokens configured, the one that Prometheus uses needs the
+A gateway answers \`GET /metrics\` in Prometheus' text format. Where tokens are configured, Prometheus needs one with the
 scope \`read\`:
 
 \`\`\`yaml
@@ -17,32 +17,32 @@ scrape_configs:
 \`\`\`
 
 [deploy/alerts.yml](deploy/alerts.yml) holds alerting rules, with their tests in
-[deploy/alerts-test.yml](deploy/alerts-test.yml), and [deploy/grafana-dashboard.json](deploy/grafana-dashboard.json) is a
-dashboard for Grafana: *Dashboards, New, Import*, and choose the Prometheus that scrapes the gateways.
+[deploy/alerts-test.yml](deploy/alerts-test.yml).
+[deploy/grafana-dashboard.json](deploy/grafana-dashboard.json) is a dashboard: in Grafana choose *Dashboards, New, Import*,
+and the Prometheus that scrapes the gateways.
 
 ## What to know of them
 
-- **Counters only rise.** They begin at 0 when the engine starts, which \`headgate_engine_start_time_seconds\` tells; those of
-  the process and of HTTP begin with \`process_start_time_seconds\`. A reload does not set them back: a source that is
-  changed goes on with its count. What it took in between the last scrape and its change is missing from the counter (not
-  from the log).
-- **Series are bounded.** At most ${LIMITS.metricsSourcesMax.toLocaleString('en')} sources and ${LIMITS.metricsSinksMax} sinks have series of their own; the rest is summed up in one
-  called \`_other\`. So are requests of
-  more than ${LIMITS.metricsRoutesMax} routes, and alerts of more than ${LIMITS.alertEventsCountedMax} different events, as \`OTHER\`. A source
-  that works has its series before one that has ended.
+- **Counters only rise.** They begin at 0 when the engine starts, which \`headgate_engine_start_time_seconds\` tells;
+  those of the process and of HTTP begin with \`process_start_time_seconds\`. A reload does not set them back: a source
+  that is changed goes on with its count. What it took in between the last scrape and its change is missing from the
+  counter (not from the log).
+- **Series are bounded.** At most ${LIMITS.metricsSourcesMax.toLocaleString('en')} sources and ${LIMITS.metricsSinksMax} sinks have series of their own; the rest is summed up in
+  one called \`_other\`. So are requests of more than ${LIMITS.metricsRoutesMax} routes, and alerts of more than ${LIMITS.alertEventsCountedMax} different events, as
+  \`OTHER\`. A source that works has its series before one that has ended.
 - **States.** \`headgate_source_state\` and \`headgate_sink_state\` exist for the state that holds and no other:
-  \`count by (state) (headgate_source_state)\`, \`headgate_source_state{state="quarantined"}\`. The engine and the rate limit
-  have a series for each state, which says 1 or 0.
+  \`count by (state) (headgate_source_state)\`, \`headgate_source_state{state="quarantined"}\`. The engine and the rate
+  limit have a series for each state, which says 1 or 0.
 - **Ages are measured by the gateway,** not taken from timestamps: its clock may differ from that of Prometheus.
-- **A metric without a value is left out,** not shown as 0 or NaN: the age of a last read before the first, a limit where none
-  is set.
+- **A metric without a value is left out,** not shown as 0 or NaN: the age of a last read before the first, a limit
+  where none is set.
 - **Labels carry ids, types, states and codes,** never addresses, payloads or messages.
-- The event loop's figures are those of the last ten seconds or of the time since the scrape before, whichever is longer.
+- The event loop's figures are those of a window of ten seconds at least; all who ask within ten seconds see the same.
 
 ## By OTLP
 
-With \`metrics.otlp\` in the configuration the same metrics, of the same names, are sent to an OpenTelemetry collector, as
-JSON over HTTP:
+With \`metrics.otlp\` in the configuration the same metrics, of the same names, are sent to an OpenTelemetry collector,
+as JSON over HTTP:
 
 \`\`\`yaml
 metrics:

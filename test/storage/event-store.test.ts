@@ -26,7 +26,7 @@ describe.each(HOSTS)('a commit, $host,', ({ openStore }) => {
           records: rows.map((sourceSeq) => recordRow({ sourceSeq })),
         }),
       );
-      expect(query(file, 'SELECT seq, event FROM timeline')).toEqual(
+      expect(query(file, 'SELECT seq, event FROM timeline ORDER BY seq')).toEqual(
         rows.map((seq) => ({ seq, event: `event-${seq}` })),
       );
       expect(query(file, 'SELECT source_seq FROM records ORDER BY seq')).toEqual(

@@ -52,7 +52,7 @@ test.skipIf(noStrace !== undefined).each([
     .map(Number);
   expect(acknowledged.length).toBeGreaterThan(30);
   const store = await openStore(file);
-  expect(store).toMatchObject({ movedAside: null, truncated: null });
+  expect(store).toMatchObject({ movedAside: null, truncated: null, ancestors: [], restored: null });
   expect(store.lastSeq).toBeGreaterThanOrEqual(acknowledged.at(-1) ?? 0);
   const seqs = Array.from({ length: store.lastSeq }, (__, index) => index + 1);
   const stored = (sql: string) => query(file, sql).map((row) => row['n']);
@@ -81,7 +81,15 @@ describe('a commit that failed with an I/O error', () => {
       }) as never;
       return db;
     };
-    const facts = { file, run: 1, gatewayId: 'g', dbUuid: 'd', truncated: null };
+    const facts = {
+      file,
+      run: 1,
+      gatewayId: 'g',
+      dbUuid: 'd',
+      truncated: null,
+      ancestors: [],
+      restored: null,
+    };
     const session = new StoreSession(connect(), facts, () => {
       plan.connections++;
       reopened(file);

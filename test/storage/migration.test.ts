@@ -133,7 +133,7 @@ test('a file of a newer version is refused, and no byte of it changes', async ()
   await headgateError(() => verifyDatabase(file), 'HG_STORAGE_VERSION');
   expect(readFileSync(file).equals(before)).toBe(true);
   // SQLite's own, of connections that only read: an empty log, and what readers share.
-  const beside = readdirSync(dirname(file)).filter((name) => /^edge\.db-/.test(name));
+  const beside = readdirSync(dirname(file)).filter((name) => name.startsWith('edge.db-'));
   expect(beside.filter((name) => !/-(?:wal|shm)$/.test(name))).toEqual([]);
   expect(statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
 });

@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
+import { SCHEMA_VERSION } from '../../storage/schema.ts';
 import { isRecentEnough, openWritable } from '../../storage/writable-database.ts';
 import {
   commitUnit,
@@ -45,7 +46,7 @@ describe('the settings of a connection', () => {
     const file = temporaryFile();
     await openStore(file);
     expect(query(file, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }]);
-    expect(query(file, 'PRAGMA user_version')).toEqual([{ user_version: 2 }]);
+    expect(query(file, 'PRAGMA user_version')).toEqual([{ user_version: SCHEMA_VERSION }]);
     expect(query(file, 'PRAGMA application_id')).toEqual([{ application_id: 0x48474154 }]);
     // Free pages can be given back, which only a new file can be told.
     expect(query(file, 'PRAGMA auto_vacuum')).toEqual([{ auto_vacuum: 2 }]);

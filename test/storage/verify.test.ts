@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { migrate } from '../../storage/schema.ts';
+import { SCHEMA_VERSION } from '../../storage/schema.ts';
 import { verifyDatabase } from '../../storage/verify-database.ts';
 import { ROWS_PER_UNIT, unitAfter, UNITS, writtenDatabase } from './verified-fixture.ts';
 import { copyCut, edit, holdLog } from './damage.ts';
@@ -163,6 +164,6 @@ describe('a file that cannot be verified', () => {
     expect(statSync(file).mtimeMs).toBe(mtimeMs);
     const db = new Database(file, { readonly: true });
     onTestFinished(() => void db.close());
-    expect(db.pragma('user_version', { simple: true })).toBe(2);
+    expect(db.pragma('user_version', { simple: true })).toBe(SCHEMA_VERSION);
   });
 });

@@ -24,6 +24,8 @@ export interface RunOptions {
 export interface Running {
   /** Lines of stdout as they come. */
   readonly lines: AsyncIterator<string>;
+  /** What it has written to stderr by now. */
+  readonly stderrSoFar: () => string;
   signal(name: NodeJS.Signals): void;
   /** Stops reading: the command then writes to a pipe that nobody has open. */
   hangUp(): void;
@@ -48,6 +50,7 @@ export function start(command: string, args: readonly string[], options: RunOpti
     get lines() {
       return (lines ??= createInterface({ input: child.stdout })[Symbol.asyncIterator]());
     },
+    stderrSoFar: () => stderr,
     signal: (name) => void child.kill(name),
     hangUp: () => void child.stdout.destroy(),
     ended: closed.then(([exitCode, signal]) => ({ exitCode, signal, stdout, stderr })),

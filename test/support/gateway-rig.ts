@@ -16,12 +16,12 @@ export interface GatewayRig {
   readonly db: string;
   readonly gateway: Gateway;
   /** Lines of the log so far, parsed. */
-  log(): Record<string, unknown>[];
+  readonly log: () => Record<string, unknown>[];
   /** Replaces the file. */
-  write(config: object | string): void;
-  rows(filter?: TimelineFilter): Row[];
+  readonly write: (config: object | string) => void;
+  readonly rows: (filter?: TimelineFilter) => Row[];
   /** Rows of any query, over the file as it is now. */
-  query(sql: string): Row[];
+  readonly query: (sql: string) => Row[];
   /** Stops the gateway and removes the folder. */
   dispose(): Promise<void>;
 }
@@ -31,13 +31,18 @@ export function gatewayConfig(config: object): object {
   return { storage: { path: 'edge.db' }, http: { port: 0 }, ...config };
 }
 
-export async function gatewayRig(config: object, options: Partial<GatewayOptions> = {}): Promise<GatewayRig> {
+export async function gatewayRig(
+  config: object,
+  options: Partial<GatewayOptions> = {},
+  files: Readonly<Record<string, string>> = {},
+): Promise<GatewayRig> {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-gateway-'));
   const file = join(folder, 'gateway.yaml');
   const db = join(folder, 'edge.db');
   const write = (next: object | string) =>
     writeFileSync(file, typeof next === 'string' ? next : stringify(gatewayConfig(next)));
   write(config);
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const lines: string[] = [];
   const log = await createGatewayLog({
     ...{ level: 'debug', pretty: false },

@@ -95,22 +95,42 @@ export function readConfigText(text: string, format: ConfigFormat): TextReading 
 
 /** What `JSON.parse` says against it: the YAML parser would let more pass. */
 function jsonProblem(text: string): TextProblem | null {
+  const message = jsonComplaint(text);
+  if (message === null) return null;
+  const lines = text.slice(0, jsonErrorOffset(text)).split('\n');
+  const place = { line: lines.length, column: (lines.at(-1) ?? '').length + 1 };
+  // What stands around the place is left out: it may be a secret.
+  const [what = 'cannot be read'] = message.split(/,? (?:in JSON )?at position|, "|, \.\.\./);
+  return { place, message: `is no JSON: ${what.replace(/ '.'$/su, '')}` };
+}
+
+function jsonComplaint(text: string): string | null {
   try {
     JSON.parse(text);
     return null;
   } catch (error) {
-    const message = messageOf(error);
-    const [, line, column] = / \(line (\d+) column (\d+)\)/.exec(message) ?? [];
-    const place = line === undefined ? endOf(text) : { line: Number(line), column: Number(column) };
-    // What stands around the place is left out: it may be a secret.
-    const [what = 'cannot be read'] = message.split(/,? (?:in JSON )?at position|, "|, \.\.\./);
-    return { place, message: `is no JSON: ${what.replace(/ '.*'$/s, '')}` };
+    return messageOf(error);
   }
 }
 
-function endOf(text: string): Place {
-  const lines = text.split('\n');
-  return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 };
+/** Where the first character is that cannot follow what stands before it. Not every message of `JSON.parse`
+ *  says so: it is searched for, as the shortest beginning that nothing could make whole. */
+function jsonErrorOffset(text: string): number {
+  let [good, bad] = [0, text.length + 1];
+  while (bad - good > 1) {
+    const middle = Math.floor((good + bad) / 2);
+    if (couldGoOn(text.slice(0, middle))) good = middle;
+    else bad = middle;
+  }
+  return good;
+}
+
+function couldGoOn(beginning: string): boolean {
+  const message = jsonComplaint(beginning);
+  if (message === null || message.startsWith('Unexpected end') || message.startsWith('Unterminated'))
+    return true;
+  const [, position] = / at position (\d+)/.exec(message) ?? [];
+  return position !== undefined && Number(position) >= beginning.length;
 }
 
 function placeAt(lines: LineCounter, offset: number): Place {

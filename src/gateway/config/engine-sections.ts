@@ -2,9 +2,9 @@
 
 import { z } from 'zod';
 import { burstSchema, engineOptionsSchema } from '../../config/engine-options.ts';
-import { milliseconds, rateLimitSchema } from '../../config/source-options.ts';
+import { milliseconds } from '../../config/source-options.ts';
 import { storageSchema } from '../../config/storage-options.ts';
-import { without } from './fields.ts';
+import { limitField, without } from './fields.ts';
 
 const { seed, health, records } = engineOptionsSchema.shape;
 
@@ -34,13 +34,10 @@ export const storageSection = z
   .prefault({})
   .describe('What is stored, where, and for how long.');
 
-const limit = without(rateLimitSchema.shape, ['scope']);
-
 export const limitsSection = z
   .strictObject({
-    global: z.strictObject(limit).nullable().default(null).describe('For all sources together.'),
-    perSource: z
-      .strictObject(limit)
+    global: limitField.nullable().default(null).describe('For all sources together.'),
+    perSource: limitField
       .nullable()
       .default(null)
       .describe('For each source by itself that has no `rateLimit` of its own.'),

@@ -16,68 +16,86 @@ export function guardLoops(root: Node, budget: Budget): void {
   const nodes = [...nodesOf(root)];
   if (!nodes.some(isLoop)) return;
   for (const node of nodes) {
-    if (LOOKS_AT_ALL.has(node.op)) spendOnOperands(node, budget);
-    else if (node.op === 'rcall' || node.op === 'call') spendOnCall(node, budget);
+    for (const part of lookedAt(node)) spendOnValue(part, budget);
+    if (isCall(node)) spendOnCall(node, budget);
   }
-  for (const node of nodes) {
-    if (node.op === 'comprehension') spendOnTurns(node, budget);
-  }
+  for (const node of nodes) if (node.op === 'comprehension') spendOnTurns(node, budget);
 }
+
+/** Whether the budget was spent. A loop that was cut short then gave no true result. */
+export function isSpent(budget: Budget): boolean {
+  return budget.left < 0;
+}
+
+/** Made once: it may be thrown at every turn. */
+export const SPENT = new Error(
+  `it takes more than ${LIMITS.expressionStepsMax} steps; use a module for that`,
+);
 
 function isLoop({ op, meta }: Node): boolean {
   return op === 'comprehension' || meta.macro?.exp !== undefined;
 }
 
-const LOOKS_AT_ALL: ReadonlySet<string> = new Set(['in', '+', '==', '!=']);
+function isCall({ op, meta }: Node): boolean {
+  return (op === 'call' || op === 'rcall') && meta.alternate === undefined && meta.macro === undefined;
+}
+
+/** The parts of a node whose values it looks at from end to end, be it only to find out their types. */
+function lookedAt(node: Node): readonly Node[] {
+  const { op, args } = node;
+  if (op === 'comprehension') return [args.iterable];
+  if (isCall(node)) {
+    const [, second, third] = args as unknown as CallArguments;
+    return [second, third ?? []].flat();
+  }
+  if (op === '?:') return [args[0] as Node];
+  return UNARY.has(op) ? [args as unknown as Node] : BINARY.has(op) ? (args as unknown as Node[]) : [];
+}
+
+/** Name and arguments, of a method with what it is called on between them. */
+type CallArguments = readonly [name: string, Node | readonly Node[], (readonly Node[])?];
+
+const UNARY: ReadonlySet<string> = new Set(['!_', '-_']);
+const BINARY: ReadonlySet<string> = new Set([
+  ...['in', '==', '!=', '<', '<=', '>', '>='],
+  ...['+', '-', '*', '/', '%', '&&', '||'],
+]);
 
 function spend(budget: Budget, steps: number): void {
   budget.left -= steps;
   if (budget.left < 0) throw SPENT;
 }
 
-/** Made once: `all` and `exists` go on after an error, and each turn throws again. */
-const SPENT = new Error(`it takes more than ${LIMITS.expressionStepsMax} steps; use a module for that`);
-
 function spendOnTurns({ args }: Node, budget: Budget): void {
-  const { step } = args;
+  const { step, init, errorsAreFatal } = args;
   const parts = [...nodesOf(step)].length;
+  // `all` and `exists` would go on after an error: the opposite of what they begin with ends them.
+  const ending = errorsAreFatal ? null : init.args !== (true as unknown);
   const turn: Evaluate = (evaluator, _, context) => {
+    if (ending !== null && isSpent(budget)) return ending;
     spend(budget, parts);
     return step.evaluate(evaluator, step, context);
   };
   args.step = { ...step, maybeAsync: step.maybeAsync, meta: step.meta, evaluate: turn };
 }
 
-function spendOnOperands(node: Node, budget: Budget): void {
-  node.evaluate = (evaluator, { left, right, handle }, context) => {
-    const a = evaluator.run(left, context);
-    const b = evaluator.run(right, context);
-    spend(budget, sizeOf(a) + sizeOf(b));
-    return handle(a, b, node, evaluator);
-  };
-}
-
 /** A call takes about as long as this many parts; one that knows time zones far longer. */
 const CALL_STEPS = 5;
 const ZONE_STEPS = 10_000;
 
-/** Name and arguments, of a method with what it is called on between them. */
-type CallArguments = [name: string, Node | readonly Node[], readonly Node[] | undefined];
-
 function spendOnCall(node: Node, budget: Budget): void {
-  if (node.meta.alternate !== undefined || node.meta.macro !== undefined) return;
-  const [name, second, third] = node.args as unknown as CallArguments;
-  const steps = name.startsWith('get') && third !== undefined && third.length > 0 ? ZONE_STEPS : CALL_STEPS;
-  const subject = Array.isArray(second) ? (second[0] as Node | undefined) : (second as Node);
-  if (subject !== undefined) spendOnValue(subject, budget);
+  const [name, , third = []] = node.args as unknown as CallArguments;
+  const steps = name.startsWith('get') && third.length > 0 ? ZONE_STEPS : CALL_STEPS;
   const evaluate = evaluateOf(node);
   node.evaluate = (evaluator, _, context) => {
     spend(budget, steps);
-    return evaluate(evaluator, node, context);
+    const value = evaluate(evaluator, node, context);
+    // What it makes may be far larger than what it looks at: `split`.
+    spend(budget, sizeOf(value));
+    return value;
   };
 }
 
-/** What a call looks at from end to end. */
 function spendOnValue(node: Node, budget: Budget): void {
   const evaluate = evaluateOf(node);
   node.evaluate = (evaluator, _, context) => {
@@ -100,8 +118,12 @@ function evaluateOf(node: Node): Evaluate {
 
 /** Characters are looked at many at a time. */
 const CHARS_A_STEP = 32;
+/** To find out the type of a map, its keys are gathered; a large one is slow to tell them. */
+const STEPS_A_KEY = 4;
 
 function sizeOf(value: unknown): number {
   if (typeof value === 'string') return value.length / CHARS_A_STEP;
-  return Array.isArray(value) || value instanceof Uint8Array ? value.length : 1;
+  if (typeof value !== 'object' || value === null) return 0;
+  if (Array.isArray(value) || value instanceof Uint8Array) return value.length;
+  return Object.keys(value).length * STEPS_A_KEY;
 }

@@ -15,11 +15,6 @@ export interface Node {
     readonly macro?: { readonly args?: readonly Node[]; readonly val?: Node; readonly exp?: Node };
     readonly evaluate: Evaluate;
   };
-  /** Both sides of an operator, from the check on. */
-  readonly left: Node;
-  readonly right: Node;
-  /** Applies an operator to both sides, from the check on. */
-  readonly handle: (left: unknown, right: unknown, node: Node, evaluator: Evaluator) => unknown;
   evaluate: Evaluate;
 }
 
@@ -33,6 +28,8 @@ export type Evaluate = (evaluator: Evaluator, node: Node, context: unknown) => u
 interface Comprehension {
   readonly iterable: Node;
   readonly init: Node;
+  /** False of `all` and `exists`, which go on after an error. */
+  readonly errorsAreFatal: boolean;
   step: Node;
 }
 

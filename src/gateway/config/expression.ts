@@ -11,7 +11,7 @@ import { RE2JS } from 're2js';
 import { HeadgateError, messageOf } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { checkFields, literalOf, nodesOf, type Node, type Variables } from './expression-tree.ts';
-import { guardLoops, type Budget } from './expression-guard.ts';
+import { guardLoops, isSpent, SPENT, type Budget } from './expression-guard.ts';
 
 export interface Expression {
   readonly text: string;
@@ -45,7 +45,9 @@ export function compileExpression(text: string, variables: Variables): Expressio
     evaluate(values) {
       budget.left = LIMITS.expressionStepsMax;
       try {
-        return toJson(parsed(values));
+        const value: unknown = parsed(values);
+        if (isSpent(budget)) throw SPENT;
+        return toJson(value);
       } catch (error) {
         throw failed(text, error);
       }
@@ -187,7 +189,7 @@ function toJson(value: unknown): unknown {
 }
 
 function objectToJson(value: object): unknown {
-  if (Array.isArray(value)) return value.map(toJson);
+  if (Array.isArray(value)) return listToJson(value);
   if (value instanceof Uint8Array) return value;
   if (value instanceof Date) return value.toISOString();
   // Durations, in milliseconds, and unsigned integers.
@@ -198,6 +200,11 @@ function objectToJson(value: object): unknown {
   if (prototype === Object.prototype || prototype === null)
     return plainToJson(value as Record<string, unknown>);
   throw new Error('gives a value that JSON does not know; wrap it in string(…), or say .orValue(…)');
+}
+
+function listToJson(list: readonly unknown[]): readonly unknown[] {
+  const made = list.map(toJson);
+  return made.every((inner, index) => Object.is(inner, list[index])) ? list : made;
 }
 
 /** A map whose values are JSON already, such as a record's data, is handed on as it is. */

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { willSchema } from '../../../actors/sources/mqtt-options.ts';
 import { HeadgateError } from '../../domain/errors.ts';
+import { rateLimitSchema } from '../../config/source-options.ts';
 import { compileExpression } from './expression.ts';
 import type { Variables } from './expression-tree.ts';
 
@@ -89,6 +90,9 @@ export const tlsField = z.strictObject({
   key: pemField.optional().describe('Its private key, PEM.'),
   rejectUnauthorized: z.boolean().default(true).describe('False trusts whoever answers; for tests only.'),
 });
+
+/** How many records a second are let in. */
+export const limitField = z.strictObject(without(rateLimitSchema.shape, ['scope']));
 
 /** What the broker says of a client whose connection was lost. */
 export const willField = z.strictObject({

@@ -98,9 +98,7 @@ function sourceIn(
   folder: string,
 ): SourceEntry {
   if (entry.type === 'module') return { ...entry, module: moduleIn(entry.module, folder) };
-  const rateLimit =
-    entry.rateLimit ?? (perSource === null ? null : { ...perSource, scope: 'source' as const });
-  const limited = { ...entry, rateLimit };
+  const limited = { ...entry, rateLimit: entry.rateLimit ?? perSource };
   if (limited.type === 'file') return { ...limited, path: pathIn(limited.path, folder) };
   if ('decode' in limited && typeof limited.decode === 'object') {
     return { ...limited, decode: { module: moduleIn(limited.decode.module, folder) } };

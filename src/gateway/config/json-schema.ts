@@ -9,7 +9,7 @@ export interface JsonSchema {
   readonly $schema?: string;
   readonly title?: string;
   readonly description?: string;
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly default?: unknown;
@@ -57,7 +57,11 @@ export function editorJsonSchema(): JsonSchema {
 
 /** Whether the text of a reference would not fit. */
 function isNarrow({ type = '', enum: values, pattern }: JsonSchema): boolean {
-  return ['number', 'integer', 'boolean'].includes(type) || values !== undefined || pattern !== undefined;
+  return (
+    [type].flat().some((one) => ['number', 'integer', 'boolean'].includes(one)) ||
+    values !== undefined ||
+    pattern !== undefined
+  );
 }
 
 const KEPT_BESIDE: readonly (keyof JsonSchema)[] = ['description', 'default'];

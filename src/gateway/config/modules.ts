@@ -48,7 +48,9 @@ export function loadExport(text: string, folder: string): unknown {
   if (loaded !== null && typeof loaded === 'object' && name in loaded) return loaded[name];
   // The whole of a CommonJS module is its default.
   if (name === 'default' && typeof loaded === 'function') return loaded;
-  const names = Object.keys(loaded ?? {}).join(', ');
+  const names = Object.keys(loaded ?? {})
+    .filter((one) => one !== '__esModule')
+    .join(', ');
   throw new HeadgateError(
     'HG_MODULE_FAILED',
     `"${file}" exports no "${name}"; it exports ${names || 'nothing'}`,

@@ -1,7 +1,7 @@
 /** The sections about the process around the engine: `http`, `auth`, `logging`, `control`, `metrics`. */
 
 import { z } from 'zod';
-import { connectionShape } from '../../../actors/sources/mqtt-options.ts';
+import { checkConnection, connectionShape } from '../../../actors/sources/mqtt-options.ts';
 import { milliseconds, nameSchema } from '../../config/source-options.ts';
 import { tlsField } from './fields.ts';
 
@@ -144,6 +144,7 @@ export const controlSection = z
           .describe('Where answers go, unless a command names a topic of its own.'),
         qos: z.literal([0, 1]).default(1).describe('Of the subscription and of the answers.'),
       })
+      .superRefine(checkConnection)
       .nullable()
       .default(null)
       .describe('Registry messages over MQTT; null: none are taken.'),

@@ -14,6 +14,7 @@ import {
   ARRIVING_RECORD,
   decodeField,
   expressionField,
+  limitField,
   moduleField,
   SIMULATED_RECORD,
   tlsField,
@@ -30,6 +31,10 @@ const required = z
 
 const common = {
   required,
+  rateLimit: limitField
+    .nullable()
+    .default(null)
+    .describe('A limit of its own, beside the one for all; null: that of `limits.perSource`, if any.'),
   dedupKey: expressionField(ARRIVING_RECORD)
     .nullable()
     .default(null)

@@ -53,6 +53,7 @@ function buildSource(id: string, entry: SourceEntry, scope: EntryScope): SourceS
   const { type, required: _, ...rest } = entry;
   if (type === 'module') return customSpec<SourceSpec>('source', id, entry, scope, ['logic', 'outlet']);
   const options: Record<string, unknown> = { id, ...definedOnly(rest) };
+  if (entry.rateLimit !== null) options['rateLimit'] = { ...entry.rateLimit, scope: 'source' };
   if (entry.dedupKey !== null) options['dedupKey'] = dedupKeyOf(id, entry.dedupKey);
   if ('decode' in entry) options['decode'] = decodeOf(entry.decode, scope);
   switch (type) {

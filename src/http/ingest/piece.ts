@@ -2,7 +2,7 @@
 
 import { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
-import { isDeeperThan, parseJson } from '../../pipeline/decode/json.ts';
+import { isDeeperThan, parseShallow } from '../../pipeline/decode/json.ts';
 
 /** One record that was not taken, or several in a row. */
 export interface Rejection {
@@ -62,7 +62,7 @@ export function recordOf(text: string, depthMax: number): unknown {
   if (isDeeperThan(depthMax, text)) {
     throw new HeadgateError('HG_RECORD_TOO_DEEP', `nested deeper than ${depthMax} levels`);
   }
-  return parseJson(text);
+  return parseShallow(text);
 }
 
 export function tooLarge(recordBytesMax: number): HeadgateError {

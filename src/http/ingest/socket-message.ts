@@ -3,7 +3,7 @@
 
 import { crc32 } from 'node:zlib';
 import { errorFacts, HeadgateError } from '../../domain/errors.ts';
-import { isDeeperThan, parseJson } from '../../pipeline/decode/json.ts';
+import { isDeeperThan, parseJson, parseShallow } from '../../pipeline/decode/json.ts';
 import { decodeText } from '../../pipeline/decode/text.ts';
 import { ndjsonReader } from './ndjson-reader.ts';
 import { emptyPiece, type Piece, type ReaderOptions } from './piece.ts';
@@ -24,12 +24,13 @@ export function readMessage(bytes: Buffer, options: ReaderOptions): SocketMessag
   const head = lineEnd < 0 ? null : headOf(bytes.subarray(0, lineEnd));
   if (head !== null) return { id: head, piece: readLines(bytes.subarray(lineEnd + 1), options) };
   const text = textOf(bytes);
-  const message = jsonOf(text);
+  const mayBeDeep = isDeeperThan(options.depthMax + LEVELS_AROUND, text);
+  const message = jsonOf(text, mayBeDeep);
   const { id, records } = message as { id?: unknown; records?: unknown };
   if (!Array.isArray(records) || !isId(id)) {
     throw protocolError('a message must be { "id": number, "records": [ … ] }');
   }
-  return { id, piece: readRecords(records, text, options) };
+  return { id, piece: readRecords(records, mayBeDeep, options) };
 }
 
 /** The id where a line is nothing but that. */
@@ -51,12 +52,15 @@ function readLines(bytes: Buffer, options: ReaderOptions): Piece {
   return piece;
 }
 
-function readRecords(records: readonly unknown[], text: string, options: ReaderOptions): Piece {
-  const { depthMax, isMarked } = options;
+/** `mayBeDeep`: the message as a whole is deeper than it would be if every record were as deep as it may. */
+function readRecords(
+  records: readonly unknown[],
+  mayBeDeep: boolean,
+  { depthMax, isMarked }: ReaderOptions,
+): Piece {
   const piece = emptyPiece();
-  const mayBeDeep = isDeeperThan(depthMax + LEVELS_AROUND, text);
-  for (const [index, record] of records.entries()) {
-    const line = index + 1;
+  for (let line = 1; line <= records.length; line++) {
+    const record = records[line - 1];
     if (mayBeDeep && isDeeperThan(depthMax, JSON.stringify(record))) {
       const message = `nested deeper than ${depthMax} levels`;
       piece.rejections.push({ line, code: 'HG_RECORD_TOO_DEEP', message });
@@ -81,10 +85,10 @@ function textOf(bytes: Buffer): string {
   }
 }
 
-function jsonOf(text: string): object {
+function jsonOf(text: string, mayBeDeep: boolean): object {
   let value: unknown;
   try {
-    value = parseJson(text);
+    value = mayBeDeep ? parseJson(text) : parseShallow(text);
   } catch (error) {
     throw protocolError(`a message cannot be read: ${errorFacts(error).message}`);
   }

@@ -45,6 +45,11 @@ export class LiveClient {
     });
     this.#response.once('close', () => this.close());
     this.#response.on('error', () => this.close());
+  }
+
+  /** Begins the answer. */
+  greet(): void {
+    if (!this.#isOpen) return;
     this.#response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       // Proxies that gather answers would hold the rows back.
@@ -62,11 +67,13 @@ export class LiveClient {
     return this.#response.writableLength;
   }
 
-  /** Writes, and cuts the client off where too much waits for it. */
+  /** Writes, or cuts the client off where too much would wait for it. What one who reads is given at once may
+   *  be more than its budget. */
   write(text: string | Buffer): void {
     if (!this.#isOpen) return;
-    this.#response.write(text);
-    if (this.bufferedBytes > this.#options.bytesMax) this.#cut();
+    const { bufferedBytes } = this;
+    if (bufferedBytes > 0 && bufferedBytes + text.length > this.#options.bytesMax) this.#cut();
+    else this.#response.write(text);
   }
 
   /** Resolves when what was written has been read, or the client is gone. */
@@ -101,6 +108,11 @@ export class LiveClient {
     if (this.#response.writableNeedDrain) this.#beatsUnread++;
     if (this.#beatsUnread > SILENT_BEATS_MAX) this.#cut();
     else this.write(HEARTBEAT);
+  }
+
+  /** Lets it go before its answer has begun: somebody else will answer. */
+  dismiss(): void {
+    this.#leave();
   }
 
   /** Ends the stream; the client may come back. */

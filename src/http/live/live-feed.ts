@@ -62,24 +62,29 @@ export class LiveFeed {
     return bytes;
   }
 
-  /** @throws HeadgateError HG_HTTP_BUSY where there are as many clients as there may be */
-  open(request: LiveRequest): void {
-    const { clientsMax, clientBytesMax } = this.#options;
+  /** Begins the answer; resolves when it is known where the client begins, so that whatever is stored after
+   *  its head was sent is told. @throws HeadgateError HG_HTTP_BUSY where there are as many clients as there
+   *  may be, or as the history does, and then there is no answer yet. */
+  async open(request: LiveRequest): Promise<void> {
+    const { clientsMax, clientBytesMax, log } = this.#options;
     if (this.#isClosed || this.#clients.size >= clientsMax) {
       throw new HeadgateError('HG_HTTP_BUSY', 'there are as many live clients as http.limits.liveClientsMax');
     }
-    const client = new LiveClient({
-      ...request,
-      bytesMax: clientBytesMax,
-      onClosed: (gone) => this.#left(gone),
-    });
+    const onClosed = (gone: LiveClient) => this.#left(gone);
+    const client = new LiveClient({ ...request, bytesMax: clientBytesMax, onClosed });
     this.#clients.add(client);
     if (!this.#isFollowing) void this.#follow();
-    void this.#lead(client, request.afterSeq).catch((error: unknown) => {
-      this.#options.log.warn(
-        { error: messageOf(error) },
-        'a live client was cut off: its rows cannot be read',
-      );
+    try {
+      // Rows after this one are handed out from now on, so that what is read later meets them.
+      await this.#begin();
+      client.cursor = request.afterSeq ?? (await this.#end());
+    } catch (error) {
+      client.dismiss();
+      throw error;
+    }
+    client.greet();
+    void this.#lead(client, request.afterSeq !== null).catch((error: unknown) => {
+      log.warn({ error: messageOf(error) }, 'a live client was cut off: its rows cannot be read');
       client.close();
     });
   }
@@ -91,11 +96,8 @@ export class LiveFeed {
   }
 
   /** From where the client was to where the reader is. */
-  async #lead(client: LiveClient, afterSeq: number | null): Promise<void> {
-    // Rows after this one are handed out from now on, so that what is read below meets them.
-    await this.#begin();
-    if (afterSeq === null) client.cursor = await this.#end();
-    else await this.#tellGap(client, afterSeq);
+  async #lead(client: LiveClient, isReturning: boolean): Promise<void> {
+    if (isReturning) await this.#tellGap(client);
     while (client.isOpen && client.cursor < (this.#tail ?? 0)) await this.#catchUp(client);
     // No await between that look at the tail and this: nothing comes in between.
     client.isLive = client.isOpen;
@@ -118,14 +120,14 @@ export class LiveFeed {
   }
 
   /** Says so where rows that the client asks for are no longer there. */
-  async #tellGap(client: LiveClient, afterSeq: number): Promise<void> {
+  async #tellGap(client: LiveClient): Promise<void> {
+    const { cursor: afterSeq } = client;
     const end = await this.#end();
     if (afterSeq > end) {
       client.write(gapEvent({ afterSeq, firstSeq: null, reason: 'replaced' }));
       client.cursor = end;
       return;
     }
-    client.cursor = afterSeq;
     const [first] = await this.#options.history.timeline({ afterSeq, limit: 1 });
     const firstSeq = (first?.['seq'] as number | undefined) ?? null;
     if (firstSeq !== null && firstSeq > afterSeq + 1) {

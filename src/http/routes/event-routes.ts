@@ -35,12 +35,12 @@ export function addEventRoutes(routes: Routes, { feed, mayStillRead, release }: 
       headers: z.object({ 'Last-Event-ID': z.string().optional() }),
       answers: { 200: { description: 'A stream without end.', type: 'text/event-stream' } },
     },
-    ({ query: { afterSeq, ...filter }, context }) => {
+    async ({ query: { afterSeq, ...filter }, context }) => {
       const { incoming, outgoing } = context.env;
       const from = lastEventId(incoming.headers['last-event-id']) ?? afterSeq ?? null;
       if (incoming.method === 'HEAD') return context.body(null, 200, { 'content-type': 'text/event-stream' });
       const { authorization } = incoming.headers;
-      feed.open({
+      await feed.open({
         response: outgoing,
         filter: givenOf(filter),
         afterSeq: from,

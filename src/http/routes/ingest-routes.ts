@@ -8,6 +8,7 @@ import type { Routes } from '../route.ts';
 import { nameParam } from '../schemas.ts';
 
 const tag = 'Ingest';
+export const INGEST_PATH = '/api/ingest/{source}';
 const PATH = /^\/api\/ingest\/([^/?#]+)(?:\?.*)?$/;
 const TYPES = [
   'application/json',
@@ -17,22 +18,17 @@ const TYPES = [
   'application/octet-stream',
 ];
 
-/** The source in the target of a request; null where it is none of ingest. */
+/** The source in the target of a request that the door has let in; null where it is none of ingest. */
 export function ingestSourceOf({ url = '' }: IncomingMessage): string | null {
   const [, source] = PATH.exec(url) ?? [];
-  if (source === undefined) return null;
-  try {
-    return decodeURIComponent(source);
-  } catch {
-    return null;
-  }
+  return source === undefined ? null : decodeURIComponent(source);
 }
 
 export function addIngestRoutes(routes: Routes): void {
   const params = z.strictObject({ source: nameParam('a push source') });
   const rejection = z.object({ line: z.number().nullable(), code: z.string(), message: z.string() });
   routes.document({
-    ...{ method: 'post', path: '/api/ingest/{source}', tag, scope: 'ingest', params },
+    ...{ method: 'post', path: INGEST_PATH, tag, scope: 'ingest', params },
     summary: 'Hand in records',
     description:
       'JSON (one value, or a list of records), NDJSON or CSV with a head line. The body is read as it comes, ' +
@@ -54,7 +50,7 @@ export function addIngestRoutes(routes: Routes): void {
   });
   routes.add(
     {
-      ...{ method: 'get', path: '/api/ingest/{source}', tag, scope: 'ingest', params },
+      ...{ method: 'get', path: INGEST_PATH, tag, scope: 'ingest', params },
       summary: 'Hand in records over a WebSocket',
       query: z.strictObject({ client: z.string().max(255).optional() }),
       answers: { 101: { description: 'It is one. Messages and answers: see docs/ingest.md.' } },

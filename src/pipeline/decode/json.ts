@@ -12,7 +12,6 @@ export const JSON_DEPTH_MAX = 1_000;
 /** A literal can only be beyond 1.8e308 with three digits in its exponent, or with so many before it. */
 const LONG_DIGITS = 200;
 const LONG_EXPONENT = /[eE]\+?\d{3}/;
-const LONG_NUMBER = /\d{200}/;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -27,6 +26,12 @@ export function parseJson(text: string, line?: number): unknown {
   if (isDeeperThan(JSON_DEPTH_MAX, text)) {
     throw decodeError(`nested deeper than ${JSON_DEPTH_MAX} levels`, line);
   }
+  return parseShallow(text, line);
+}
+
+/** The same for a text whose depth the caller has looked at.
+ *  @throws HeadgateError HG_DECODE_FAILED. */
+export function parseShallow(text: string, line?: number): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -40,9 +45,26 @@ export function parseJson(text: string, line?: number): unknown {
   return value;
 }
 
-/** The search for many digits backtracks over every number: most records are too short to be searched. */
 function mayOverflow(text: string): boolean {
-  return LONG_EXPONENT.test(text) || (text.length >= LONG_DIGITS && LONG_NUMBER.test(text));
+  return LONG_EXPONENT.test(text) || holdsManyDigits(text);
+}
+
+/** So many digits in a row cover a place that is a whole multiple of their number: only those are looked at,
+ *  where a regular expression would go over every number. */
+function holdsManyDigits(text: string): boolean {
+  for (let place = 0; place < text.length; place += LONG_DIGITS) {
+    if (!isDigit(text.charCodeAt(place))) continue;
+    let from = place;
+    while (isDigit(text.charCodeAt(from - 1))) from--;
+    let to = place;
+    while (isDigit(text.charCodeAt(to))) to++;
+    if (to - from >= LONG_DIGITS) return true;
+  }
+  return false;
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= 0x30 && unit <= 0x39;
 }
 
 /** Whether arrays and objects are nested deeper. Looks at the text, not the value: a hostile text is refused

@@ -110,7 +110,8 @@ describe('what is delivered', () => {
       [1, 'plc-7', data],
       [3, 'plc-7', data],
     ]);
-    expect(got[1]?.key).toBe(`${field.feed.identity}:t3`);
+    const { gatewayId, dbUuid } = field.store;
+    expect(got[1]?.key).toBe(`${gatewayId}:${dbUuid}:t3`);
   });
 });
 

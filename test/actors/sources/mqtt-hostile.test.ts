@@ -54,7 +54,7 @@ describe('a peer that is no broker', () => {
       remedy: 'retry',
       details: { reason: 'ECONNREFUSED' },
     });
-    expect(error?.message).toContain('start the broker');
+    expect(error?.message).toContain('start the server');
   });
 
   test('whose name is not known refuses', async () => {

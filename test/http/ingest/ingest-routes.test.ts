@@ -3,6 +3,7 @@ import net from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { filter, transform } from '../../../src/index.ts';
+import { virtualClock } from '../../../src/testing/virtual-clock.ts';
 import { ingestRig, principalWith, scratchFile, storedIn, until } from './rig.ts';
 
 const JSON_TYPE = 'application/json';
@@ -376,5 +377,32 @@ describe('under overload', () => {
     const text = await answered;
     expect(text).toContain(`"accepted":${total}`);
     expect(rig.stored()).toHaveLength(total);
+  });
+
+  test('who waits too long is told to come again, and what was taken is stored all the same', async () => {
+    const clock = virtualClock();
+    const rig = await ingestRig({ deps: { clock } });
+    const consumer = rig.engine.consume({ capacityRecords: 1 });
+    const headers = { 'idempotency-key': 'upload-1' };
+    const waiting = rig.post('1\n2\n3\n4\n', { headers });
+    await until(() => rig.engine.health('line3').queueDepth > 0, 'it is taken');
+    let isAnswered = false;
+    void waiting.finally(() => (isAnswered = true));
+    // The end of the body may be still to come.
+    while (!isAnswered) {
+      await clock.advance(LIMITS.ingestAnswerMsMax);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const answer = await waiting;
+    expect([answer.status, answer.body.code]).toEqual([503, 'HG_INGEST_UNSETTLED']);
+    expect(answer.headers.get('retry-after')).toBe('1');
+    const again = await rig.post('1\n2\n3\n4\n', { headers });
+    expect([again.status, again.body.code]).toEqual([409, 'HG_IDEMPOTENCY_BUSY']);
+    await consumer.return();
+    await until(() => rig.stored().length === 4, 'it is stored');
+    let last = await rig.post('1\n2\n3\n4\n', { headers });
+    while (last.status === 409) last = await rig.post('1\n2\n3\n4\n', { headers });
+    expect(last.body).toMatchObject({ accepted: 4 });
+    expect(rig.stored()).toEqual([1, 2, 3, 4]);
   });
 });

@@ -69,6 +69,12 @@ describe('json', () => {
   ])('refuses the number in %s, which would become Infinity', (text) =>
     expect(refusal('json', text).message).toContain('too large'),
   );
+  test('refuses it wherever in the text it stands', () => {
+    for (let before = 0; before <= 450; before++) {
+      const text = `${' '.repeat(before)}["a",1234567890123,${'9'.repeat(310)},2]`;
+      expect(refusal('json', text).message).toContain('too large');
+    }
+  });
   test.each([
     ['1e308', 1e308],
     ['1e-400', 0],
