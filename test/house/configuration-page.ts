@@ -38,8 +38,8 @@ A reference to a number, or to true or false, may stand where one is wanted: \`p
 are. A file that a secret comes from must be readable by its owner alone (\`chmod 600\`), and may have 64 KiB.
 
 Secret are passwords, tokens, keys, headers, credentials and queries in addresses, and whatever a reference leads to. They
-are shown as \`***\` wherever the configuration is shown, and appear in no message. The digest of a configuration changes
-when a secret does, without telling it.
+are shown as \`***\` wherever the configuration is shown, and appear in no message. The digest of a configuration leaves
+them out.
 
 ## Expressions and code
 

@@ -23,8 +23,6 @@ export interface ReadConfigOptions {
   readonly env: Environment;
   /** Default: the process's. */
   readonly workingFolder?: string;
-  /** Of the hashes that stand for secrets in the digest. Digests compare where it is the same. */
-  readonly digestKey?: string;
 }
 
 export type ReadConfigResult =
@@ -35,12 +33,10 @@ export type ReadConfigResult =
       readonly document: Readonly<Record<string, unknown>>;
       /** What must not be shown anywhere: values of secret fields, and what references led to. */
       readonly secrets: readonly string[];
-      /** SHA-256 of what is resolved, hex; the same where the configuration means the same. */
+      /** SHA-256 of what is resolved but for secrets, hex; the same where the configuration means the same. */
       readonly digest: string;
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
-
-const DIGEST_KEY = 'headgate';
 
 export function readConfig(text: string, options: ReadConfigOptions): ReadConfigResult {
   const { file, format, env } = options;
@@ -67,7 +63,7 @@ function checkText(
   options: ReadConfigOptions,
   { env, secrets }: { readonly env: Environment; readonly secrets: SecretBook },
 ): Outcome {
-  const { file, workingFolder = process.cwd(), digestKey = DIGEST_KEY } = options;
+  const { file, workingFolder = process.cwd() } = options;
   // A file that holds nothing asks for the defaults.
   const written = text.value ?? {};
   const { folder } = configPlace(file, workingFolder);
@@ -93,7 +89,7 @@ function checkText(
     config,
     secrets: secrets.all,
     document: maskDocument(written) as Record<string, unknown>,
-    digest: digestOf(meant, isReferred, digestKey),
+    digest: digestOf(meant, isReferred),
   };
 }
 

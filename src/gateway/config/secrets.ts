@@ -1,7 +1,7 @@
 /** Which values of a configuration are secret, and how they are kept out of everything that is shown: the
  *  document, messages, the digest. */
 
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Path } from './config-text.ts';
 
 export const MASK = '***';
@@ -100,13 +100,13 @@ export class SecretBook {
   }
 }
 
-/** SHA-256 over a resolved configuration. It differs where a secret differs, and shows nothing of it: secrets
- *  go in as HMACs under `key`. `isReferred` says which values came from references. */
-export function digestOf(value: unknown, isReferred: (path: Path) => boolean, key: string): string {
+/** SHA-256 over a resolved configuration without its secrets: a digest is shown to whoever may read, and a weak
+ *  secret could be guessed from it. `isReferred` says which values came from references. */
+export function digestOf(value: unknown, isReferred: (path: Path) => boolean): string {
   const canonical = (inner: unknown, path: Path): unknown => {
     if (typeof inner === 'string') {
       const isSecret = isSecretPath(path) || isReferred(path) || withoutCredentials(inner) !== null;
-      return isSecret ? `hmac:${createHmac('sha256', key).update(inner).digest('hex')}` : inner;
+      return isSecret ? MASK : inner;
     }
     if (Array.isArray(inner)) return inner.map((item, index) => canonical(item, [...path, index]));
     if (typeof inner !== 'object' || inner === null) return inner;

@@ -28,14 +28,10 @@ export interface Reading {
   readonly folder?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly format?: 'yaml' | 'json';
-  readonly digestKey?: string;
 }
 
-export function read(
-  text: string,
-  { folder = '/nowhere', env = {}, format = 'yaml', ...rest }: Reading = {},
-) {
-  return readConfig(text, { format, file: join(folder, 'edge.yaml'), env, ...rest });
+export function read(text: string, { folder = '/nowhere', env = {}, format = 'yaml' }: Reading = {}) {
+  return readConfig(text, { format, file: join(folder, 'edge.yaml'), env });
 }
 
 /** The lines of the problems, without the name of the file; none where it is valid. */

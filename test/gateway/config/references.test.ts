@@ -175,13 +175,10 @@ describe('secrets', () => {
     expect(problems.join()).not.toContain('canary');
   });
 
-  test('change the digest and are not in it', () => {
+  test('are left out of the digest, from which a weak one could be guessed', () => {
     const text = http('headers: { authorization: "${SECRET}" }');
-    const digests = ['one', 'two', 'one'].map((secret) => valid(text, { env: { SECRET: secret } }).digest);
-    expect(digests[0]).toBe(digests[2]);
-    expect(digests[0]).not.toBe(digests[1]);
-    const other = valid(text, { env: { SECRET: 'one' }, digestKey: 'another' }).digest;
-    expect(other).not.toBe(digests[0]);
+    const [one, other] = ['one', 'two'].map((secret) => valid(text, { env: { SECRET: secret } }).digest);
+    expect(other).toBe(one);
   });
 
   test('stand in no error of a source that is made of an entry', () => {
