@@ -13,9 +13,9 @@ export function addStart(program: Command, output: Output): void {
     .command('start')
     .summary('start a gateway with nothing configured, and a field of devices to try it on')
     .description(
-      'Starts a gateway with nothing configured: an MQTT broker, stations that publish real measurements to ' +
-        'it, two HTTP sensors, the database, the API. Says where everything is and what to try, and shows it ' +
-        'while it runs. Its configuration lies in the folder; change it while it runs.',
+      'Starts a gateway with nothing configured: an MQTT broker, stations that publish real measurements ' +
+        'to it, two HTTP sensors, the database, the API. Says where everything is and what to try, and ' +
+        'shows it while it runs. Its configuration lies in the folder; change it while it runs.',
     )
     .option('--duration <seconds>', 'end by itself after so long, with a summary', seconds)
     .option('--folder <folder>', 'where configuration, database and archive lie', FOLDER)

@@ -56,8 +56,8 @@ export function changeSteps(
     of('sources', 'removed').map(sources.removed),
     of('sources', 'changed').map(sources.changed),
     of('sources', 'added').map(sources.added),
-    of('sinks', 'changed').map(sinks.changed),
     of('sinks', 'removed').map(sinks.removed),
+    of('sinks', 'changed').map(sinks.changed),
     of('sinks', 'added').map(sinks.added),
   ].filter((group) => group.length > 0);
 }

@@ -96,8 +96,8 @@ describe('a new version', () => {
       'deregister c by 1',
       'update b by 1',
       'register d by 1',
-      'updateSink x by 1',
       'deregisterSink y by 1',
+      'updateSink x by 1',
       'registerSink z by 1',
     ]);
     expect(outcome).toMatchObject({ outcome: 'applied', version: 2, problems: [], needsRestart: [] });
