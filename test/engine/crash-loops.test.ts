@@ -10,8 +10,8 @@ import { throwing } from '../support/engine-faulty-sources.ts';
 const MINUTES = 2;
 
 const neighbours = (): SourceSpec[] => [
-  simulatedSource({ id: 'ticks', intervalMs: 20 }),
-  simulatedSource({ id: 'bursts', burst: { recordsMin: 20, recordsMax: 40, gapMs: 500 } }),
+  simulatedSource({ id: 'ticks', intervalMs: 200 }),
+  simulatedSource({ id: 'bursts', burst: { recordsMin: 20, recordsMax: 40, gapMs: 1_000 } }),
 ];
 
 const countsOf = (rig: EngineRig) =>
@@ -31,10 +31,10 @@ function tellingOf(rig: EngineRig, wanted: (line: LogLine) => boolean) {
   return { written: lines.length, unsaid };
 }
 
-describe('a source that crashes a hundred times a second, and may', () => {
+describe('a source that crashes ten times a second, and may', () => {
   const restart = {
     restartsMax: 1_000_000,
-    backoff: { kind: 'constant', initialMs: 10, jitter: 'none' },
+    backoff: { kind: 'constant', initialMs: 100, jitter: 'none' },
   } as const;
 
   test('leaves its neighbours as they are, and the log readable', async () => {
@@ -45,7 +45,7 @@ describe('a source that crashes a hundred times a second, and may', () => {
     await rig.stop();
     const crashes = rig.timeline("actor = 'faulty' AND event = 'link.failed'").length;
     expect([restarts, state]).toEqual([crashes - 1, 'backingOff']);
-    expect(crashes).toBeGreaterThan(MINUTES * 5_000);
+    expect(crashes).toBeGreaterThan(MINUTES * 500);
     const [expected, counts] = [await alone(), countsOf(rig)];
     for (const [index, count] of counts.entries()) {
       expect(Math.abs(count / Number(expected[index]) - 1)).toBeLessThanOrEqual(0.05);
@@ -57,11 +57,11 @@ describe('a source that crashes a hundred times a second, and may', () => {
     expect(told.written + told.unsaid).toBeGreaterThan(0.4 * crashes);
     expect(told.written + told.unsaid).toBeLessThanOrEqual(crashes);
     expect(rig.engine.state).toBe('stopped');
-  }, 120_000);
+  }, 240_000);
 });
 
 test('a subscriber that throws at every record costs nobody one, and fills no log', async () => {
-  const rig = await startedRig({}, simulatedSource({ id: 'n', intervalMs: 5, value: (n) => n }));
+  const rig = await startedRig({}, simulatedSource({ id: 'n', intervalMs: 20, value: (n) => n }));
   rig.engine.records$.subscribe(() => {
     throw new Error('for the test');
   });
@@ -71,8 +71,8 @@ test('a subscriber that throws at every record costs nobody one, and fills no lo
   expect(report).toMatchObject({ lost: 0, delivered: report.sources[0]?.recordsProduced });
   const told = tellingOf(rig, ({ message }) => message.startsWith('a subscriber threw'));
   expect(told.written).toBeLessThanOrEqual(2 * LIMITS.logLinesPerMinuteMax);
-  expect(told.written + told.unsaid).toBeGreaterThan(11_000);
-}, 120_000);
+  expect(told.written + told.unsaid).toBeGreaterThan(2_000);
+}, 240_000);
 
 test('a stage that throws at every record of one source poisons those, and writes a line for none', async () => {
   const stage = transform(({ sourceId, data }) => {
