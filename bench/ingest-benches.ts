@@ -2,7 +2,7 @@
 
 import { inTurn, type Bench } from './bench.ts';
 import { measureInChild } from './child.ts';
-import type { Bound } from './result.ts';
+import { againstBound, type Bound } from './result.ts';
 
 const RATE = { unit: 'records/s', better: 'higher' } as const;
 const BOUND: Bound = { of: 'ratio', limit: 0.7 };
@@ -37,4 +37,27 @@ const ws: Bench = {
   },
 };
 
-export const INGEST_BENCHES: readonly Bench[] = [http, ws];
+const flood: Bench = {
+  name: 'ws-flood',
+  rows: ['ws-flood-p99', 'ws-flood-memory'],
+  async measure(runs) {
+    const [figures] = await inTurn(runs, () =>
+      measureInChild('wsFlood', { recordsPerSecond: 1_000, windowMs: 5_000, pauseMs: 10 }),
+    );
+    const growthMb = figures.map((figure) => figure.growthMb);
+    return [
+      {
+        name: 'ws-flood-p99',
+        unit: 'ms',
+        values: figures.map(({ floodedP99Ms }) => floodedP99Ms),
+        references: figures.map(({ aloneP99Ms }) => aloneP99Ms),
+        referenceName: 'without the flood',
+        better: 'lower',
+        bound: { of: 'ratio', limit: 1.2 },
+      },
+      againstBound('ws-flood-memory', 'MB', growthMb, 100),
+    ];
+  },
+};
+
+export const INGEST_BENCHES: readonly Bench[] = [http, ws, flood];

@@ -17,6 +17,7 @@ import { measureSinks } from './measurements/sinks.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
 import { measureSteady } from './measurements/steady.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
+import { measureWsFlood } from './measurements/ws-flood.ts';
 import { measureWsIngest } from './measurements/ws-ingest.ts';
 
 const MEASUREMENTS = {
@@ -36,6 +37,7 @@ const MEASUREMENTS = {
   sourceBytes: measureSourceBytes,
   steady: measureSteady,
   timelineRows: measureTimelineRows,
+  wsFlood: measureWsFlood,
   wsIngest: measureWsIngest,
 };
 

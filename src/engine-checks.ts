@@ -26,6 +26,9 @@ export function requireCapacity(subject: string, fields: Readonly<Record<string,
   }
 }
 
+/** How long each part of a stop may take, unless whoever asks says otherwise. */
+export const STOP_DEADLINE_MS = 10_000;
+
 export const STOPPED: ErrorFacts = {
   code: 'HG_ENGINE_STATE',
   message: 'the engine has stopped; start it again first',

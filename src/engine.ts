@@ -7,9 +7,11 @@ import type { Observable } from 'rxjs';
 import { Exit } from '../actors/flow/exit.ts';
 import { GuardedObservable } from '../actors/flow/guarded-observable.ts';
 import type { EventStore } from '../storage/event-store.ts';
+import { boundedLog } from './bounded-log.ts';
+import { chanceOf } from './chance.ts';
 import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from './config/engine-options.ts';
 import { resolveOptions } from './config/resolve-options.ts';
-import { NOT_STARTED, requireCapacity, requireMs, STOPPED } from './engine-checks.ts';
+import { NOT_STARTED, requireCapacity, requireMs, STOP_DEADLINE_MS, STOPPED } from './engine-checks.ts';
 import { deadLettersOf, type DeadLetters } from './dead-letters.ts';
 import { EngineCommands } from './engine-commands.ts';
 import type {
@@ -28,7 +30,7 @@ import { HeadgateError, type ErrorFacts } from './domain/errors.ts';
 import { INACTIVE_STATES, type SourceHealth } from './domain/health.ts';
 import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
-import { seededRandom, type Random } from './domain/random.ts';
+import type { Random } from './domain/random.ts';
 import type { Batch, FlowItem } from './domain/record.ts';
 import type { SinkHealth } from './domain/sink.ts';
 import type { SourceSpec } from './domain/source.ts';
@@ -50,8 +52,6 @@ export interface CreateEngineOptions extends Omit<EngineOptionsInput, 'stages'> 
 
 export type EngineState = 'idle' | 'booting' | 'running' | 'draining' | 'stopped' | 'failed';
 
-const STOP_DEADLINE_MS = 10_000;
-
 /** Makes an engine. Nothing is opened and nothing runs before `start()`.
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID */
 export function createEngine(options: CreateEngineOptions = {}): Engine {
@@ -59,8 +59,7 @@ export function createEngine(options: CreateEngineOptions = {}): Engine {
 }
 
 export class Engine extends EngineCommands {
-  /** Batches of records, once they are stored (after the stages where nothing is kept). Holds nothing back.
-   *  */
+  /** Batches of records, once stored (where nothing is kept: after the stages). Holds nothing back. */
   readonly batches$: Observable<Batch>;
   /** The same, one by one; poison records among them, in their place. */
   readonly records$: Observable<FlowItem>;
@@ -96,7 +95,8 @@ export class Engine extends EngineCommands {
     super();
     this.#options = resolveOptions(engineOptionsSchema, input, 'createEngine');
     this.#clock = this.#options.clock ?? realClock;
-    this.#log = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
+    const logger = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
+    this.#log = boundedLog(logger, this.#clock);
     this.#exit = new Exit({
       clock: this.#clock,
       recordBytesMax: this.#options.records.bytesMax,
@@ -278,11 +278,7 @@ export class Engine extends EngineCommands {
   async #startAnew(): Promise<void> {
     await this.#ending;
     this.#run = null;
-    const { clock, seed } = this.#options;
-    const isSimulated = clock !== undefined && seed !== undefined;
-    const random = seededRandom(seed ?? randomUUID());
-    const identity = random.fork('identity');
-    const uuid = isSimulated ? () => identity.uuid() : randomUUID;
+    const { random, uuid } = chanceOf(this.#options, randomUUID);
     const store = await openStore(this.#options, { clock: this.#clock, uuid });
     this.#startedAtMs = this.#clock.wallMs();
     this.#deliveredBefore = this.#exit.delivered;

@@ -63,7 +63,7 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyFi
 
 /** Calls `push` so often a second, one call a record. Resolves with the number of calls, when all have come
  *  to their end. */
-async function pace(
+export async function pace(
   { recordsPerSecond, windowMs }: Pick<LatencyOptions, 'recordsPerSecond' | 'windowMs'>,
   push: (index: number) => Promise<unknown>,
 ): Promise<number> {
@@ -94,7 +94,7 @@ function bareCommitsMs(path: string): number[] {
   return timesMs;
 }
 
-function percentiles(times: readonly number[]): Percentiles {
+export function percentiles(times: readonly number[]): Percentiles {
   const sorted = Float64Array.from(times).sort();
   const at = (part: number) => {
     const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];

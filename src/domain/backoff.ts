@@ -20,8 +20,8 @@ export const DEFAULT_BACKOFF: BackoffPolicy = {
   jitter: 'tenth',
 };
 
-/** How long a circuit stays open, milliseconds: never longer than `coolDownMs`; by the jitter of the backoff up
- *  to a tenth less, or up to half, so that many that failed in one instant do not come back in one. */
+/** How long a circuit stays open, milliseconds: never longer than `coolDownMs`; by the jitter of the backoff
+ *  up to a tenth less, or up to half, so that many that failed in one instant do not come back in one. */
 export function coolDownWaitMs(coolDownMs: number, jitter: BackoffPolicy['jitter'], roll: number): number {
   return Math.round(coolDownMs * (1 - COOL_DOWN_SPREAD[jitter] * roll));
 }

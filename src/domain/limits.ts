@@ -94,6 +94,9 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
+  /** Lines of the log that read the same, in a minute; and how many different ones are told apart. */
+  logLinesPerMinuteMax: 60,
+  logLinesKnownMax: 10_000,
   /** Kinds of alert that are counted by name; the others are counted together. */
   alertEventsCountedMax: 64,
   /** How long a stop waits for one answer of the storage, and for all that is left to be written,

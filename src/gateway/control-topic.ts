@@ -1,10 +1,10 @@
 /** The control topic: the registry's messages over MQTT, each answered on a reply topic.
  *
- *  It has links of its own, beside those of the sources: one that listens and one that answers. When either is
- *  lost both are opened anew after a wait, for as long as it takes. The session is a clean one: what is
- *  published while the gateway is away is not carried out later, and a sender without an answer asks again. A
- *  message is acknowledged (QoS 1) when its answer is on its way. While as many are under way as may be, the
- *  link is not read. */
+ *  It has links of its own, beside those of the sources: one that listens and one that answers. When either
+ *  is lost both are opened anew after a wait, for as long as it takes. The session is a clean one: what is
+ *  published while the gateway is away is not carried out later, and a sender without an answer asks again.
+ *  A message is acknowledged (QoS 1) when its answer is on its way. While as many are under way as may be,
+ *  the link is not read. */
 
 import { resolveOptions } from '../config/resolve-options.ts';
 import { backoffMs, DEFAULT_BACKOFF } from '../domain/backoff.ts';

@@ -59,8 +59,8 @@ export function createDoor(options: HttpOptions, clock: Clock): Door {
     refusalOf(request) {
       const waitMs = pace(clientOf(request.socket.remoteAddress));
       if (waitMs > 0) return tooMany(waitMs);
-      if (!(request.url ?? '').startsWith('/')) {
-        return refusal('HG_HTTP_MALFORMED', 'the target of the request must be a path');
+      if (!isPath(request.url ?? '')) {
+        return refusal('HG_HTTP_MALFORMED', 'the target of the request must be a path, encoded as UTF-8');
       }
       if (countOf(request, 'host') !== 1) {
         return refusal('HG_HTTP_MALFORMED', 'the request must have the header Host, once');
@@ -123,6 +123,16 @@ function tooMany(waitMs: number): Problem {
 
 function refusal(code: 'HG_HTTP_MALFORMED' | 'HG_HTTP_HOST' | 'HG_HTTP_ORIGIN', message: string): Problem {
   return problemOf(new HeadgateError(code, message));
+}
+
+function isPath(target: string): boolean {
+  if (!target.startsWith('/')) return false;
+  try {
+    decodeURIComponent(target.split('?')[0] ?? '');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function countOf({ rawHeaders }: IncomingMessage, name: string): number {

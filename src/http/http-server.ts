@@ -30,6 +30,7 @@ export interface HttpServer {
   listen(): Promise<{ readonly url: string; readonly port: number }>;
   /** Takes no more requests, answers those it has, and ends what is left after `deadlineMs`. */
   close(options?: { readonly deadlineMs?: number }): Promise<void>;
+  connections(): number;
   /** What clients of the live view cost now. */
   live(): { readonly clients: number; readonly bufferedBytes: number };
 }
@@ -121,11 +122,13 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     const { headers, socket: connection } = request;
     const refused = door.refusalOf(request);
     const login = authenticator.authenticate(headers.authorization, connection.remoteAddress);
-    const source = ingestSourceOf(request);
     if (refused !== null) endWithProblem(socket, refused);
     else if (login.problem !== undefined) endWithProblem(socket, login.problem);
-    else if (source === null || request.method !== 'GET') endWithProblem(socket, nothingToUpgradeTo());
-    else ingest.upgrade(request, socket, head, login.principal, source);
+    else {
+      const source = request.method === 'GET' ? ingestSourceOf(request) : null;
+      if (source === null) endWithProblem(socket, nothingToUpgradeTo());
+      else ingest.upgrade(request, socket, head, login.principal, source);
+    }
   };
 
   const serverOptions = {
@@ -174,6 +177,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
       exchanges.close();
       await closed;
     },
+    connections: () => exchanges.connections,
     live: () => ({ clients: feed.clients, bufferedBytes: feed.bufferedBytes }),
   };
 }

@@ -34,6 +34,22 @@ test(
   },
 );
 
+test.each(['engine', 'bare'] as const)(
+  'what is sent to the %s over HTTP and WebSockets is stored',
+  { timeout: TIMEOUT_MS },
+  async (server) => {
+    positive(await measureInChild('httpIngest', { server, warmUpUploads: 5, uploads: 10 }));
+    positive(await measureInChild('wsIngest', { server, warmUpMessages: 100, messages: 200 }));
+  },
+);
+
+test('a flood of hostile connections is borne', { timeout: TIMEOUT_MS }, async () => {
+  const figures = await measureInChild('wsFlood', { recordsPerSecond: 100, windowMs: 500, pauseMs: 20 });
+  positive(figures.aloneP99Ms);
+  positive(figures.floodedP99Ms);
+  expect(figures.growthMb).toBeLessThan(500);
+});
+
 test(
   'records at a steady pace have latencies, and so has a bare commit',
   { timeout: TIMEOUT_MS },

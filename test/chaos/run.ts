@@ -5,12 +5,14 @@ import '../../src/node-version.ts';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { EXIT_CODES } from '../../src/cli/exit-codes.ts';
 import { standardOutput } from '../../src/cli/output.ts';
+import { runApiFuzz } from './api-command.ts';
 import { runFaults } from './fault-command.ts';
 import { runKills } from './kill-command.ts';
 import { runPowerCuts } from './power-cut-command.ts';
 
 const KILL_ROUNDS = 200;
 const CUT_POINTS = 1_000;
+const API_REQUESTS = 20_000;
 
 interface SharedOptions {
   readonly seed: number;
@@ -39,6 +41,13 @@ async function main(args: readonly string[]): Promise<number> {
     .option('--only <name>', 'one of them')
     .action(async (_own: object, command: Command) => {
       problems = await runFaults(command.optsWithGlobals<SharedOptions & { only?: string }>(), output);
+    });
+  program
+    .command('api')
+    .description('Sends the API requests drawn from its own OpenAPI document, right ones and wrong ones.')
+    .option('--requests <count>', 'how many', wholeNumber, API_REQUESTS)
+    .action(async (_own: object, command: Command) => {
+      problems = await runApiFuzz(command.optsWithGlobals<SharedOptions & { requests: number }>(), output);
     });
   for (const command of [program, ...program.commands]) command.allowExcessArguments(false).exitOverride();
   program

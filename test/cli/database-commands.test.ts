@@ -33,7 +33,7 @@ const textOf = (value: unknown) =>
 const lines = (text: string) => text.split('\n').filter((line) => line !== '');
 const rowsOf = (text: string) => lines(text).map((line) => JSON.parse(line) as Record<string, unknown>);
 
-describe('records export', () => {
+describe('records export', { timeout: 180_000 }, () => {
   test('writes every record as a line of JSON, with its key', async () => {
     const file = await database();
     const { exitCode, stdout, stderr } = await headgate(['records', 'export', file]);
@@ -161,7 +161,7 @@ describe('records export', () => {
   });
 });
 
-describe('backup and restore', () => {
+describe('backup and restore', { timeout: 180_000 }, () => {
   test('say what they did', async () => {
     const file = await database();
     const backup = join(dirname(file), 'backup.db');

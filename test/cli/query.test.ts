@@ -34,7 +34,7 @@ const NEVER_ENDING = `SELECT count(*) FROM ${Array.from({ length: 60 }, (_, n) =
 const query = (file: string, sql: string, ...options: string[]) =>
   headgate(['query', file, sql, '--timeout', '60', ...options]);
 
-describe('the command', () => {
+describe('the command', { timeout: 180_000 }, () => {
   const SQL = 'SELECT actor, count(*) AS n, NULL AS gap FROM timeline GROUP BY actor ORDER BY actor';
 
   test('prints a table, JSON or CSV', async () => {
@@ -185,7 +185,7 @@ test('whatever does more than read is refused, and nothing changes', { timeout: 
   expect((await runQuery(file, 'SELECT count(*) FROM records', LIMITS)).rows).toEqual([[RECORDS]]);
 });
 
-describe('a query without bounds', () => {
+describe('a query without bounds', { timeout: 180_000 }, () => {
   test('that would run for years is killed at its time limit', async () => {
     const file = await database();
     const error = await headgateError(

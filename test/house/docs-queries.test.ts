@@ -14,7 +14,7 @@ let file: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(PROJECT_ROOT, 'test', '.tmp-docs-'));
   file = await makeDatabase(page, folder);
-}, 120_000);
+}, 300_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test('there are twenty, every sql block among them, and each has a result', () => {
@@ -23,7 +23,7 @@ test('there are twenty, every sql block among them, and each has a result', () =
   for (const { shown } of queries) expect(shown.split('\n').length).toBeGreaterThan(2);
 });
 
-test.concurrent.each(queries)('$sql', async ({ sql, shown }) => {
+test.concurrent.each(queries)('$sql', { timeout: 180_000 }, async ({ sql, shown }) => {
   expect(await resultOf(file, sql)).toBe(shown);
 });
 

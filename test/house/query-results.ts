@@ -13,6 +13,9 @@ export const QUERIES_PAGE = 'docs/timeline.md';
 /** A query and the result that stands under it. */
 const QUERY = /```sql\n([^]*?)\n```\n\n```text\n([^]*?)```/g;
 
+/** Longer than it takes on a machine that has ten times too much to do. */
+const DATABASE_MS_MAX = 240_000;
+
 export interface ShownQuery {
   readonly sql: string;
   readonly shown: string;
@@ -29,7 +32,7 @@ export async function makeDatabase(page: string, folder: string): Promise<string
     ({ line, language }) => line > heading && language === 'ts',
   );
   if (program === undefined) throw new Error(`${QUERIES_PAGE} has no program that makes a database`);
-  const { ok, report } = await runBlock(program, folder);
+  const { ok, report } = await runBlock(program, folder, DATABASE_MS_MAX);
   if (!ok) throw new Error(report);
   return join(folder, nameOf(program), 'edge.db');
 }

@@ -239,6 +239,10 @@ describe('a name that is not the server’s', () => {
     expect(absolute).toMatch(/^HTTP\/1.1 400 /);
     const empty = await talk(rig.port, 'GET /healthz HTTP/1.1\r\nHost: \r\n\r\n');
     expect(empty).toMatch(/^HTTP\/1.1 421 /);
+    for (const target of ['/api/ingest/%ff', '/api/sources/%', '/%zz?a=b']) {
+      const broken = await talk(rig.port, `POST ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      expect(broken).toMatch(/^HTTP\/1.1 400 [^]*HG_HTTP_MALFORMED/);
+    }
     const none = await talk(rig.port, 'GET /healthz HTTP/1.1\r\n\r\n');
     expect(none).toMatch(/^HTTP\/1.1 400 /);
   });

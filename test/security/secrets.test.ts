@@ -13,6 +13,8 @@ import { bytesUnder, startGateway, testToken, type GatewayProcess } from './gate
 import { isStream, routesOf } from './routes.ts';
 
 const WAIT_MS_MAX = 30_000;
+/** Many commands are run in it. */
+const HOOK_MS_MAX = 300_000;
 
 /** Where each secret is put. */
 const SECRETS = {
@@ -115,7 +117,7 @@ beforeAll(async () => {
   });
   await goWrong();
   answers = await everythingSaid();
-});
+}, HOOK_MS_MAX);
 afterAll(async () => {
   await gateway?.[Symbol.asyncDispose]();
   echo?.closeAllConnections();

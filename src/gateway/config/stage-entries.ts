@@ -5,7 +5,6 @@ import { milliseconds } from '../../config/source-options.ts';
 import { expressionField, moduleField, STAGE_RECORD } from './fields.ts';
 
 const KINDS = ['filter', 'transform', 'set', 'drop', 'queue', 'module'] as const;
-export type StageKind = (typeof KINDS)[number];
 
 const fieldName = z.string().min(1);
 

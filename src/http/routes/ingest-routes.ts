@@ -18,15 +18,10 @@ const TYPES = [
   'application/octet-stream',
 ];
 
-/** The source in the target of a request; null where it is none of ingest. */
+/** The source in the target of a request that the door has let in; null where it is none of ingest. */
 export function ingestSourceOf({ url = '' }: IncomingMessage): string | null {
   const [, source] = PATH.exec(url) ?? [];
-  if (source === undefined) return null;
-  try {
-    return decodeURIComponent(source);
-  } catch {
-    return null;
-  }
+  return source === undefined ? null : decodeURIComponent(source);
 }
 
 export function addIngestRoutes(routes: Routes): void {
@@ -36,9 +31,9 @@ export function addIngestRoutes(routes: Routes): void {
     ...{ method: 'post', path: INGEST_PATH, tag, scope: 'ingest', params },
     summary: 'Hand in records',
     description:
-      'JSON (one value, or a list of records), NDJSON or CSV with a head line. The body is read as it comes, ' +
-      'and the answer given when every record is stored, or was rejected. An upload with an Idempotency-Key ' +
-      'that comes again is answered as the first time.',
+      'JSON (one value, or a list of records), NDJSON or CSV with a head line. The body is read as it ' +
+      'comes, and the answer given when every record is stored, or was rejected. An upload with an ' +
+      'Idempotency-Key that comes again is answered as the first time.',
     headers: z.object({ 'Idempotency-Key': z.string().max(255).optional() }),
     textBody: TYPES,
     answers: {

@@ -5,6 +5,7 @@ import { DAMAGE_FAULTS } from './damage-faults.ts';
 import { DISK_FAULTS } from './disk-faults.ts';
 import type { Fault } from './fault.ts';
 import { MEMORY_FAULTS } from './memory-faults.ts';
+import { FLOOD_FAULTS } from '../../security/flood-faults.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
 import { PROCESS_FAULTS } from './process-faults.ts';
 
@@ -15,4 +16,5 @@ export const FAULTS: readonly Fault[] = [
   ...MEMORY_FAULTS,
   ...DISK_FAULTS,
   ...DAMAGE_FAULTS,
+  ...FLOOD_FAULTS,
 ];

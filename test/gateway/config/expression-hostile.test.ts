@@ -132,9 +132,9 @@ describe('within bounds:', () => {
 });
 
 test('the corpus is hostile: run by going back, its patterns take far longer', () => {
-  const slow = new RegExp('(a+)+$');
+  const slow = /(a+)+$/;
   const before = process.threadCpuUsage();
-  slow.test(`${'a'.repeat(24)}!`);
+  slow.test(`${'a'.repeat(20)}!`);
   const { user } = process.threadCpuUsage(before);
   expect(user / 1_000).toBeGreaterThan(CPU_MS_MAX);
 });

@@ -26,6 +26,12 @@ const isValid = new Ajv2020({
   formats: { cel: true },
 }).compile(schema);
 
+/** The schemas of the kinds in a section of entries. */
+function kindsOf(section: JsonSchema | undefined): readonly JsonSchema[] {
+  const entry = section?.additionalProperties;
+  return typeof entry === 'object' ? (entry.oneOf ?? []) : [];
+}
+
 /** Every field below, with the path that leads to it. */
 function* fieldsOf(node: JsonSchema, path: string): Generator<[path: string, field: JsonSchema]> {
   for (const [name, field] of Object.entries(node.properties ?? {})) {
@@ -64,7 +70,7 @@ describe('an example of the reference is valid:', () => {
   test('there is one of every section and every kind', () => {
     const { properties = {} } = configurationJsonSchema();
     const kinds = ['sources', 'sinks'].flatMap((section) => {
-      const { oneOf = [] } = properties[section]?.additionalProperties as JsonSchema;
+      const oneOf = kindsOf(properties[section]);
       return oneOf.map((kind) => `${section}: ${String(kind.properties?.['type']?.const)}`);
     });
     const sections = Object.keys(properties).filter(
@@ -107,7 +113,7 @@ describe('the JSON Schema', () => {
   });
 
   test('leads an editor to the fields of a kind by its type', () => {
-    const { oneOf = [] } = schema.properties?.['sources']?.additionalProperties as JsonSchema;
+    const oneOf = kindsOf(schema.properties?.['sources']);
     const types = oneOf.map(({ properties, required }) => [
       properties?.['type']?.const,
       required?.includes('type'),

@@ -1,0 +1,93 @@
+/** The live view under clients that never read. They come over a socket of the file system: over TCP the kernel
+ *  would take many megabytes for each before anybody noticed. */
+
+import { createServer, request, type IncomingMessage } from 'node:http';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createParser } from 'eventsource-parser';
+import { expect, onTestFinished, test } from 'vitest';
+import { LiveFeed } from '../../src/http/live/live-feed.ts';
+import { createEngine } from '../../src/index.ts';
+import { SILENT_LOGGER } from '../../src/domain/logger.ts';
+import { realClock } from '../../src/real-clock.ts';
+import type { History } from '../../storage/history.ts';
+import type { Row } from '../../storage/timeline-reader.ts';
+
+const CLIENTS = 1_000;
+const BYTES_MAX = 64 * 1024;
+
+/** A log that grows when it is told to. */
+function growingLog() {
+  const rows: Row[] = [];
+  const history = {
+    timeline: async ({ afterSeq, limit } = {}) =>
+      afterSeq === undefined
+        ? rows.slice(-(limit as number))
+        : rows.slice(afterSeq, afterSeq + (limit as number)),
+  } as Pick<History, 'timeline'> as History;
+  const grow = (count: number) => {
+    for (let more = 0; more < count; more++) {
+      rows.push({
+        seq: rows.length + 1,
+        kind: 'command',
+        actor: 'registry',
+        data: { text: 'x'.repeat(400) },
+      });
+    }
+  };
+  return { history, grow, last: () => rows.length };
+}
+
+test('a thousand of them cost no more than their budget, and are cut; who reads hears everything', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-live-'));
+  const path = join(folder, 'http');
+  const { history, grow, last } = growingLog();
+  const feed = new LiveFeed({
+    ...{ engine: createEngine({ timeline: false }), history, clock: realClock, log: SILENT_LOGGER },
+    ...{ clientsMax: CLIENTS + 1, clientBytesMax: BYTES_MAX },
+  });
+  const server = createServer((_, response) => {
+    void feed.open({ response, filter: {}, afterSeq: null, mayListen: () => true });
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const sockets: Socket[] = [];
+  onTestFinished(() => {
+    feed.close();
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    server.closeAllConnections();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  for (let index = 0; index < CLIENTS; index++) {
+    const socket = connect(path);
+    socket.on('error', () => {}).pause();
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    sockets.push(socket);
+    await once(socket, 'connect');
+  }
+  await expect.poll(() => feed.clients).toBe(CLIENTS);
+  const asked = request({ socketPath: path });
+  asked.end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  const heard: number[] = [];
+  const parser = createParser({ onEvent: ({ id }) => void heard.push(Number(id)) });
+  answer.setEncoding('utf8').on('data', (text: string) => parser.feed(text));
+
+  let bufferedMax = 0;
+  while (feed.clients > 1) {
+    expect(last()).toBeLessThan(20_000);
+    grow(100);
+    await expect.poll(() => heard.length, { interval: 5 }).toBe(last());
+    bufferedMax = Math.max(bufferedMax, feed.bufferedBytes);
+  }
+  // A page may go to one who seems to read, beyond the budget.
+  const pageBytes = 200 * 600;
+  expect(bufferedMax / CLIENTS).toBeLessThan(BYTES_MAX + pageBytes);
+  expect(bufferedMax).toBeGreaterThan(0);
+  expect(heard).toEqual(Array.from({ length: last() }, (_, index) => index + 1));
+  expect(feed.bufferedBytes).toBeLessThan(BYTES_MAX);
+});

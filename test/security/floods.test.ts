@@ -1,0 +1,4 @@
+import { checkFaults } from '../chaos/faults/check-faults.ts';
+import { FLOOD_FAULTS } from './flood-faults.ts';
+
+checkFaults(FLOOD_FAULTS);
