@@ -3,7 +3,6 @@
 
 import type { EngineReport } from '../engine-report.ts';
 import { createEngine, type Engine } from '../engine.ts';
-import { formatAddress } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import type { SinkSpec } from '../domain/sink.ts';
@@ -23,30 +22,20 @@ import type {
   RunningConfiguration,
 } from './gateway-control.ts';
 import type { GatewayLog } from './gateway-log.ts';
-import type { LogLevel } from './log-levels.ts';
+import type { GatewayOptions } from './gateway-options.ts';
 import { watchLife, type LifeWatch } from './life-watch.ts';
-import { isProblems, prepareConfig, type ConfigText, type PreparedConfig } from './prepared-config.ts';
+import {
+  isProblems,
+  prepareConfig,
+  requiredSourcesOf,
+  type ConfigText,
+  type PreparedConfig,
+} from './prepared-config.ts';
 import { readinessOf, type GatewayPhase } from './readiness.ts';
-import { createReloader, type Reloader } from './reload.ts';
+import { createReloader, type Reloader, type ReloadRequest } from './reload.ts';
 import { createServiceNotifier, type ServiceNotifier } from './service-notifier.ts';
 
-export interface GatewayOptions {
-  /** The configuration: a file, which is watched, … */
-  readonly file?: string;
-  /** … or its text. */
-  readonly text?: string;
-  /** Of the text. Default: YAML. */
-  readonly format?: ConfigFormat;
-  /** For references in the configuration and for the service manager. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly log: GatewayLog;
-  /** Default: real time. With another clock the engine writes its database in this thread. */
-  readonly clock?: Clock;
-  /** Whether a change of the file is a reload. Default: true. */
-  readonly watch?: boolean;
-  /** Wins over `logging.level`, also after a reload. */
-  readonly logLevel?: LogLevel;
-}
+export type { GatewayOptions };
 
 /** Reads the configuration and makes what it names. Nothing is opened and nothing runs before `start()`.
  *  @throws HeadgateError HG_CONFIG_INVALID, with all that is wrong in `details.problems`. */
@@ -152,7 +141,7 @@ export class Gateway implements GatewayControl {
     }
     this.#notifier.notify('RELOADING=1');
     const prepare = (running: PreparedConfig) => (file === null ? running : this.#prepare(file.read()));
-    const outcome = await this.#reloader.reload({ origin, key: 'file', prepare });
+    const outcome = await this.#change({ origin, key: 'file', prepare });
     this.#notifier.notify('READY=1');
     this.#life?.look();
     return outcome;
@@ -175,7 +164,7 @@ export class Gateway implements GatewayControl {
   ): Promise<ReloadOutcome> {
     const { format, origin, persist = false } = options;
     const file = this.#file;
-    const outcome = await this.#reloader.reload({
+    const outcome = await this.#change({
       origin,
       prepare: () => {
         const problem = persist ? (file === null ? NO_FILE : file.problemWith(format)) : null;
@@ -202,6 +191,14 @@ export class Gateway implements GatewayControl {
 
   sinkSpec(id: string, entry: unknown): SinkSpec {
     return sinkSpecOf(id, entry);
+  }
+
+  /** What comes while the parts start has its turn after that. */
+  async #change(request: ReloadRequest): Promise<ReloadOutcome> {
+    await this.#starting?.catch(() => undefined);
+    const prepare: ReloadRequest['prepare'] = (running) =>
+      this.#phase === 'running' ? request.prepare(running) : [NOT_RUNNING];
+    return this.#reloader.reload({ ...request, prepare });
   }
 
   #prepare(text: ConfigText) {
@@ -336,13 +333,11 @@ export class Gateway implements GatewayControl {
 
 const LOST_NEXT = 'sources that wait for an acknowledgement send it again; raise engine.stopDeadlineMs';
 
+const NOWHERE = { file: null, line: null, column: null, path: '' };
+
 const NO_FILE: ConfigProblem = {
-  ...{ file: null, line: null, column: null, path: '' },
+  ...NOWHERE,
   message: 'the gateway was started without a file; leave out "persist"',
 };
 
-function requiredSourcesOf({ config, sources }: PreparedConfig): string[] {
-  return [...sources].flatMap(([id, { tenant, id: sourceId }]) =>
-    config.sources[id]?.required === true ? [formatAddress({ tenant, sourceId })] : [],
-  );
-}
+const NOT_RUNNING: ConfigProblem = { ...NOWHERE, message: 'the gateway does not run; start it' };

@@ -2,6 +2,7 @@
  *  refused.  Nothing of it runs yet. */
 
 import type { CreateEngineOptions } from '../engine.ts';
+import { formatAddress } from '../domain/address.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { SinkSpec } from '../domain/sink.ts';
 import type { SourceSpec } from '../domain/source.ts';
@@ -72,6 +73,13 @@ export function isProblems(
   prepared: PreparedConfig | readonly ConfigProblem[],
 ): prepared is readonly ConfigProblem[] {
   return Array.isArray(prepared);
+}
+
+/** The names of the sources that must be connected for the gateway to be ready. */
+export function requiredSourcesOf({ config, sources }: PreparedConfig): string[] {
+  return [...sources].flatMap(([id, { tenant, id: sourceId }]) =>
+    config.sources[id]?.required === true ? [formatAddress({ tenant, sourceId })] : [],
+  );
 }
 
 function specs<Spec>(

@@ -168,7 +168,7 @@ class SerialReloader implements Reloader {
   #refuse(request: ReloadRequest, problems: readonly ConfigProblem[]): ReloadOutcome {
     this.#note('config.refused', { origin: request.origin, ...boundedProblems(problems) });
     const next = 'mend what is named and reload; the version before goes on';
-    this.#ports.log.error(
+    this.#ports.log.warn(
       { origin: request.origin, problems, next },
       'the new configuration is invalid and was refused',
     );

@@ -65,6 +65,7 @@ describe('a gateway', () => {
     await expect(fetch(url)).rejects.toThrow();
     expect(gateway.readiness()).toMatchObject({ isReady: false, reasons: [{ code: 'GATEWAY_STOPPED' }] });
     expect(await gateway.stop()).toEqual(report);
+    expect(await gateway.reload('signal')).toMatchObject({ outcome: 'refused', version: 1 });
     await expect(gateway.start()).resolves.toBeUndefined();
   });
 
@@ -193,6 +194,16 @@ describe('a reload', () => {
       .rows()
       .filter(({ event, cause }) => event === 'registry.register' && cause === applying?.['seq']);
     expect(causes).toHaveLength(1);
+  });
+
+  test('that is asked for while the parts start has its turn after that', async () => {
+    rig = await gatewayRig({ sources: PUSH });
+    const starting = rig.gateway.start();
+    rig.write({ sources: { ...PUSH, more: { type: 'push' } } });
+    const outcome = await rig.gateway.reload('signal');
+    await starting;
+    expect(outcome).toMatchObject({ version: 2, problems: [] });
+    expect(rig.gateway.engine.activeSources()).toEqual(['line3', 'more']);
   });
 
   test('of an invalid file changes nothing, and says where', async () => {
