@@ -5,8 +5,8 @@ import { HeadgateError } from '../domain/errors.ts';
 import type { HttpOptions } from './http-deps.ts';
 import { isLoopback } from './remote-address.ts';
 
-/** What an operator should know of the address, where it was asked for in so many words; empty where nothing is
- *  odd. */
+/** What an operator should know of the address, where it was asked for in so many words; empty where
+ *  nothing is odd. */
 export function exposureWarnings({ host, tls }: HttpOptions, tokenCount: number): string[] {
   if (isLoopback(host)) return [];
   return [
