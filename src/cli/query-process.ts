@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { extname } from 'node:path';
-import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { HeadgateError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -69,10 +69,10 @@ function startChild(path: string, request: QueryRequest): ChildProcess {
 }
 
 async function linesOf(child: ChildProcess): Promise<string[]> {
-  const lines: string[] = [];
-  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream }))
-    lines.push(line);
-  return lines;
+  let text = '';
+  // Not by node:readline: it ends lines at U+2028 and U+2029, which stand in JSON as they are.
+  for await (const chunk of (child.stdout as Readable).setEncoding('utf8')) text += chunk as string;
+  return text.split('\n').filter((line) => line !== '');
 }
 
 /** Null where the process did not come to its end: it may have left half a line. */

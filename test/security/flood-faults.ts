@@ -128,11 +128,11 @@ const text = (payload: string) => frameOf({ opcode: OPCODES.text, payload });
 async function each(
   gateway: GatewayProcess,
   size: number,
-  attack: (socket: RawSocket) => void | Promise<void>,
+  attack: (socket: RawSocket) => void,
 ): Promise<{ left: number }> {
   const sockets: RawSocket[] = [];
   for (let n = 0; n < size; n++) sockets.push(await opened(gateway));
-  await Promise.all(sockets.map((socket) => (socket.isOpen ? attack(socket) : undefined)));
+  for (const socket of sockets) if (socket.isOpen) attack(socket);
   // Told goodbye and read no more: the connection goes when the client says so too, or has not for a while.
   const isLeft = ({ isOpen, closeCode }: RawSocket) => isOpen && closeCode === null;
   const isOver = () => !sockets.some(isLeft);

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { filterProblem, topicMatcher } from '../../actors/sources/mqtt-topics.ts';
 import { compileExpression, type Expression } from '../../src/gateway/config/expression.ts';
 import { STAGE_RECORD } from '../../src/gateway/config/fields.ts';
-import { HeadgateError } from '../../src/domain/errors.ts';
+import type { HeadgateError } from '../../src/domain/errors.ts';
 import { realClock } from '../../src/real-clock.ts';
 
 const A = 'a'.repeat(50_000);

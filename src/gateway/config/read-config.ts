@@ -33,7 +33,8 @@ export type ReadConfigResult =
       readonly document: Readonly<Record<string, unknown>>;
       /** What must not be shown anywhere: values of secret fields, and what references led to. */
       readonly secrets: readonly string[];
-      /** SHA-256 of what is resolved but for secrets, hex; the same where the configuration means the same. */
+      /** SHA-256 of what is resolved, secrets left out, hex; the same where the configuration means the
+       *  same. */
       readonly digest: string;
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };

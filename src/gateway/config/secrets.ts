@@ -100,8 +100,8 @@ export class SecretBook {
   }
 }
 
-/** SHA-256 over a resolved configuration without its secrets: a digest is shown to whoever may read, and a weak
- *  secret could be guessed from it. `isReferred` says which values came from references. */
+/** SHA-256 over a resolved configuration without its secrets: a digest is shown to whoever may read, and a
+ *  weak secret could be guessed from it. `isReferred` says which values came from references. */
 export function digestOf(value: unknown, isReferred: (path: Path) => boolean): string {
   const canonical = (inner: unknown, path: Path): unknown => {
     if (typeof inner === 'string') {
