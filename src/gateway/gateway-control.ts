@@ -13,15 +13,20 @@ export interface GatewayControl {
   validate(text: string, format: ConfigFormat): Promise<readonly ConfigProblem[]>;
   /** Makes the difference to the running configuration real. Never throws: a new version that is invalid, or
    *  that fails, leaves the old one running. With `persist` it also replaces the file, atomically. */
-  apply(
-    text: string,
-    options: { readonly format: ConfigFormat; readonly origin: ReloadOrigin; readonly persist?: boolean },
-  ): Promise<ReloadOutcome>;
+  apply(text: string, options: ApplyOptions): Promise<ReloadOutcome>;
   readiness(): Readiness;
   /** A source as the configuration writes it (`{ type, … }`).
    *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID with `details.field` */
   sourceSpec(id: string, entry: unknown): SourceSpec;
   sinkSpec(id: string, entry: unknown): SinkSpec;
+}
+
+export interface ApplyOptions {
+  readonly format: ConfigFormat;
+  readonly origin: ReloadOrigin;
+  /** Whoever asks for it, by name: the timeline keeps it. */
+  readonly by?: string;
+  readonly persist?: boolean;
 }
 
 export type ConfigFormat = 'yaml' | 'json';

@@ -13,6 +13,7 @@ import { watchConfig } from './config-watch.ts';
 import { sinkSpecOf, sourceSpecOf } from './config/specs.ts';
 import { openDoors, type Doors } from './doors.ts';
 import type {
+  ApplyOptions,
   ConfigFormat,
   ConfigProblem,
   GatewayControl,
@@ -158,14 +159,12 @@ export class Gateway implements GatewayControl {
     return isProblems(prepared) ? prepared : [];
   }
 
-  async apply(
-    text: string,
-    options: { readonly format: ConfigFormat; readonly origin: ReloadOrigin; readonly persist?: boolean },
-  ): Promise<ReloadOutcome> {
-    const { format, origin, persist = false } = options;
+  async apply(text: string, options: ApplyOptions): Promise<ReloadOutcome> {
+    const { format, origin, by, persist = false } = options;
     const file = this.#file;
     const outcome = await this.#change({
       origin,
+      ...(by === undefined ? {} : { by }),
       prepare: () => {
         const problem = persist ? (file === null ? NO_FILE : file.problemWith(format)) : null;
         return problem === null ? this.#prepare({ text, format, file: file?.path ?? null }) : [problem];

@@ -13,6 +13,8 @@ import { isProblems, type PreparedConfig } from './prepared-config.ts';
 
 export interface ReloadRequest {
   readonly origin: ReloadOrigin;
+  /** Whoever asked, by name. */
+  readonly by?: string;
   /** The version, read when its turn comes, or what is wrong with it. A throw fails the reload. */
   readonly prepare: (running: PreparedConfig) => PreparedConfig | readonly ConfigProblem[];
   /** Makes it last, where it is to; the last thing done. A throw takes the version back. */
@@ -137,7 +139,7 @@ class SerialReloader implements Reloader {
       return this.#outcome(request, 'unchanged', difference);
     }
     const seq = this.#note('config.applying', {
-      ...{ origin: request.origin, version: this.#version + 1, digest: next.digest },
+      ...{ ...askedBy(request), version: this.#version + 1, digest: next.digest },
       ...boundedDifference(difference),
     });
     const by = seq === null ? {} : { cause: seq };
@@ -151,7 +153,7 @@ class SerialReloader implements Reloader {
     this.#running = next;
     this.#version += 1;
     this.#ports.onApplied(next);
-    this.#note('config.applied', { origin: request.origin, version: this.#version, digest: next.digest });
+    this.#note('config.applied', { ...askedBy(request), version: this.#version, digest: next.digest }, by);
     this.#tellApplied(request, difference);
     return this.#outcome(request, 'applied', difference);
   }
@@ -166,7 +168,7 @@ class SerialReloader implements Reloader {
   }
 
   #refuse(request: ReloadRequest, problems: readonly ConfigProblem[]): ReloadOutcome {
-    this.#note('config.refused', { origin: request.origin, ...boundedProblems(problems) });
+    this.#note('config.refused', { ...askedBy(request), ...boundedProblems(problems) });
     const next = 'mend what is named and reload; the version before goes on';
     this.#ports.log.warn(
       { origin: request.origin, problems, next },
@@ -180,7 +182,7 @@ class SerialReloader implements Reloader {
     difference: ConfigDifference,
     problems: readonly ConfigProblem[],
   ): ReloadOutcome {
-    this.#note('config.failed', { origin: request.origin, ...boundedProblems(problems) });
+    this.#note('config.failed', { ...askedBy(request), ...boundedProblems(problems) });
     const next = 'what had been changed was taken back and the version before goes on; mend it and reload';
     this.#ports.log.error(
       { origin: request.origin, problems, next },
@@ -198,9 +200,9 @@ class SerialReloader implements Reloader {
   }
 
   /** Null where the engine takes no notes: it is on its way down. */
-  #note(event: `config.${string}`, data: Readonly<Record<string, unknown>>): number | null {
+  #note(event: `config.${string}`, data: Readonly<Record<string, unknown>>, by: By = {}): number | null {
     try {
-      return this.#ports.engine.noteConfig({ event, data });
+      return this.#ports.engine.noteConfig({ event, data }, by);
     } catch (error) {
       this.#ports.log.debug({ event, error: messageOf(error) }, 'the timeline takes no more rows');
       return null;
@@ -272,6 +274,11 @@ function boundedDifference({ changes, needsRestart }: ConfigDifference) {
     ...(changes.length > ROW_ENTRIES_MAX ? { changesTotal: changes.length } : {}),
     needsRestart: needsRestart.slice(0, ROW_ENTRIES_MAX),
   };
+}
+
+/** What rows about a reload say of its origin. */
+function askedBy({ origin, by }: ReloadRequest) {
+  return by === undefined ? { origin } : { origin, by };
 }
 
 function boundedProblems(problems: readonly ConfigProblem[]) {

@@ -18,6 +18,7 @@ const ENGINE = [
   'src/pipeline',
   'src/index.ts',
   'src/engine.ts',
+  'src/engine-report.ts',
   'src/engine-stats.ts',
   'src/version.ts',
   'src/real-clock.ts',

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { pushSource, type PushSource } from '../../src/index.ts';
-import { httpRig, type HttpRig } from './http-rig.ts';
+import { httpRig, stored, type HttpRig } from './http-rig.ts';
 
 type Rows = { seq: number; actor: string; kind: string; event: string }[];
 
@@ -22,6 +22,18 @@ async function rigWithPast(): Promise<HttpRig> {
     .toBeGreaterThanOrEqual(3);
   return rig;
 }
+
+test('whoever gave a command is the first cause of what it did', async () => {
+  const rig = await httpRig({ tokens: [stored('key', { name: 'night-shift', scopes: ['admin'] })] });
+  await rig.ask('/api/sources', { method: 'POST', body: { id: 'door', type: 'push' }, token: 'key' });
+  await rig.ask('/api/sources/door/pause', { method: 'POST', token: 'key' });
+  await expect
+    .poll(async () => (await rig.ask('/api/explain/door', { token: 'key' })).json.rows[0])
+    .toMatchObject({
+      event: 'config.command',
+      data: { over: 'api', type: 'registry.pause', id: 'door', by: 'night-shift' },
+    });
+});
 
 describe('the timeline', () => {
   test('is paged in both directions, each row once', async () => {

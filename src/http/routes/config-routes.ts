@@ -65,11 +65,12 @@ export function addConfigRoutes(routes: Routes, { gateway }: HttpDeps): void {
       answers: { 200: { description: 'It runs.', schema: reloadOutcomeSchema } },
       problems: [409, 412, 422],
     },
-    async ({ query, text, textType, context }) => {
+    async ({ query, text, textType, principal, context }) => {
       const format = formatOf(textType);
       const outcome = await inTurn(async () => {
         requireMatch(context.req.header('if-match'), gateway);
-        return gateway.apply(text, { format, origin: 'api', persist: query.persist ?? false });
+        const persist = query.persist ?? false;
+        return gateway.apply(text, { format, origin: 'api', by: principal.name, persist });
       });
       context.header('etag', etagOf(gateway.configuration().version));
       const isDone = outcome.outcome === 'applied' || outcome.outcome === 'unchanged';

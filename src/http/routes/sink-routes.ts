@@ -1,6 +1,7 @@
 /** `/api/sinks`: which there are, how far they have come, and the commands for them. */
 
 import { z } from '@hono/zod-openapi';
+import { noteCommand } from '../command-note.ts';
 import type { HttpDeps } from '../http-deps.ts';
 import { givenOf, type Routes } from '../route.ts';
 import { nameParam, sinkHealthSchema } from '../schemas.ts';
@@ -39,8 +40,9 @@ export function addSinkRoutes(routes: Routes, { gateway }: HttpDeps): void {
       answers: { 201: { description: 'It is accepted and connects.', schema: sinkHealthSchema } },
       problems: [409],
     },
-    async ({ body: { id, ...given }, context }) => {
-      await engine.registerSink(gateway.sinkSpec(id, given));
+    async ({ body: { id, ...given }, principal, context }) => {
+      const spec = gateway.sinkSpec(id, given);
+      await engine.registerSink(spec, noteCommand(engine, { type: 'sinks.register', id, principal }));
       context.header('location', `/api/sinks/${encodeURIComponent(id)}`);
       return context.json(engine.sinkHealth(id), 201);
     },
@@ -59,8 +61,9 @@ export function addSinkRoutes(routes: Routes, { gateway }: HttpDeps): void {
       summary: 'Replace a sink by one with other options, which goes on where the old one was',
       ...{ params: idParams, body: entry, answers: one, problems: [409] },
     },
-    async ({ params: { id }, body, context }) => {
-      await engine.updateSink(gateway.sinkSpec(id, body));
+    async ({ params: { id }, body, principal, context }) => {
+      const spec = gateway.sinkSpec(id, body);
+      await engine.updateSink(spec, noteCommand(engine, { type: 'sinks.update', id, principal }));
       return context.json(engine.sinkHealth(id));
     },
   );
@@ -74,8 +77,10 @@ export function addSinkRoutes(routes: Routes, { gateway }: HttpDeps): void {
       ...{ params: idParams, query: endQuery, problems: [409] },
       answers: { 200: { description: 'It has ended.', schema: endedSchema } },
     },
-    async ({ params: { id }, query, context }) =>
-      context.json(await engine.deregisterSink(id, givenOf(query))),
+    async ({ params: { id }, query, principal, context }) => {
+      const by = noteCommand(engine, { type: 'sinks.deregister', id, principal });
+      return context.json(await engine.deregisterSink(id, { ...givenOf(query), ...by }));
+    },
   );
   for (const action of ['pause', 'resume'] as const) {
     routes.add(
@@ -85,8 +90,9 @@ export function addSinkRoutes(routes: Routes, { gateway }: HttpDeps): void {
           action === 'pause' ? 'Pause a sink' : 'Let a sink go on; one whose circuit is open tries at once',
         ...{ params: idParams, answers: one, problems: [409] },
       },
-      async ({ params: { id }, context }) => {
-        await (action === 'pause' ? engine.pauseSink(id) : engine.resumeSink(id));
+      async ({ params: { id }, principal, context }) => {
+        const by = noteCommand(engine, { type: `sinks.${action}`, id, principal });
+        await (action === 'pause' ? engine.pauseSink(id, by) : engine.resumeSink(id, by));
         return context.json(engine.sinkHealth(id));
       },
     );

@@ -2,6 +2,7 @@
 
 import { z } from '@hono/zod-openapi';
 import type { SourceHealth } from '../../domain/health.ts';
+import { noteCommand } from '../command-note.ts';
 import type { HttpDeps } from '../http-deps.ts';
 import { givenOf, type Routes } from '../route.ts';
 import { limitParam, nameParam, sourceHealthSchema, wholeNumber } from '../schemas.ts';
@@ -68,8 +69,9 @@ export function addSourceRoutes(routes: Routes, { gateway }: HttpDeps): void {
       answers: { 201: { description: 'It is accepted and connects.', schema: sourceHealthSchema } },
       problems: [409],
     },
-    async ({ body: { id, ...given }, context }) => {
-      await engine.register(gateway.sourceSpec(id, given));
+    async ({ body: { id, ...given }, principal, context }) => {
+      const spec = gateway.sourceSpec(id, given);
+      await engine.register(spec, noteCommand(engine, { type: 'registry.register', id, principal }));
       context.header('location', `/api/sources/${encodeURIComponent(id)}`);
       return context.json(engine.health(id), 201);
     },
@@ -89,8 +91,9 @@ export function addSourceRoutes(routes: Routes, { gateway }: HttpDeps): void {
       summary: 'Replace a source by one with other options, after it has drained',
       ...{ params: idParams, body: entry, answers: one, problems: [409] },
     },
-    async ({ params: { id }, body, context }) => {
-      await engine.update(gateway.sourceSpec(id, body));
+    async ({ params: { id }, body, principal, context }) => {
+      const spec = gateway.sourceSpec(id, body);
+      await engine.update(spec, noteCommand(engine, { type: 'registry.update', id, principal }));
       return context.json(engine.health(id));
     },
   );
@@ -104,7 +107,10 @@ export function addSourceRoutes(routes: Routes, { gateway }: HttpDeps): void {
       ...{ params: idParams, query: endQuery, problems: [409] },
       answers: { 200: { description: 'It has ended.', schema: endedSchema } },
     },
-    async ({ params: { id }, query, context }) => context.json(await engine.deregister(id, givenOf(query))),
+    async ({ params: { id }, query, principal, context }) => {
+      const by = noteCommand(engine, { type: 'registry.deregister', id, principal });
+      return context.json(await engine.deregister(id, { ...givenOf(query), ...by }));
+    },
   );
   for (const action of ['pause', 'resume'] as const) {
     routes.add(
@@ -113,8 +119,8 @@ export function addSourceRoutes(routes: Routes, { gateway }: HttpDeps): void {
         summary: action === 'pause' ? 'Pause a source' : 'Let a paused or quarantined source go on',
         ...{ params: idParams, answers: one, problems: [409] },
       },
-      async ({ params: { id }, context }) => {
-        await engine[action](id);
+      async ({ params: { id }, principal, context }) => {
+        await engine[action](id, noteCommand(engine, { type: `registry.${action}`, id, principal }));
         return context.json(engine.health(id));
       },
     );
