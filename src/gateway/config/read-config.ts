@@ -13,7 +13,7 @@ import { configPlace, resolveConfig, type GatewayConfig } from './gateway-config
 import { gatewaySchema, type ParsedConfig } from './gateway-schema.ts';
 import { findingsOf, pathText, valueAt, type Finding } from './problems.ts';
 import { pathKey, resolveReferences, type Environment, type Resolved } from './references.ts';
-import { digestOf, maskDocument, SecretBook } from './secrets.ts';
+import { digestOf, maskDocument, maskedPlaces, SecretBook } from './secrets.ts';
 import { semanticFindings } from './semantic-checks.ts';
 
 export interface ReadConfigOptions {
@@ -73,7 +73,10 @@ function checkText(
   secrets.addAllOf(resolved.value);
   const unresolved = new Set(resolved.problems.map(({ path }) => pathKey(path)));
   const { issues, parsed, value } = parse(resolved);
-  const findings: Finding[] = [...resolved.problems];
+  const findings: Finding[] = [
+    ...resolved.problems,
+    ...maskedPlaces(written).map((path) => ({ path, message: MASKED })),
+  ];
   // What a reference should have led to is not complained of a second time.
   findings.push(
     ...findingsOf(issues, gatewaySchema, value).filter(({ path }) => !unresolved.has(pathKey(path))),
@@ -93,6 +96,8 @@ function checkText(
     digest: digestOf(meant, isReferred),
   };
 }
+
+const MASKED = 'is a secret as it is shown; write the secret itself, or better ${NAME} or file:PATH';
 
 /** Sections whose entries stand for themselves. */
 const SECTIONS_OF_ENTRIES: readonly PropertyKey[] = ['sources', 'sinks'];

@@ -66,6 +66,22 @@ export function maskDocument(value: unknown, path: Path = []): unknown {
   return mapValues(value, (inner, name) => maskDocument(inner, [...path, name]));
 }
 
+/** Where a document holds `***` in the place of a secret: it was shown somewhere, and comes back as it was shown.
+ *  */
+export function maskedPlaces(value: unknown, path: Path = []): Path[] {
+  if (typeof value === 'string') {
+    const isMasked = isSecretPath(path) ? /^\*\*\*$|:-\*\*\*\}$/.test(value) : MASKED_ADDRESS.test(value);
+    return isMasked ? [path] : [];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  const parts: (readonly [number | string, unknown])[] = Array.isArray(value)
+    ? value.map((inner: unknown, index) => [index, inner] as const)
+    : Object.entries(value);
+  return parts.flatMap(([name, inner]) => maskedPlaces(inner, [...path, name]));
+}
+
+const MASKED_ADDRESS = /^[a-z][a-z0-9+.-]*:\/\/(?:\*\*\*@|[^?]*\?\*\*\*$)/i;
+
 /** Shorter ones would be found in every message. */
 const SECRET_CHARS_MIN = 3;
 

@@ -175,6 +175,18 @@ describe('secrets', () => {
     expect(problems.join()).not.toContain('canary');
   });
 
+  test('that come back as they were shown are refused, so that no mask becomes a password', () => {
+    for (const text of [
+      http('headers: { authorization: "***" }'),
+      http('headers: { authorization: "${TOKEN:-***}" }'),
+      "sources: { a: { type: mqtt, url: 'mqtt://***@broker', topics: a } }",
+      "sources: { a: { type: http, url: 'http://host/a?***', intervalMs: 5 } }",
+    ]) {
+      expect(problemsOf(text).join()).toContain('as it is shown');
+    }
+    expect(problemsOf(http('headers: { authorization: "${TOKEN}" }'), { env: { TOKEN: 'x' } })).toEqual([]);
+  });
+
   test('are left out of the digest, from which a weak one could be guessed', () => {
     const text = http('headers: { authorization: "${SECRET}" }');
     const [one, other] = ['one', 'two'].map((secret) => valid(text, { env: { SECRET: secret } }).digest);
