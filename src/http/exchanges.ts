@@ -1,10 +1,11 @@
 /** The requests that are being answered, and the connections they came over: how many there may be, how long
- *  an answer may take to be fetched, and that all of them end when the server does. */
+ *  a request may take to come and an answer to be fetched, and that all of them end when the server does. */
 
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
+import { answerLateRequest } from './raw-answers.ts';
 import { clientOf } from './remote-address.ts';
 import type { HttpLimits } from './http-deps.ts';
 
@@ -15,6 +16,12 @@ const TOO_MANY =
   'HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n';
 
 interface Exchange {
+  readonly request: IncomingMessage;
+  /** An upload may take as long as it goes on; everything else has to be there in time. */
+  readonly isUpload: boolean;
+  /** Since when it has been waited for: an upload, since the last of it came, or was not read. */
+  waitedSinceMs: number;
+  bytesRead: number;
   isMade: boolean;
   /** When its answer was first seen to be whole. */
   endedAtMs: number | null;
@@ -34,6 +41,7 @@ export class Exchanges {
     this.#limits = limits;
     this.#clock = clock;
     this.#sweep = () => {
+      this.#cutUnsent();
       this.#cutUnread();
       this.#timer = clock.setTimeout(this.#sweep, SWEEP_MS);
     };
@@ -67,9 +75,11 @@ export class Exchanges {
   }
 
   /** False where as many requests are being answered as may be. */
-  begin(response: ServerResponse): boolean {
+  begin(request: IncomingMessage, response: ServerResponse, isUpload: boolean): boolean {
     if (this.#open.size >= LIMITS.httpRequestsInFlightMax) return false;
-    const exchange: Exchange = { isMade: false, endedAtMs: null };
+    const waitedSinceMs = this.#clock.monotonicMs();
+    const { bytesRead } = request.socket;
+    const exchange = { request, isUpload, waitedSinceMs, bytesRead, isMade: false, endedAtMs: null };
     this.#open.set(response, exchange);
     response.once('close', () => {
       if (exchange.isMade) this.release(response);
@@ -104,6 +114,23 @@ export class Exchanges {
   close(): void {
     this.#clock.clearTimeout(this.#timer);
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** A request that does not come to its end keeps a place that others need. */
+  #cutUnsent(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [response, exchange] of this.#open) {
+      const { request, isUpload, bytesRead } = exchange;
+      if (request.complete || response.headersSent) continue;
+      // What lies unread is held back by us.
+      const isMoving = request.socket.bytesRead !== bytesRead || request.readableLength > 0;
+      if (isUpload && isMoving) {
+        exchange.waitedSinceMs = nowMs;
+        exchange.bytesRead = request.socket.bytesRead;
+      } else if (nowMs - exchange.waitedSinceMs > this.#limits.requestTimeoutMs) {
+        answerLateRequest(request.socket);
+      }
+    }
   }
 
   /** An answer that nobody fetches is memory that nobody gives back. */

@@ -100,14 +100,14 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     const login = authenticator.authenticate(authorization, request.socket.remoteAddress);
     if (login.problem !== undefined && !isOpenToAll) return turnAway(response, login.problem);
     principals.set(request, login.principal ?? NOBODY);
-    if (exchanges.begin(response)) return true;
+    if (exchanges.begin(request, response, uploadSourceOf(request) !== null)) return true;
     const message = 'as many requests are being answered as the server takes';
     return turnAway(response, problemOf(new HeadgateError('HG_HTTP_BUSY', message)));
   };
 
   /** Uploads are read from Node's own stream; everything else goes by its route. */
   const answer = (request: IncomingMessage, response: ServerResponse) => {
-    const source = request.method === 'POST' ? ingestSourceOf(request) : null;
+    const source = uploadSourceOf(request);
     const principal = principals.get(request) ?? NOBODY;
     if (source !== null) watch.routed(request, INGEST_PATH);
     const work =
@@ -133,7 +133,8 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
 
   const serverOptions = {
     maxHeaderSize: limits.headerBytesMax,
-    requestTimeout: limits.requestTimeoutMs,
+    // Bodies are watched by the exchanges: an upload may take longer.
+    requestTimeout: 0,
     headersTimeout: Math.min(limits.requestTimeoutMs, HEADERS_TIMEOUT_MS),
     connectionsCheckingInterval: CHECK_EVERY_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -180,6 +181,11 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     connections: () => exchanges.connections,
     live: () => ({ clients: feed.clients, bufferedBytes: feed.bufferedBytes }),
   };
+}
+
+/** The source that an upload is for; null for every other request. */
+function uploadSourceOf(request: IncomingMessage): string | null {
+  return request.method === 'POST' ? ingestSourceOf(request) : null;
 }
 
 function turnAway(response: ServerResponse, problem: Problem): false {

@@ -36,12 +36,19 @@ export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex
   endWithProblem(socket, problemOf(brokenRequest(error.code)));
 }
 
+/** The body of a request does not come. */
+export function answerLateRequest(socket: Duplex): void {
+  endWithProblem(socket, problemOf(brokenRequest(LATE)));
+}
+
+const LATE = 'ERR_HTTP_REQUEST_TIMEOUT';
+
 function brokenRequest(code: string | undefined): HeadgateError {
   if (code === 'HPE_HEADER_OVERFLOW' || code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
     const message = 'the headers are larger than http.limits.headerBytesMax';
     return new HeadgateError('HG_HTTP_HEADERS_TOO_LARGE', message);
   }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+  if (code === LATE) {
     const message = 'the request was not complete within http.limits.requestTimeoutMs';
     return new HeadgateError('HG_HTTP_TIMEOUT', message);
   }

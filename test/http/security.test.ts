@@ -324,6 +324,28 @@ describe('what is too much is refused:', () => {
     expect(slowBody).toMatch(/^HTTP\/1.1 408 |^$/);
   });
 
+  test('time for an upload only where it stands still', async () => {
+    const rig = await httpRig({ limits: { requestTimeoutMs: 1_500 } });
+    await rig.ask('/api/sources', { method: 'POST', body: { id: 'line-3', type: 'push' } });
+    const head =
+      'POST /api/ingest/line-3 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n' +
+      'Connection: close\r\nContent-Length: 10\r\n\r\n';
+    expect(await talk(rig.port, `${head}{`)).toMatch(/^HTTP\/1.1 408 /);
+    const socket = connect(rig.port, '127.0.0.1');
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (answer += text));
+    socket.write(head);
+    // Longer than the time for a request, and never still for as long.
+    const line = '{"a": 123}'.split('');
+    const timer = setInterval(() => {
+      const next = line.shift();
+      if (next === undefined) clearInterval(timer);
+      else socket.write(next);
+    }, 500);
+    await expect.poll(() => answer).toMatch(/^HTTP\/1.1 200 [^]*"accepted":1/);
+    socket.destroy();
+  });
+
   test('what is no HTTP', async () => {
     const rig = await httpRig();
     expect(await talk(rig.port, 'NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1.1 400 [^]*HG_HTTP_MALFORMED/);
