@@ -62,9 +62,9 @@ export function readConfigText(text: string, format: ConfigFormat): TextReading 
       ...{ version: '1.2', schema: 'core', lineCounter: lines },
       ...{ uniqueKeys: true, stringKeys: true, merge: false, prettyErrors: false, logLevel: 'silent' },
     });
-    const problems = [...document.errors, ...document.warnings].map(({ pos, message }) => ({
-      place: placeAt(lines, pos[0]),
-      message: asSentence(message),
+    const problems = toldOf([...document.errors, ...document.warnings], text).map(({ offset, message }) => ({
+      place: placeAt(lines, offset),
+      message,
     }));
     if (problems.length > 0) return { ok: false, problems };
     visit(document, {
@@ -138,10 +138,26 @@ function placeAt(lines: LineCounter, offset: number): Place {
   return { line: Math.max(1, line), column: Math.max(1, col) };
 }
 
-function asSentence(message: string): string {
-  if (message.startsWith('Map keys must be unique')) return 'names a key twice; each may stand once';
-  if (message.startsWith('Unresolved tag')) return `${message.split(':')[0]}: tags have no meaning here`;
-  return `is no YAML: ${message}`;
+interface Complaint {
+  readonly pos: readonly [number, number];
+  readonly message: string;
+}
+
+/** The parser's complaints in words of ours. Once the text is no YAML, all that follows is said for the same
+ *  reason and left out. */
+function toldOf(complaints: readonly Complaint[], text: string): { offset: number; message: string }[] {
+  let isBroken = false;
+  return complaints.flatMap(({ pos: [offset], message }) => {
+    if (message.startsWith('Map keys must be unique'))
+      return [{ offset, message: 'names a key twice; each may stand once' }];
+    if (message.startsWith('Unresolved tag'))
+      return [{ offset, message: `${message.split(':')[0]}: tags have no meaning here` }];
+    if (isBroken) return [];
+    isBroken = true;
+    const advice = text[offset - 1] === '$' ? '; within { } or [ ] a ${…} needs quotes around it' : '';
+    // What stands there is left out: it may be a secret.
+    return [{ offset, message: `is no YAML: ${message.replace(/: ".*$/su, '')}${advice}` }];
+  });
 }
 
 function locatable(value: unknown, document: Document, lines: LineCounter, text: string): ConfigText {

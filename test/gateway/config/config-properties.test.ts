@@ -39,7 +39,8 @@ const misspelling = (name: string) =>
           return before + here + after;
       }
     })
-    .filter((slipped) => slipped !== name);
+    // One letter from two names: either is right.
+    .filter((slipped) => slipped !== name && slipped !== 'post');
 
 test('a misspelled name is found where it stands, and the right one is named', () => {
   const slip = fc
