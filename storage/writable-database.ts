@@ -10,6 +10,8 @@ import { migrate } from './schema.ts';
 /** The write-ahead log is cut back to so many bytes when it is reset. */
 const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
 
+/** `temp_store=MEMORY` as the pragma reads back. */
+const IN_MEMORY = 2;
 /** `synchronous=FULL` as the pragma reads back. */
 const FULL = 2;
 
@@ -38,6 +40,10 @@ export function openWritable(file: string): Database.Database {
     // Again: a connection may fall back to NORMAL in WAL, which loses acknowledged rows at a power cut.
     db.pragma('synchronous = FULL');
     demand(file, 'synchronous', db.pragma('synchronous', { simple: true }), FULL);
+    // What undoes a statement half-way is kept in memory, as units are bounded: a file for it cannot be opened
+    // where no descriptor is left. Only now: what a migration sorts has no bound.
+    db.pragma('temp_store = MEMORY');
+    demand(file, 'temp_store', db.pragma('temp_store', { simple: true }), IN_MEMORY);
     if (isNew) syncFolderOf(file);
     return db;
   } catch (error) {
