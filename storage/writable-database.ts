@@ -40,8 +40,8 @@ export function openWritable(file: string): Database.Database {
     // Again: a connection may fall back to NORMAL in WAL, which loses acknowledged rows at a power cut.
     db.pragma('synchronous = FULL');
     demand(file, 'synchronous', db.pragma('synchronous', { simple: true }), FULL);
-    // What undoes a statement half-way is kept in memory, as units are bounded: a file for it cannot be opened
-    // where no descriptor is left. Only now: what a migration sorts has no bound.
+    // What undoes a statement half-way is kept in memory, as units are bounded: a file for it cannot be
+    // opened where no descriptor is left. Only now: what a migration sorts has no bound.
     db.pragma('temp_store = MEMORY');
     demand(file, 'temp_store', db.pragma('temp_store', { simple: true }), IN_MEMORY);
     if (isNew) syncFolderOf(file);

@@ -66,8 +66,8 @@ export function maskDocument(value: unknown, path: Path = []): unknown {
   return mapValues(value, (inner, name) => maskDocument(inner, [...path, name]));
 }
 
-/** Where a document holds `***` in the place of a secret: it was shown somewhere, and comes back as it was shown.
- *  */
+/** Where a document holds `***` in the place of a secret: it was shown somewhere, and comes back as it was
+ *  shown. */
 export function maskedPlaces(value: unknown, path: Path = []): Path[] {
   if (typeof value === 'string') {
     const isMasked = isSecretPath(path) ? /^\*\*\*$|:-\*\*\*\}$/.test(value) : MASKED_ADDRESS.test(value);
