@@ -146,6 +146,9 @@ export const LIMITS = {
   ingestPendingBytesMax: 32 * 1024 * 1024,
   /** What a compressed body may come to. */
   ingestInflatedBytesMax: 1024 * 1024 * 1024,
+  /** How many times its size it may come to, once it comes to more than so many bytes. */
+  ingestInflationMax: 200,
+  ingestInflationFreeBytes: 1024 * 1024,
   /** Rejections that an answer tells one by one; the rest is counted. */
   ingestErrorsMax: 100,
   /** Rejected records after which the rest of a body is not looked at: each costs an exception. */

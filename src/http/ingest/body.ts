@@ -58,26 +58,33 @@ export function readerFor(
 
 export interface PlainBody {
   readonly stream: Readable;
-  readonly bytesMax: number;
+  /** Why it may not come to so many bytes; null where it may. */
+  readonly excessAt: (bytes: number) => HeadgateError | null;
 }
 
 /** A window of 8 MiB, which every encoder keeps to unless it is told otherwise. */
 const ZSTD_WINDOW_LOG_MAX = 23;
 
-const DECODERS: Readonly<Record<string, () => Transform>> = {
+/** Of zlib: it counts the encoded bytes it was given. */
+type Decoder = Transform & { readonly bytesWritten: number };
+
+const DECODERS: Readonly<Record<string, () => Decoder>> = {
   gzip: createGunzip,
   'x-gzip': createGunzip,
   zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }),
 };
 
-/** The bytes that were encoded, and how many there may be.
+/** The bytes that were encoded, and how many there may be: of a compressed body no more than a multiple of what
+ *  was sent, since few bytes must not fill a disk.
  *  @throws HeadgateError HG_HTTP_MEDIA_TYPE for an encoding that is none of ours, HG_HTTP_TOO_LARGE for a
  *  body that says it is. */
 export function plainBody(request: IncomingMessage, bytesMax: number): PlainBody {
   const length = Number(request.headers['content-length'] ?? 0);
   if (length > bytesMax) throw tooLarge(bytesMax);
   const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
-  if (encoding === 'identity') return { stream: request, bytesMax };
+  if (encoding === 'identity') {
+    return { stream: request, excessAt: (bytes) => (bytes > bytesMax ? tooLarge(bytesMax) : null) };
+  }
   const make = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding] : undefined;
   if (make === undefined) {
     throw mediaType(`the encoding "${encoding}" cannot be read; send ${ACCEPTED_ENCODINGS}, or none`);
@@ -85,10 +92,24 @@ export function plainBody(request: IncomingMessage, bytesMax: number): PlainBody
   const decoder = make();
   // A pipe passes no errors on, and a pipeline would close the connection before the answer is sent.
   request.on('error', (error) => decoder.destroy(error));
-  return { stream: request.pipe(decoder), bytesMax: Math.min(bytesMax, LIMITS.ingestInflatedBytesMax) };
+  const inflatedMax = Math.min(bytesMax, LIMITS.ingestInflatedBytesMax);
+  return {
+    stream: request.pipe(decoder),
+    excessAt(bytes) {
+      if (bytes > inflatedMax) return tooLarge(inflatedMax);
+      const { ingestInflationFreeBytes, ingestInflationMax } = LIMITS;
+      const isBomb = bytes > ingestInflationFreeBytes && bytes > ingestInflationMax * decoder.bytesWritten;
+      return isBomb ? tooDense(ingestInflationMax) : null;
+    },
+  };
 }
 
-export function tooLarge(bytesMax: number): HeadgateError {
+function tooDense(inflationMax: number): HeadgateError {
+  const message = `a compressed body may come to ${inflationMax} times what is sent; send it uncompressed`;
+  return new HeadgateError('HG_HTTP_TOO_LARGE', message, { details: { inflationMax } });
+}
+
+function tooLarge(bytesMax: number): HeadgateError {
   return new HeadgateError('HG_HTTP_TOO_LARGE', `a body may have ${bytesMax} bytes; send it in parts`, {
     details: { bytesMax },
   });

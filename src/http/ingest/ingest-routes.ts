@@ -14,7 +14,7 @@ import type { PushSource } from '../../../actors/sources/push-source.ts';
 import { lackOfSource } from '../auth.ts';
 import type { Principal } from '../http-deps.ts';
 import { isDefect, problemOf, sendProblem } from '../problem.ts';
-import { ACCEPTED_ENCODINGS, ACCEPTED_TYPES, forsakeBody, plainBody, readerFor, tooLarge } from './body.ts';
+import { ACCEPTED_ENCODINGS, ACCEPTED_TYPES, forsakeBody, plainBody, readerFor } from './body.ts';
 import type { PlainBody, ReadAs } from './body.ts';
 import type { Budget } from './budget.ts';
 import { FirstAnswers, idempotencyKeyOf, isClaim, type Claim, type FirstAnswer } from './first-answers.ts';
@@ -123,7 +123,8 @@ class Routes implements IngestRoutes {
     let bytes = 0;
     for await (const chunk of chunksOf(body)) {
       bytes += chunk.length;
-      if (bytes > body.bytesMax) throw tooLarge(body.bytesMax);
+      const excess = body.excessAt(bytes);
+      if (excess !== null) throw excess;
       hash.update(chunk);
     }
     if (hash.digest('base64') !== first.fingerprint) {
@@ -167,7 +168,7 @@ class Routes implements IngestRoutes {
 
   /** Returns why the rest of the body is of no use, if it is not. */
   async #readAll(upload: Upload, handIn: HandIn): Promise<HeadgateError | null> {
-    const { reader, bytesMax, hash } = upload;
+    const { reader, excessAt, hash } = upload;
     let bytes = 0;
     const take = (piece: Piece, chunkBytes: number): HeadgateError | null => {
       handIn.add(piece, chunkBytes);
@@ -176,7 +177,8 @@ class Routes implements IngestRoutes {
     try {
       for await (const chunk of chunksOf(upload)) {
         bytes += chunk.length;
-        if (bytes > bytesMax) return tooLarge(bytesMax);
+        const excess = excessAt(bytes);
+        if (excess !== null) return excess;
         hash?.update(chunk);
         const piece = reader.push(chunk);
         const failure = take(piece, chunk.length);

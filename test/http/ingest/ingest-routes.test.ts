@@ -230,6 +230,19 @@ describe('what cannot be begun is refused as a whole', () => {
     expect([answer.status, answer.body.code]).toEqual([413, 'HG_HTTP_TOO_LARGE']);
   });
 
+  test.each([
+    ['gzip', gzipSync],
+    ['zstd', zstdCompressSync],
+  ] as const)('few bytes of %s cannot fill a disk with records', async (encoding, encode) => {
+    const rig = await ingestRig();
+    const dense = new Uint8Array(encode(Buffer.alloc(20_000_000, '{}\n')));
+    const answer = await rig.post(dense, {
+      headers: { 'content-encoding': encoding, 'content-type': 'application/x-ndjson' },
+    });
+    expect([answer.status, answer.body.code]).toEqual([413, 'HG_HTTP_TOO_LARGE']);
+    expect(answer.body.accepted).toBeLessThan(1_000_000);
+  });
+
   test('a source that does not run: 503, to come again', async () => {
     const rig = await ingestRig({ isRegistered: false });
     const answer = await rig.post('1\n2\n');
