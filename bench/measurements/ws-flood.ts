@@ -1,7 +1,8 @@
 /** What a flood of hostile connections costs those that behave: the time from push to commit at a steady pace,
- *  alone and beside an attacker in a process of its own; and what memory it takes. */
+ *  while the attacker, a process of its own, is at the engine, and while it is at another's server, which takes
+ *  as much of the machine; and what memory it takes. */
 
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -16,6 +17,7 @@ import { readingAt } from './readings.ts';
 import { scratchFolder } from './scratch.ts';
 
 const FLOOD = fileURLToPath(new URL('../flood.ts', import.meta.url));
+const TARGET = fileURLToPath(new URL('../flood-target.ts', import.meta.url));
 
 export interface WsFloodOptions {
   readonly recordsPerSecond: number;
@@ -25,7 +27,8 @@ export interface WsFloodOptions {
 }
 
 export interface WsFloodFigures {
-  readonly aloneP99Ms: number;
+  /** While the attacker is at another's server. */
+  readonly elsewhereP99Ms: number;
   readonly floodedP99Ms: number;
   readonly growthMb: number;
 }
@@ -62,22 +65,35 @@ export async function measureWsFlood(options: WsFloodOptions): Promise<WsFloodFi
     return percentiles(waits).p99Ms;
   };
   await waitsMs();
-  const aloneP99Ms = await waitsMs();
+  const neighbour = await startTarget();
+  const elsewhereP99Ms = await beside(neighbour.port, options.pauseMs, waitsMs);
+  neighbour.child.kill('SIGKILL');
   const beforeBytes = process.memoryUsage.rss();
-  const attacker = spawn(process.execPath, [FLOOD, String(port), String(options.pauseMs)], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  await once(attacker.stdout, 'data');
-  const floodedP99Ms = await waitsMs();
+  const floodedP99Ms = await beside(port, options.pauseMs, waitsMs);
   const growthMb = (process.memoryUsage.rss() - beforeBytes) / 1_000_000;
-  const ended = once(attacker, 'close');
-  const hadEnded = attacker.exitCode !== null;
-  attacker.kill('SIGKILL');
-  await ended;
   server.closeAllConnections();
   server.close();
   await ingest.close({ deadlineMs: 1_000 });
   await engine.stop();
-  if (hadEnded) throw new Error('the attacker ended by itself');
-  return { aloneP99Ms, floodedP99Ms, growthMb };
+  return { elsewhereP99Ms, floodedP99Ms, growthMb };
+}
+
+/** What `measure` gives while an attacker is at the server of this port. */
+async function beside(port: number, pauseMs: number, measure: () => Promise<number>): Promise<number> {
+  const attacker = spawn(process.execPath, [FLOOD, String(port), String(pauseMs)], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  await once(attacker.stdout, 'data');
+  const figure = await measure();
+  if (attacker.exitCode !== null) throw new Error('the attacker ended by itself');
+  const ended = once(attacker, 'close');
+  attacker.kill('SIGKILL');
+  await ended;
+  return figure;
+}
+
+async function startTarget(): Promise<{ port: number; child: ChildProcess }> {
+  const child = spawn(process.execPath, [TARGET], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  return { port: Number(line.toString()), child };
 }

@@ -46,7 +46,9 @@ function exitCodeOf(error: unknown, output: Output): number {
 
 function createProgram(output: Output): Command {
   const program = new Command('headgate')
-    .description('Actor-model ingestion engine for edge gateways: run a gateway, and ask afterwards what it did.')
+    .description(
+      'Actor-model ingestion engine for edge gateways: run a gateway, and ask afterwards what it did.',
+    )
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void output.write(text),

@@ -74,8 +74,8 @@ const DECODERS: Readonly<Record<string, () => Decoder>> = {
   zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }),
 };
 
-/** The bytes that were encoded, and how many there may be: of a compressed body no more than a multiple of what
- *  was sent, since few bytes must not fill a disk.
+/** The bytes that were encoded, and how many there may be: of a compressed body no more than a multiple of
+ *  what was sent, since few bytes must not fill a disk.
  *  @throws HeadgateError HG_HTTP_MEDIA_TYPE for an encoding that is none of ours, HG_HTTP_TOO_LARGE for a
  *  body that says it is. */
 export function plainBody(request: IncomingMessage, bytesMax: number): PlainBody {

@@ -40,6 +40,8 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
+    // A message a turn: a burst on one connection does not hold up the others.
+    allowSynchronousEvents: false,
     autoPong: false,
     maxPayload: LIMITS.ingestMessageBytesMax,
     maxFragments: LIMITS.ingestMessageFragmentsMax,
