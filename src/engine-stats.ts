@@ -1,6 +1,7 @@
 /** What an engine counts and knows of itself, at one moment: for metrics, readiness and live views. Plain
  *  numbers, gathered when asked for. Counters begin at 0 with each start and only rise. */
 
+import type { CommitCounts } from '../actors/timeline/commit-tally.ts';
 import type { SourceHealth } from './domain/health.ts';
 import type { SinkHealth } from './domain/sink.ts';
 import type { StageReport } from './pipeline/flow.ts';
@@ -44,23 +45,7 @@ export interface BurstStats {
   readonly bursts: number;
 }
 
-export interface StorageStats {
-  readonly commits: number;
-  readonly committedRecords: number;
-  /** Records whose dedup key was in the log already. */
-  readonly duplicateRecords: number;
-  /** Rows of the timeline. */
-  readonly committedRows: number;
-  /** Time from the begin of a commit to its answer: a cumulative histogram, as Prometheus has them. */
-  readonly commitSeconds: {
-    /** Upper bounds, seconds, rising; `counts[i]` commits took no longer than `bounds[i]`. */
-    readonly bounds: readonly number[];
-    readonly counts: readonly number[];
-    readonly sum: number;
-  };
-  /** When the last commit succeeded, epoch milliseconds and monotonic ones; null before the first. */
-  readonly lastCommitAtMs: number | null;
-  readonly lastCommitMonoMs: number | null;
+export interface StorageStats extends CommitCounts {
   /** Since when something waits to be written, or for the end of the commit it is in, monotonic milliseconds;
    *  null where nothing does. */
   readonly waitingSinceMonoMs: number | null;

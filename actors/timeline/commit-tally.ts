@@ -6,17 +6,21 @@ import type { CommitResult } from '../../storage/event-store.ts';
 /** Upper bounds of the histogram, seconds: from a fast disk to one that is about to fail. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 
-/** As `StorageStats` of src/engine-stats.ts has them. */
 export interface CommitCounts {
   readonly commits: number;
   readonly committedRecords: number;
+  /** Records whose dedup key was in the log already. */
   readonly duplicateRecords: number;
+  /** Rows of the timeline. */
   readonly committedRows: number;
+  /** Time from the begin of a commit to its answer: a cumulative histogram, as Prometheus has them. */
   readonly commitSeconds: {
+    /** Upper bounds, seconds, rising; `counts[i]` commits took no longer than `bounds[i]`. */
     readonly bounds: readonly number[];
     readonly counts: readonly number[];
     readonly sum: number;
   };
+  /** When the last commit succeeded, epoch milliseconds and monotonic ones; null before the first. */
   readonly lastCommitAtMs: number | null;
   readonly lastCommitMonoMs: number | null;
 }
