@@ -119,7 +119,7 @@ function evaluateOf(node: Node): Evaluate {
 /** Characters are looked at many at a time. */
 const CHARS_A_STEP = 32;
 /** To find out the type of a map, its keys are gathered; a large one is slow to tell them. */
-const STEPS_A_KEY = 4;
+const STEPS_A_KEY = 8;
 
 function sizeOf(value: unknown): number {
   if (typeof value === 'string') return value.length / CHARS_A_STEP;

@@ -1,14 +1,15 @@
 /** No expression that is accepted, and no record, holds the gateway up. Each case is either refused when it is
- *  read, or evaluated within 5 ms of processor time: of this thread, which a loaded machine does not lengthen,
- *  and on the average of some runs, since the system counts it in ticks. */
+ *  read, or takes no more processor time than the parsing of one large record takes at the same moment (DATA,
+ *  470 kB of JSON, some 4 ms). It is the time of this thread, which a loaded machine lengthens little. */
 
 import { describe, expect, test } from 'vitest';
 import { HeadgateError } from '../../../src/domain/errors.ts';
 import { compileExpression, type Expression } from '../../../src/gateway/config/expression.ts';
 import { STAGE_RECORD } from '../../../src/gateway/config/fields.ts';
 
-const CPU_MS_MAX = 5;
 const RUNS = 20;
+/** What else the machine does may fall on one measurement and not on the other: the least of some counts. */
+const TRIALS = 5;
 
 /** Patterns that take exponential or high polynomial time where they are run by going back. */
 const PATTERNS = [
@@ -86,9 +87,10 @@ const EXPRESSIONS = [
   'record.data.huge == record.data.huge + "1"',
 ];
 
-/** Processor time of one run, on the average; its outcome does not matter. The first runs are not counted: they
- *  compile. */
-function cpuMs(expression: Expression, data: unknown): number {
+const DATA_TEXT = JSON.stringify(DATA);
+
+/** The processor time that an evaluation takes, in parsings of `DATA`; its outcome does not matter. */
+function cost(expression: Expression, data: unknown): number {
   const evaluate = () => {
     try {
       expression.evaluate({ record: { data } });
@@ -96,9 +98,25 @@ function cpuMs(expression: Expression, data: unknown): number {
       if (!(error instanceof HeadgateError)) throw error;
     }
   };
-  for (let run = 0; run < RUNS / 2; run++) evaluate();
+  let least = cpuMs(evaluate) / PARSING_MS;
+  for (let trial = 1; trial < TRIALS && least > 1; trial++) {
+    least = Math.min(least, cpuMs(evaluate) / parsingMs());
+  }
+  return least;
+}
+
+const PARSING_MS = parsingMs();
+
+function parsingMs(): number {
+  return cpuMs(() => JSON.parse(DATA_TEXT));
+}
+
+/** Of one run, on the average, since the system counts processor time in ticks. The first runs are not counted:
+ *  they compile. */
+function cpuMs(work: () => unknown): number {
+  for (let run = 0; run < RUNS / 2; run++) work();
   const before = process.threadCpuUsage();
-  for (let run = 0; run < RUNS; run++) evaluate();
+  for (let run = 0; run < RUNS; run++) work();
   const { user, system } = process.threadCpuUsage(before);
   return (user + system) / 1_000 / RUNS;
 }
@@ -117,8 +135,7 @@ describe('within bounds:', () => {
     test(`the pattern ${pattern}`, () => {
       const expression = compiled(`record.data.matches("${pattern}")`);
       if (expression === null) return;
-      for (const text of TEXTS)
-        expect(cpuMs(expression, text), text.slice(-5)).toBeLessThanOrEqual(CPU_MS_MAX);
+      for (const text of TEXTS) expect(cost(expression, text), text.slice(-5)).toBeLessThanOrEqual(1);
     });
   }
 
@@ -126,7 +143,7 @@ describe('within bounds:', () => {
     test(text, () => {
       const expression = compiled(text);
       if (expression === null) return;
-      expect(cpuMs(expression, DATA)).toBeLessThanOrEqual(CPU_MS_MAX);
+      expect(cost(expression, DATA)).toBeLessThanOrEqual(1);
     });
   }
 });
@@ -136,5 +153,5 @@ test('the corpus is hostile: run by going back, its patterns take far longer', (
   const before = process.threadCpuUsage();
   slow.test(`${'a'.repeat(20)}!`);
   const { user } = process.threadCpuUsage(before);
-  expect(user / 1_000).toBeGreaterThan(CPU_MS_MAX);
+  expect(user / 1_000 / PARSING_MS).toBeGreaterThan(1);
 });
