@@ -42,7 +42,7 @@ const flood: Bench = {
   rows: ['ws-flood-p99', 'ws-flood-memory'],
   async measure(runs) {
     const [figures] = await inTurn(runs, () =>
-      measureInChild('wsFlood', { recordsPerSecond: 1_000, windowMs: 5_000, pauseMs: 10 }),
+      measureInChild('wsFlood', { recordsPerSecond: 1_000, windowMs: 8_000, pauseMs: 10 }),
     );
     const growthMb = figures.map((figure) => figure.growthMb);
     return [

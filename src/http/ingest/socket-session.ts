@@ -36,6 +36,8 @@ const TRY_AGAIN_LATER = 1013;
 
 const RETRY_AFTER_MS = 1_000;
 const SECOND_MS = 1_000;
+/** How long a client that is cut has to hear why. */
+const GOODBYE_MS = 1_000;
 
 interface Pending {
   readonly id: number;
@@ -58,6 +60,7 @@ export class Session {
   #messages = 0;
   #pings = 0;
   #paceTimer: TimerHandle = undefined;
+  #dismissal: TimerHandle = undefined;
   #isEnding = false;
   /** Since the last look: whether the client was heard, whether it was asked. */
   #wasHeard = true;
@@ -70,8 +73,8 @@ export class Session {
     socket.on('message', (data) => this.#take(data as Buffer));
     socket.on('ping', (data) => this.#answerPing(data));
     socket.on('pong', () => this.#countPing());
-    // Stays for good: an emitter without a listener for errors takes the process down.
-    socket.on('error', () => {});
+    // ws has closed a socket that breaks the protocol, and is about to read on.
+    socket.on('error', () => process.nextTick(() => this.#dismiss()));
     socket.on('close', () => this.#leave());
     this.#send({
       ready: address,
@@ -256,6 +259,15 @@ export class Session {
     if (this.#isOver) return;
     this.#send({ error: 'HG_INGEST_PROTOCOL', message });
     this.#cut(closeCode, message);
+    this.#dismiss();
+  }
+
+  /** Leaves a client that is cut the time to hear why. What it goes on to send is not read: throwing it away
+   *  would take time from the others. */
+  #dismiss(): void {
+    const { socket, clock } = this.#options;
+    socket.pause();
+    this.#dismissal ??= clock.setTimeout(() => socket.terminate(), GOODBYE_MS);
   }
 
   /** The reason of a close frame has 123 bytes. */
@@ -266,7 +278,9 @@ export class Session {
   }
 
   #leave(): void {
-    this.#options.clock.clearTimeout(this.#paceTimer);
+    const { clock } = this.#options;
+    clock.clearTimeout(this.#paceTimer);
+    clock.clearTimeout(this.#dismissal);
     this.#onIdle?.();
   }
 }

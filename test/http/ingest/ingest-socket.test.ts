@@ -209,6 +209,22 @@ describe('who does not keep to the protocol is cut:', () => {
     expect((await client.closed())[0]).toBe(1008);
   });
 
+  for (const [title, message] of [
+    ['a message too many', 'hello'],
+    ['a message that is too large', 'x'.repeat(LIMITS.ingestMessageBytesMax + 1)],
+  ] as const) {
+    test(`${title}: what comes after it is not read`, async () => {
+      const rig = await ingestRig();
+      const accepted = once(rig.server, 'connection') as Promise<[net.Socket]>;
+      const client = await connect(rig);
+      const [served] = await accepted;
+      client.send(message);
+      for (let count = 0; count < 64; count++) client.send('x'.repeat(1024 * 1024));
+      await once(served, 'close');
+      expect(served.bytesRead).toBeLessThan(2 * 1024 * 1024);
+    });
+  }
+
   test('a compressed frame, which nobody agreed to', async () => {
     const rig = await ingestRig();
     const client = await connect(rig, '', { perMessageDeflate: true });
