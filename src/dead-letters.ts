@@ -2,7 +2,7 @@
  *  running engine and for a file that none uses. */
 
 import { z } from 'zod';
-import { openLetterFile } from '../storage/letter-file.ts';
+import { openLetterFile } from '../storage/reading/letter-file.ts';
 import type { LetterQuery, StoredLetter } from '../storage/event-store.ts';
 import { resolveOptions } from './config/resolve-options.ts';
 import { parseAddress } from './domain/address.ts';

@@ -14,11 +14,11 @@ export { VERSION } from './version.ts';
 /** Schemas of a kind of source's own options are written with zod; this is the one the engine uses. */
 export { z } from 'zod';
 export { defineSource, type SourceKind } from '../actors/sources/define-source.ts';
-export { fileSource, type FileSourceOptions } from '../actors/sources/file-source.ts';
-export { httpSource, type HttpSourceOptions } from '../actors/sources/http-source.ts';
-export { mqttConnection, type MqttConnection } from '../actors/sources/mqtt-connection.ts';
-export type { MqttConnectionInput } from '../actors/sources/mqtt-options.ts';
-export { mqttSource, type MqttEnvelope, type MqttSourceInput } from '../actors/sources/mqtt-source.ts';
+export { fileSource, type FileSourceOptions } from '../actors/sources/file/file-source.ts';
+export { httpSource, type HttpSourceOptions } from '../actors/sources/http/http-source.ts';
+export { mqttConnection, type MqttConnection } from '../actors/sources/mqtt/connection.ts';
+export type { MqttConnectionInput } from '../actors/sources/mqtt/options.ts';
+export { mqttSource, type MqttEnvelope, type MqttSourceInput } from '../actors/sources/mqtt/mqtt-source.ts';
 export {
   pushSource,
   type PushMeta,
@@ -34,11 +34,11 @@ export {
 export { webSocketSource, type WebSocketSourceOptions } from '../actors/sources/websocket-source.ts';
 
 export { defineSink, type SinkKind } from '../actors/sinks/define-sink.ts';
-export { fileSink, type FileSinkOptions } from '../actors/sinks/file-sink.ts';
+export { fileSink, type FileSinkOptions } from '../actors/sinks/file/file-sink.ts';
 export { functionSink, type FunctionSinkOptions } from '../actors/sinks/function-sink.ts';
 export { httpSink, type HttpSinkOptions } from '../actors/sinks/http-sink.ts';
-export { jetStreamSink, type JetStreamSinkOptions } from '../actors/sinks/jetstream-sink.ts';
-export { mqttSink, type MqttSinkOptions } from '../actors/sinks/mqtt-sink.ts';
+export { jetStreamSink, type JetStreamSinkOptions } from '../actors/sinks/jetstream/jetstream-sink.ts';
+export { mqttSink, type MqttSinkOptions } from '../actors/sinks/mqtt/mqtt-sink.ts';
 
 export { boundedQueue, filter, transform, transformAsync } from './pipeline/stages.ts';
 export type { Stage } from './pipeline/stage.ts';
@@ -73,7 +73,7 @@ export type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 
 export { openDeadLetters } from './dead-letters.ts';
 export type { DeadLetters, LetterPage, LetterSelection, StoredLetter } from './dead-letters.ts';
-export { openTimelineReader } from '../storage/open-timeline-reader.ts';
-export type { TimelineFilter, TimelineReader } from '../storage/timeline-reader.ts';
-export { verifyDatabase, type VerifyOptions } from '../storage/verify-database.ts';
-export type { Problem, VerifyProgress, VerifyReport } from '../storage/verify-report.ts';
+export { openTimelineReader } from '../storage/reading/open-timeline-reader.ts';
+export type { TimelineFilter, TimelineReader } from '../storage/reading/timeline-reader.ts';
+export { verifyDatabase, type VerifyOptions } from '../storage/verify/verify-database.ts';
+export type { Problem, VerifyProgress, VerifyReport } from '../storage/verify/verify-report.ts';

@@ -2,9 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import type { EventStore } from '../storage/event-store.ts';
-import { isInMemory } from '../storage/database-path.ts';
+import { isInMemory } from '../storage/file/database-path.ts';
 import { openEventStore } from '../storage/open-event-store.ts';
-import { openEventStoreInWorker } from '../storage/open-in-worker.ts';
+import { openEventStoreInWorker } from '../storage/worker/open-in-worker.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import type { Clock } from './domain/clock.ts';
 import { VERSION } from './version.ts';

@@ -5,7 +5,7 @@ import type { Exit } from '../actors/flow/exit.ts';
 import type { Plane } from '../actors/flow/plane.ts';
 import type { SinkHealth } from './domain/sink.ts';
 import type { SourceHealth } from './domain/health.ts';
-import { canonicalPath, isInMemory } from '../storage/database-path.ts';
+import { canonicalPath, isInMemory } from '../storage/file/database-path.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import type { BurstStats, EngineStats, LimiterStats, StorageStats } from './engine-stats.ts';
 import type { RunBooks } from './run-books.ts';

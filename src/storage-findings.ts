@@ -3,7 +3,7 @@
 
 import { formatAddress } from './domain/address.ts';
 import type { EventStore } from '../storage/event-store.ts';
-import { RESTORED_EVENT } from '../storage/lineage.ts';
+import { RESTORED_EVENT } from '../storage/tables/lineage.ts';
 import { TRUNCATED_EVENT } from '../storage/truncation.ts';
 
 export interface StorageFinding {

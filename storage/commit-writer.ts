@@ -3,13 +3,13 @@
 import type Database from 'better-sqlite3';
 import type { CommitMark } from '../src/domain/receipt.ts';
 import type { CommitUnit, DeadlineRow, LetterFailure, SinkCursorRow } from '../src/domain/timeline.ts';
-import { bulkInsert } from './bulk-insert.ts';
+import { bulkInsert } from './tables/bulk-insert.ts';
 import type { CommitResult } from './event-store.ts';
-import { lastIncarnation, lastSeqReader } from './known-state.ts';
-import { forgetRestored, RESTORED_EVENT } from './lineage.ts';
-import { DEAD_LETTERS, healthOf, RECORDS, SPILL, TIMELINE } from './log-tables.ts';
-import { CURSORS, DEADLINES, SINK_CURSORS, SINKS, SOURCES } from './state-tables.ts';
-import { createChainWriter, type ChainLink } from './timeline-chain.ts';
+import { lastIncarnation, lastSeqReader } from './tables/known-state.ts';
+import { forgetRestored, RESTORED_EVENT } from './tables/lineage.ts';
+import { DEAD_LETTERS, healthOf, RECORDS, SPILL, TIMELINE } from './tables/log-tables.ts';
+import { CURSORS, DEADLINES, SINK_CURSORS, SINKS, SOURCES } from './tables/state-tables.ts';
+import { createChainWriter, type ChainLink } from './tables/timeline-chain.ts';
 import { forgetTruncation, TRUNCATED_EVENT } from './truncation.ts';
 
 /** How far the logs have come, by what is committed. */

@@ -3,7 +3,7 @@
  *  and is true, if of less. */
 
 import type { StoreTail } from './commit-writer.ts';
-import { writeMark } from './mark-file.ts';
+import { writeMark } from './file/mark-file.ts';
 
 /** Writing a mark costs about what two commits cost. */
 const COMMITS_PER_MARK = 256;

@@ -13,10 +13,10 @@ import { recordKeys, type Ancestor } from '../src/domain/record-keys.ts';
 import type { CommitUnit } from '../src/domain/timeline.ts';
 import { createCommitWriter, type CommitWriter, type Counters, type StoreTail } from './commit-writer.ts';
 import type { CommitResult, RestoredFrom, TruncatedRows } from './event-store.ts';
-import { createLetters, type Letters } from './letters.ts';
-import { createLogReader, type LogReader } from './log-reader.ts';
-import { Maintenance } from './maintenance.ts';
-import { sqliteCode } from './storage-error.ts';
+import { createLetters, type Letters } from './tables/letters.ts';
+import { createLogReader, type LogReader } from './tables/log-reader.ts';
+import { Maintenance } from './retention/maintenance.ts';
+import { sqliteCode } from './file/storage-error.ts';
 
 interface Parts {
   readonly db: Database.Database;

@@ -4,8 +4,8 @@
 
 import type Database from 'better-sqlite3';
 import type { TruncatedRows } from './event-store.ts';
-import { lastSeqReader } from './known-state.ts';
-import type { Mark } from './mark-file.ts';
+import { lastSeqReader } from './tables/known-state.ts';
+import type { Mark } from './file/mark-file.ts';
 
 const NOTE = 'truncated';
 

@@ -6,7 +6,7 @@ import type { SinkSpec } from '../../src/domain/sink.ts';
 import type { DeadlineRow } from '../../src/domain/timeline.ts';
 import type { ResumedSinkWait, SinkFact, SinkWaitInput } from '../../machines/sink-machine.ts';
 import { managed } from '../managed.ts';
-import { RETRY_AFTER_MS_MAX } from '../sources/http-failures.ts';
+import { RETRY_AFTER_MS_MAX } from '../sources/http/failures.ts';
 import type { SinkRig } from './sink-rig.ts';
 
 /** Keeps what a sink waits for, as an absolute time. */

@@ -18,7 +18,7 @@ import { LIMITS } from '../../src/domain/limits.ts';
 import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
 import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from './define-source.ts';
-import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http-url.ts';
+import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http/url.ts';
 import { linkAdvice } from './link-advice.ts';
 
 const PROTOCOL_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

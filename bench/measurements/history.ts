@@ -4,9 +4,9 @@
 import Database from 'better-sqlite3';
 import { statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import type { History, HistoryFilter } from '../../storage/history.ts';
-import { openHistory } from '../../storage/open-history.ts';
-import { migrate } from '../../storage/schema.ts';
+import type { History, HistoryFilter } from '../../storage/reading/history.ts';
+import { openHistory } from '../../storage/reading/open-history.ts';
+import { migrate } from '../../storage/file/schema.ts';
 import { scratchFolder } from './scratch.ts';
 
 export interface HistorySizes {

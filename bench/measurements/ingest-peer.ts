@@ -12,7 +12,7 @@ import type { Principal } from '../../src/http/http-deps.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { createEngine, pushSource } from '../../src/index.ts';
 import { realClock } from '../../src/real-clock.ts';
-import { openWritable } from '../../storage/writable-database.ts';
+import { openWritable } from '../../storage/file/writable-database.ts';
 
 const UPLOAD = fileURLToPath(new URL('../upload.ts', import.meta.url));
 

@@ -3,7 +3,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { createEngine, pushSource } from '../../src/index.ts';
-import { openWritable } from '../../storage/writable-database.ts';
+import { openWritable } from '../../storage/file/writable-database.ts';
 import { readingAt, type SensorReading } from './readings.ts';
 import { scratchFolder } from './scratch.ts';
 import { checkStored } from './stored-records.ts';

@@ -3,7 +3,7 @@
 
 import type Database from 'better-sqlite3';
 import { createEngine, pushSource } from '../../src/index.ts';
-import { openWritable } from '../../storage/writable-database.ts';
+import { openWritable } from '../../storage/file/writable-database.ts';
 import { heapBytes } from './heap.ts';
 import { readingAt, type SensorReading } from './readings.ts';
 import { scratchFolder } from './scratch.ts';

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import type { TimelineRow } from '../../src/index.ts';
 import { commitUnit } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
-import { openWritable } from '../../storage/writable-database.ts';
+import { openWritable } from '../../storage/file/writable-database.ts';
 import { heapBytes } from './heap.ts';
 import { scratchFolder } from './scratch.ts';
 

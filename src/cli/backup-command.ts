@@ -1,9 +1,9 @@
 /** The commands that copy a database out and back: backup and restore. */
 
 import { randomUUID } from 'node:crypto';
-import { backupDatabase } from '../../storage/backup-database.ts';
-import { restoreDatabase } from '../../storage/restore-database.ts';
-import type { VerifyReport } from '../../storage/verify-report.ts';
+import { backupDatabase } from '../../storage/backup/backup-database.ts';
+import { restoreDatabase } from '../../storage/backup/restore-database.ts';
+import type { VerifyReport } from '../../storage/verify/verify-report.ts';
 import { realClock } from '../real-clock.ts';
 import type { Output } from './output.ts';
 import type { ReadOptions } from './read-commands.ts';

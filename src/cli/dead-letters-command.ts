@@ -6,7 +6,7 @@ import {
   type LetterSelection,
   type StoredLetter,
 } from '../dead-letters.ts';
-import type { Row } from '../../storage/timeline-reader.ts';
+import type { Row } from '../../storage/reading/timeline-reader.ts';
 import type { Output } from './output.ts';
 import { documentWriter, writeAll, type ReadOptions } from './read-commands.ts';
 import { readableCell, readableTime } from './readable.ts';

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { isInMemory } from '../../storage/database-path.ts';
+import { isInMemory } from '../../storage/file/database-path.ts';
 import { problem, ok, type Check, type Finding, type Level, type Verdict } from '../doctor/check.ts';
 import { examine, type Examined } from '../doctor/examine.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';

@@ -1,7 +1,7 @@
 /** `explain`: why an actor is in the state it is in, told as the chain of causes, first cause first. */
 
 import { realClock } from '../real-clock.ts';
-import type { Row, TimelineReader } from '../../storage/timeline-reader.ts';
+import type { Row, TimelineReader } from '../../storage/reading/timeline-reader.ts';
 import type { Output } from './output.ts';
 import { clip } from './printable.ts';
 import { withReader, writeAll, type ReadOptions } from './read-commands.ts';

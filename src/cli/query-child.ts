@@ -7,8 +7,8 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
-import { existingFile, openReadOnly } from '../../storage/readable-database.ts';
-import { sqliteCode, storageError } from '../../storage/storage-error.ts';
+import { existingFile, openReadOnly } from '../../storage/file/readable-database.ts';
+import { sqliteCode, storageError } from '../../storage/file/storage-error.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import type { Cell, QueryEnd, QueryLine, QueryRequest } from './query-protocol.ts';
 

@@ -2,8 +2,8 @@
 
 import { realClock } from '../real-clock.ts';
 import type { TimelineKind } from '../domain/timeline.ts';
-import type { Row, TimelineFilter, TimelineReader } from '../../storage/timeline-reader.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import type { Row, TimelineFilter, TimelineReader } from '../../storage/reading/timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import type { Output } from './output.ts';
 import { readableTime } from './readable.ts';
 import {

@@ -3,10 +3,14 @@
 import { stringify } from 'csv-stringify/sync';
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fileExists } from '../../storage/copy-database.ts';
-import { syncFolderOf } from '../../storage/durable-file.ts';
-import { openRecordFile, type RecordSelection, type StoredRecord } from '../../storage/record-file.ts';
-import { storageError } from '../../storage/storage-error.ts';
+import { fileExists } from '../../storage/backup/copy-database.ts';
+import { syncFolderOf } from '../../storage/file/durable-file.ts';
+import {
+  openRecordFile,
+  type RecordSelection,
+  type StoredRecord,
+} from '../../storage/reading/record-file.ts';
+import { storageError } from '../../storage/file/storage-error.ts';
 import { parseAddress } from '../domain/address.ts';
 import { HeadgateError } from '../domain/errors.ts';
 import type { Output } from './output.ts';

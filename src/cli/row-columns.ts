@@ -1,7 +1,7 @@
 /** What a person sees of each kind of row, column by column. */
 
 import { DEFAULT_TENANT } from '../domain/address.ts';
-import type { Row } from '../../storage/timeline-reader.ts';
+import type { Row } from '../../storage/reading/timeline-reader.ts';
 import {
   readableCell,
   readableChange,

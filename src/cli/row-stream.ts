@@ -3,7 +3,7 @@
 
 import { remedyOf } from '../domain/errors.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Row, TimelineFilter, TimelineReader } from '../../storage/timeline-reader.ts';
+import type { Row, TimelineFilter, TimelineReader } from '../../storage/reading/timeline-reader.ts';
 
 const PAGE_ROWS = 1_000;
 const FOLLOW_POLL_MS = 200;

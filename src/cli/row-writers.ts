@@ -1,7 +1,7 @@
 /** The three shapes rows are written in: one JSON document, NDJSON while following, a table for a person. */
 
 import { printableJson } from '../domain/printable-text.ts';
-import type { Row } from '../../storage/timeline-reader.ts';
+import type { Row } from '../../storage/reading/timeline-reader.ts';
 import type { Output } from './output.ts';
 import { createTable, type Column } from './table.ts';
 

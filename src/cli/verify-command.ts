@@ -1,7 +1,7 @@
 /** The command that says whether a database still holds what was written to it. */
 
-import { verifyDatabase } from '../../storage/verify-database.ts';
-import type { ChecksumReport, Problem, VerifyReport } from '../../storage/verify-report.ts';
+import { verifyDatabase } from '../../storage/verify/verify-database.ts';
+import type { ChecksumReport, Problem, VerifyReport } from '../../storage/verify/verify-report.ts';
 import { HeadgateError } from '../domain/errors.ts';
 import type { Output } from './output.ts';
 import { printable } from './printable.ts';

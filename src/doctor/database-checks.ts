@@ -3,9 +3,9 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { engineLockHolder } from '../../storage/engine-lock.ts';
-import { inspectDatabase } from '../../storage/inspect-database.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import { engineLockHolder } from '../../storage/file/engine-lock.ts';
+import { inspectDatabase } from '../../storage/file/inspect-database.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import type { Clock } from '../domain/clock.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { ok, problem, warning, type Check, type Verdict } from './check.ts';

@@ -3,7 +3,7 @@
 
 import { chmodSync, closeSync, openSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
-import { replaceFile } from '../../storage/durable-file.ts';
+import { replaceFile } from '../../storage/file/durable-file.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import type { ConfigFormat, ConfigProblem } from './gateway-control.ts';
 import type { ConfigText } from './prepared-config.ts';

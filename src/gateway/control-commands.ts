@@ -8,7 +8,7 @@ import { formatAddress } from '../domain/address.ts';
 import { errorFacts, HeadgateError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Logger } from '../domain/logger.ts';
-import type { MqttMessage } from '../../actors/sources/mqtt-transport.ts';
+import type { MqttMessage } from '../../actors/sources/mqtt/transport.ts';
 import { parseControl, readControl, scopeFor, senderOf, type ControlMessage } from './control-message.ts';
 import type { Sender } from './control-message.ts';
 import type { GatewayControl } from './gateway-control.ts';

@@ -10,17 +10,17 @@ import { resolveOptions } from '../config/resolve-options.ts';
 import { backoffMs, DEFAULT_BACKOFF } from '../domain/backoff.ts';
 import { errorFacts, HeadgateError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import { openPublisher, type MqttPublisher } from '../../actors/sinks/mqtt-publisher.ts';
-import { mqttJsTransport } from '../../actors/sources/mqtt-js-transport.ts';
+import { openPublisher, type MqttPublisher } from '../../actors/sinks/mqtt/publisher.ts';
+import { mqttJsTransport } from '../../actors/sources/mqtt/mqtt-js-transport.ts';
 import {
   connectionSchema,
   resolveConnection,
   type MqttConnectionInput,
-} from '../../actors/sources/mqtt-options.ts';
-import type { ResolvedConnection } from '../../actors/sources/mqtt-options.ts';
-import { filterProblem, topicMatcher, topicProblem } from '../../actors/sources/mqtt-topics.ts';
-import type { MqttLink, MqttMessage } from '../../actors/sources/mqtt-transport.ts';
-import { connectTimedOut, shownUrl } from '../../actors/sources/mqtt-errors.ts';
+} from '../../actors/sources/mqtt/options.ts';
+import type { ResolvedConnection } from '../../actors/sources/mqtt/options.ts';
+import { filterProblem, topicMatcher, topicProblem } from '../../actors/sources/mqtt/topics.ts';
+import type { MqttLink, MqttMessage } from '../../actors/sources/mqtt/transport.ts';
+import { connectTimedOut, shownUrl } from '../../actors/sources/mqtt/errors.ts';
 import { createControlCommands, type Answered, type ControlCommandsDeps } from './control-commands.ts';
 
 /** The section `control.mqtt` of the configuration, resolved. */

@@ -3,8 +3,8 @@
 
 import { dirname } from 'node:path';
 import type { PushSource } from '../../actors/sources/push-source.ts';
-import { isInMemory } from '../../storage/database-path.ts';
-import { openHistory } from '../../storage/open-history.ts';
+import { isInMemory } from '../../storage/file/database-path.ts';
+import { openHistory } from '../../storage/reading/open-history.ts';
 import type { Engine } from '../engine.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';

@@ -4,7 +4,7 @@ import type { PushSource } from '../../actors/sources/push-source.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { GatewayControl } from '../gateway/gateway-control.ts';
-import type { History } from '../../storage/history.ts';
+import type { History } from '../../storage/reading/history.ts';
 
 /** The section `http` of the configuration, resolved. */
 export interface HttpOptions {

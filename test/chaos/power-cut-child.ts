@@ -10,7 +10,7 @@ import { seededRandom, type Random } from '../../src/domain/random.ts';
 import { commitUnit, type CommitUnit } from '../../src/domain/timeline.ts';
 import type { OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
-import { openEventStoreInWorker } from '../../storage/open-in-worker.ts';
+import { openEventStoreInWorker } from '../../storage/worker/open-in-worker.ts';
 import type { PowerCutHost } from './power-cut/record-run.ts';
 
 /** What the pragma says where it is. */

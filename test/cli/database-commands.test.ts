@@ -4,7 +4,7 @@ import { parse } from 'csv-parse/sync';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { takeEngineLock } from '../../storage/engine-lock.ts';
+import { takeEngineLock } from '../../storage/file/engine-lock.ts';
 import { edit, flipBit } from '../storage/damage.ts';
 import { query, recordRow, START_MS, temporaryFile, timelineRow, writeDatabase } from '../storage/fixture.ts';
 import { headgate, startHeadgate } from '../support/command-line.ts';

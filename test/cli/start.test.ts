@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { HEADGATE, start, type Running } from '../support/command-line.ts';
 
 const FOLDER = mkdtempSync(join(tmpdir(), 'headgate-start-'));

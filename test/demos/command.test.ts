@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Row } from '../../storage/timeline-reader.ts';
+import type { Row } from '../../storage/reading/timeline-reader.ts';
 import { headgate, startHeadgate } from '../support/command-line.ts';
 import { expectCleanEnd, REPORT_SCHEMAS, type DemoName } from './demo-runs.ts';
 import { childrenOf, commandLine, isPublisher } from './processes.ts';

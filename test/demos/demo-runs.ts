@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect } from 'vitest';
 import { z } from 'zod';
-import type { Row } from '../../storage/timeline-reader.ts';
+import type { Row } from '../../storage/reading/timeline-reader.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import type { DemoModule, DemoReport, LiveFrame, Mood } from '../../src/cli/demo-report.ts';
 import * as backpressure from '../../demos/backpressure.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { expectCleanEnd, REPORT_SCHEMAS, runDemo, temporaryDb, type DemoName } from './demo-runs.ts';
 import { childrenOf, isPublisher } from './processes.ts';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
-import type { Row } from '../../storage/timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
+import type { Row } from '../../storage/reading/timeline-reader.ts';
 import { arrivalsUntil, expectedBurst } from './burst-oracle.ts';
 import {
   DEMO_MODULES,

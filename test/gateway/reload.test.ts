@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { pushSource } from '../../actors/sources/push-source.ts';
-import { fileSink } from '../../actors/sinks/file-sink.ts';
+import { fileSink } from '../../actors/sinks/file/file-sink.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import type { ChangeableEngine } from '../../src/gateway/change-steps.ts';
 import type { PreparedConfig } from '../../src/gateway/prepared-config.ts';

@@ -37,7 +37,7 @@ export const LAYERS: readonly Layer[] = [
   { path: 'storage', files: ['src/domain'], packages: ['better-sqlite3', 'node:'] },
   // The composition root of the thread that writes the database: it brings the real clock.
   {
-    path: 'storage/store-worker.ts',
+    path: 'storage/worker/store-worker.ts',
     files: ['src/domain', 'src/real-clock.ts', 'storage'],
     packages: ['node:'],
   },

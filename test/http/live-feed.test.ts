@@ -13,8 +13,8 @@ import { LiveFeed } from '../../src/http/live/live-feed.ts';
 import { createEngine } from '../../src/index.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { realClock } from '../../src/real-clock.ts';
-import type { History } from '../../storage/history.ts';
-import type { Row } from '../../storage/timeline-reader.ts';
+import type { History } from '../../storage/reading/history.ts';
+import type { Row } from '../../storage/reading/timeline-reader.ts';
 
 const CLIENTS = 1_000;
 const BYTES_MAX = 64 * 1024;

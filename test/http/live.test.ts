@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { pushSource } from '../../src/index.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { httpRig, stored, type HttpRig } from './http-rig.ts';
 
 interface Listener {

@@ -9,7 +9,7 @@ import { createHttpServer, type HttpServer } from '../../src/http/http-server.ts
 import { hashOf } from '../../src/http/token-text.ts';
 import { createEngine, type Engine } from '../../src/index.ts';
 import { realClock } from '../../src/real-clock.ts';
-import { openHistory } from '../../storage/open-history.ts';
+import { openHistory } from '../../storage/reading/open-history.ts';
 import { smallGateway, type SmallGateway } from './small-gateway.ts';
 
 export const LIMITS_OF_TESTS: HttpLimits = {

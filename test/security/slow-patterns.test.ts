@@ -2,7 +2,7 @@
  *  or done within a few milliseconds. */
 
 import { describe, expect, test } from 'vitest';
-import { filterProblem, topicMatcher } from '../../actors/sources/mqtt-topics.ts';
+import { filterProblem, topicMatcher } from '../../actors/sources/mqtt/topics.ts';
 import { compileExpression, type Expression } from '../../src/gateway/config/expression.ts';
 import { STAGE_RECORD } from '../../src/gateway/config/fields.ts';
 import type { HeadgateError } from '../../src/domain/errors.ts';

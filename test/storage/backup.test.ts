@@ -12,12 +12,12 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { backupDatabase } from '../../storage/backup-database.ts';
-import { takeEngineLock } from '../../storage/engine-lock.ts';
-import { readMark } from '../../storage/mark-file.ts';
-import { restoreDatabase } from '../../storage/restore-database.ts';
-import { migrate, SCHEMA_VERSION } from '../../storage/schema.ts';
-import { verifyDatabase } from '../../storage/verify-database.ts';
+import { backupDatabase } from '../../storage/backup/backup-database.ts';
+import { takeEngineLock } from '../../storage/file/engine-lock.ts';
+import { readMark } from '../../storage/file/mark-file.ts';
+import { restoreDatabase } from '../../storage/backup/restore-database.ts';
+import { migrate, SCHEMA_VERSION } from '../../storage/file/schema.ts';
+import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { flipBit } from './damage.ts';
 import { commitUnit, headgateError, openStore, query, temporaryFile, temporaryFolder } from './fixture.ts';
 import { skipNote } from '../support/skip-note.ts';

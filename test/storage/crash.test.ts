@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { startChild } from './child-process.ts';
 import { commitUnit, openStore, query, temporaryFile, timelineRow } from './fixture.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CommitUnit } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import {
   commitUnit,
   headgateError,

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openEventStore } from '../../storage/open-event-store.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { startChild } from './child-process.ts';
 import {
   commitUnit,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { IN_MEMORY } from '../../storage/database-path.ts';
+import { IN_MEMORY } from '../../storage/file/database-path.ts';
 import {
   commitUnit,
   headgateError,

@@ -5,8 +5,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { createEngine, simulatedSource } from '../../src/index.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
-import type { History, HistoryFilter } from '../../storage/history.ts';
-import { openHistory } from '../../storage/open-history.ts';
+import type { History, HistoryFilter } from '../../storage/reading/history.ts';
+import { openHistory } from '../../storage/reading/open-history.ts';
 import {
   commitUnit,
   headgateError,
@@ -229,7 +229,7 @@ test('an idle history keeps no process alive, and a question does until it is an
     const { openHistory } = await import(process.argv[1]);
     const rows = await openHistory(process.argv[2]).timeline();
     console.log(rows.length);`;
-  const module = new URL('../../storage/open-history.ts', import.meta.url).href;
+  const module = new URL('../../storage/reading/open-history.ts', import.meta.url).href;
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['--input-type=module', '-e', program, module, file],

@@ -3,7 +3,7 @@
 import { onTestFinished } from 'vitest';
 import type { EventStore, OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
-import { openEventStoreInWorker } from '../../storage/open-in-worker.ts';
+import { openEventStoreInWorker } from '../../storage/worker/open-in-worker.ts';
 import { openOptions } from './fixture.ts';
 
 export interface StoreHosting {

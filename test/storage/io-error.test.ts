@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CommitUnit } from '../../src/domain/timeline.ts';
 import { StoreSession } from '../../storage/store-session.ts';
-import { verifyDatabase } from '../../storage/verify-database.ts';
-import { openWritable } from '../../storage/writable-database.ts';
+import { verifyDatabase } from '../../storage/verify/verify-database.ts';
+import { openWritable } from '../../storage/file/writable-database.ts';
 import { startChild } from './child-process.ts';
 import { edit } from './damage.ts';
 import {

@@ -2,9 +2,9 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, wr
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { EventStore } from '../../storage/event-store.ts';
-import { readMark } from '../../storage/mark-file.ts';
+import { readMark } from '../../storage/file/mark-file.ts';
 import { TRUNCATED_EVENT } from '../../storage/truncation.ts';
-import { verifyDatabase } from '../../storage/verify-database.ts';
+import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { copyCut, edit, holdLog } from './damage.ts';
 import {
   commitUnit,

@@ -5,10 +5,10 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
-import { APPLICATION_ID, migrate, SCHEMA_VERSION } from '../../storage/schema.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
-import { verifyDatabase } from '../../storage/verify-database.ts';
-import { openWritable } from '../../storage/writable-database.ts';
+import { APPLICATION_ID, migrate, SCHEMA_VERSION } from '../../storage/file/schema.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
+import { verifyDatabase } from '../../storage/verify/verify-database.ts';
+import { openWritable } from '../../storage/file/writable-database.ts';
 import {
   headgateError,
   openStore,
@@ -141,7 +141,7 @@ test('a file of a newer version is refused, and no byte of it changes', async ()
 const MIGRATE = `
   const { openWritable } = await import(process.argv[1]);
   openWritable(process.argv[2]).close();`;
-const MODULE = new URL('../../storage/writable-database.ts', import.meta.url).href;
+const MODULE = new URL('../../storage/file/writable-database.ts', import.meta.url).href;
 
 const noStrace = whyNoStrace();
 

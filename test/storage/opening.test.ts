@@ -17,8 +17,8 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
-import { SCHEMA_VERSION } from '../../storage/schema.ts';
-import { isRecentEnough, openWritable } from '../../storage/writable-database.ts';
+import { SCHEMA_VERSION } from '../../storage/file/schema.ts';
+import { isRecentEnough, openWritable } from '../../storage/file/writable-database.ts';
 import {
   commitUnit,
   headgateError,

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import type { TimelineFilter } from '../../storage/timeline-reader.ts';
+import type { TimelineFilter } from '../../storage/reading/timeline-reader.ts';
 import {
   ACTORS_SQL,
   LAST_ROW_SQL,
@@ -12,8 +12,8 @@ import {
   statesQuery,
   timelineQuery,
   type Query,
-} from '../../storage/timeline-queries.ts';
-import { migrate } from '../../storage/schema.ts';
+} from '../../storage/reading/timeline-queries.ts';
+import { migrate } from '../../storage/file/schema.ts';
 
 /** What SQLite would do, a line a step. Steps over what was found so far do not count. */
 function planOf(query: Query): string[] {

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { HeadgateError, type ErrorCode, type Remedy } from '../../src/domain/errors.ts';
-import { guardStorage, storageError } from '../../storage/storage-error.ts';
+import { guardStorage, storageError } from '../../storage/file/storage-error.ts';
 
 describe('an error of SQLite', () => {
   const cases: [string, ErrorCode, Remedy][] = [

@@ -8,7 +8,7 @@ import { seededRandom, type Random } from '../../src/domain/random.ts';
 import type { EventStore, LogQuery, TruncatedRows } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { TRUNCATED_EVENT } from '../../storage/truncation.ts';
-import { verifyDatabase } from '../../storage/verify-database.ts';
+import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { edit } from './damage.ts';
 import { commitUnit, headgateError, openOptions, query, temporaryFolder, timelineRow } from './fixture.ts';
 import { pick, StoreModel } from './store-model.ts';

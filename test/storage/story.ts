@@ -2,8 +2,8 @@
 
 import { onTestFinished } from 'vitest';
 import type { TimelineRow } from '../../src/domain/timeline.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
-import type { Row, TimelineReader } from '../../storage/timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
+import type { Row, TimelineReader } from '../../storage/reading/timeline-reader.ts';
 import { temporaryFile, timelineRow, writeDatabase } from './fixture.ts';
 
 /** A broker goes away: the registry's command made plc-7, the broker's refusal backs it off; plc-8 lives

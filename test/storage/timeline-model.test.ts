@@ -3,8 +3,8 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { seededRandom, type Random } from '../../src/domain/random.ts';
 import { TIMELINE_KINDS, type TimelineRow } from '../../src/domain/timeline.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
-import type { TimelineFilter, TimelineReader } from '../../storage/timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
+import type { TimelineFilter, TimelineReader } from '../../storage/reading/timeline-reader.ts';
 import { commitUnit, openStore, temporaryFile, timelineRow } from './fixture.ts';
 
 const ACTORS = ['engine', 'registry', 'plc-1', 'plc-2', 'plc-10', 'north/plc-1', 'boiler'];

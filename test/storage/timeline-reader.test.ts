@@ -3,9 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/domain/errors.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
-import { migrate } from '../../storage/schema.ts';
-import type { TimelineFilter } from '../../storage/timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
+import { migrate } from '../../storage/file/schema.ts';
+import type { TimelineFilter } from '../../storage/reading/timeline-reader.ts';
 import {
   commitUnit,
   headgateError,

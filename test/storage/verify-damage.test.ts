@@ -2,7 +2,7 @@ import Database from 'better-sqlite3';
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../../src/domain/random.ts';
-import { verifyDatabase } from '../../storage/verify-database.ts';
+import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { edit, flipBit } from './damage.ts';
 import { query } from './fixture.ts';
 import { writtenDatabase } from './verified-fixture.ts';

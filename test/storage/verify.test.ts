@@ -3,9 +3,9 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { migrate } from '../../storage/schema.ts';
-import { SCHEMA_VERSION } from '../../storage/schema.ts';
-import { verifyDatabase } from '../../storage/verify-database.ts';
+import { migrate } from '../../storage/file/schema.ts';
+import { SCHEMA_VERSION } from '../../storage/file/schema.ts';
+import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { ROWS_PER_UNIT, unitAfter, UNITS, writtenDatabase } from './verified-fixture.ts';
 import { copyCut, edit, holdLog } from './damage.ts';
 import {

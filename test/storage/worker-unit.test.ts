@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeUnit, encodeUnit } from '../../storage/worker-unit.ts';
+import { decodeUnit, encodeUnit } from '../../storage/worker/worker-unit.ts';
 import { commitUnit, recordRow, timelineRow } from './fixture.ts';
 
 const few = <Value>(...values: Value[]) => fc.constantFrom(...values);

@@ -1,6 +1,6 @@
 /** Kits of the conformance suite for MQTT: real brokers and the simulated one, both kinds of session. */
 
-import { mqttSource } from '../../actors/sources/mqtt-source.ts';
+import { mqttSource } from '../../actors/sources/mqtt/mqtt-source.ts';
 import type { ConformanceAbility, ConformanceKit } from '../../src/testing/conformance-kit.ts';
 import { simulatedMqttBroker } from '../../src/testing/simulated-mqtt.ts';
 import { declares } from './conformance-kits.ts';

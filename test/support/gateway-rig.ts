@@ -7,8 +7,8 @@ import Database from 'better-sqlite3';
 import { stringify } from 'yaml';
 import { createGatewayLog } from '../../src/gateway/gateway-log.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway/gateway.ts';
-import { openTimelineReader } from '../../storage/open-timeline-reader.ts';
-import type { Row, TimelineFilter } from '../../storage/timeline-reader.ts';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
+import type { Row, TimelineFilter } from '../../storage/reading/timeline-reader.ts';
 
 export interface GatewayRig {
   readonly folder: string;

@@ -2,7 +2,11 @@
  *  publisher and a proxy in front of it for the tests of a block. */
 
 import { afterAll, beforeAll, test } from 'vitest';
-import { mqttSource, type MqttEnvelope, type MqttSourceInput } from '../../actors/sources/mqtt-source.ts';
+import {
+  mqttSource,
+  type MqttEnvelope,
+  type MqttSourceInput,
+} from '../../actors/sources/mqtt/mqtt-source.ts';
 import type { SourceSpec } from '../../src/domain/source.ts';
 import { realClock } from '../../src/real-clock.ts';
 import {

@@ -1,7 +1,7 @@
 /** A process that runs one MQTT source until it is killed: `node mqtt-child.ts OPTIONS`, the options as JSON.
  *  Says "open" on stdout when the source’s link stands, and each record as a line of JSON. */
 
-import { mqttSource, type MqttSourceInput } from '../../actors/sources/mqtt-source.ts';
+import { mqttSource, type MqttSourceInput } from '../../actors/sources/mqtt/mqtt-source.ts';
 import { realClock } from '../../src/real-clock.ts';
 import { startRun } from './mqtt-runs.ts';
 

@@ -11,7 +11,7 @@ import { commitUnit, type CommitUnit } from '../../src/domain/timeline.ts';
 import { realClock } from '../../src/real-clock.ts';
 import type { EventStore, OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
-import { openEventStoreInWorker } from '../../storage/open-in-worker.ts';
+import { openEventStoreInWorker } from '../../storage/worker/open-in-worker.ts';
 import { stallsDuring, type Stalls } from './event-loop.ts';
 import { lockedByAnotherProcess } from './locked-by-another-process.ts';
 

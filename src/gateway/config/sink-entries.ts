@@ -2,10 +2,10 @@
  *  functions. */
 
 import { z } from 'zod';
-import { fileSinkSchema } from '../../../actors/sinks/file-sink.ts';
+import { fileSinkSchema } from '../../../actors/sinks/file/file-sink.ts';
 import { httpSinkSchema } from '../../../actors/sinks/http-sink.ts';
-import { jetStreamSinkSchema } from '../../../actors/sinks/jetstream-sink.ts';
-import { mqttSinkSchema } from '../../../actors/sinks/mqtt-sink.ts';
+import { jetStreamSinkSchema } from '../../../actors/sinks/jetstream/jetstream-sink.ts';
+import { mqttSinkSchema } from '../../../actors/sinks/mqtt/mqtt-sink.ts';
 import { nameSchema } from '../../config/source-options.ts';
 import { sinkSchema } from '../../config/sink-options.ts';
 import { expressionField, moduleField, SINK_RECORD, tlsField, willField, without } from './fields.ts';

@@ -2,10 +2,10 @@
  *  functions. Nothing of a kind is written twice: its fields come from its own schema. */
 
 import { z } from 'zod';
-import { fileSourceSchema } from '../../../actors/sources/file-source.ts';
-import { httpSourceSchema } from '../../../actors/sources/http-source.ts';
-import { qosSchema } from '../../../actors/sources/mqtt-options.ts';
-import { mqttSourceSchema } from '../../../actors/sources/mqtt-source.ts';
+import { fileSourceSchema } from '../../../actors/sources/file/file-source.ts';
+import { httpSourceSchema } from '../../../actors/sources/http/http-source.ts';
+import { qosSchema } from '../../../actors/sources/mqtt/options.ts';
+import { mqttSourceSchema } from '../../../actors/sources/mqtt/mqtt-source.ts';
 import { pushSourceSchema } from '../../../actors/sources/push-source.ts';
 import { simulatedSourceSchema } from '../../../actors/sources/simulated-source.ts';
 import { webSocketSourceSchema } from '../../../actors/sources/websocket-source.ts';

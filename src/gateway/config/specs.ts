@@ -1,13 +1,13 @@
 /** From the entries of a configuration to what the engine takes: sources, sinks, stages, options. */
 
-import { fileSink } from '../../../actors/sinks/file-sink.ts';
+import { fileSink } from '../../../actors/sinks/file/file-sink.ts';
 import { functionSink } from '../../../actors/sinks/function-sink.ts';
 import { httpSink } from '../../../actors/sinks/http-sink.ts';
-import { jetStreamSink } from '../../../actors/sinks/jetstream-sink.ts';
-import { mqttSink } from '../../../actors/sinks/mqtt-sink.ts';
-import { fileSource } from '../../../actors/sources/file-source.ts';
-import { httpSource } from '../../../actors/sources/http-source.ts';
-import { mqttSource } from '../../../actors/sources/mqtt-source.ts';
+import { jetStreamSink } from '../../../actors/sinks/jetstream/jetstream-sink.ts';
+import { mqttSink } from '../../../actors/sinks/mqtt/mqtt-sink.ts';
+import { fileSource } from '../../../actors/sources/file/file-source.ts';
+import { httpSource } from '../../../actors/sources/http/http-source.ts';
+import { mqttSource } from '../../../actors/sources/mqtt/mqtt-source.ts';
 import { pushSource } from '../../../actors/sources/push-source.ts';
 import { simulatedSource } from '../../../actors/sources/simulated-source.ts';
 import { webSocketSource } from '../../../actors/sources/websocket-source.ts';

@@ -4,7 +4,7 @@
  *  `Last-Event-ID`. */
 
 import type { ServerResponse } from 'node:http';
-import type { Row } from '../../../storage/timeline-reader.ts';
+import type { Row } from '../../../storage/reading/timeline-reader.ts';
 import { GREETING, HEARTBEAT } from './live-events.ts';
 import type { LiveFilter } from './live-filter.ts';
 

@@ -1,6 +1,6 @@
 /** Rows and gaps as server-sent events. JSON has no line breaks, so that one `data:` line holds a row. */
 
-import type { Row } from '../../../storage/timeline-reader.ts';
+import type { Row } from '../../../storage/reading/timeline-reader.ts';
 
 /** `alert` for alerts, `timeline` for all other rows; its id is the row's `seq`. */
 export function rowEvent(row: Row): string {

@@ -2,8 +2,8 @@
 
 import { formatAddress, parseAddress } from '../../domain/address.ts';
 import type { TimelineKind } from '../../domain/timeline.ts';
-import type { HistoryFilter } from '../../../storage/history.ts';
-import type { Row } from '../../../storage/timeline-reader.ts';
+import type { HistoryFilter } from '../../../storage/reading/history.ts';
+import type { Row } from '../../../storage/reading/timeline-reader.ts';
 
 export interface LiveFilter {
   readonly actor?: string;

@@ -3,8 +3,8 @@
 import { z } from '@hono/zod-openapi';
 import { HeadgateError } from '../../domain/errors.ts';
 import { TIMELINE_KINDS } from '../../domain/timeline.ts';
-import type { HistoryFilter } from '../../../storage/history.ts';
-import type { Row } from '../../../storage/timeline-reader.ts';
+import type { HistoryFilter } from '../../../storage/reading/history.ts';
+import type { Row } from '../../../storage/reading/timeline-reader.ts';
 import type { HttpDeps } from '../http-deps.ts';
 import { givenOf, type RouteContext, type Routes } from '../route.ts';
 import {

@@ -1,0 +1,55 @@
+/** The two formats a file sink writes. In both every record bears its key, and a file can be read from its
+ *  beginning to where its last whole record ends. */
+
+import { stringify } from 'csv-stringify/sync';
+import type { OutboundRecord } from '../../../src/domain/sink.ts';
+import { dataAsJson } from '../../../src/pipeline/record-json.ts';
+import { fieldOf } from '../address-template.ts';
+import { recordAsJson } from '../outbound-text.ts';
+
+export interface FileFormat {
+  /** What every file of the format begins with. */
+  readonly start: string;
+  /** The first line of a file, with its line break; empty where there is none. */
+  readonly header: string;
+  /** Whether a line break between double quotes belongs to a value. */
+  readonly isQuoted: boolean;
+  /** One record, with its line break. @throws HeadgateError HG_RECORD_UNSTORABLE */
+  line(record: OutboundRecord): string;
+  /** The key in the beginning of a record that {@link line} wrote; null where the text is none. */
+  keyOf(head: string): string | null;
+}
+
+export const NDJSON: FileFormat = {
+  start: '{"key":"',
+  header: '',
+  isQuoted: false,
+  line: (record) => `${recordAsJson(record, 'record')}\n`,
+  keyOf(head) {
+    const [, text] = /^\{"key":("(?:[^"\\]|\\.)*")/.exec(head) ?? [];
+    return text === undefined ? null : (JSON.parse(text) as string);
+  },
+};
+
+/** CSV (RFC 4180) with a header and the column `key` first, whether or not `columns` names it. */
+export function csvFormat(columns: readonly string[]): FileFormat {
+  const names = ['key', ...columns.filter((name) => name !== 'key')];
+  const row = (values: readonly string[]) => stringify([values], { record_delimiter: 'unix' });
+  return {
+    start: 'key',
+    header: row(names),
+    isQuoted: true,
+    line: (record) => row(names.map((name) => cell(fieldOf(record, name)))),
+    keyOf(head) {
+      const [, quoted, plain] = /^(?:"((?:[^"]|"")*)"|([^",\r\n]+))[,\r\n]/.exec(head) ?? [];
+      return quoted?.replaceAll('""', '"') ?? plain ?? null;
+    },
+  };
+}
+
+/** A value as the text of a cell. NUL marks what a power cut left of a file, and is not written. */
+function cell(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  const text = typeof value === 'string' ? value : dataAsJson(value);
+  return text.replaceAll('\0', '\uFFFD');
+}

@@ -1,0 +1,113 @@
+/** Publishes records to an MQTT broker, each to a topic made of it.
+ *
+ *  With QoS 1 a delivery resolves when the broker has acknowledged all of it. The session is a clean one:
+ *  what was not acknowledged when a link was lost is published again over the next, so that a subscriber may
+ *  see it twice, under the same key. */
+
+import type { IClientPublishOptions } from 'mqtt';
+import { z } from 'zod';
+import { resolveOptions } from '../../../src/config/resolve-options.ts';
+import { sinkSchema } from '../../../src/config/sink-options.ts';
+import { HeadgateError } from '../../../src/domain/errors.ts';
+import type { OutboundRecord, Rejection, SinkIo, SinkLink, SinkSpec } from '../../../src/domain/sink.ts';
+import { checkConnection, connectionShape, resolveConnection } from '../../sources/mqtt/options.ts';
+import { topicProblem } from '../../sources/mqtt/topics.ts';
+import { addressOf, templateSchema, type AddressRules } from '../address-template.ts';
+import { sinkSpec } from '../define-sink.ts';
+import { isTooLarge, openPublisher, type Publication } from './publisher.ts';
+import { checkPayload, payloadOf, payloadShape } from '../message-payload.ts';
+import { makeEach, refusal } from '../outbound-text.ts';
+import { sendInWindow } from '../send-window.ts';
+
+/** User property of MQTT 5 that bears a record's key. */
+export const KEY_PROPERTY = 'headgate-key';
+
+const TOPIC: AddressRules = {
+  noun: 'topic',
+  valueProblem: (value) => (/[+#\0]/.test(value) ? 'contains "+", "#" or NUL' : null),
+  addressProblem: (topic) =>
+    topicProblem(topic) ?? (topic.startsWith('$') ? 'topics with "$" belong to the broker' : null),
+};
+
+const { url, protocolVersion, clientId, username, password, tls, will, keepaliveSeconds } = connectionShape;
+
+export const mqttSinkSchema = sinkSchema({
+  ...{ url, protocolVersion, clientId, username, password, tls, will, keepaliveSeconds },
+  topic: templateSchema(TOPIC).describe(
+    'The topic of each record, such as `plant/{sourceId}/{data.sensor}`.',
+  ),
+  qos: z.literal([0, 1], { error: 'must be 0 or 1' }).default(1).describe('0 or 1. 0 may lose records.'),
+  retain: z.boolean().default(false).describe('Whether the broker keeps the last record of each topic.'),
+  ...payloadShape,
+  windowMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(256)
+    .describe('Messages that may wait for their acknowledgement at a time.'),
+}).superRefine((options, context) => {
+  checkConnection(options, context);
+  checkPayload(options, context);
+});
+
+export type MqttSinkOptions = z.input<typeof mqttSinkSchema>;
+type Options = z.output<typeof mqttSinkSchema>;
+
+/** @example mqttSink({ id: 'plant', url: 'mqtt://127.0.0.1:1883', topic: 'plant/{sourceId}' })
+ *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
+export function mqttSink(input: MqttSinkOptions): SinkSpec {
+  const options = resolveOptions(mqttSinkSchema, input, 'mqttSink');
+  return sinkSpec('mqtt', options, { open: (io) => openLink(io, options) });
+}
+
+async function openLink(io: SinkIo, options: Options): Promise<SinkLink> {
+  const publisher = await openPublisher(io, resolveConnection(options));
+  const { granted, life } = publisher;
+  if (granted.qosMax < options.qos) {
+    await publisher.close();
+    throw new HeadgateError('HG_LINK_REFUSED', `the broker takes messages of QoS 0 only; set qos: 0`);
+  }
+  const windowMax = Math.min(options.windowMax, granted.receiveMaximum);
+  const publicationOf = publicationMaker(options);
+
+  const deliver = async (batch: readonly OutboundRecord[]): Promise<Rejection[]> => {
+    const { made, rejections } = makeEach(batch, publicationOf);
+    await sendInWindow(made.length, windowMax, async (at) => {
+      const { index, value } = made[at] as { index: number; value: Publication };
+      try {
+        if (isTooLarge(granted, value)) throw tooLarge(value.topic, granted.packetBytesMax);
+        await publisher.publish(value);
+      } catch (error) {
+        if (!(error instanceof HeadgateError) || error.remedy !== 'drop') throw error;
+        rejections.push(refusal(index, error));
+      }
+    });
+    return rejections.sort((a, b) => a.index - b.index);
+  };
+  return {
+    deliver: (batch) => life.during(deliver(batch)),
+    close: () => publisher.close(),
+  };
+}
+
+function publicationMaker(options: Options): (record: OutboundRecord) => Publication {
+  const { qos, retain, format, protocolVersion: version = 4 } = options;
+  const topicOf = addressOf(options.topic, TOPIC);
+  const contentTypes = { json: 'application/json', text: 'text/plain', bytes: 'application/octet-stream' };
+  return (record) => {
+    const publishing: IClientPublishOptions = { qos, retain };
+    if (version === 5) {
+      const contentType = (format === 'json' ? undefined : record.contentType) ?? contentTypes[format];
+      publishing.properties = { contentType, userProperties: { [KEY_PROPERTY]: record.key } };
+    }
+    return { topic: topicOf(record), payload: payloadOf(record, options), options: publishing };
+  };
+}
+
+function tooLarge(topic: string, bytesMax: number): HeadgateError {
+  return new HeadgateError(
+    'HG_SINK_REFUSED',
+    `a message to "${topic}" is larger than the ${bytesMax} bytes the broker takes`,
+  );
+}

@@ -1,0 +1,177 @@
+/** One connection to a broker that is only published over: an mqtt.js client that never connects again.
+ *
+ *  What mqtt.js is kept from: reconnecting (the engine supervises), its own keepalive and its own connect
+ *  timeout (the clock is the engine’s). Its `end` may wait for ever for acknowledgements of a link that is
+ *  lost: the stream beneath is destroyed after a second. */
+
+import { MqttClient, type IClientPublishOptions, type IConnackPacket } from 'mqtt';
+import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
+import type { SinkIo } from '../../../src/domain/sink.ts';
+import { clientOptions, packetBytesMax } from '../../sources/mqtt/client-options.ts';
+import {
+  closedBeforeAnswer,
+  connectionFailed,
+  connectionLost,
+  connectionRefused,
+  shownUrl,
+} from '../../sources/mqtt/errors.ts';
+import { startKeepalive, type Keepalive } from '../../sources/mqtt/keepalive.ts';
+import type { ResolvedConnection } from '../../sources/mqtt/options.ts';
+import { openWire } from '../../sources/mqtt/wire.ts';
+import { linkLife, type LinkLife } from '../link-life.ts';
+
+export interface Publication {
+  readonly topic: string;
+  readonly payload: string | Uint8Array;
+  readonly options: IClientPublishOptions;
+}
+
+export interface MqttPublisher {
+  readonly life: LinkLife;
+  /** What the broker said it can take. */
+  readonly granted: Granted;
+  /** Resolves when the broker has acknowledged it (QoS 1), or when it is on its way (QoS 0).
+   *  @throws HeadgateError HG_SINK_REFUSED if the broker will never take this message. */
+  publish(publication: Publication): Promise<void>;
+  /** Never rejects; takes a second at most. */
+  close(): Promise<void>;
+}
+
+export interface Granted {
+  /** Messages that may wait for their acknowledgement. */
+  readonly receiveMaximum: number;
+  readonly packetBytesMax: number;
+  readonly qosMax: number;
+}
+
+/** How long a good-bye may take before the connection is cut. */
+const CLOSE_MS_MAX = 1_000;
+const UNLIMITED = 65_535;
+/** Header, packet id and properties beside topic and payload. */
+const PACKET_OVERHEAD_BYTES = 512;
+
+/** @throws HeadgateError HG_LINK_REFUSED, _UNAUTHORISED, _LOST. */
+export async function openPublisher(io: SinkIo, options: ResolvedConnection): Promise<MqttPublisher> {
+  const { url } = options;
+  const { clock } = io;
+  const linkOptions = { ...options, session: { takenIds: new Set<number>() } };
+  const client = new MqttClient(
+    () => openWire(linkOptions, packetBytesMax(options.payloadBytesMax)),
+    clientOptions(linkOptions),
+  );
+  const gone = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<IConnackPacket>();
+  let keepalive: Keepalive | null = null;
+  let stands = false;
+  let closing = false;
+  const destroy = () => {
+    keepalive?.stop();
+    client.stream?.destroy();
+  };
+  const life = linkLife(io, shownUrl(url), () => {
+    if (!closing) destroy();
+  });
+
+  client.on('connect', (packet) => {
+    stands = true;
+    const keepaliveMs = (packet.properties?.serverKeepAlive ?? options.keepaliveSeconds) * 1_000;
+    keepalive = startKeepalive(clock, keepaliveMs, () => false, {
+      ping: () => client.sendPing(),
+      dead: () => life.end(connectionLost(url, `it gave no sign of life for ${keepaliveMs * 1.5} ms`)),
+    });
+    opened.resolve(packet);
+  });
+  client.on('disconnect', ({ reasonCode, properties }) => {
+    const why = properties?.reasonString ?? `reason code ${reasonCode ?? 0}`;
+    life.end(connectionLost(url, `the broker closed it: ${why}`));
+  });
+  client.on('error', (error) => life.end(explain(error, stands, url)));
+  client.on('close', () => {
+    gone.resolve();
+    life.end(stands ? connectionLost(url, 'it was closed') : closedBeforeAnswer(url));
+  });
+
+  try {
+    if (life.ended !== null) throw life.ended;
+    connect(client, url, () => keepalive?.alive());
+    const connack = await life.during(opened.promise);
+    return {
+      life,
+      granted: grantedBy(connack),
+      publish: (publication) => publish(client, url, publication),
+      async close() {
+        const connected = life.ended === null;
+        closing = true;
+        life.close();
+        keepalive?.stop();
+        if (connected) {
+          client.end(Object.keys(client.outgoing).length > 0);
+          const over = new AbortController();
+          await Promise.race([gone.promise, clock.sleep(CLOSE_MS_MAX, over.signal)]);
+          over.abort();
+        }
+        destroy();
+      },
+    };
+  } catch (error) {
+    life.close();
+    destroy();
+    throw error;
+  }
+}
+
+function connect(client: MqttClient, url: URL, alive: () => void): void {
+  try {
+    client.connect();
+  } catch (error) {
+    throw connectionFailed(url, error);
+  }
+  client.stream.on('data', alive);
+}
+
+function grantedBy({ properties }: IConnackPacket): Granted {
+  return {
+    receiveMaximum: properties?.receiveMaximum ?? UNLIMITED,
+    packetBytesMax: properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
+    qosMax: properties?.maximumQoS ?? 2,
+  };
+}
+
+/** Whether the broker has announced that it takes no packet of this size. */
+export function isTooLarge({ packetBytesMax }: Granted, { topic, payload }: Publication): boolean {
+  return Buffer.byteLength(topic) + Buffer.byteLength(payload) + PACKET_OVERHEAD_BYTES > packetBytesMax;
+}
+
+/** Reason codes of a PUBACK that speak of the message: topic name invalid, packet too large, payload format
+ *  invalid (MQTT 5.0, 3.4.2.1). */
+const OF_THE_MESSAGE: readonly unknown[] = [144, 149, 153];
+const NOT_AUTHORISED = 135;
+
+function publish(client: MqttClient, url: URL, { topic, payload, options }: Publication): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const bytes = typeof payload === 'string' ? payload : Buffer.from(payload);
+    client.publish(topic, bytes, options, (error) => {
+      if (error) reject(publishError(error, url, topic));
+      else resolve();
+    });
+  });
+}
+
+function publishError(error: Error & { code?: unknown }, url: URL, topic: string): HeadgateError {
+  const { code } = error;
+  if (typeof code !== 'number') return connectionLost(url, messageOf(error), error);
+  const details = { url: shownUrl(url), topic, reasonCode: code };
+  const what = `the broker ${shownUrl(url)} refused a message to "${topic}" (${messageOf(error)})`;
+  if (OF_THE_MESSAGE.includes(code)) return new HeadgateError('HG_SINK_REFUSED', what, { details });
+  if (code === NOT_AUTHORISED) {
+    const advice = 'correct username and password, or the broker’s access list';
+    return new HeadgateError('HG_LINK_UNAUTHORISED', `${what}; ${advice}`, { details });
+  }
+  return new HeadgateError('HG_LINK_REFUSED', what, { details });
+}
+
+function explain(error: Error & { code?: unknown }, stands: boolean, url: URL): HeadgateError {
+  if (stands) return connectionLost(url, messageOf(error), error);
+  if (typeof error.code === 'number') return connectionRefused(url, error.code, messageOf(error));
+  return connectionFailed(url, error);
+}

@@ -1,0 +1,63 @@
+/** What can go wrong when somebody is asked over HTTP, as errors that name the address without its
+ *  secrets. */
+
+import { HeadgateError, type ErrorCode } from '../../../src/domain/errors.ts';
+import type { HttpAnswer } from './transport.ts';
+import { linkAdvice } from '../link-advice.ts';
+
+/** The longest a Retry-After is heeded. */
+export const RETRY_AFTER_MS_MAX = 3_600_000;
+
+const PARSER_ERROR = 'HTTPParserError';
+
+/** Retry-After in milliseconds (RFC 9110, 10.2.3): seconds, or a date, which is measured against the far
+ *  end's own clock where it shows one. Null where there is none that makes sense. */
+export function retryAfter(answer: Pick<HttpAnswer, 'header'>, nowMs: number): number | null {
+  const text = answer.header('retry-after')?.trim() ?? '';
+  if (text === '') return null;
+  const theirNowMs = Date.parse(answer.header('date') ?? '');
+  const waitMs = /^\d+$/.test(text)
+    ? Number(text) * 1_000
+    : Date.parse(text) - (Number.isNaN(theirNowMs) ? nowMs : theirNowMs);
+  return Number.isNaN(waitMs) ? null : Math.min(Math.max(waitMs, 0), RETRY_AFTER_MS_MAX);
+}
+
+/** What went wrong between the question and its answer, `error` being what fetch threw. */
+export function exchangeError(
+  error: unknown,
+  { place, timeoutMs }: { readonly place: string; readonly timeoutMs: number },
+  { answered, timedOut }: { answered: boolean; timedOut: boolean },
+): HeadgateError {
+  const make = (code: ErrorCode, message: string) => new HeadgateError(code, message, { cause: error });
+  const reason = codeOf(error);
+  if (timedOut || reason.includes('TIMEOUT') || reason === 'ETIMEDOUT') {
+    const what = answered ? 'did not complete its answer' : 'did not answer';
+    return make('HG_LINK_TIMEOUT', `${place} ${what} ${timedOut ? `within ${timeoutMs} ms` : 'in time'}`);
+  }
+  if (answered)
+    return make('HG_READ_TRUNCATED', `the answer of ${place} broke off: ${linkAdvice(reason, error)}`);
+  if (reason.includes('OVERFLOW'))
+    return make('HG_READ_TOO_LARGE', `the headers of the answer of ${place} are too large`);
+  if (reason === 'UND_ERR_SOCKET' || reason === 'ECONNRESET' || reason === 'EPIPE') {
+    return make('HG_LINK_LOST', `${place} closed the connection without an answer`);
+  }
+  if (reason.startsWith('HPE_') || reason === PARSER_ERROR) {
+    return make('HG_LINK_LOST', `${place} does not answer in HTTP`);
+  }
+  return make('HG_LINK_REFUSED', `no connection to ${place}: ${linkAdvice(reason, error)}`);
+}
+
+/** fetch hides the code of what happened behind one or two errors, and several attempts in an AggregateError.
+ *  What its parser throws has a name only. */
+function codeOf(error: unknown, depth = 0): string {
+  if (typeof error !== 'object' || error === null || depth > 4) return '';
+  const { code, name, cause, errors } = error as {
+    code?: unknown;
+    name?: unknown;
+    cause?: unknown;
+    errors?: unknown;
+  };
+  if (typeof code === 'string') return code;
+  if (name === PARSER_ERROR) return PARSER_ERROR;
+  return codeOf(cause ?? (Array.isArray(errors) ? errors[0] : undefined), depth + 1);
+}

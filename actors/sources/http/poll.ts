@@ -1,0 +1,128 @@
+/** One poll of an HTTP source: asks, checks the answer's status, takes in its body up to the limit. Whatever
+ *  goes wrong comes out as a HeadgateError that names the address without its secrets. */
+
+import { HeadgateError } from '../../../src/domain/errors.ts';
+import type { SourceIo } from '../../../src/domain/source.ts';
+import { exchangeError, retryAfter } from './failures.ts';
+import type { HttpAnswer, HttpRequest, HttpTransport } from './transport.ts';
+
+export interface PollPlan {
+  readonly transport: HttpTransport;
+  readonly request: Omit<HttpRequest, 'signal'>;
+  /** The address as messages may show it. */
+  readonly place: string;
+  readonly timeoutMs: number;
+  readonly bodyBytesMax: number;
+}
+
+/** What the far end said its content is, to be asked for again only if it has changed (RFC 9110, 13). */
+export interface Validators {
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+}
+
+/** A good answer. `body` is null where there is nothing new: 304, 204, 205. */
+export interface Polled {
+  readonly body: Uint8Array | null;
+  readonly contentType: string | null;
+  readonly validators: Validators;
+}
+
+/** @throws HeadgateError HG_LINK_REFUSED, _LOST, _TIMEOUT, _UNAUTHORISED, HG_READ_STATUS (with
+ *  `details.status` and `details.retryAfterMs`), HG_READ_TOO_LARGE, HG_READ_TRUNCATED. */
+export async function pollOnce(io: SourceIo, plan: PollPlan, validators: Validators): Promise<Polled> {
+  const giveUp = new AbortController();
+  const abort = () => giveUp.abort();
+  io.signal.addEventListener('abort', abort, { once: true });
+  const progress = { answered: false, timedOut: false };
+  const timer = io.clock.setTimeout(() => {
+    progress.timedOut = true;
+    abort();
+  }, plan.timeoutMs);
+  try {
+    const headers = { ...conditionalHeaders(validators), ...plan.request.headers };
+    const answer = await plan.transport({ ...plan.request, headers, signal: giveUp.signal });
+    progress.answered = true;
+    return await takeAnswer(answer, plan, validators, io);
+  } catch (error) {
+    if (error instanceof HeadgateError) throw error;
+    throw exchangeError(error, plan, progress);
+  } finally {
+    io.clock.clearTimeout(timer);
+    io.signal.removeEventListener('abort', abort);
+    // An answer that was refused by its head has a body that nobody will read.
+    abort();
+  }
+}
+
+function conditionalHeaders({ etag, lastModified }: Validators): Record<string, string> {
+  return {
+    ...(etag === null ? {} : { 'if-none-match': etag }),
+    ...(lastModified === null ? {} : { 'if-modified-since': lastModified }),
+  };
+}
+
+async function takeAnswer(
+  answer: HttpAnswer,
+  plan: PollPlan,
+  validators: Validators,
+  io: SourceIo,
+): Promise<Polled> {
+  const contentType = answer.header('content-type');
+  if (answer.status === 304) return { body: null, contentType, validators };
+  if (answer.status < 200 || answer.status > 299) throw statusError(answer, plan.place, io.clock.wallMs());
+  const body = await takeBody(answer, plan);
+  return {
+    body: answer.status === 204 || answer.status === 205 ? null : body,
+    contentType,
+    validators: { etag: answer.header('etag'), lastModified: answer.header('last-modified') },
+  };
+}
+
+async function takeBody(answer: HttpAnswer, { bodyBytesMax, place }: PollPlan): Promise<Uint8Array> {
+  const announced = Number(answer.header('content-length') ?? 0);
+  if (announced > bodyBytesMax) throw tooLarge(place, bodyBytesMax);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  if (answer.body !== null) {
+    for await (const chunk of answer.body) {
+      length += chunk.length;
+      if (length > bodyBytesMax) throw tooLarge(place, bodyBytesMax);
+      chunks.push(chunk);
+    }
+  }
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+}
+
+function tooLarge(place: string, bodyBytesMax: number): HeadgateError {
+  return new HeadgateError(
+    'HG_READ_TOO_LARGE',
+    `${place} answered with more than ${bodyBytesMax} bytes; raise bodyBytesMax or ask for less`,
+    { details: { bodyBytesMax } },
+  );
+}
+
+function statusError(answer: HttpAnswer, place: string, nowMs: number): HeadgateError {
+  const { status } = answer;
+  if (status === 401 || status === 403) {
+    return new HeadgateError('HG_LINK_UNAUTHORISED', `${place} answered ${status}; correct the credentials`, {
+      details: { status },
+    });
+  }
+  const retryAfterMs = retryAfter(answer, nowMs);
+  const advice =
+    status >= 300 && status < 400
+      ? '; redirects are not followed, set url to the address it leads to'
+      : retryAfterMs === null
+        ? ''
+        : ` and asks to wait ${retryAfterMs} ms`;
+  return new HeadgateError('HG_READ_STATUS', `${place} answered ${status}${advice}`, {
+    details: { status, ...(retryAfterMs === null ? {} : { retryAfterMs }) },
+  });
+}
+
+/** How long the answer behind `error` asked to wait; 0 if it did not. */
+export function retryAfterOf(error: unknown): number {
+  const waitMs = error instanceof HeadgateError ? error.details['retryAfterMs'] : undefined;
+  return typeof waitMs === 'number' ? waitMs : 0;
+}

@@ -1,0 +1,132 @@
+/** What can go wrong between an MQTT source and its broker, as errors that say what to do. No message bears a
+ *  credential: URLs are shown as {@link shownUrl} gives them. */
+
+import { HeadgateError, type ErrorCode } from '../../../src/domain/errors.ts';
+import { linkAdvice } from '../link-advice.ts';
+
+/** The URL as messages may show it: no user, no password, no query. */
+export function shownUrl(url: URL): string {
+  return `${url.protocol}//${url.host}${url.pathname === '/' ? '' : url.pathname}`;
+}
+
+/** CONNACK codes of 3.1.1 (1 to 5) and of 5 (128 and up) that speak of who may connect. */
+const UNAUTHORISED_CODES: ReadonlySet<number> = new Set([4, 5, 134, 135, 138, 140]);
+
+const CONNACK_ADVICE: Readonly<Record<number, string>> = {
+  1: 'it does not speak this MQTT version; set protocolVersion',
+  2: 'it does not accept this client id; set clientId',
+  3: 'it is not available now',
+  4: 'wrong user name or password; correct username and password',
+  5: 'not authorised; correct username and password, or the broker’s access list',
+  132: 'it does not speak MQTT 5; set protocolVersion: 4',
+  133: 'it does not accept this client id; set clientId',
+  134: 'wrong user name or password; correct username and password',
+  135: 'not authorised; correct username and password, or the broker’s access list',
+  138: 'this client is banned',
+};
+
+export function connectionRefused(url: URL, reasonCode: number, reason: string): HeadgateError {
+  const code: ErrorCode = UNAUTHORISED_CODES.has(reasonCode) ? 'HG_LINK_UNAUTHORISED' : 'HG_LINK_REFUSED';
+  const advice = CONNACK_ADVICE[reasonCode] ?? reason;
+  return new HeadgateError(code, `the broker ${shownUrl(url)} refused the connection: ${advice}`, {
+    details: { url: shownUrl(url), reasonCode },
+  });
+}
+
+/** The connection never stood. */
+export function connectionFailed(url: URL, cause: unknown): HeadgateError {
+  const code = codeOf(cause);
+  const reason = isCertificateCode(code)
+    ? `the broker’s certificate is not trusted (${code}); set tls.ca to the certificate of its authority`
+    : code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')
+      ? `the TLS handshake failed (${code}); check tls and the port of the url`
+      : linkAdvice(code, cause);
+  return new HeadgateError('HG_LINK_REFUSED', `cannot connect to ${shownUrl(url)}: ${reason}`, {
+    details: { url: shownUrl(url), ...(code === '' ? {} : { reason: code }) },
+    cause,
+  });
+}
+
+export function closedBeforeAnswer(url: URL): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_REFUSED',
+    `cannot connect to ${shownUrl(url)}: it closed the connection before it answered; is it an MQTT ` +
+      'broker, and does the url’s scheme (mqtt, mqtts) fit its port?',
+    { details: { url: shownUrl(url) } },
+  );
+}
+
+export function answeredWrongly(url: URL, packet: string): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_REFUSED',
+    `cannot connect to ${shownUrl(url)}: it sent "${packet}" before it accepted the connection; ` +
+      'is it an MQTT broker?',
+    { details: { url: shownUrl(url) } },
+  );
+}
+
+export function connectTimedOut(url: URL, connectTimeoutMs: number): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_TIMEOUT',
+    `the broker ${shownUrl(url)} did not accept the connection within ${connectTimeoutMs} ms`,
+    { details: { url: shownUrl(url), connectTimeoutMs } },
+  );
+}
+
+/** A connection that stood is gone. */
+export function connectionLost(url: URL, reason: string, cause?: unknown): HeadgateError {
+  return new HeadgateError('HG_LINK_LOST', `lost the connection to ${shownUrl(url)}: ${reason}`, {
+    details: { url: shownUrl(url) },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+export function heldBackTooLong(url: URL, heldMs: number): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_LOST',
+    `held back ${shownUrl(url)} too long: the outlet had no room for ${heldMs} ms, half the keepalive, ` +
+      'so the connection was closed; with clean: false the broker keeps what was not taken. Take records ' +
+      'faster, enlarge the outlet, or let it drop',
+    { details: { url: shownUrl(url), heldMs } },
+  );
+}
+
+/** What a message brought could not be stored, so it must not be acknowledged, and nothing after it. */
+export function notStored(url: URL): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_LOST',
+    `closed the connection to ${shownUrl(url)}: a message was lost before it was stored, so it is not ` +
+      'acknowledged; with clean: false the broker sends it again, and those after it',
+    { details: { url: shownUrl(url) } },
+  );
+}
+
+export function messageTooLarge(url: URL, bytes: number, bytesMax: number): HeadgateError {
+  return new HeadgateError(
+    'HG_READ_TOO_LARGE',
+    `the broker ${shownUrl(url)} announced a packet of ${bytes} bytes; payloadBytesMax allows ${bytesMax}`,
+    { details: { url: shownUrl(url), bytes, bytesMax } },
+  );
+}
+
+/** The broker did not grant a subscription. 135 is MQTT 5’s "not authorised"; 3.1.1 knows only 128 for every
+ *  reason. */
+export function subscriptionRefused(url: URL, filter: string, reasonCode: number): HeadgateError {
+  const unauthorised = reasonCode === 135;
+  const why = unauthorised ? 'not authorised' : `reason code ${reasonCode}`;
+  return new HeadgateError(
+    unauthorised ? 'HG_LINK_UNAUTHORISED' : 'HG_LINK_REFUSED',
+    `the broker ${shownUrl(url)} refused the subscription to "${filter}" (${why}); check the topic and the ` +
+      'broker’s access list',
+    { details: { url: shownUrl(url), filter, reasonCode } },
+  );
+}
+
+function codeOf(thrown: unknown): string {
+  const code = (thrown as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : '';
+}
+
+function isCertificateCode(code: string): boolean {
+  return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code) && !code.startsWith('ERR_SSL');
+}

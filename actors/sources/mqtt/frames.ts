@@ -1,0 +1,181 @@
+/** Takes the messages out of a stream of MQTT bytes in bulk (MQTT 3.1.1 and 5.0, section 2 and 3.3), and
+ *  passes every other packet on as it is.
+ *
+ *  A parser that makes an object of each packet and a queue of the objects reaches a third of this. What
+ *  holds: a frame larger than allowed is refused by its header, before anything buffers it; what is no MQTT
+ *  is refused with a {@link FrameError}, never guessed at; however the bytes are cut, the same comes out. */
+
+import type { MqttMessage, MqttProtocolVersion, Qos } from './transport.ts';
+import { publishProperties } from './properties.ts';
+import { FrameError } from './frame-error.ts';
+import { topicReader, type TopicReader } from './topic-reader.ts';
+
+export const PACKET_TYPE = { connack: 2, publish: 3, pubrel: 6, auth: 15 } as const;
+
+export interface FrameReaderOptions {
+  readonly protocolVersion: MqttProtocolVersion;
+  readonly frameBytesMax: number;
+  /** One message; gives whether the next packet may come now. `packetId` is 0 for QoS 0. */
+  readonly message: (message: MqttMessage, packetId: number) => boolean;
+  /** Any other packet, whole; its body begins at `bodyAt`. */
+  readonly other: (type: number, frame: Buffer, bodyAt: number) => void;
+}
+
+export interface FrameReader {
+  /** Takes the next bytes; they must not change afterwards. @throws FrameError */
+  push(bytes: Buffer): void;
+  /** Goes on after a `message` that said no. @throws FrameError */
+  resume(): void;
+  /** A `message` said no, and what came since waits here. */
+  readonly isHeld: boolean;
+}
+
+const LENGTH_BYTES_MAX = 4;
+
+/** What the first bytes of a frame say. `endAt` is 0 while they do not say enough. */
+interface Header {
+  bodyAt: number;
+  endAt: number;
+}
+
+export function frameReader(options: FrameReaderOptions): FrameReader {
+  const { frameBytesMax, other } = options;
+  const header: Header = { bodyAt: 0, endAt: 0 };
+  const readTopic = topicReader();
+  /** The beginning of a frame whose end has not come, in pieces. */
+  let parts: Buffer[] = [];
+  let partsBytes = 0;
+  /** Bytes that are needed to go on with it. */
+  let neededBytes = 0;
+  let isHeld = false;
+  let waiting: Buffer[] = [];
+
+  const keep = (rest: Buffer, needed: number): void => {
+    parts = [rest];
+    partsBytes = rest.length;
+    neededBytes = needed;
+  };
+
+  const read = (bytes: Buffer): void => {
+    let at = 0;
+    while (at < bytes.length) {
+      if (isHeld) {
+        waiting.push(bytes.subarray(at));
+        return;
+      }
+      readHeader(bytes, at, header);
+      const { bodyAt, endAt } = header;
+      if (endAt === 0) {
+        keep(bytes.subarray(at), bytes.length - at + 1);
+        return;
+      }
+      if (endAt - bodyAt > frameBytesMax) throw new FrameError('a packet is too large', endAt - bodyAt);
+      if (endAt > bytes.length) {
+        keep(bytes.subarray(at), endAt - at);
+        return;
+      }
+      const first = bytes[at] as number;
+      if (first >> 4 === PACKET_TYPE.publish) isHeld = !readMessage(options, readTopic, bytes, at, header);
+      else other(first >> 4, bytes.subarray(at, endAt), bodyAt - at);
+      at = endAt;
+    }
+  };
+
+  const push = (bytes: Buffer): void => {
+    if (isHeld) {
+      waiting.push(bytes);
+      return;
+    }
+    if (parts.length === 0) {
+      read(bytes);
+      return;
+    }
+    parts.push(bytes);
+    partsBytes += bytes.length;
+    if (partsBytes < neededBytes) return;
+    const whole = Buffer.concat(parts, partsBytes);
+    parts = [];
+    read(whole);
+  };
+
+  return {
+    push,
+    resume() {
+      isHeld = false;
+      const held = waiting;
+      waiting = [];
+      for (const bytes of held) push(bytes);
+    },
+    get isHeld() {
+      return isHeld;
+    },
+  };
+}
+
+/** Reads type and length of the frame at `at`. */
+function readHeader(bytes: Buffer, at: number, into: Header): void {
+  let length = 0;
+  let scale = 1;
+  for (let index = 1; index <= LENGTH_BYTES_MAX; index++) {
+    const byte = bytes[at + index];
+    if (byte === undefined) {
+      into.endAt = 0;
+      return;
+    }
+    length += (byte & 0x7f) * scale;
+    if (byte < 0x80) {
+      into.bodyAt = at + index + 1;
+      into.endAt = into.bodyAt + length;
+      return;
+    }
+    scale *= 128;
+  }
+  throw new FrameError('the length of a packet has more than four bytes');
+}
+
+/** Reads the message of a whole frame and passes it on; gives whether the next may come. */
+function readMessage(
+  options: FrameReaderOptions,
+  readTopic: TopicReader,
+  bytes: Buffer,
+  at: number,
+  { bodyAt, endAt }: Header,
+): boolean {
+  const flags = bytes[at] as number;
+  const qos = (flags >> 1) & 3;
+  if (qos === 3) throw new FrameError('a message has QoS 3');
+  const topicAt = bodyAt + 2;
+  if (topicAt > endAt) throw new FrameError('a message is cut short');
+  const topicEnd = topicAt + readUint16(bytes, bodyAt);
+  let payloadAt = qos === 0 ? topicEnd : topicEnd + 2;
+  if (payloadAt > endAt) throw new FrameError('a message is cut short');
+  const topic = readTopic(bytes, topicAt, topicEnd);
+  const packetId = qos === 0 ? 0 : readUint16(bytes, topicEnd);
+  if (qos > 0 && packetId === 0) throw new FrameError('a message has the packet id 0');
+  let properties: MqttMessage['properties'];
+  if (options.protocolVersion === 5) {
+    if (payloadAt === endAt) throw new FrameError('a message has no properties');
+    // Most messages have none, and then one zero byte says so.
+    if (bytes[payloadAt] === 0) {
+      payloadAt++;
+    } else {
+      const read = publishProperties(bytes.subarray(at, endAt));
+      if (typeof read === 'string') throw new FrameError(read);
+      properties = read.properties;
+      payloadAt = endAt - read.payloadBytes;
+    }
+  }
+  if (topic === '') throw new FrameError('a message has no topic');
+  const message = {
+    topic,
+    payload: bytes.subarray(payloadAt, endAt),
+    qos: qos as Qos,
+    retain: (flags & 1) === 1,
+    dup: (flags & 8) === 8,
+  };
+  return options.message(properties === undefined ? message : { ...message, properties }, packetId);
+}
+
+function readUint16(bytes: Buffer, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+}

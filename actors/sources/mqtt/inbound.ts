@@ -1,0 +1,80 @@
+/** What comes in over one link, in the order of the wire: messages go to their receiver, only after the
+ *  broker has accepted the connection and until the link closes; what a session has to remember of other
+ *  packets is noted before mqtt.js gets them. */
+
+import { packetBytesMax } from './client-options.ts';
+import { answeredWrongly, connectionLost, messageTooLarge } from './errors.ts';
+import { FrameError } from './frame-error.ts';
+import { PACKET_TYPE } from './frames.ts';
+import { MqttTap, type TapOptions } from './tap.ts';
+import type { MqttLinkEvents, MqttLinkOptions } from './transport.ts';
+import { openWire } from './wire.ts';
+
+export interface InboundEvents extends Pick<TapOptions, 'alive' | 'held' | 'failed'> {
+  /** The link says good-bye, or is gone: what still comes is not taken. */
+  readonly isClosing: () => boolean;
+  readonly message: MqttLinkEvents['message'];
+  /** The peer breaks the rules of the protocol. */
+  readonly refused: (error: Error) => void;
+}
+
+/** Opens the stream to the broker, with a tap on it. @throws what the system says against the address. */
+export function openInbound(options: MqttLinkOptions, on: InboundEvents): MqttTap {
+  const { url, session, protocolVersion } = options;
+  const frameBytesMax = packetBytesMax(options.payloadBytesMax);
+  /** What the broker said to the CONNECT. */
+  let answer: 'none' | 'accepted' | 'refused' = 'none';
+
+  return new MqttTap(openWire(options, frameBytesMax), {
+    ...{ protocolVersion, frameBytesMax, alive: on.alive, held: on.held },
+    message(message, packetId) {
+      // Thrown away, so that the good-bye behind it is seen.
+      if (answer === 'refused' || on.isClosing()) return true;
+      if (answer === 'accepted') return on.message(message, packetId);
+      on.refused(answeredWrongly(url, 'publish'));
+      return false;
+    },
+    seen(type, frame, bodyAt) {
+      if (type === PACKET_TYPE.pubrel) {
+        // mqtt.js answers it. Whatever comes under this id from here on is another message.
+        if (frame.length >= bodyAt + 2) session.takenIds.delete(frame.readUInt16BE(bodyAt));
+      } else if (type === PACKET_TYPE.connack && answer === 'none') {
+        answer = frame[bodyAt + 1] === 0 ? 'accepted' : 'refused';
+        const isSessionPresent = ((frame[bodyAt] ?? 0) & 1) === 1;
+        if (!isSessionPresent) session.takenIds.clear();
+      } else if (answer === 'none' && type !== PACKET_TYPE.auth) {
+        on.refused(answeredWrongly(url, PACKET_NAMES[type] ?? 'reserved'));
+      }
+    },
+    failed(error) {
+      if (error instanceof FrameError) on.refused(brokenFrame(error, options));
+      else on.failed(error);
+    },
+  });
+}
+
+function brokenFrame(error: FrameError, { url, payloadBytesMax }: MqttLinkOptions): Error {
+  const { frameBytes, message } = error;
+  if (frameBytes !== null) return messageTooLarge(url, frameBytes, payloadBytesMax);
+  return connectionLost(url, `what came over it is no MQTT: ${message}`, error);
+}
+
+/** By packet type (MQTT 5.0, 2.1.2). */
+const PACKET_NAMES = [
+  'reserved',
+  'connect',
+  'connack',
+  'publish',
+  'puback',
+  'pubrec',
+  'pubrel',
+  'pubcomp',
+  'subscribe',
+  'suback',
+  'unsubscribe',
+  'unsuback',
+  'pingreq',
+  'pingresp',
+  'disconnect',
+  'auth',
+] as const;

@@ -1,0 +1,166 @@
+/** A store in a thread of its own, seen from the engine's thread: neither a flush to a slow disk nor the
+ *  lock of another process stops the event loop.
+ *
+ *  Should the thread end before it is told to, every call that waits, and every later one, rejects with
+ *  HG_STORAGE_STOPPED: whether a commit that waited was written is not known then, as after a crash. */
+
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
+import type { CommitUnit } from '../../src/domain/timeline.ts';
+import type { CommitResult, EventStore, OpenOptions } from '../event-store.ts';
+import { cursorKey } from '../tables/known-state.ts';
+import { closedError, storageError } from '../file/storage-error.ts';
+import { errorOf, FORWARDED_CALLS, OPENING } from './worker-protocol.ts';
+import type { ForwardedCall, FromWorker, StoreFacts, ToWorker, WorkerOptions } from './worker-protocol.ts';
+import { encodeUnit } from './worker-unit.ts';
+
+/** As {@link openEventStore} of open-event-store.ts.
+ *  @throws HeadgateError as that one; HG_STORAGE_STOPPED if the thread cannot run. */
+export async function openEventStoreInWorker(options: OpenOptions): Promise<EventStore> {
+  const thread = new StoreThread(options);
+  const facts = await thread.opened;
+  const cursors = new Map(facts.cursors);
+  const forwarded = Object.fromEntries(
+    Object.keys(FORWARDED_CALLS).map((call) => [
+      call,
+      (...args: unknown[]) => thread.ask({ call: call as ForwardedCall, args }),
+    ]),
+  ) as unknown as Pick<EventStore, ForwardedCall>;
+  return {
+    ...facts,
+    ...forwarded,
+    cursors,
+    async commit(unit) {
+      const result = await thread.commit(unit);
+      for (const row of unit.cursors) cursors.set(cursorKey(row.tenant, row.sourceId), row.cursor);
+      return result;
+    },
+    close: (end) => thread.close(end),
+    abandon: () => thread.abandon(),
+  };
+}
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: HeadgateError) => void;
+}
+
+type Call = ToWorker extends infer Message ? (Message extends unknown ? Omit<Message, 'id'> : never) : never;
+
+function killProcess(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
+class StoreThread {
+  readonly opened: Promise<StoreFacts>;
+  readonly #path: string;
+  readonly #worker: Worker;
+  readonly #exited: Promise<void>;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = OPENING;
+  /** Why nothing more can be asked. */
+  #over: HeadgateError | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor({ uuid, ...options }: OpenOptions) {
+    this.#path = options.path;
+    // The same program, compiled or not: the compiler does not look into URLs.
+    const program = new URL(`./store-worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
+    const workerData: WorkerOptions = { ...options, uuids: [uuid(), uuid()] };
+    // Without the flags of the process: what is preloaded for the user's program has no business here.
+    this.#worker = new Worker(program, { workerData, execArgv: [], name: 'headgate-storage' });
+    this.opened = this.#awaitAnswer(OPENING).catch(async (error: unknown) => {
+      await this.#exited;
+      throw error;
+    }) as Promise<StoreFacts>;
+    this.#worker.on('message', (message: FromWorker) => this.#onAnswer(message));
+    this.#worker.on('error', (error: unknown) => this.#onDeath(messageOf(error)));
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => {
+        this.#onDeath(`it exited with code ${code}`);
+        resolve();
+      });
+    });
+  }
+
+  /** @throws HeadgateError what the thread answers; HG_STORAGE_STOPPED. */
+  async ask(call: Call, transfers: readonly ArrayBuffer[] = []): Promise<unknown> {
+    if (this.#over !== null) throw this.#over;
+    const id = ++this.#lastId;
+    try {
+      this.#worker.postMessage({ ...call, id }, transfers);
+    } catch (error) {
+      // A value that cannot be sent: it never could be stored either.
+      throw storageError(error, this.#path);
+    }
+    return this.#awaitAnswer(id);
+  }
+
+  async commit(unit: CommitUnit): Promise<CommitResult> {
+    if (this.#over !== null) throw this.#over;
+    const { unit: encoded, transfers } = this.#encode(unit);
+    return (await this.ask({ call: 'commit', unit: encoded }, transfers)) as CommitResult;
+  }
+
+  #encode(unit: CommitUnit): ReturnType<typeof encodeUnit> {
+    try {
+      return encodeUnit(unit);
+    } catch (error) {
+      throw storageError(error, this.#path);
+    }
+  }
+
+  /** Resolves when the thread has ended. */
+  close(end: { readonly atMs: number } | null): Promise<void> {
+    this.#closing ??= this.#close(end);
+    return this.#closing;
+  }
+
+  /** A thread that hangs in a call of the system can neither be ended nor be waited for, and Node would wait
+   *  for it at the end of the process, for ever: then the process ends itself by a signal instead. */
+  abandon(): void {
+    this.#onDeath('it does not answer');
+    // Should the disk come back, the thread finds this next: what it holds is let go then.
+    this.#worker.postMessage({ id: ++this.#lastId, call: 'close', end: null } satisfies ToWorker);
+    this.#worker.unref();
+    process.on('exit', killProcess);
+    this.#worker.once('exit', () => process.off('exit', killProcess));
+  }
+
+  async #close(end: { readonly atMs: number } | null): Promise<void> {
+    const answer = this.ask({ call: 'close', end });
+    this.#over ??= closedError(this.#path);
+    try {
+      await answer;
+    } finally {
+      await this.#exited;
+    }
+  }
+
+  /** A call that waits keeps the process alive; an idle thread does not. */
+  #awaitAnswer(id: number): Promise<unknown> {
+    if (this.#waiting.size === 0) this.#worker.ref();
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+    });
+  }
+
+  #onAnswer(message: FromWorker): void {
+    const waiting = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    // A thread that is about to end is waited for.
+    const isEnding = this.#closing !== null || (message.id === OPENING && 'error' in message);
+    if (this.#waiting.size === 0 && !isEnding) this.#worker.unref();
+    if ('value' in message) waiting?.resolve(message.value);
+    else waiting?.reject(errorOf(message.error));
+  }
+
+  #onDeath(reason: string): void {
+    const message = `${this.#path}: the thread that writes the database has ended: ${reason}`;
+    const error = new HeadgateError('HG_STORAGE_STOPPED', message, { details: { file: this.#path } });
+    this.#over ??= error;
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}
