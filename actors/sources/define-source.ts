@@ -2,7 +2,12 @@
  *  own go through here. */
 
 import { type z } from 'zod';
-import { commonSpec, sourceSchema, type SourceOptionsInput } from '../../src/config/source-options.ts';
+import {
+  commonSpec,
+  sourceSchema,
+  vouchFor,
+  type SourceOptionsInput,
+} from '../../src/config/source-options.ts';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import type { DecodeFunction, SourceIo, SourceLogic, SourceSpec } from '../../src/domain/source.ts';
@@ -68,5 +73,5 @@ export function sourceSpec(
   decode: DecodeFunction | null,
   logic: SourceLogic,
 ): SourceSpec {
-  return Object.freeze({ ...commonSpec(options), type, decode, logic });
+  return vouchFor({ ...commonSpec(options), type, decode, logic });
 }
