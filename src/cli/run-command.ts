@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { HeadgateError } from '../domain/errors.ts';
 import { formatProblem } from '../gateway/config/problems.ts';
 import type { ConfigProblem } from '../gateway/gateway-control.ts';
+import { keepEnvironmentOutOf } from '../gateway/diagnostic-reports.ts';
 import { createGatewayLog } from '../gateway/gateway-log.ts';
 import type { LogLevel } from '../gateway/log-levels.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts';
@@ -26,6 +27,7 @@ export async function runCommand(file: string, options: RunOptions, output: Outp
   const { logLevel, duration, pretty = false } = options;
   const colours = process.stderr.isTTY && (process.env['NO_COLOR'] ?? '') === '';
   const log = await createGatewayLog({ level: logLevel ?? 'info', pretty, colours });
+  keepEnvironmentOutOf(process.report, log);
   const level = logLevel === undefined ? {} : { logLevel };
   const gateway = gatewayOf({ file: resolve(file), env: process.env, log, ...level }, output);
   if (options.check === true) {

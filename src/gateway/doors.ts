@@ -1,21 +1,16 @@
-/** The doors of a gateway: what others reach it by. The reader of its history, its metrics, the HTTP server,
- *  and, where they are asked for, the export of metrics and the control topic. */
+/** The doors of a gateway: what others reach it by. The reader of its history, the HTTP server, and, where it
+ *  is asked for, the control topic. */
 
-import { dirname } from 'node:path';
 import type { PushSource } from '../../actors/sources/push-source.ts';
-import { isInMemory } from '../../storage/file/database-path.ts';
 import { openHistory } from '../../storage/reading/open-history.ts';
 import type { Engine } from '../engine.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
 import { createHttpServer } from '../http/http-server.ts';
-import type { ReloadFacts } from '../metrics/metric.ts';
-import { createMetrics, type Metrics } from '../metrics/metrics.ts';
-import { startOtlpExport } from '../metrics/otlp-export.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { createControlTopic, type ControlTopic } from './control-topic.ts';
 import type { GatewayControl } from './gateway-control.ts';
-import type { Reloader } from './reload.ts';
 
 export interface DoorsOptions {
   readonly gateway: GatewayControl;
@@ -25,7 +20,7 @@ export interface DoorsOptions {
   readonly started: GatewayConfig;
   /** What runs now. */
   readonly running: () => GatewayConfig;
-  readonly reloads: Reloader;
+  readonly metrics: Metrics;
   /** How long closing may take, milliseconds; asked when it begins. */
   readonly closeMs: () => number;
 }
@@ -41,20 +36,13 @@ export interface Doors extends AsyncDisposable {
 const CLOSE_SHARE = 1 / 3;
 
 /** Opens the doors in order; if one cannot be opened, those that were are closed again.
- *  @throws HeadgateError HG_HTTP_LISTEN, HG_HTTP_EXPOSED, HG_PEER_MISSING */
+ *  @throws HeadgateError HG_HTTP_LISTEN, HG_HTTP_EXPOSED */
 export async function openDoors(options: DoorsOptions): Promise<Doors> {
   await using parts = new AsyncDisposableStack();
-  const { gateway, clock, log, started, running, reloads, closeMs } = options;
+  const { gateway, clock, log, started, running, metrics, closeMs } = options;
   const { engine } = gateway;
-  const { path } = started.storage;
-  const history = openHistory(path);
+  const history = openHistory(started.storage.path);
   parts.defer(() => history.close());
-  const metrics = createMetrics({
-    ...{ clock, stats: () => engine.stats(), reload: () => reloadFactsOf(reloads) },
-    storageFolder: isInMemory(path) ? null : dirname(path),
-  });
-  parts.defer(() => metrics.close());
-  await exportMetrics(options, metrics, parts);
   let url: string | null = null;
   if (started.http.enabled) {
     const server = createHttpServer({
@@ -76,17 +64,6 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
   return { url, openControl: () => control?.start(), [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-async function exportMetrics(
-  { started, clock, log }: DoorsOptions,
-  metrics: Metrics,
-  parts: AsyncDisposableStack,
-): Promise<void> {
-  const { otlp } = started.metrics;
-  if (otlp === null) return;
-  const exported = await startOtlpExport(otlp, { metrics, clock, log });
-  parts.defer(() => exported.close());
-}
-
 function controlTopicOf({ gateway, started, running, clock, log }: DoorsOptions): ControlTopic | null {
   const { mqtt } = started.control;
   if (mqtt === null) return null;
@@ -95,15 +72,6 @@ function controlTopicOf({ gateway, started, running, clock, log }: DoorsOptions)
     tokens: () => running().auth.tokens,
     failedLoginsPerMinuteMax: started.http.limits.failedLoginsPerMinuteMax,
   });
-}
-
-/** What the metrics tell of reloads. */
-function reloadFactsOf({ version, running, last, counts }: Reloader): ReloadFacts {
-  const isSuccess = last?.outcome === 'applied' || last?.outcome === 'unchanged';
-  return {
-    ...{ version, digest: running.digest, counts },
-    last: last === null ? null : { atMs: last.atMs, isSuccess },
-  };
 }
 
 /** The push source of this address, as it runs now; undefined for what is none. */

@@ -12,6 +12,7 @@ import { ConfigFile } from './config-file.ts';
 import { watchConfig } from './config-watch.ts';
 import { sinkSpecOf, sourceSpecOf } from './config/specs.ts';
 import { openDoors, type Doors } from './doors.ts';
+import { openMetrics } from './open-metrics.ts';
 import type {
   ApplyOptions,
   ConfigFormat,
@@ -120,7 +121,8 @@ export class Gateway implements GatewayControl {
   }
 
   /** Starts the parts in order. Resolves when all of them run; sources may still be connecting.
-   *  @throws HeadgateError HG_STORAGE_ codes, HG_HTTP_ codes; what had been started is stopped again. */
+   *  @throws HeadgateError HG_STORAGE_ codes, HG_HTTP_ codes, HG_PEER_MISSING; what had been started is
+   *  stopped again. */
   start(): Promise<void> {
     this.#starting ??= this.#start();
     return this.#starting;
@@ -242,6 +244,9 @@ export class Gateway implements GatewayControl {
     const { running } = this.#reloader;
     this.#life = this.#watchLife();
     this.#parts.defer(() => this.#life?.close());
+    const { config: started } = running;
+    const shared = { clock: this.#clock, log: this.#log, started, closeMs: () => this.#remainingMs() };
+    const metrics = await openMetrics({ ...shared, engine, reloads: this.#reloader }, this.#parts);
     await engine.start();
     this.#parts.defer(() => this.#stopEngine());
     const seq = engine.noteConfig({
@@ -252,10 +257,8 @@ export class Gateway implements GatewayControl {
     await Promise.all([...running.sinks.values()].map((spec) => engine.registerSink(spec, by)));
     this.#doors = this.#parts.use(
       await openDoors({
-        ...{ gateway: this, clock: this.#clock, log: this.#log, started: running.config },
+        ...{ ...shared, gateway: this, metrics },
         running: () => this.#reloader.running.config,
-        reloads: this.#reloader,
-        closeMs: () => this.#remainingMs(),
       }),
     );
     await Promise.all([...running.sources.values()].map((spec) => engine.register(spec, by)));

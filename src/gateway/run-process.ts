@@ -1,5 +1,6 @@
 /** A gateway as a process: signals, what nobody caught, and the exit code. The first SIGTERM or SIGINT
- *  drains, a second one ends at once; SIGHUP reads the configuration again. */
+ *  drains, a second one ends at once; SIGHUP reads the configuration again, and SIGUSR1 opens no
+ *  debugger. */
 
 import { constants } from 'node:os';
 import type { Clock, TimerHandle } from '../domain/clock.ts';
@@ -109,6 +110,11 @@ function listen(
     log.info({ signal, deadlineMs: gateway.stopDeadlineMs }, 'the gateway drains and ends');
     end('asked');
   };
+  // Node would open its debugger, in which every user of the machine can read all memory.
+  const onDebug = () => {
+    const next = 'to debug it, start it by node --inspect';
+    log.warn({ signal: 'SIGUSR1', next }, 'a signal that means nothing to a gateway');
+  };
   const onCrash = (error: unknown) => {
     const stack = error instanceof Error ? error.stack : undefined;
     const next = 'report this as a defect with the stack; the service manager starts the gateway anew';
@@ -120,6 +126,7 @@ function listen(
   const listeners: readonly (readonly [string, (...args: never[]) => void])[] = [
     ...STOP_SIGNALS.map((signal) => [signal, () => onStop(signal)] as const),
     ['SIGHUP', () => void gateway.reload('signal')],
+    ['SIGUSR1', onDebug],
     ['uncaughtException', onCrash],
     ['unhandledRejection', onCrash],
   ];

@@ -33,11 +33,14 @@ export interface OtlpDeps {
 
 export interface OtlpExport {
   readonly counts: () => OtlpCounts;
-  /** Sends what is counted by now, within `timeoutMs`, and ends. Never rejects. */
-  close(): Promise<void>;
+  /** Sends what is counted by now and ends, soon and within `deadlineMs`: whatever is not sent by then is
+   *  given up. Never rejects. */
+  close(options: { readonly deadlineMs: number }): Promise<void>;
 }
 
 const TIMEOUT_MS = 10_000;
+/** An end waits no longer for a collector, whatever its deadline: a restart should not. */
+const LAST_EXPORT_MS_MAX = 2_000;
 
 /** @throws HeadgateError HG_PEER_MISSING */
 export async function startOtlpExport(options: OtlpOptions, deps: OtlpDeps): Promise<OtlpExport> {
@@ -92,13 +95,19 @@ export async function startOtlpExport(options: OtlpOptions, deps: OtlpDeps): Pro
 
   return {
     counts,
-    async close() {
+    async close({ deadlineMs }) {
       end.abort();
-      const timer = new AbortController();
+      const late = new AbortController();
       // One that is under way, and the last one.
-      await Promise.race([finished, clock.sleep(2 * timeoutMs, timer.signal)]);
-      timer.abort();
-      await exporter.shutdown().catch(() => {});
+      const isSent = await Promise.race([
+        finished.then(() => true),
+        clock.sleep(Math.min(deadlineMs, LAST_EXPORT_MS_MAX), late.signal).then(() => false),
+      ]);
+      late.abort();
+      if (!isSent)
+        log.warn({ collector: placeOf(url) }, 'the collector did not take the last metrics in time');
+      // Waits for what is under way still: nobody waits for that.
+      void exporter.shutdown().catch(() => {});
     },
   };
 }

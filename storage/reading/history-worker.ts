@@ -7,6 +7,8 @@ import { storageError } from '../file/storage-error.ts';
 import { wireError } from '../worker/worker-protocol.ts';
 
 if (parentPort === null) throw new Error('this program runs in a worker thread only');
+// A report of the process shows the environment once for each thread, whatever the main thread says.
+process.report.excludeEnv = true;
 const port = parentPort;
 const post = (message: FromReader) => port.postMessage(message);
 const { path } = workerData as ReaderOptions;

@@ -11,6 +11,8 @@ import { OPENING, wireError, type FromWorker } from './worker-protocol.ts';
 import type { StoreFacts, ToWorker, WorkerOptions } from './worker-protocol.ts';
 
 if (parentPort === null) throw new Error('this program runs in a worker thread only');
+// A report of the process shows the environment once for each thread, whatever the main thread says.
+process.report.excludeEnv = true;
 const port = parentPort;
 const post = (message: FromWorker) => port.postMessage(message);
 const { uuids, ...options } = workerData as WorkerOptions;

@@ -50,6 +50,10 @@ describe('the unit', () => {
     expect(existsSync(join(folder, 'edge.db'))).toBe(true);
   });
 
+  test('forbids core files, which would hold every secret', () => {
+    expect([valuesOf('LimitCORE'), valuesOf('CoredumpFilter')]).toEqual([['0'], ['0']]);
+  });
+
   test('waits for longer than a drain may take, and does not repeat what cannot be mended', () => {
     expect(valuesOf('Type')).toEqual(['notify']);
     expect(valuesOf('NotifyAccess')).toEqual(['all']);

@@ -57,7 +57,8 @@ npm install @opentelemetry/sdk-metrics @opentelemetry/resources @opentelemetry/e
 \`\`\`
 
 A collector that does not answer costs a line of the log and \`headgate_otlp_export_failures_total\`; nothing is kept for it,
-since counters go on counting.
+since counters go on counting. The last values are sent when the gateway has drained; they are waited for two seconds at
+most, and never beyond \`engine.stopDeadlineMs\`.
 
 ## All of them
 

@@ -1,7 +1,3 @@
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { SILENT_LOGGER, type Logger } from '../../src/domain/logger.ts';
@@ -11,32 +7,10 @@ import { loadOtlp } from '../../src/metrics/otlp-peer.ts';
 import { realClock } from '../../src/real-clock.ts';
 import { until } from '../chaos/rig/until.ts';
 import { readExposition } from './exposition-reader.ts';
+import { attributesOf, pointOf, startOtlpCollector } from './otlp-collector.ts';
 import { madeUpReload, madeUpStats } from './made-up-stats.ts';
 
-interface Point {
-  readonly attributes: readonly { readonly key: string; readonly value: { readonly stringValue: string } }[];
-  readonly asDouble?: number;
-  readonly startTimeUnixNano: string;
-  readonly count?: number;
-  readonly sum?: number;
-  readonly bucketCounts?: readonly number[];
-  readonly explicitBounds?: readonly number[];
-}
-
-interface ReceivedMetric {
-  readonly name: string;
-  readonly unit: string;
-  readonly gauge?: { readonly dataPoints: readonly Point[] };
-  readonly sum?: { readonly dataPoints: readonly Point[]; readonly isMonotonic: boolean };
-  readonly histogram?: { readonly dataPoints: readonly Point[] };
-}
-
-interface Received {
-  readonly resourceMetrics: readonly {
-    readonly resource: { readonly attributes: Point['attributes'] };
-    readonly scopeMetrics: readonly { readonly metrics: readonly ReceivedMetric[] }[];
-  }[];
-}
+const SOON = { deadlineMs: 10_000 };
 
 /** Ends what a test began, the last first. */
 const cleanups: (() => unknown)[] = [];
@@ -44,29 +18,10 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-/** A collector that takes what it is sent, or answers with the status it is given. */
 async function startCollector() {
-  const received: { readonly headers: IncomingHttpHeaders; readonly body: Received }[] = [];
-  let status = 200;
-  const server: Server = createServer((request, response) => {
-    void text(request).then((body) => {
-      if (status === 200) received.push({ headers: request.headers, body: JSON.parse(body) as Received });
-      response.writeHead(status, { 'content-type': 'application/json' }).end('{}');
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanups.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/metrics`,
-    received,
-    answerWith: (next: number) => {
-      status = next;
-    },
-  };
+  const collector = await startOtlpCollector();
+  cleanups.push(() => collector.close());
+  return collector;
 }
 
 function newMetrics() {
@@ -82,12 +37,9 @@ function newMetrics() {
 async function startExport(options: OtlpOptions, log: Logger = SILENT_LOGGER) {
   const metrics = newMetrics();
   const running = await startOtlpExport({ timeoutMs: 2_000, ...options }, { metrics, clock: realClock, log });
-  cleanups.push(() => running.close());
+  cleanups.push(() => running.close(SOON));
   return { running, metrics };
 }
-
-const attributesOf = (of: Point['attributes']) =>
-  Object.fromEntries(of.map(({ key, value }) => [key, value.stringValue]));
 
 test('what the collector gets is what Prometheus would read', async () => {
   const collector = await startCollector();
@@ -115,11 +67,7 @@ test('what the collector gets is what Prometheus would read', async () => {
   const changing = /^(?:process_|nodejs_|headgate_(?:event_loop|otlp|storage_waiting|disk))/;
   for (const { name, labels, value } of series.filter((one) => types.get(one.name) !== undefined)) {
     const metric = sent.get(name);
-    const points = (metric?.sum ?? metric?.gauge)?.dataPoints ?? [];
-    const found = points.find((point) => {
-      const attributes = attributesOf(point.attributes);
-      return Object.entries(labels).every(([label, wanted]) => attributes[label] === wanted);
-    });
+    const found = pointOf(metric, labels);
     expect([name, labels, found === undefined]).toEqual([name, labels, false]);
     if (!changing.test(name)) expect([name, found?.asDouble]).toEqual([name, value]);
     expect([name, metric?.sum?.isMonotonic ?? false]).toEqual([name, types.get(name) === 'counter']);
@@ -160,7 +108,7 @@ test('a dead collector holds up neither the gateway nor its end, and its credent
   );
   await until('a failure', 30_000, () => running.counts().failures >= 2);
   expect(running.counts().exports).toBe(0);
-  await running.close();
+  await running.close(SOON);
   expect(said).toHaveLength(1);
   expect(said.join()).not.toContain('c4nary');
 });
@@ -169,8 +117,20 @@ test('the last values are sent at the end', async () => {
   const collector = await startCollector();
   const { running } = await startExport({ url: collector.url, intervalMs: 3_600_000 });
   await until('the first export', 30_000, () => collector.received.length === 1);
-  await running.close();
+  await running.close(SOON);
   expect(collector.received).toHaveLength(2);
+});
+
+test('a collector that hangs is given up at the end, and that is told', async () => {
+  const said: string[] = [];
+  const note = (_fields: object, message: string) => void said.push(message);
+  const collector = await startCollector();
+  collector.answerWith('nothing');
+  const options = { url: collector.url, intervalMs: 10, timeoutMs: 3_600_000 };
+  const { running } = await startExport(options, { ...SILENT_LOGGER, warn: note });
+  await until('an export', 30_000, () => collector.asked() === 1);
+  await running.close({ deadlineMs: 10 });
+  expect(said).toEqual(['the collector did not take the last metrics in time']);
 });
 
 test('where a package is missing it is said which, and what to install', async () => {
