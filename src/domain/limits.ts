@@ -164,9 +164,7 @@ export const LIMITS = {
   idempotencyAnswersMax: 10_000,
   idempotencyAnswersCharsMax: 16 * 1024 * 1024,
   idempotencyAnswerMsMax: 24 * 60 * 60 * 1_000,
-  /** Ingest WebSockets that are open at a time. */
-  ingestSocketsMax: 128,
-  /** Bytes of one of their messages. */
+  /** Bytes of a message of an ingest WebSocket. */
   ingestMessageBytesMax: 256 * 1024,
   ingestMessageFragmentsMax: 64,
   /** Messages that one of them may have sent without an answer: its credit. */
@@ -175,8 +173,7 @@ export const LIMITS = {
   ingestSocketPendingBytesMax: 1024 * 1024,
   /** Bytes of answers that a socket has not taken; at that number it is not read on. */
   ingestSocketUnsentBytesMax: 256 * 1024,
-  /** Messages and pings a second of one socket; beyond, it is not read for the rest of the second. */
-  ingestSocketMessagesPerSecondMax: 5_000,
+  /** Pings a second of one socket; beyond, it is cut. */
   ingestSocketPingsPerSecondMax: 10,
   /** Messages of the control topic that are under way; at that number nothing more is read. */
   controlPendingMessagesMax: 64,
@@ -206,10 +203,7 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     limits.ingestRequestsMax * limits.ingestRequestPendingBytesMax <= limits.ingestPendingBytesMax,
     'every upload may have its share pending',
   );
-  demand(
-    limits.ingestSocketsMax * limits.ingestMessageBytesMax <= limits.ingestPendingBytesMax,
-    'a message of every socket fits what may be pending',
-  );
+  demand(limits.ingestMessageBytesMax <= limits.ingestPendingBytesMax, 'a message fits what may be pending');
   demand(limits.recordBytesMax <= limits.commitBytesMax, 'one record fits a transaction');
   demand(
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,

@@ -66,12 +66,10 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     ...{ pushSources: deps.pushSources, limits, clock, log },
     ...(deps.recordBytesMax === undefined ? {} : { recordBytesMax: deps.recordBytesMax }),
   });
-  const mayStillRead = (authorization: string | undefined) =>
-    authenticator.authenticate(authorization, undefined).principal?.scopes.has('read') === true;
   const { app } = createApi(deps, {
     loop,
     feed,
-    mayStillRead,
+    whoAsks: (authorization) => authenticator.standing(authorization),
     release: (response) => exchanges.release(response),
     routed: (request, template) => watch.routed(request, template),
   });
@@ -127,7 +125,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     else {
       const source = request.method === 'GET' ? ingestSourceOf(request) : null;
       if (source === null) endWithProblem(socket, nothingToUpgradeTo());
-      else ingest.upgrade(request, socket, head, login.principal, source);
+      else ingest.upgrade(request, socket, head, authenticator.standing(headers.authorization), source);
     }
   };
 
