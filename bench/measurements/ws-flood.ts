@@ -43,14 +43,16 @@ export async function measureWsFlood(options: WsFloodOptions): Promise<WsFloodFi
   await engine.register(target);
   const ingest = createIngest({
     pushSources: (address) => (address === 'uploads' ? target : undefined),
-    limits: { ingestBytesMax: 1024 ** 3, depthMax: 64 },
+    limits: { ingestBytesMax: 1024 ** 3, depthMax: 64, socketsMax: 128, messagesPerSecondMax: 5_000 },
     clock: realClock,
     log: SILENT_LOGGER,
   });
   const server = createServer(
     (request, response) => void ingest.handle(request, response, SENDER, 'uploads'),
   );
-  server.on('upgrade', (request, socket, head) => ingest.upgrade(request, socket, head, SENDER, 'uploads'));
+  server.on('upgrade', (request, socket, head) =>
+    ingest.upgrade(request, socket, head, () => SENDER, 'uploads'),
+  );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

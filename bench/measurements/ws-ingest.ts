@@ -25,7 +25,7 @@ export async function measureWsIngest(options: WsIngestOptions): Promise<number>
       ? await withIngest(path, (ingest) => {
           const http = createServer();
           http.on('upgrade', (request, socket, head) =>
-            ingest.upgrade(request, socket, head, SENDER, 'uploads'),
+            ingest.upgrade(request, socket, head, () => SENDER, 'uploads'),
           );
           return sendTo(http, load);
         })

@@ -78,6 +78,9 @@ export const LIMITS = {
   repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */
   httpRequestsInFlightMax: 256,
+  /** Of a body nobody wants: bytes that are read away, and milliseconds until the connection is cut. */
+  httpLingerBytesMax: 1024 * 1024,
+  httpLingerMsMax: 2_000,
   /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
    *  way. */
   httpAddressesMax: 10_000,
@@ -155,18 +158,13 @@ export const LIMITS = {
   ingestRejectionsMax: 5_000,
   /** Milliseconds that an upload waits for what it handed in to be stored before it is told to come again. */
   ingestAnswerMsMax: 30_000,
-  /** Of a body nobody wants: bytes and milliseconds that are read away before the connection is cut. */
-  ingestLingerBytesMax: 1024 * 1024,
-  ingestLingerMsMax: 2_000,
   /** Characters of an Idempotency-Key, and of the name a WebSocket client gives itself. */
   idempotencyKeyCharsMax: 255,
   /** First answers that are kept, their characters together, and for how long. */
   idempotencyAnswersMax: 10_000,
   idempotencyAnswersCharsMax: 16 * 1024 * 1024,
   idempotencyAnswerMsMax: 24 * 60 * 60 * 1_000,
-  /** Ingest WebSockets that are open at a time. */
-  ingestSocketsMax: 128,
-  /** Bytes of one of their messages. */
+  /** Bytes of a message of an ingest WebSocket. */
   ingestMessageBytesMax: 256 * 1024,
   ingestMessageFragmentsMax: 64,
   /** Messages that one of them may have sent without an answer: its credit. */
@@ -175,8 +173,7 @@ export const LIMITS = {
   ingestSocketPendingBytesMax: 1024 * 1024,
   /** Bytes of answers that a socket has not taken; at that number it is not read on. */
   ingestSocketUnsentBytesMax: 256 * 1024,
-  /** Messages and pings a second of one socket; beyond, it is not read for the rest of the second. */
-  ingestSocketMessagesPerSecondMax: 5_000,
+  /** Pings a second of one socket; beyond, it is cut. */
   ingestSocketPingsPerSecondMax: 10,
   /** Messages of the control topic that are under way; at that number nothing more is read. */
   controlPendingMessagesMax: 64,
@@ -206,10 +203,7 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     limits.ingestRequestsMax * limits.ingestRequestPendingBytesMax <= limits.ingestPendingBytesMax,
     'every upload may have its share pending',
   );
-  demand(
-    limits.ingestSocketsMax * limits.ingestMessageBytesMax <= limits.ingestPendingBytesMax,
-    'a message of every socket fits what may be pending',
-  );
+  demand(limits.ingestMessageBytesMax <= limits.ingestPendingBytesMax, 'a message fits what may be pending');
   demand(limits.recordBytesMax <= limits.commitBytesMax, 'one record fits a transaction');
   demand(
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,

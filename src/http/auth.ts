@@ -21,6 +21,9 @@ export type Login =
 export interface Authenticator {
   /** Never throws. */
   authenticate(authorization: string | undefined, remoteAddress: string | undefined): Login;
+  /** For who stays: gives, as often as it is asked, whom the same header would let in now; null: nobody any
+   *  more. To ask costs nothing while the tokens are those of the last time, and is no failed login. */
+  standing(authorization: string | undefined): () => Principal | null;
 }
 
 export interface AuthenticatorOptions {
@@ -69,6 +72,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     return unauthorised(message, error);
   };
 
+  const hasExpired = ({ expiresAtMs }: StoredToken) => expiresAtMs !== null && expiresAtMs <= clock.wallMs();
+
   return {
     authenticate(authorization, remoteAddress) {
       const known = tokens();
@@ -77,18 +82,38 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
         return unauthorised('the request needs a token: send the header Authorization: Bearer TOKEN');
       }
       const client = clientOf(remoteAddress);
-      const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
-      if (token === undefined || token.length > TOKEN_CHARS_MAX) {
+      const token = tokenIn(authorization);
+      if (token === null) {
         return failed(client, 'invalid_request', 'the header Authorization must be: Bearer TOKEN');
       }
       const found = tokenLike(token, known);
       if (found === null) return failed(client, 'invalid_token', 'the token is not known');
-      if (found.expiresAtMs !== null && found.expiresAtMs <= clock.wallMs()) {
-        return failed(client, 'invalid_token', 'the token has expired');
-      }
+      if (hasExpired(found)) return failed(client, 'invalid_token', 'the token has expired');
       return { principal: principalOf(found) };
     },
+    standing(authorization) {
+      const token = authorization === undefined ? null : tokenIn(authorization);
+      let known: readonly StoredToken[] | null = null;
+      let found: StoredToken | null = null;
+      let principal: Principal | null = null;
+      return () => {
+        const current = tokens();
+        if (authorization === undefined) return current.length === 0 && opensWithoutTokens ? EVERYBODY : null;
+        if (current !== known) {
+          known = current;
+          found = token === null ? null : tokenLike(token, current);
+          principal = found === null ? null : principalOf(found);
+        }
+        return found === null || hasExpired(found) ? null : principal;
+      };
+    },
   };
+}
+
+/** Null where the header holds none. */
+function tokenIn(authorization: string): string | null {
+  const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
+  return token === undefined || token.length > TOKEN_CHARS_MAX ? null : token;
 }
 
 /** Looks at every token, whether or not one was found: the time it takes tells nothing. */

@@ -39,6 +39,10 @@ export interface HttpLimits {
   readonly requestTimeoutMs: number;
   readonly liveClientsMax: number;
   readonly liveClientBytesMax: number;
+  /** Ingest WebSockets that are open at a time. */
+  readonly socketsMax: number;
+  /** Messages a second of one of them; beyond, it is not read for the rest of the second. */
+  readonly messagesPerSecondMax: number;
 }
 
 export type Scope = 'read' | 'ingest' | 'operate' | 'admin';

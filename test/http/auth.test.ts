@@ -77,6 +77,34 @@ describe('a token', () => {
   });
 });
 
+describe('who stays is asked again', () => {
+  test('and is nobody once its token expires, is taken away or lacks the scope', async () => {
+    let tokens = [stored('good', { expiresAtMs: null })];
+    const clock = virtualClock();
+    const authenticator = createAuthenticator({
+      ...{ tokens: () => tokens, clock, opensWithoutTokens: true, failedLoginsPerMinuteMax: 1 },
+    });
+    const asker = authenticator.standing('Bearer good');
+    const anonymous = authenticator.standing(undefined);
+    expect([asker()?.name, anonymous()]).toEqual(['good', null]);
+    tokens = [stored('good', { scopes: ['ingest'], expiresAtMs: clock.wallMs() + 1_000 })];
+    expect([...(asker()?.scopes ?? [])]).toEqual(['ingest']);
+    await clock.advance(1_000);
+    expect(asker()).toBeNull();
+    tokens = [];
+    expect([asker(), anonymous()?.name]).toEqual([null, 'anonymous']);
+    tokens = [stored('good')];
+    expect([asker()?.name, anonymous()]).toEqual(['good', null]);
+  });
+
+  test('without that being a failed login of its address', () => {
+    const { authenticator, login } = setUp({ max: 1 });
+    const asker = authenticator.standing('Bearer bad');
+    for (let round = 0; round < 5; round++) expect(asker()).toBeNull();
+    expect(login('Bearer bad')).toBe(401);
+  });
+});
+
 describe('a scope', () => {
   const ALL: readonly Scope[] = ['read', 'ingest', 'operate', 'admin'];
   const cases: [given: Scope, allows: readonly Scope[]][] = [

@@ -11,7 +11,9 @@ import { createParser } from 'eventsource-parser';
 import { expect, onTestFinished, test } from 'vitest';
 import { LiveFeed } from '../../src/http/live/live-feed.ts';
 import { createEngine } from '../../src/index.ts';
+import type { Clock } from '../../src/domain/clock.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
+import { virtualClock } from '../../src/testing/virtual-clock.ts';
 import { realClock } from '../../src/real-clock.ts';
 import type { History } from '../../storage/reading/history.ts';
 import type { Row } from '../../storage/reading/timeline-reader.ts';
@@ -41,14 +43,13 @@ function growingLog() {
   return { history, grow, last: () => rows.length };
 }
 
-test('a thousand of them cost no more than their budget, and are cut; who reads hears everything', async () => {
+/** A feed over a socket of the file system, and clients of it that read only when they are told to. */
+async function feedOver(clock: Clock, limits: { clientsMax: number; clientBytesMax: number }) {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-live-'));
   const path = join(folder, 'http');
   const { history, grow, last } = growingLog();
-  const feed = new LiveFeed({
-    ...{ engine: createEngine({ timeline: false }), history, clock: realClock, log: SILENT_LOGGER },
-    ...{ clientsMax: CLIENTS + 1, clientBytesMax: BYTES_MAX },
-  });
+  const engine = createEngine({ timeline: false });
+  const feed = new LiveFeed({ ...{ engine, history, clock, log: SILENT_LOGGER }, ...limits });
   const server = createServer((_, response) => {
     void feed.open({ response, filter: {}, afterSeq: null, mayListen: () => true });
   });
@@ -61,14 +62,47 @@ test('a thousand of them cost no more than their budget, and are cut; who reads 
     server.closeAllConnections();
     rmSync(folder, { recursive: true, force: true });
   });
-
-  for (let index = 0; index < CLIENTS; index++) {
+  const connectSilent = async () => {
     const socket = connect(path);
     socket.on('error', () => {}).pause();
     socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
     sockets.push(socket);
     await once(socket, 'connect');
+    return socket;
+  };
+  return { ...{ grow, last, feed, path, server }, connectSilent };
+}
+
+test('one that is gone without a word is cut at the third heartbeat of which it took nothing', async () => {
+  const clock = virtualClock();
+  const limits = { clientsMax: 2, clientBytesMax: 1024 ** 3 };
+  const { feed, grow, server, connectSilent } = await feedOver(clock, limits);
+  const accepted = once(server, 'connection') as Promise<[Socket]>;
+  await connectSilent();
+  const [gone] = await accepted;
+  await expect.poll(() => feed.clients).toBe(1);
+  const slow = await connectSilent();
+  await expect.poll(() => feed.clients).toBe(2);
+  // More than the system holds for the two of them.
+  while (feed.bufferedBytes < 2 * 1024 * 1024) {
+    grow(200);
+    await clock.advance(250);
   }
+  await clock.advance(15_000);
+  // Who takes what waits for it, however late, stays.
+  slow.resume();
+  await expect.poll(() => feed.bufferedBytes).toBe(gone.writableLength);
+  await clock.advance(15_000);
+  expect([feed.clients, gone.destroyed]).toEqual([2, false]);
+  await clock.advance(15_000);
+  expect([feed.clients, gone.destroyed]).toEqual([1, true]);
+  expect(slow.destroyed).toBe(false);
+});
+
+test('a thousand of them cost no more than their budget, and are cut; who reads hears everything', async () => {
+  const limits = { clientsMax: CLIENTS + 1, clientBytesMax: BYTES_MAX };
+  const { feed, grow, last, path, connectSilent } = await feedOver(realClock, limits);
+  for (let index = 0; index < CLIENTS; index++) await connectSilent();
   await expect.poll(() => feed.clients).toBe(CLIENTS);
   const asked = request({ socketPath: path });
   asked.end();

@@ -4,8 +4,9 @@ import Database from 'better-sqlite3';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { pushSource } from '../../src/index.ts';
+import { virtualClock } from '../../src/testing/virtual-clock.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { httpRig, stored, type HttpRig } from './http-rig.ts';
 
@@ -14,6 +15,7 @@ interface Listener {
   readonly events: EventSourceMessage[];
   readonly ids: () => number[];
   hasEnded: boolean;
+  heartbeats: number;
   leave(): void;
 }
 
@@ -22,12 +24,15 @@ async function listen(rig: HttpRig, query = '', headers: Record<string, string> 
   asked.end();
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
   const events: EventSourceMessage[] = [];
-  const parser = createParser({ onEvent: (event) => events.push(event) });
   const listener: Listener = {
-    ...{ status: response.statusCode ?? 0, events, hasEnded: false },
+    ...{ status: response.statusCode ?? 0, events, hasEnded: false, heartbeats: 0 },
     ids: () => events.flatMap(({ id }) => (id === undefined ? [] : [Number(id)])),
     leave: () => asked.destroy(),
   };
+  const parser = createParser({
+    onEvent: (event) => events.push(event),
+    onComment: () => listener.heartbeats++,
+  });
   response.setEncoding('utf8').on('data', (text: string) => parser.feed(text));
   response.on('error', () => {}).on('close', () => (listener.hasEnded = true));
   asked.on('error', () => {});
@@ -56,6 +61,16 @@ function hasAll(rig: HttpRig, ids: readonly number[]): boolean {
   return ids.at(-1) === last?.['seq'];
 }
 
+/** Waits until this many rounds are in the log, and what was heard is what it has after a row. */
+async function hasHeardAll(rig: HttpRig, listener: Listener, rounds: number, afterSeq: number) {
+  await expect.poll(() => logged(rig, ({ kind }) => kind === 'deregistered').length).toBe(rounds);
+  // Rows that end the last round may come after that one.
+  await vi.waitFor(
+    () => expect(listener.ids()).toEqual(logged(rig, ({ seq }) => (seq as number) > afterSeq)),
+    { timeout: 30_000 },
+  );
+}
+
 async function busy(rig: HttpRig, rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     await rig.engine.register(pushSource({ id: `s${round}` }));
@@ -70,8 +85,7 @@ describe('a live client', () => {
     const listener = await listen(rig);
     const before = logged(rig).at(-1) ?? 0;
     await busy(rig, 5);
-    await expect.poll(() => hasAll(rig, listener.ids())).toBe(true);
-    expect(listener.ids()).toEqual(logged(rig, ({ seq }) => (seq as number) > before));
+    await hasHeardAll(rig, listener, 5, before);
     const page = await rig.ask('/api/timeline?limit=1');
     expect(JSON.parse(listener.events.at(-1)?.data ?? '')).toEqual(page.json.rows[0]);
   });
@@ -84,8 +98,7 @@ describe('a live client', () => {
     const listener = await listen(rig, '', { 'last-event-id': String(all[4]) });
     await expect.poll(() => listener.ids()).toEqual(all.slice(5));
     await busy(rig, 2);
-    await expect.poll(() => hasAll(rig, listener.ids())).toBe(true);
-    expect(listener.ids()).toEqual(logged(rig).slice(5));
+    await hasHeardAll(rig, listener, 5, all[4] ?? 0);
   });
 
   test('misses nothing and hears nothing twice, however it comes and goes while much happens', async () => {
@@ -176,6 +189,49 @@ describe('a live client', () => {
     first.leave();
     await expect.poll(() => rig.server.live().clients).toBe(1);
     expect((await listen(rig)).status).toBe(200);
+  });
+
+  test('hears nothing more once its token was taken away, and its stream ends', async () => {
+    const keeps = stored('keeps', { scopes: ['read'] });
+    const rig = await httpRig({ tokens: [keeps, stored('loses', { scopes: ['read'] })] });
+    const [kept, lost] = [
+      await listen(rig, '', { authorization: 'Bearer keeps' }),
+      await listen(rig, '', { authorization: 'Bearer loses' }),
+    ];
+    rig.tokens = [keeps, stored('loses', { scopes: ['ingest'] })];
+    await busy(rig, 1);
+    await expect.poll(() => lost.hasEnded).toBe(true);
+    await expect.poll(() => hasAll(rig, kept.ids())).toBe(true);
+    expect([kept.hasEnded, lost.ids()]).toEqual([false, []]);
+    expect(rig.server.live().clients).toBe(1);
+  });
+
+  test('that was let in without a token is one too many once there are any', async () => {
+    const rig = await httpRig();
+    const listener = await listen(rig);
+    rig.tokens = [stored('t')];
+    await busy(rig, 1);
+    await expect.poll(() => listener.hasEnded).toBe(true);
+    expect(listener.ids()).toEqual([]);
+  });
+
+  test('whose token expires, or is taken away, is let go at the next heartbeat while nothing happens', async () => {
+    const clock = virtualClock();
+    const expiresAtMs = clock.wallMs() + 20_000;
+    const tokens = [stored('expires', { expiresAtMs }), stored('loses'), stored('keeps')];
+    const rig = await httpRig({ clock, tokens });
+    const [expires, loses, keeps] = [
+      await listen(rig, '', { authorization: 'Bearer expires' }),
+      await listen(rig, '', { authorization: 'Bearer loses' }),
+      await listen(rig, '', { authorization: 'Bearer keeps' }),
+    ];
+    await clock.advance(15_000);
+    for (const one of [expires, loses, keeps]) await expect.poll(() => one.heartbeats).toBe(1);
+    rig.tokens = tokens.filter(({ name }) => name !== 'loses');
+    await clock.advance(15_000);
+    for (const one of [expires, loses]) await expect.poll(() => one.hasEnded).toBe(true);
+    await expect.poll(() => keeps.heartbeats).toBe(2);
+    expect([expires.heartbeats, loses.heartbeats, keeps.hasEnded]).toEqual([1, 1, false]);
   });
 
   test('is let go when the server ends', async () => {

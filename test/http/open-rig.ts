@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HttpDeps, HttpLimits, HttpOptions, StoredToken } from '../../src/http/http-deps.ts';
 import { createHttpServer, type HttpServer } from '../../src/http/http-server.ts';
+import type { Clock } from '../../src/domain/clock.ts';
 import { hashOf } from '../../src/http/token-text.ts';
 import { createEngine, type Engine } from '../../src/index.ts';
 import { realClock } from '../../src/real-clock.ts';
@@ -24,6 +25,8 @@ export const LIMITS_OF_TESTS: HttpLimits = {
   requestTimeoutMs: 30_000,
   liveClientsMax: 1_500,
   liveClientBytesMax: 256 * 1024,
+  socketsMax: 128,
+  messagesPerSecondMax: 5_000,
 };
 
 export interface LogLine {
@@ -36,6 +39,8 @@ export interface RigOptions extends Partial<Omit<HttpOptions, 'limits'>> {
   readonly limits?: Partial<HttpLimits>;
   readonly tokens?: readonly StoredToken[];
   readonly observeRequest?: HttpDeps['observeRequest'];
+  /** Of the server. */
+  readonly clock?: Clock;
 }
 
 export interface HttpRig {
@@ -75,6 +80,7 @@ export async function openRig({
   limits,
   tokens = [],
   observeRequest,
+  clock = realClock,
   ...options
 }: RigOptions = {}): Promise<HttpRig> {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-http-'));
@@ -89,7 +95,7 @@ export async function openRig({
   const gateway = smallGateway(engine, realClock.wallMs());
   const rig: { tokens: readonly StoredToken[] } = { tokens };
   const deps: HttpDeps = {
-    ...{ gateway, history, log, clock: realClock },
+    ...{ gateway, history, log, clock },
     tokens: () => rig.tokens,
     ...(observeRequest === undefined ? {} : { observeRequest }),
     pushSources: (address) => gateway.pushSource(address),

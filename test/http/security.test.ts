@@ -1,6 +1,7 @@
 /** The walls of the API: every route with every kind of wrong token, other origins, other hosts, what is too
  *  large, too deep, too slow or too much. */
 
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -175,6 +176,20 @@ describe('a WebSocket', () => {
     expect(await statusOf('writer', { host: 'evil.example' })).toBe(421);
     expect(await statusOf('writer', {}, '/api/events')).toBe(404);
     expect(await statusOf('writer', {}, '/api/ingest/nobody')).toBe(404);
+  });
+
+  test('is closed at its next message once its token was taken away', async () => {
+    const rig = await httpRig({ tokens: TOKENS });
+    await rig.ask('/api/sources', { method: 'POST', body: { id: 'line3', type: 'push' }, token: 'boss' });
+    const authorization = 'Bearer writer';
+    const url = `ws://127.0.0.1:${rig.port}/api/ingest/line3`;
+    const socket = new WebSocket(url, { headers: { authorization } });
+    await once(socket, 'open');
+    rig.tokens = TOKENS.filter(({ name }) => name !== 'writer');
+    socket.send('{"id":1,"records":[1]}');
+    const [code, reason] = (await once(socket, 'close')) as [number, Buffer];
+    expect([code, String(reason)]).toEqual([1008, 'the token may no longer send here']);
+    expect(rig.engine.health('line3').recordsProduced).toBe(0);
   });
 });
 

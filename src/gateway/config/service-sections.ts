@@ -8,6 +8,8 @@ import { tlsField } from './fields.ts';
 const MIB = 1024 * 1024;
 const count = (min = 1) => z.number().int().min(min);
 const bytes = count().max(2 ** 40);
+/** Each may hold a message (256 KiB) beyond what may wait for its commit: 1 GiB. */
+const SOCKETS_MAX = 4_096;
 
 const limits = z
   .strictObject({
@@ -29,6 +31,10 @@ const limits = z
     liveClientBytesMax: bytes
       .default(MIB)
       .describe('Bytes that may wait for one such listener; a slower one is cut off.'),
+    socketsMax: count().max(SOCKETS_MAX).default(128).describe('Ingest WebSockets at a time.'),
+    messagesPerSecondMax: count()
+      .default(5_000)
+      .describe('Messages a second of one ingest WebSocket; beyond, it is not read for the rest of it.'),
   })
   .prefault({})
   .describe('Bounds on what clients may ask for.');

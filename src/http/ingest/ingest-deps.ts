@@ -8,7 +8,7 @@ import type { HttpLimits } from '../http-deps.ts';
 export interface IngestDeps {
   /** The push source of this address (`line3`, `acme/line3`), as it runs now. */
   readonly pushSources: (address: string) => PushSource | undefined;
-  readonly limits: Pick<HttpLimits, 'ingestBytesMax' | 'depthMax'>;
+  readonly limits: Pick<HttpLimits, 'ingestBytesMax' | 'depthMax' | 'socketsMax' | 'messagesPerSecondMax'>;
   /** Bytes of one record as it comes. Default: what the log takes. */
   readonly recordBytesMax?: number;
   readonly clock: Clock;

@@ -7,7 +7,7 @@ import { formatAddress, parseAddress } from '../../domain/address.ts';
 import type { TimerHandle } from '../../domain/clock.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
-import { lackOfSource } from '../auth.ts';
+import { lackOfSource, NOBODY } from '../auth.ts';
 import type { Principal } from '../http-deps.ts';
 import { problemOf, type Problem } from '../problem.ts';
 import { endWithProblem } from '../raw-answers.ts';
@@ -21,7 +21,7 @@ export interface IngestSockets {
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
-    principal: Principal,
+    whoAsks: () => Principal | null,
     sourceId: string,
   ): void;
   /** Answers what was taken, for as long as `deadlineMs` allows, and closes all. */
@@ -56,9 +56,7 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
     for (const session of sessions) session.look();
   };
 
-  const refusalOf = (principal: Principal, address: string, client: string | null): Problem | null => {
-    const lacking = lackOfSource(principal, address);
-    if (lacking !== null) return lacking;
+  const refusalOf = (address: string, client: string | null): Problem | null => {
     if (deps.pushSources(address) === undefined) {
       return problemOf(new HeadgateError('HG_SOURCE_UNKNOWN', `there is no push source "${address}"`));
     }
@@ -66,17 +64,20 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
       const message = `client must be 1 to ${LIMITS.idempotencyKeyCharsMax} visible characters`;
       return problemOf(new HeadgateError('HG_OPTION_INVALID', message, { details: { field: 'client' } }));
     }
-    if (!isClosed && sessions.size < LIMITS.ingestSocketsMax) return null;
-    return problemOf(new HeadgateError('HG_HTTP_BUSY', 'as many WebSockets are open as may be'));
+    if (!isClosed && sessions.size < limits.socketsMax) return null;
+    return problemOf(
+      new HeadgateError('HG_HTTP_BUSY', 'there are as many WebSockets as http.limits.socketsMax'),
+    );
   };
 
   return {
-    upgrade(request, stream, head, principal, sourceId) {
+    upgrade(request, stream, head, whoAsks, sourceId) {
       // An emitter without a listener for errors takes the process down.
       stream.on('error', () => {});
       const address = formatAddress(parseAddress(sourceId));
       const client = new URL(request.url ?? '/', 'http://host').searchParams.get('client');
-      const refusal = refusalOf(principal, address, client);
+      const lackNow = () => lackOfSource(whoAsks() ?? NOBODY, address);
+      const refusal = lackNow() ?? refusalOf(address, client);
       if (refusal !== null) {
         endWithProblem(stream, refusal);
         return;
@@ -85,6 +86,8 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
         const session = new Session({
           ...{ socket, address, client, budget, clock },
           source: () => deps.pushSources(address),
+          maySend: () => lackNow() === null,
+          messagesPerSecondMax: limits.messagesPerSecondMax,
           reading: { recordBytesMax, depthMax: limits.depthMax, isMarked: client !== null },
         });
         sessions.add(session);

@@ -19,13 +19,13 @@ export interface Ingest {
     principal: Principal,
     sourceId: string,
   ): Promise<void>;
-  /** Takes the upgrade of `GET /api/ingest/:source`. Checks what `principal` may; Host, Origin and token are
-   *  checked before. */
+  /** Takes the upgrade of `GET /api/ingest/:source`. Checks what who asks may; Host, Origin and token are
+   *  checked before. `whoAsks` is asked again while the WebSocket is open; null: nobody any more. */
   upgrade(
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
-    principal: Principal,
+    whoAsks: () => Principal | null,
     sourceId: string,
   ): void;
   /** Closes the WebSockets, after what they sent is answered. To be called before the engine stops. */
@@ -40,8 +40,8 @@ export function createIngest(deps: IngestDeps): Ingest {
   const sockets = createIngestSockets(deps, budget);
   return {
     handle: (request, response, principal, sourceId) => routes.handle(request, response, principal, sourceId),
-    upgrade: (request, socket, head, principal, sourceId) =>
-      sockets.upgrade(request, socket, head, principal, sourceId),
+    upgrade: (request, socket, head, whoAsks, sourceId) =>
+      sockets.upgrade(request, socket, head, whoAsks, sourceId),
     close: ({ deadlineMs = CLOSE_MS } = {}) => sockets.close(deadlineMs),
   };
 }

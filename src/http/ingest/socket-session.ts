@@ -9,7 +9,7 @@
 import type { WebSocket } from 'ws';
 import type { PushSource } from '../../../actors/sources/push-source.ts';
 import type { Clock, TimerHandle } from '../../domain/clock.ts';
-import { errorFacts, HeadgateError } from '../../domain/errors.ts';
+import { errorFacts, HeadgateError, type ErrorCode } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { Budget } from './budget.ts';
 import { recordKeys } from './first-answers.ts';
@@ -22,6 +22,9 @@ export interface SessionOptions {
   /** As it runs at the moment; undefined where there is none any more. */
   readonly source: () => PushSource | undefined;
   readonly address: string;
+  /** Whether it still may: its token may have expired, or been taken away. */
+  readonly maySend: () => boolean;
+  readonly messagesPerSecondMax: number;
   /** The name the client gives itself; its messages are known by it and their ids. */
   readonly client: string | null;
   readonly reading: ReaderOptions;
@@ -61,7 +64,7 @@ export class Session {
   #pings = 0;
   #paceTimer: TimerHandle = undefined;
   #dismissal: TimerHandle = undefined;
-  #isEnding = false;
+  #ending: Promise<void> | null = null;
   /** Since the last look: whether the client was heard, whether it was asked. */
   #wasHeard = true;
   #wasUnsent = false;
@@ -83,9 +86,10 @@ export class Session {
     });
   }
 
-  /** Looks whether the client is still there; to be called every so often. */
+  /** Looks whether the client is still there, and may be; to be called every so often. */
   look(): void {
-    const { socket } = this.#options;
+    const { socket, maySend } = this.#options;
+    if (!maySend()) this.#expel();
     const isUnsent = socket.bufferedAmount > LIMITS.ingestSocketUnsentBytesMax;
     if (isUnsent && this.#wasUnsent) {
       this.#cut(TRY_AGAIN_LATER, 'answers are not taken');
@@ -103,11 +107,9 @@ export class Session {
   }
 
   /** Takes nothing more, answers what it has taken, then says goodbye. Resolves when that is done. */
-  async end(): Promise<void> {
-    this.#isEnding = true;
-    this.#options.socket.pause();
-    if (this.#pending.length > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
-    this.#cut(GOING_AWAY, 'the gateway stops');
+  end(): Promise<void> {
+    this.#ending ??= this.#answerAll().then(() => this.#cut(GOING_AWAY, 'the gateway stops'));
+    return this.#ending;
   }
 
   terminate(): void {
@@ -115,8 +117,12 @@ export class Session {
   }
 
   #take(bytes: Buffer): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#ending !== null) return;
     this.#wasHeard = true;
+    if (!this.#options.maySend()) {
+      this.#expel();
+      return;
+    }
     this.#countMessage();
     if (this.#pending.length >= 2 * LIMITS.ingestSocketCreditMessages) {
       this.#refuse(POLICY_VIOLATION, 'more messages than credit');
@@ -197,7 +203,7 @@ export class Session {
   /** Reads on, or not. */
   #holdBack(): void {
     const { socket, budget } = this.#options;
-    if (this.#isOver || this.#isEnding) return;
+    if (this.#isOver || this.#ending !== null) return;
     const isHeld =
       budget.isFull ||
       this.#pending.length > LIMITS.ingestSocketCreditMessages ||
@@ -215,9 +221,9 @@ export class Session {
   }
 
   #countMessage(): void {
+    const { clock, messagesPerSecondMax } = this.#options;
     const nowMs = this.#beginSecond();
-    if (++this.#messages <= LIMITS.ingestSocketMessagesPerSecondMax || this.#paceTimer !== undefined) return;
-    const { clock } = this.#options;
+    if (++this.#messages <= messagesPerSecondMax || this.#paceTimer !== undefined) return;
     this.#paceTimer = clock.setTimeout(
       () => {
         this.#paceTimer = undefined;
@@ -255,9 +261,21 @@ export class Session {
     return this.#options.socket.readyState !== this.#options.socket.OPEN;
   }
 
-  #refuse(closeCode: number, message: string): void {
+  async #answerAll(): Promise<void> {
+    this.#options.socket.pause();
+    if (this.#pending.length > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+  }
+
+  /** What was taken while it might send is answered; nothing else is. */
+  #expel(): void {
+    this.#ending ??= this.#answerAll().then(() => {
+      this.#refuse(POLICY_VIOLATION, 'the token may no longer send here', 'HG_HTTP_FORBIDDEN');
+    });
+  }
+
+  #refuse(closeCode: number, message: string, code: ErrorCode = 'HG_INGEST_PROTOCOL'): void {
     if (this.#isOver) return;
-    this.#send({ error: 'HG_INGEST_PROTOCOL', message });
+    this.#send({ error: code, message });
     this.#cut(closeCode, message);
     this.#dismiss();
   }

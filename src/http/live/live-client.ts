@@ -67,10 +67,14 @@ export class LiveClient {
     return this.#response.writableLength;
   }
 
-  /** Writes, or cuts the client off where too much would wait for it. What one who reads is given at once may
-   *  be more than its budget. */
+  /** Writes, or ends the stream of who may no longer listen, or cuts the client off where too much would wait
+   *  for it. What one who reads is given at once may be more than its budget. */
   write(text: string | Buffer): void {
     if (!this.#isOpen) return;
+    if (!this.#options.mayListen()) {
+      this.close();
+      return;
+    }
     const { bufferedBytes } = this;
     if (bufferedBytes > 0 && bufferedBytes + text.length > this.#options.bytesMax) this.#cut();
     else this.#response.write(text);
@@ -101,10 +105,6 @@ export class LiveClient {
 
   /** Shows that the connection stands, and finds out whether it does. */
   beat(): void {
-    if (!this.#options.mayListen()) {
-      this.close();
-      return;
-    }
     if (this.#response.writableNeedDrain) this.#beatsUnread++;
     if (this.#beatsUnread > SILENT_BEATS_MAX) this.#cut();
     else this.write(HEARTBEAT);

@@ -5,6 +5,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { z } from '@hono/zod-openapi';
 import { HeadgateError } from '../../domain/errors.ts';
 import { TIMELINE_KINDS } from '../../domain/timeline.ts';
+import type { Principal } from '../http-deps.ts';
 import type { LiveFeed } from '../live/live-feed.ts';
 import { givenOf, type Routes } from '../route.ts';
 import { wholeNumber } from '../schemas.ts';
@@ -13,11 +14,11 @@ export interface EventRoutesOptions {
   /** Hands an answer over that has no end. */
   readonly release: (response: ServerResponse) => void;
   readonly feed: LiveFeed;
-  /** Whether a caller that was let in would still be: asked again while it listens. */
-  readonly mayStillRead: (authorization: string | undefined) => boolean;
+  /** Whom a header lets in, to be asked again while a caller listens; null: nobody any more. */
+  readonly whoAsks: (authorization: string | undefined) => () => Principal | null;
 }
 
-export function addEventRoutes(routes: Routes, { feed, mayStillRead, release }: EventRoutesOptions): void {
+export function addEventRoutes(routes: Routes, { feed, whoAsks, release }: EventRoutesOptions): void {
   routes.add(
     {
       ...{ method: 'get', path: '/api/events', tag: 'Events', scope: 'read' },
@@ -39,12 +40,12 @@ export function addEventRoutes(routes: Routes, { feed, mayStillRead, release }: 
       const { incoming, outgoing } = context.env;
       const from = lastEventId(incoming.headers['last-event-id']) ?? afterSeq ?? null;
       if (incoming.method === 'HEAD') return context.body(null, 200, { 'content-type': 'text/event-stream' });
-      const { authorization } = incoming.headers;
+      const asker = whoAsks(incoming.headers.authorization);
       await feed.open({
         response: outgoing,
         filter: givenOf(filter),
         afterSeq: from,
-        mayListen: () => mayStillRead(authorization),
+        mayListen: () => asker()?.scopes.has('read') === true,
       });
       release(outgoing);
       return RESPONSE_ALREADY_SENT;

@@ -6,10 +6,10 @@ import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { seededRandom } from '../../../src/domain/random.ts';
-import { ingestRig, until, type IngestRig } from './rig.ts';
+import { INGEST_LIMITS, ingestRig, until, type IngestRig } from './rig.ts';
 
 /** More than there are places: one that is not given back would be missed. */
-const ROUNDS = Math.max(LIMITS.ingestRequestsMax, LIMITS.ingestSocketsMax) + 20;
+const ROUNDS = Math.max(LIMITS.ingestRequestsMax, INGEST_LIMITS.socketsMax) + 20;
 const LINES = 400;
 
 function seed(): number {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { filter, transform } from '../../../src/index.ts';
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
-import { ingestRig, principalWith, scratchFile, storedIn, until } from './rig.ts';
+import { INGEST_LIMITS, ingestRig, principalWith, scratchFile, storedIn, until } from './rig.ts';
 
 const JSON_TYPE = 'application/json';
 const CSV_TYPE = 'text/csv';
@@ -203,7 +203,7 @@ describe('what cannot be begun is refused as a whole', () => {
   });
 
   test('a body of more bytes than may be; what came before is told', async () => {
-    const rig = await ingestRig({ deps: { limits: { ingestBytesMax: 200_000, depthMax: 64 } } });
+    const rig = await ingestRig({ deps: { limits: { ...INGEST_LIMITS, ingestBytesMax: 200_000 } } });
     const told = await rig.post('"x"\n'.repeat(60_000));
     expect([told.status, told.body.code]).toEqual([413, 'HG_HTTP_TOO_LARGE']);
     const lines = new TextEncoder().encode('"0123456789abcdef"\n'.repeat(100));
@@ -224,7 +224,7 @@ describe('what cannot be begun is refused as a whole', () => {
     ['gzip', gzipSync],
     ['zstd', zstdCompressSync],
   ] as const)('a %s bomb is defused at the limit of what it may come to', async (encoding, encode) => {
-    const rig = await ingestRig({ deps: { limits: { ingestBytesMax: 4_000_000, depthMax: 64 } } });
+    const rig = await ingestRig({ deps: { limits: { ...INGEST_LIMITS, ingestBytesMax: 4_000_000 } } });
     const bomb = new Uint8Array(encode(Buffer.alloc(100_000_000, 0x20)));
     const answer = await rig.post(bomb, { headers: { 'content-encoding': encoding } });
     expect([answer.status, answer.body.code]).toEqual([413, 'HG_HTTP_TOO_LARGE']);

@@ -4,7 +4,16 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket, type ClientOptions } from 'ws';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { filter } from '../../../src/index.ts';
-import { ingestRig, principalWith, scratchFile, storedIn, until, type IngestRig } from './rig.ts';
+import { virtualClock } from '../../../src/testing/virtual-clock.ts';
+import {
+  INGEST_LIMITS,
+  ingestRig,
+  principalWith,
+  scratchFile,
+  storedIn,
+  until,
+  type IngestRig,
+} from './rig.ts';
 
 interface Client {
   readonly socket: WebSocket;
@@ -255,8 +264,8 @@ describe('who may not open one is told why', () => {
   });
 
   test('as many as may be are open', async () => {
-    const rig = await ingestRig();
-    const clients = await Promise.all(Array.from({ length: LIMITS.ingestSocketsMax }, () => connect(rig)));
+    const rig = await ingestRig({ deps: { limits: { ...INGEST_LIMITS, socketsMax: 3 } } });
+    const clients = await Promise.all([connect(rig), connect(rig), connect(rig)]);
     expect(await refusal(rig)).toBe(503);
     clients[0]?.socket.terminate();
     for (;;) {
@@ -290,6 +299,61 @@ describe('a client that does not read', () => {
       return stands;
     }, 'it stands still');
     expect(rig.stored().length).toBeLessThan(40_000);
+  });
+});
+
+test('a client that sends more messages a second than it may is read on in the next', async () => {
+  const clock = virtualClock();
+  const limits = { ...INGEST_LIMITS, messagesPerSecondMax: 3 };
+  const rig = await ingestRig({ deps: { clock, limits } });
+  const [hasty, other] = [await connect(rig), await connect(rig)];
+  // Larger than what is read of a socket at once: what has been read is taken.
+  const padding = ' '.repeat(130_000);
+  for (let id = 1; id <= 6; id++) hasty.send(`{"id":${id},"records":[${id}]${padding}}`);
+  await hasty.answers(1, 2, 3, 4);
+  other.send({ id: 1, records: ['other'] });
+  await other.answers(1);
+  expect(answeredIds(hasty.lines)).toEqual([1, 2, 3, 4]);
+  await clock.advance(1_000);
+  await hasty.answers(5, 6);
+});
+
+describe('a token that is taken away while the WebSocket is open', () => {
+  const forbidden = [1008, 'the token may no longer send here'];
+
+  for (const [title, principal] of [
+    ['at all', null],
+    ['for this source', principalWith(['ingest'], ['line4'])],
+  ] as const) {
+    test(`${title}: what came before is answered, what comes after is not taken`, async () => {
+      const rig = await ingestRig();
+      const client = await connect(rig);
+      const consumer = rig.engine.consume({ capacityRecords: 1 });
+      for (let id = 1; id <= 4; id++) client.send({ id, records: [id] });
+      await until(() => rig.engine.health('line3').recordsProduced === 4, 'all are taken');
+      rig.rights.principal = principal;
+      client.send({ id: 5, records: [5] });
+      await consumer.return();
+      expect(await client.closed()).toEqual(forbidden);
+      expect(answeredIds(client.lines)).toEqual([1, 2, 3, 4]);
+      expect(client.lines.at(-1)).toEqual({ error: 'HG_HTTP_FORBIDDEN', message: forbidden[1] });
+      expect(rig.stored()).toEqual([1, 2, 3, 4]);
+    });
+  }
+
+  test('is found within 15 seconds where nothing is sent', async () => {
+    const clock = virtualClock();
+    const rig = await ingestRig({ deps: { clock } });
+    const client = await connect(rig);
+    const pinged = once(client.socket, 'ping');
+    await clock.advance(15_000);
+    await pinged;
+    rig.rights.principal = null;
+    const told = () => client.lines.at(-1)?.['error'] === 'HG_HTTP_FORBIDDEN';
+    await clock.advance(15_000);
+    await until(told, 'it is told');
+    await clock.advance(1_000);
+    expect(await client.closed()).toEqual(forbidden);
   });
 });
 

@@ -29,6 +29,8 @@ export interface IngestRig {
   readonly source: PushSource;
   /** Posts a body to the source `line3`, unless `to` says otherwise. */
   post(body: Body | null, options?: PostOptions): Promise<Answer>;
+  /** Who asks; may be changed, as a reload would. */
+  readonly rights: { principal: Principal | null };
   /** Data of what is stored, in order. */
   stored(): unknown[];
   /** Ends server and engine; the file stays. */
@@ -61,6 +63,11 @@ export interface RigOptions {
   readonly isRegistered?: boolean;
 }
 
+export const INGEST_LIMITS: IngestDeps['limits'] = {
+  ...{ ingestBytesMax: 1024 ** 3, depthMax: 64 },
+  ...{ socketsMax: 128, messagesPerSecondMax: 5_000 },
+};
+
 export function principalWith(scopes: readonly Scope[], sources: readonly string[] | null = null): Principal {
   return { name: 'tester', scopes: new Set(scopes), sources };
 }
@@ -73,6 +80,7 @@ export function scratchFile(): string {
 
 export async function ingestRig(options: RigOptions = {}): Promise<IngestRig> {
   const { principal = principalWith(['ingest']), isRegistered = true } = options;
+  const rights: IngestRig['rights'] = { principal };
   const file = options.file ?? scratchFile();
   const engine = createEngine({ logger: SILENT_LOGGER, ...options.engine, timeline: { path: file } });
   const source = pushSource({ id: 'line3', ...options.source });
@@ -80,18 +88,19 @@ export async function ingestRig(options: RigOptions = {}): Promise<IngestRig> {
   if (isRegistered) await engine.register(source);
   const ingest = createIngest({
     pushSources: (address) => (address === 'line3' ? source : undefined),
-    limits: { ingestBytesMax: 1024 ** 3, depthMax: 64 },
+    limits: INGEST_LIMITS,
     clock: realClock,
     log: SILENT_LOGGER,
     ...options.deps,
   });
-  const server = http.createServer((request, response) => {
+  const handle = (request: http.IncomingMessage, response: http.ServerResponse) => {
     const [, id = ''] = /^\/api\/ingest\/([^?]+)/.exec(request.url ?? '') ?? [];
     void ingest.handle(request, response, principal, decodeURIComponent(id));
-  });
+  };
+  const server = http.createServer(handle).on('checkContinue', handle);
   server.on('upgrade', (request, socket, head) => {
     const [, id = ''] = /^\/api\/ingest\/([^?]+)/.exec(request.url ?? '') ?? [];
-    ingest.upgrade(request, socket, head, principal, decodeURIComponent(id));
+    ingest.upgrade(request, socket, head, () => rights.principal, decodeURIComponent(id));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -106,7 +115,7 @@ export async function ingestRig(options: RigOptions = {}): Promise<IngestRig> {
   };
   onTestFinished(close);
   return {
-    ...{ engine, file, origin, server, source, close },
+    ...{ engine, file, origin, server, source, rights, close },
     async post(body, { type = 'application/x-ndjson', to = 'line3', headers = {}, signal } = {}) {
       const response = await fetch(`${origin}/api/ingest/${encodeURIComponent(to)}`, {
         ...{ method: 'POST', body, headers: { 'content-type': type, ...headers } },
