@@ -6,7 +6,7 @@ export { createEngine, type CreateEngineOptions, type Engine, type EngineState }
 export type { CommandOptions, ConfigNote, DeregisterOptions, EngineReport } from './engine-report.ts';
 export type { ReconfigureOptions, StopOptions } from './engine-report.ts';
 export type { Reconfiguration } from './reconfiguration.ts';
-export type { EngineStats } from './engine-stats.ts';
+export type { EngineStats, SinkStats, SourceStats } from './engine-stats.ts';
 export type { Command } from './read-command.ts';
 export type { Registration } from './pending-requests.ts';
 export { VERSION } from './version.ts';
@@ -54,6 +54,7 @@ export type { BackoffPolicy } from './domain/backoff.ts';
 export type { Clock } from './domain/clock.ts';
 export { HeadgateError, ERROR_CODES, type ErrorCode, type Remedy } from './domain/errors.ts';
 export type { SourceHealth, SourceState } from './domain/health.ts';
+export type { Totals } from './domain/tally.ts';
 export type { Logger } from './domain/logger.ts';
 export { isPoison } from './domain/record.ts';
 export type { Batch, FlowItem, IngestRecord, PoisonRecord, RecordMeta } from './domain/record.ts';
