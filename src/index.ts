@@ -4,7 +4,7 @@ import './node-version.ts';
 
 export { createEngine, type CreateEngineOptions, type Engine, type EngineState } from './engine.ts';
 export type { CommandOptions, ConfigNote, DeregisterOptions, EngineReport } from './engine-report.ts';
-export type { ReconfigureOptions, StopOptions } from './engine-report.ts';
+export type { DeregisterSinkOptions, ReconfigureOptions, StopOptions } from './engine-report.ts';
 export type { Reconfiguration } from './reconfiguration.ts';
 export type { EngineStats, SinkStats, SourceStats } from './engine-stats.ts';
 export type { Command } from './read-command.ts';

@@ -141,7 +141,7 @@ export class SinkDirectory implements SinkRegister {
   }
 
   isLeftover(command: SinksCommand): boolean {
-    if (command.type !== 'sinks.deregister') return false;
+    if (command.type !== 'sinks.deregister' || command.keepCursor === true) return false;
     const name = nameOf(command);
     return !this.#byName.has(name) && this.#leftovers.has(name);
   }
@@ -185,7 +185,7 @@ export class SinkDirectory implements SinkRegister {
     entry.successor = successor;
     entry.waiting = [...entry.waiting, command];
     if (command.type !== 'sinks.deregister') return;
-    entry.takesCursor = true;
+    entry.takesCursor = command.keepCursor !== true;
     entry.rig.deregisteredAtMs ??= this.#ports.clock.wallMs();
   }
 
