@@ -21,12 +21,13 @@ export type SinksCommand = Request &
     | { readonly type: 'sinks.register'; readonly spec: SinkSpec }
     /** Another sink takes this one's place and cursor, after the delivery under way. */
     | { readonly type: 'sinks.update'; readonly spec: SinkSpec }
-    /** The sink goes, and its cursor with it. */
+    /** The sink goes, and its cursor with it unless that is to be kept for another of its name. */
     | {
         readonly type: 'sinks.deregister';
         readonly id: string;
         readonly mode: 'drain' | 'now';
         readonly deadlineMs?: number;
+        readonly keepCursor?: boolean;
       }
     | { readonly type: 'sinks.pause'; readonly id: string }
     | { readonly type: 'sinks.resume'; readonly id: string }
@@ -50,7 +51,7 @@ export interface SinkPlacement {
 export interface SinkRegister {
   /** Why this command cannot be carried out now; null if it can. */
   refusal(command: SinksCommand): ErrorFacts | null;
-  /** Whether this is the id of a sink that is not registered and left a cursor behind. */
+  /** Whether this is to forget the cursor that a sink left behind which is not registered. */
   isLeftover(command: SinksCommand): boolean;
   admit(spec: SinkSpec): SinkPlacement & { readonly input: SinkInput };
   locate(command: SinksCommand): SinkPlacement;
@@ -144,7 +145,7 @@ const dismiss = sinksSetup.enqueueActions(({ enqueue, context: { register }, eve
   const { childId, actorId } = placement;
   register.retire(placement, event, event.type === 'sinks.update' ? event.spec : null);
   if (event.type === 'sinks.deregister') {
-    const data = { mode: event.mode };
+    const data = { mode: event.mode, ...(event.keepCursor === true ? { keepCursor: true } : {}) };
     register.note(event, { kind: 'deregistered', actorId, event: event.type, data });
   }
   enqueue.sendTo(childId, farewell(event));

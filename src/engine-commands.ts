@@ -1,7 +1,7 @@
 /** What an engine is told about its sources and sinks: commands to the controllers, as calls that resolve
  *  with their answers. */
 
-import type { CommandOptions, DeregisterOptions } from './engine-report.ts';
+import type { CommandOptions, DeregisterOptions, DeregisterSinkOptions } from './engine-report.ts';
 import type { SinkSpec } from './domain/sink.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { Registration } from './pending-requests.ts';
@@ -51,10 +51,10 @@ export abstract class EngineCommands {
     return this.request({ ...options, type: 'sinks.update', spec });
   }
 
-  /** Takes a sink out, and its cursor; with `drain` (the default) after it has delivered what is stored.
-   *  Resolves when it has ended.
+  /** Takes a sink out, and its cursor unless that is to be kept; with `drain` (the default) after it has
+   *  delivered what is stored. Resolves when it has ended.
    *  @throws HeadgateError HG_SINK_UNKNOWN */
-  async deregisterSink(id: string, options: DeregisterOptions = {}): Promise<Registration> {
+  async deregisterSink(id: string, options: DeregisterSinkOptions = {}): Promise<Registration> {
     return this.request({ ...options, type: 'sinks.deregister', id });
   }
 

@@ -20,6 +20,12 @@ export interface DeregisterOptions extends CommandOptions {
   readonly deadlineMs?: number;
 }
 
+export interface DeregisterSinkOptions extends DeregisterOptions {
+  /** Keeps the cursor: a sink of this id that is registered later goes on there, and until then what it has
+   *  to deliver is kept. Deregistering the id once more takes the cursor out. Default false. */
+  readonly keepCursor?: boolean;
+}
+
 export interface ReconfigureOptions extends CommandOptions {
   /** How long what is between the old stages may take to get through, milliseconds. Default 5 s. */
   readonly deadlineMs?: number;

@@ -16,9 +16,10 @@ import type { RateLimiterCommand } from '../machines/rate-limiter-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import { closeStore } from './close-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
+import { formatAddress } from './domain/address.ts';
 import type { Clock } from './domain/clock.ts';
 import { HeadgateError, messageOf } from './domain/errors.ts';
-import type { SourceHealth, SourceState } from './domain/health.ts';
+import type { SourceCounter, SourceHealth, SourceState } from './domain/health.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
@@ -67,7 +68,7 @@ export class EngineRun {
   readonly #file: string | null;
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
-  readonly #ended = new EndedHealths<SourceHealth>();
+  readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
   #lastIncarnation: number;
 
   constructor(run: RunOptions) {
@@ -189,10 +190,7 @@ export class EngineRun {
 
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
   healths(): SourceHealth[] {
-    const live = Array.from(this.directory.rigs(), (rig) => rig.health());
-    const ended = this.#ended.except(this.directory);
-    if (ended.length === 0) return live;
-    return [...ended, ...live].sort((one, other) => one.incarnation - other.incarnation);
+    return this.#ended.healths(this.directory);
   }
 
   stats(): RunStats {
@@ -200,8 +198,8 @@ export class EngineRun {
     return runStats({
       ...{ books: this.#books, plane: this.plane, settings: this.#settings, exit: outputs.exit },
       ...{ isStored: store !== null, file: this.#file },
-      sources: this.healths(),
-      sinks: this.sinks.directory.healths(),
+      sources: this.#ended.stats(this.directory),
+      sinks: this.sinks.directory.stats(),
     });
   }
 
@@ -243,6 +241,7 @@ export class EngineRun {
       sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
       spill: this.#spills.of(spec),
+      tally: this.#ended.tallyOf(formatAddress({ tenant: spec.tenant, sourceId: spec.id })),
     });
     const name = `${spec.tenant}/${spec.id}`;
     rig.cursor = store?.cursors.get(name) ?? null;
@@ -256,7 +255,8 @@ export class EngineRun {
     this.#books.forgetPollPhase(rig);
     this.#books.ledger.touch(rig);
     this.#books.alerts.forget(rig.name);
-    this.#ended.keep(rig.name, rig.health());
+    rig.hasEnded = true;
+    this.#ended.keep(rig);
   }
 
   #createSinks(): SinkWing {

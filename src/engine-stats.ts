@@ -2,8 +2,9 @@
  *  numbers, gathered when asked for. Counters begin at 0 with each start and only rise. */
 
 import type { CommitCounts } from '../actors/timeline/commit-tally.ts';
-import type { SourceHealth } from './domain/health.ts';
-import type { SinkHealth } from './domain/sink.ts';
+import type { SourceCounter, SourceHealth } from './domain/health.ts';
+import type { SinkCounter, SinkHealth } from './domain/sink.ts';
+import type { Totals } from './domain/tally.ts';
 import type { StageReport } from './pipeline/flow.ts';
 
 export interface EngineStats {
@@ -12,8 +13,8 @@ export interface EngineStats {
   readonly monoMs: number;
   /** Wall time of the last `start()`, epoch milliseconds; null before the first. */
   readonly startedAtMs: number | null;
-  readonly sources: readonly SourceHealth[];
-  readonly sinks: readonly SinkHealth[];
+  readonly sources: readonly SourceStats[];
+  readonly sinks: readonly SinkStats[];
   readonly stages: readonly StageReport[];
   readonly limiter: LimiterStats;
   readonly burst: BurstStats | null;
@@ -26,6 +27,16 @@ export interface EngineStats {
   readonly deadLetters: number;
   /** Alerts since the start, by event; beyond so many different ones, all others together as `OTHER`. */
   readonly alerts: Readonly<Record<string, number>>;
+}
+
+/** How a source is, by its present incarnation, and what all of them came to since the start. Whoever is
+ *  deregistered keeps its totals as long as the engine tells of it, and counts on where it comes back. */
+export interface SourceStats extends SourceHealth {
+  readonly totals: Totals<SourceCounter>;
+}
+
+export interface SinkStats extends SinkHealth {
+  readonly totals: Totals<SinkCounter>;
 }
 
 export interface LimiterStats {

@@ -29,6 +29,7 @@ export type Command = { readonly cause?: number } & (
       readonly id: string;
       readonly mode?: 'drain' | 'now';
       readonly deadlineMs?: number;
+      readonly keepCursor?: boolean;
     }
   | { readonly type: 'sinks.pause' | 'sinks.resume'; readonly id: string }
 );
@@ -46,6 +47,7 @@ const cause = z
   .int('must be the seq of a row of the timeline')
   .min(1, 'must be the seq of a row of the timeline')
   .optional();
+const keepCursor = z.boolean('must be true or false').optional();
 const mode = z.enum(['drain', 'now'], 'must be "drain" or "now"').optional();
 
 /** What each command may carry. */
@@ -62,7 +64,7 @@ const SCHEMAS = {
   'source.stop': z.strictObject({ type, cause, id }),
   'sinks.register': z.strictObject({ type, cause, spec: z.unknown() }),
   'sinks.update': z.strictObject({ type, cause, spec: z.unknown() }),
-  'sinks.deregister': z.strictObject({ type, cause, id: sinkId, mode, deadlineMs }),
+  'sinks.deregister': z.strictObject({ type, cause, id: sinkId, mode, deadlineMs, keepCursor }),
   'sinks.pause': z.strictObject({ type, cause, id: sinkId }),
   'sinks.resume': z.strictObject({ type, cause, id: sinkId }),
   'sinks.list': z.strictObject({ type, cause }),
@@ -134,9 +136,10 @@ function meaningOf(
     readonly id: string;
     readonly mode?: 'drain' | 'now' | undefined;
     readonly deadlineMs?: number | undefined;
+    readonly keepCursor?: boolean | undefined;
   },
 ): AnyCommand {
-  const { id: subject, mode: wished = 'drain', deadlineMs: deadline } = content;
+  const { id: subject, mode: wished = 'drain', deadlineMs: deadline, keepCursor: keeps = false } = content;
   const deadlineGiven = deadline === undefined ? {} : { deadlineMs: deadline };
   switch (known) {
     case 'registry.pause':
@@ -151,7 +154,7 @@ function meaningOf(
     case 'source.drain':
       return { type: 'registry.deregister', id: subject, mode: wished, ...deadlineGiven };
     case 'sinks.deregister':
-      return { type: known, id: subject, mode: wished, ...deadlineGiven };
+      return { type: known, id: subject, mode: wished, ...deadlineGiven, keepCursor: keeps };
     case 'sinks.pause':
     case 'sinks.resume':
       return { type: known, id: subject };

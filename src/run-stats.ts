@@ -3,11 +3,16 @@
 import { statSync } from 'node:fs';
 import type { Exit } from '../actors/flow/exit.ts';
 import type { Plane } from '../actors/flow/plane.ts';
-import type { SinkHealth } from './domain/sink.ts';
-import type { SourceHealth } from './domain/health.ts';
 import { canonicalPath, isInMemory } from '../storage/file/database-path.ts';
 import type { EngineOptions } from './config/engine-options.ts';
-import type { BurstStats, EngineStats, LimiterStats, StorageStats } from './engine-stats.ts';
+import type {
+  BurstStats,
+  EngineStats,
+  LimiterStats,
+  SinkStats,
+  SourceStats,
+  StorageStats,
+} from './engine-stats.ts';
 import type { RunBooks } from './run-books.ts';
 import type { RunSettings } from './run-settings.ts';
 
@@ -22,8 +27,8 @@ export interface RunStatsParts {
   /** Null: nothing is stored, or in memory. */
   readonly file: string | null;
   readonly isStored: boolean;
-  readonly sources: readonly SourceHealth[];
-  readonly sinks: readonly SinkHealth[];
+  readonly sources: readonly SourceStats[];
+  readonly sinks: readonly SinkStats[];
 }
 
 export function runStats(parts: RunStatsParts): RunStats {

@@ -5,7 +5,8 @@
 import { DEFAULT_TENANT, formatAddress, parseAddress } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
-import type { SinkHealth, SinkSpec } from '../../src/domain/sink.ts';
+import type { SinkCounter, SinkHealth, SinkSpec } from '../../src/domain/sink.ts';
+import type { Totals } from '../../src/domain/tally.ts';
 import type { DeadlineRow, SinkCursor, SinkCursorRow } from '../../src/domain/timeline.ts';
 import type { ControllerNote } from '../../machines/refusals.ts';
 import type { SinkInput } from '../../machines/sink-machine.ts';
@@ -57,7 +58,7 @@ export class SinkDirectory implements SinkRegister {
   readonly #leftovers = new Map<string, SinkCursor>();
   /** Waits that a crash cut off, of sinks that have not been registered since, by name. */
   readonly #waits = new Map<string, DeadlineRow>();
-  readonly #ended = new EndedHealths<SinkHealth>();
+  readonly #ended = new EndedHealths<SinkHealth, SinkCounter>();
   /** Ids of children that no sink has now. */
   readonly #free: string[] = [];
 
@@ -85,15 +86,23 @@ export class SinkDirectory implements SinkRegister {
     for (const { rig } of this.#byName.values()) yield rig;
   }
 
+  /** Whether a sink of this name, as users see it, has not ended. */
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
   byActorId(actorId: string): SinkRig | undefined {
     return this.#byActor.get(actorId);
   }
 
   /** Health of all sinks that have not ended and of those that ended last, in order of registration. */
   healths(): SinkHealth[] {
-    const live = Array.from(this.rigs(), (rig) => rig.health());
-    const ended = this.#ended.except(this.#byName);
-    return [...ended, ...live].sort((one, other) => one.incarnation - other.incarnation);
+    return this.#ended.healths(this);
+  }
+
+  /** The same, with what each came to over all of its incarnations. */
+  stats(): (SinkHealth & { readonly totals: Totals<SinkCounter> })[] {
+    return this.#ended.stats(this);
   }
 
   /** Rows of this log after that `seq` are still needed by a sink; null: no sink reads it. */
@@ -132,7 +141,7 @@ export class SinkDirectory implements SinkRegister {
   }
 
   isLeftover(command: SinksCommand): boolean {
-    if (command.type !== 'sinks.deregister') return false;
+    if (command.type !== 'sinks.deregister' || command.keepCursor === true) return false;
     const name = nameOf(command);
     return !this.#byName.has(name) && this.#leftovers.has(name);
   }
@@ -145,6 +154,7 @@ export class SinkDirectory implements SinkRegister {
       incarnation: nextIncarnation(),
       clock,
       cursor: this.#cursorFor(spec),
+      tally: this.#ended.tallyOf(formatAddress({ tenant: spec.tenant, sourceId: spec.id })),
     });
     const { actorId, name } = rig;
     const entry: Entry = {
@@ -175,7 +185,7 @@ export class SinkDirectory implements SinkRegister {
     entry.successor = successor;
     entry.waiting = [...entry.waiting, command];
     if (command.type !== 'sinks.deregister') return;
-    entry.takesCursor = true;
+    entry.takesCursor = command.keepCursor !== true;
     entry.rig.deregisteredAtMs ??= this.#ports.clock.wallMs();
   }
 
@@ -192,7 +202,7 @@ export class SinkDirectory implements SinkRegister {
     const { tenant, id: sinkId, reads } = rig.spec;
     if (entry.takesCursor) this.#ports.saveCursor({ tenant, sinkId, reads, seq: null });
     else this.#leftovers.set(rig.name, { reads, seq: rig.cursor });
-    this.#ended.keep(rig.name, rig.health());
+    this.#ended.keep(rig);
     this.#ports.touch(rig);
     for (const command of entry.waiting) this.#ports.answer(command, null, rig);
     return entry.successor;

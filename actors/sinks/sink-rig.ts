@@ -5,7 +5,14 @@ import { formatAddress, sinkName } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import type { SinkHealth, SinkSpec, SinkState } from '../../src/domain/sink.ts';
+import {
+  SINK_COUNTERS,
+  type SinkCounter,
+  type SinkHealth,
+  type SinkSpec,
+  type SinkState,
+} from '../../src/domain/sink.ts';
+import { Tally } from '../../src/domain/tally.ts';
 import type { SinkRow } from '../../src/domain/timeline.ts';
 
 export interface SinkRigOptions {
@@ -14,6 +21,8 @@ export interface SinkRigOptions {
   readonly clock: Clock;
   /** The last `seq` that is done with. */
   readonly cursor: number;
+  /** What incarnations before it came to; left out where there was none. */
+  readonly tally?: Tally<SinkCounter> | undefined;
 }
 
 interface Lag {
@@ -32,6 +41,8 @@ export class SinkRig {
   readonly stage: string;
   /** Its name in the timeline's causes: name and incarnation. */
   readonly actorId: string;
+  /** What it and the incarnations before it came to. */
+  readonly tally: Tally<SinkCounter>;
   readonly registeredAtMs: number;
   deregisteredAtMs: number | null = null;
   /** Kept up to date by the journal, which sees every transition. */
@@ -59,12 +70,13 @@ export class SinkRig {
   readonly #clock: Clock;
   #newsMark = '';
 
-  constructor({ spec, incarnation, clock, cursor }: SinkRigOptions) {
+  constructor({ spec, incarnation, clock, cursor, tally }: SinkRigOptions) {
     this.spec = spec;
     this.incarnation = incarnation;
     this.name = formatAddress({ tenant: spec.tenant, sourceId: spec.id });
     this.stage = sinkName(spec);
     this.actorId = `${this.stage}#${incarnation}`;
+    this.tally = tally ?? new Tally(SINK_COUNTERS);
     this.#clock = clock;
     this.registeredAtMs = clock.wallMs();
     this.cursor = cursor;
@@ -81,6 +93,7 @@ export class SinkRig {
     const { code, message: whole } = errorFacts(error, 'HG_SINK_FAILED');
     const message = whole.slice(0, LIMITS.errorMessageCharsMax);
     this.consecutiveErrors++;
+    this.tally.countError(code);
     this.lastError = { code, message, atMs: this.#clock.wallMs() };
     return { code, message };
   }

@@ -194,7 +194,7 @@ class Run {
     // All of them before any goes on its way: one may have come to its end before the next sets out.
     receipt?.add(data.length, this.#receiptThrew);
     if (this.#isOver) {
-      rig.lateRecords += data.length;
+      rig.countLate(data.length);
       receipt?.settle('lost', data.length);
       return true;
     }

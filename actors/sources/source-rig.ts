@@ -4,10 +4,16 @@
 import { formatAddress } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
-import type { SourceHealth, SourceState } from '../../src/domain/health.ts';
+import {
+  SOURCE_COUNTERS,
+  type SourceCounter,
+  type SourceHealth,
+  type SourceState,
+} from '../../src/domain/health.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { RECEIPT, settleAll, type IngestRecord } from '../../src/domain/record.ts';
 import type { RateLimitOptions, SourceSpec } from '../../src/domain/source.ts';
+import { Tally } from '../../src/domain/tally.ts';
 import type { SourceRow } from '../../src/domain/timeline.ts';
 import type { ResumedWait } from '../../machines/source-machine.ts';
 import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
@@ -26,6 +32,8 @@ export interface RigOptions {
   readonly onItems: (lane: Lane) => void;
   /** Where records go that find no room; null: the outlet's own policy says. */
   readonly spill: Spill | null;
+  /** What incarnations before it came to; left out where there was none. */
+  readonly tally?: Tally<SourceCounter> | undefined;
 }
 
 export class SourceRig implements Lane {
@@ -35,6 +43,8 @@ export class SourceRig implements Lane {
   readonly name: string;
   /** Its name in the timeline's causes: name and incarnation. */
   readonly actorId: string;
+  /** What it and the incarnations before it came to. */
+  readonly tally: Tally<SourceCounter>;
   readonly queue: BoundedQueue<IngestRecord>;
   limit: Limit | null;
   readonly registeredAtMs: number;
@@ -65,18 +75,21 @@ export class SourceRig implements Lane {
   refused = 0;
   /** Records handed in after their run was over; never mixed with those of a later one. */
   lateRecords = 0;
+  /** Released: what is counted from now on is no part of what it told when it ended. */
+  hasEnded = false;
   readonly #rate = new RateMeter();
   readonly #spill: Spill | null;
   readonly #clock: Clock;
   #newsMark = 0;
   #keptOnDisk = 0;
 
-  constructor({ spec, incarnation, clock, sourceLimit, onItems, spill }: RigOptions) {
+  constructor({ spec, incarnation, clock, sourceLimit, onItems, spill, tally }: RigOptions) {
     const limit = spec.rateLimit ?? sourceLimit;
     this.spec = spec;
     this.incarnation = incarnation;
     this.name = formatAddress({ tenant: spec.tenant, sourceId: spec.id });
     this.actorId = `${this.name}#${incarnation}`;
+    this.tally = tally ?? new Tally(SOURCE_COUNTERS);
     this.#clock = clock;
     this.registeredAtMs = clock.wallMs();
     this.limit = limit === null ? null : createLimit(limit);
@@ -110,11 +123,17 @@ export class SourceRig implements Lane {
     this.#rate.count(records, monoMs);
   }
 
+  countLate(records: number): void {
+    this.lateRecords += records;
+    if (this.hasEnded) this.tally.add({ lateRecords: records });
+  }
+
   /** Books a failure; returns it as facts. */
   countError(error: unknown): ErrorFacts {
     const facts = errorFacts(error);
     const message = facts.message.slice(0, LIMITS.errorMessageCharsMax);
     this.consecutiveErrors++;
+    this.tally.countError(facts.code);
     this.lastError = { code: facts.code, message, atMs: this.#clock.wallMs() };
     return { code: facts.code, message };
   }

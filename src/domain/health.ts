@@ -21,6 +21,11 @@ export const INACTIVE_STATES: ReadonlySet<SourceState> = new Set<SourceState>([
   'failed',
 ]);
 
+/** What of a source's health only rises, from 0 with each incarnation. */
+export const SOURCE_COUNTERS = ['recordsProduced', 'droppedCount', 'lateRecords', 'restarts'] as const;
+
+export type SourceCounter = (typeof SOURCE_COUNTERS)[number];
+
 export interface SourceHealth {
   readonly sourceId: string;
   readonly tenant: string;

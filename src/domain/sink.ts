@@ -110,6 +110,11 @@ export interface SinkSpec {
   readonly drainDeadlineMs: number;
 }
 
+/** What of a sink's health only rises, from 0 with each incarnation. */
+export const SINK_COUNTERS = ['delivered', 'filtered', 'deadLettered'] as const;
+
+export type SinkCounter = (typeof SINK_COUNTERS)[number];
+
 export interface SinkHealth {
   readonly sinkId: string;
   readonly tenant: string;

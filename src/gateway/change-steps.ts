@@ -33,6 +33,8 @@ export interface ChangeStep {
   apply(by: Caused): Promise<unknown>;
   /** Takes it back. Called only where `apply` has resolved. */
   revert(by: Caused): Promise<unknown>;
+  /** Lets go of what was kept for the way back, once there is none any more; null where nothing was. */
+  readonly settle: ((by: Caused) => Promise<unknown>) | null;
 }
 
 /** Steps of a group are taken side by side, group after group: first what may be refused without a trace,
@@ -82,6 +84,7 @@ function flowSteps(
       path: touched.map(({ path }) => path).join(', '),
       apply: (by) => engine.reconfigure(flowOf(next), by),
       revert: (by) => engine.reconfigure(flowOf(running), by),
+      settle: null,
     },
   ];
 }
@@ -93,12 +96,17 @@ const FLOW_PARTS = [
   { path: 'burst', option: 'burst' },
 ] as const;
 
-/** The three commands for one kind of subject. Sources and sinks can also be changed past the file, over the
- *  API: whatever is there, the file's word is made true. */
+type SubjectCommand<Spec> = (spec: Spec, by: Caused) => Promise<unknown>;
+
+/** The commands for one kind of subject. Sources and sinks can also be changed past the file, over the API:
+ *  whatever is there, the file's word is made true. */
 interface SubjectCommands<Spec> {
-  readonly register: (spec: Spec, by: Caused) => Promise<unknown>;
-  readonly update: (spec: Spec, by: Caused) => Promise<unknown>;
-  readonly remove: (spec: Spec, by: Caused) => Promise<unknown>;
+  readonly register: SubjectCommand<Spec>;
+  readonly update: SubjectCommand<Spec>;
+  /** Takes it out in such a way that `register` brings it back where it stood. */
+  readonly remove: SubjectCommand<Spec>;
+  /** Takes it out for good, whether it was removed before or not; null where `remove` keeps nothing. */
+  readonly forget: SubjectCommand<Spec> | null;
 }
 
 function sourceCommands(engine: ChangeableEngine): SubjectCommands<SourceSpec> {
@@ -109,17 +117,23 @@ function sourceCommands(engine: ChangeableEngine): SubjectCommands<SourceSpec> {
     register: (spec, by) => otherwise(register(spec, by), 'HG_SOURCE_DUPLICATE', () => update(spec, by)),
     update: (spec, by) => otherwise(update(spec, by), 'HG_SOURCE_UNKNOWN', () => register(spec, by)),
     remove: (spec, by) => otherwise(remove(spec, by), 'HG_SOURCE_UNKNOWN', () => Promise.resolve()),
+    forget: null,
   };
 }
 
 function sinkCommands(engine: ChangeableEngine): SubjectCommands<SinkSpec> {
   const register = (spec: SinkSpec, by: Caused) => engine.registerSink(spec, by);
   const update = (spec: SinkSpec, by: Caused) => engine.updateSink(spec, by);
-  const remove = (spec: SinkSpec, by: Caused) => engine.deregisterSink(nameOf(spec), by);
+  // Its cursor stays until nothing of the version can fail any more: it is where the sink would go on.
+  const deregister = (spec: SinkSpec, by: Caused, keepCursor: boolean) =>
+    otherwise(engine.deregisterSink(nameOf(spec), { ...by, keepCursor }), 'HG_SINK_UNKNOWN', () =>
+      Promise.resolve(),
+    );
   return {
     register: (spec, by) => otherwise(register(spec, by), 'HG_SINK_DUPLICATE', () => update(spec, by)),
     update: (spec, by) => otherwise(update(spec, by), 'HG_SINK_UNKNOWN', () => register(spec, by)),
-    remove: (spec, by) => otherwise(remove(spec, by), 'HG_SINK_UNKNOWN', () => Promise.resolve()),
+    remove: (spec, by) => deregister(spec, by, true),
+    forget: (spec, by) => deregister(spec, by, false),
   };
 }
 
@@ -155,29 +169,57 @@ function subjects<Spec extends Named>(
   running: ReadonlyMap<string, Spec>,
   next: ReadonlyMap<string, Spec>,
 ) {
-  const { register, update, remove } = commands;
-  /** With another tenant it is another source. */
-  const replace = async (before: Spec, after: Spec, by: Caused) => {
-    if (nameOf(before) === nameOf(after)) return update(after, by);
-    await remove(before, by);
-    return register(after, by);
-  };
+  const { register, update, remove, forget } = commands;
+  const discard = forget ?? remove;
+  const settling = (gone: Spec): ChangeStep['settle'] => (forget === null ? null : (by) => forget(gone, by));
   return {
-    added: ({ path, id }: Subject): ChangeStep => ({
-      path,
-      apply: (by) => register(specOf(next, id), by),
-      revert: (by) => remove(specOf(next, id), by),
-    }),
-    changed: ({ path, id }: Subject): ChangeStep => ({
-      path,
-      apply: (by) => replace(specOf(running, id), specOf(next, id), by),
-      revert: (by) => replace(specOf(next, id), specOf(running, id), by),
-    }),
-    removed: ({ path, id }: Subject): ChangeStep => ({
-      path,
-      apply: (by) => remove(specOf(running, id), by),
-      revert: (by) => register(specOf(running, id), by),
-    }),
+    added: ({ path, id }: Subject): ChangeStep => {
+      const spec = specOf(next, id);
+      return {
+        path,
+        apply: (by) => register(spec, by),
+        revert: (by) => discard(spec, by),
+        settle: null,
+      };
+    },
+    changed: ({ path, id }: Subject): ChangeStep => {
+      const [before, after] = [specOf(running, id), specOf(next, id)];
+      if (nameOf(before) === nameOf(after)) {
+        return {
+          path,
+          apply: (by) => update(after, by),
+          revert: (by) => update(before, by),
+          settle: null,
+        };
+      }
+      // With another tenant it is another one.
+      return {
+        path,
+        apply: async (by) => {
+          await remove(before, by);
+          try {
+            await register(after, by);
+          } catch (error) {
+            await register(before, by);
+            throw error;
+          }
+        },
+        revert: async (by) => {
+          await discard(after, by);
+          await register(before, by);
+        },
+        settle: settling(before),
+      };
+    },
+    removed: ({ path, id }: Subject): ChangeStep => {
+      const spec = specOf(running, id);
+      return {
+        path,
+        apply: (by) => remove(spec, by),
+        revert: (by) => register(spec, by),
+        settle: settling(spec),
+      };
+    },
   };
 }
 

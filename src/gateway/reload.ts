@@ -150,6 +150,7 @@ class SerialReloader implements Reloader {
       problems.push(...(await takeBack(done, by)));
       return this.#fail(request, difference, problems);
     }
+    this.#tellUnsettled(await settle(done, by));
     this.#running = next;
     this.#version += 1;
     this.#ports.onApplied(next);
@@ -197,6 +198,13 @@ class SerialReloader implements Reloader {
     if (needsRestart.length === 0) return;
     const next = 'restart the gateway to make them count';
     log.warn({ origin, needsRestart, next }, 'some settings count only from the next start on');
+  }
+
+  /** The version stands all the same. */
+  #tellUnsettled(problems: readonly ConfigProblem[]): void {
+    if (problems.length === 0) return;
+    const next = 'records are kept for it until it is deregistered over the API or by the library';
+    this.#ports.log.warn({ problems, next }, 'the cursor of a sink that is gone could not be taken out');
   }
 
   /** Null where the engine takes no notes: it is on its way down. */
@@ -255,6 +263,12 @@ async function takeBack(done: Groups, by: By): Promise<ConfigProblem[]> {
     }
   }
   return problems;
+}
+
+/** Lets go of what was kept for a way back. Returns what could not be let go of. */
+async function settle(done: Groups, by: By): Promise<ConfigProblem[]> {
+  const steps = done.flat().filter((step) => step.settle !== null);
+  return failures(steps, await Promise.allSettled(steps.map(async (step) => step.settle?.(by))));
 }
 
 function failures(group: readonly ChangeStep[], results: readonly PromiseSettledResult<unknown>[]) {

@@ -4,13 +4,6 @@ import type { StageReport } from '../pipeline/flow.ts';
 import { single, stateSet, type MetricDefinition, type ValueDefinition } from './metric.ts';
 
 const STAGE = ['stage'];
-const STAGE_COUNTS = ['in', 'out', 'filtered', 'failed', 'dropped'] as const;
-type StageCount = (typeof STAGE_COUNTS)[number];
-
-/** The counters of a stage, in the order the definitions know them by. */
-export function stageCounts(stage: StageReport): readonly number[] {
-  return [stage.in, stage.out, stage.filtered, stage.failed, stage.queue?.dropped ?? 0];
-}
 
 export const FLOW_METRICS: readonly MetricDefinition[] = [
   stateSet(
@@ -46,11 +39,23 @@ export const FLOW_METRICS: readonly MetricDefinition[] = [
     'Bursts that began.',
     ({ stats }) => stats.burst?.bursts ?? null,
   ),
-  stageCounter('input_records', 'Records that came into the stage.', 'in'),
-  stageCounter('output_records', 'Records that came out of it, poison records among them.', 'out'),
-  stageCounter('filtered_records', 'Records it took out.', 'filtered'),
-  stageCounter('failed_records', 'Records for which it threw; each is a dead letter.', 'failed'),
-  stageCounter('dropped_records', 'Records its queue dropped, being full.', 'dropped'),
+  stageCounter('input_records', 'Records that came into the stage.', (stage) => stage.in),
+  stageCounter(
+    'output_records',
+    'Records that came out of it, poison records among them.',
+    (stage) => stage.out,
+  ),
+  stageCounter('filtered_records', 'Records it took out.', (stage) => stage.filtered),
+  stageCounter(
+    'failed_records',
+    'Records for which it threw; each is a dead letter.',
+    (stage) => stage.failed,
+  ),
+  stageCounter(
+    'dropped_records',
+    'Records its queue dropped, being full.',
+    ({ queue }) => queue?.dropped ?? 0,
+  ),
   queueGauge('queue_records', 'Records in the queue of the stage.', ({ size }) => size),
   queueGauge('queue_capacity_records', 'Records that fit into it.', ({ capacityRecords }) => capacityRecords),
   queueGauge('queue_high_water_records', 'Most records it ever held.', ({ highWater }) => highWater),
@@ -73,15 +78,14 @@ export const FLOW_METRICS: readonly MetricDefinition[] = [
   ),
 ];
 
-function stageCounter(what: string, help: string, counted: StageCount): ValueDefinition {
-  const index = STAGE_COUNTS.indexOf(counted);
+function stageCounter(what: string, help: string, valueOf: (stage: StageReport) => number): ValueDefinition {
   return {
     type: 'counter',
     name: `headgate_stage_${what}_total`,
     help,
     labels: STAGE,
-    read: ({ stageTotals }) =>
-      [...stageTotals].map(([stage, totals]) => ({ labels: { stage }, value: totals[index] ?? 0 })),
+    read: ({ stats }) =>
+      stats.stages.map((stage) => ({ labels: { stage: stage.stageName }, value: valueOf(stage) })),
   };
 }
 

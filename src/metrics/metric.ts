@@ -1,13 +1,11 @@
 /** What a metric is: its name, its type, what it says, and how its values are read from the facts of one
  *  moment. Every way out (Prometheus text, OTLP, the page of the docs) is made of these definitions. */
 
-import type { EngineStats } from '../engine-stats.ts';
+import type { EngineStats, SinkStats, SourceStats } from '../engine-stats.ts';
 import type { LoopFacts } from './event-loop.ts';
 import type { HistogramSample, Labels, Sample } from './sample.ts';
 import type { NamedFigures } from './named-totals.ts';
 import type { ProcessFacts } from './process-facts.ts';
-import type { SinkHealth } from '../domain/sink.ts';
-import type { SourceHealth } from '../domain/health.ts';
 
 interface Described {
   /** By Prometheus' convention: base units, counters end with `_total`. */
@@ -33,10 +31,8 @@ export type MetricDefinition = ValueDefinition | HistogramDefinition;
 export interface MetricFacts {
   readonly wallMs: number;
   readonly stats: EngineStats;
-  readonly sources: NamedFigures<SourceHealth>;
-  readonly sinks: NamedFigures<SinkHealth>;
-  /** Counts of stages, by the stage's name: input, output, filtered, failed, dropped by its queue. */
-  readonly stageTotals: ReadonlyMap<string, readonly number[]>;
+  readonly sources: NamedFigures<SourceStats>;
+  readonly sinks: NamedFigures<SinkStats>;
   readonly reload: ReloadFacts;
   readonly process: ProcessFacts;
   readonly loop: LoopFacts;

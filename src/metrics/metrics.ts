@@ -6,12 +6,11 @@ import type { Clock } from '../domain/clock.ts';
 import type { EngineStats } from '../engine-stats.ts';
 import { monitorLoop } from './event-loop.ts';
 import { expositionOf } from './exposition.ts';
-import { FLOW_METRICS, stageCounts } from './flow-metrics.ts';
+import { FLOW_METRICS } from './flow-metrics.ts';
 import type { DiskFacts, MetricDefinition, MetricFacts, OtlpCounts, ReloadFacts } from './metric.ts';
 import { processFactsReader } from './process-facts.ts';
 import { PROCESS_METRICS } from './process-metrics.ts';
 import { RequestMeter, type ObservedRequest } from './request-meter.ts';
-import { RisingTotals } from './rising-totals.ts';
 import { SINK_METRICS, sinkTotals } from './sink-metrics.ts';
 import { SOURCE_METRICS, sourceTotals } from './source-metrics.ts';
 import { STORAGE_METRICS } from './storage-metrics.ts';
@@ -67,7 +66,6 @@ export function createMetrics(deps: MetricsDeps): Metrics {
       stats,
       sources: books.sources.read(stats.sources),
       sinks: books.sinks.read(stats.sinks),
-      stageTotals: books.stages(stats),
       reload: deps.reload(),
       process: readProcess(),
       loop: loop.read(),
@@ -92,20 +90,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
 
 /** What is remembered from one look to the next, of one run of the engine. */
 function newBooks() {
-  const stages = new RisingTotals();
-  return {
-    sources: sourceTotals(),
-    sinks: sinkTotals(),
-    stages(stats: EngineStats): ReadonlyMap<string, readonly number[]> {
-      stages.keepOnly(new Set(stats.stages.map(({ stageName }) => stageName)));
-      return new Map(
-        stats.stages.map((stage) => [
-          stage.stageName,
-          stages.advance(stage.stageName, 0, stageCounts(stage)),
-        ]),
-      );
-    },
-  };
+  return { sources: sourceTotals(), sinks: sinkTotals() };
 }
 
 /** Gives what was seen when it was last asked: a disk that hangs holds nobody up. */

@@ -1,56 +1,44 @@
 /** Metrics of the sinks: what each delivered, how far it is behind, and how it is. */
 
 import { LIMITS } from '../domain/limits.ts';
-import type { SinkHealth, SinkState } from '../domain/sink.ts';
-import { OTHER, type MetricDefinition, type ValueDefinition } from './metric.ts';
+import type { SinkState } from '../domain/sink.ts';
+import type { SinkStats } from '../engine-stats.ts';
+import type { MetricDefinition, ValueDefinition } from './metric.ts';
 import { NamedTotals } from './named-totals.ts';
-import type { Labels } from './sample.ts';
+import { subjectMetrics } from './subject-metrics.ts';
 
 const STATES: readonly SinkState[] = [
   ...(['connecting', 'delivering', 'backingOff', 'circuitOpen', 'paused'] as const),
   ...(['draining', 'stopped', 'quarantined', 'failed'] as const),
 ];
-const LABELS = ['sink', 'tenant'];
-const REST: Labels = { sink: OTHER, tenant: OTHER };
-const COUNTERS = ['delivered', 'filtered', 'deadLettered'] as const;
-type Counter = (typeof COUNTERS)[number];
+
+const {
+  labels: LABELS,
+  states,
+  counter,
+  errors,
+} = subjectMetrics({
+  subject: 'sink',
+  states: STATES,
+  all: ({ stats }): readonly SinkStats[] => stats.sinks,
+  figures: ({ sinks }) => sinks,
+});
 
 /** @param namesMax sinks with series of their own */
-export function sinkTotals(namesMax: number = LIMITS.metricsSinksMax): NamedTotals<SinkHealth> {
+export function sinkTotals(namesMax: number = LIMITS.metricsSinksMax): NamedTotals<SinkStats> {
   return new NamedTotals({
     namesMax,
     labelsOf: ({ sinkId, tenant }) => ({ sink: sinkId, tenant }),
     isOver: ({ state }) => state === 'stopped' || state === 'failed',
-    countersOf: (health) => COUNTERS.map((name) => health[name]),
   });
 }
 
 export const SINK_METRICS: readonly MetricDefinition[] = [
-  {
-    type: 'gauge',
-    name: 'headgate_sinks',
-    help: 'Sinks that are in this state.',
-    labels: ['state'],
-    read: ({ stats }) =>
-      STATES.map((state) => ({
-        labels: { state },
-        value: stats.sinks.filter((sink) => sink.state === state).length,
-      })),
-  },
-  {
-    type: 'gauge',
-    name: 'headgate_sink_state',
-    help: 'Always 1, labelled by the state the sink is in and its type.',
-    labels: [...LABELS, 'type', 'state'],
-    read: ({ sinks }) =>
-      sinks.named.map(({ labels, health: { type, state } }) => ({
-        labels: { ...labels, type, state },
-        value: 1,
-      })),
-  },
+  ...states,
   counter('delivered_records', 'Records that are safe at the far end.', 'delivered'),
   counter('filtered_records', 'Records its filter kept back.', 'filtered'),
   counter('dead_letters', 'Records the far end refuses for good.', 'deadLettered'),
+  errors('Failed deliveries, and links that failed or were lost, by the code of the error.'),
   gauge('lag_records', 'Rows of the log it has yet to deliver.', ({ lagRecords }) => lagRecords),
   gauge('lag_seconds', 'How long the oldest of them has been waiting.', ({ lagSeconds }) => lagSeconds),
   gauge(
@@ -66,25 +54,11 @@ export const SINK_METRICS: readonly MetricDefinition[] = [
   ),
 ];
 
-function counter(what: string, help: string, counted: Counter): ValueDefinition {
-  const index = COUNTERS.indexOf(counted);
-  return {
-    type: 'counter',
-    name: `headgate_sink_${what}_total`,
-    help,
-    labels: LABELS,
-    read: ({ sinks: { named, rest } }) => [
-      ...named.map(({ labels, totals }) => ({ labels, value: totals[index] ?? 0 })),
-      ...(rest === null ? [] : [{ labels: REST, value: rest.totals[index] ?? 0 }]),
-    ],
-  };
-}
-
 /** Of those without a series of their own there is none: the lags of several sinks are no sum of anything. */
 function gauge(
   what: string,
   help: string,
-  valueOf: (health: SinkHealth, wallMs: number) => number | null,
+  valueOf: (stats: SinkStats, wallMs: number) => number | null,
 ): ValueDefinition {
   return {
     type: 'gauge',
@@ -92,8 +66,8 @@ function gauge(
     help,
     labels: LABELS,
     read: ({ sinks, wallMs }) =>
-      sinks.named.flatMap(({ labels, health }) => {
-        const value = valueOf(health, wallMs);
+      sinks.named.flatMap(({ labels, stats }) => {
+        const value = valueOf(stats, wallMs);
         return value === null ? [] : [{ labels, value }];
       }),
   };

@@ -1,71 +1,57 @@
 /** Metrics of the sources: what each took in, what became of it, and how it is. */
 
-import type { SourceHealth, SourceState } from '../domain/health.ts';
+import type { SourceState } from '../domain/health.ts';
 import { LIMITS } from '../domain/limits.ts';
-import { OTHER, type MetricDefinition, type MetricFacts, type ValueDefinition } from './metric.ts';
+import type { SourceStats } from '../engine-stats.ts';
+import type { MetricDefinition, MetricFacts, ValueDefinition } from './metric.ts';
 import { NamedTotals } from './named-totals.ts';
-import type { Labels, Sample } from './sample.ts';
+import type { Sample } from './sample.ts';
+import { subjectMetrics } from './subject-metrics.ts';
 
 const STATES: readonly SourceState[] = [
   ...(['connecting', 'streaming', 'degraded', 'backingOff', 'circuitOpen'] as const),
   ...(['paused', 'draining', 'stopped', 'quarantined', 'failed'] as const),
 ];
-const LABELS = ['source', 'tenant'];
-const REST: Labels = { source: OTHER, tenant: OTHER };
-const COUNTERS = ['recordsProduced', 'droppedCount', 'lateRecords', 'restarts'] as const;
-type Counter = (typeof COUNTERS)[number];
+
+const {
+  labels: LABELS,
+  restLabels,
+  states,
+  counter,
+  errors,
+} = subjectMetrics({
+  subject: 'source',
+  states: STATES,
+  all: ({ stats }): readonly SourceStats[] => stats.sources,
+  figures: ({ sources }) => sources,
+});
 
 /** @param namesMax sources with series of their own */
-export function sourceTotals(namesMax: number = LIMITS.metricsSourcesMax): NamedTotals<SourceHealth> {
+export function sourceTotals(namesMax: number = LIMITS.metricsSourcesMax): NamedTotals<SourceStats> {
   return new NamedTotals({
     namesMax,
     labelsOf: ({ sourceId, tenant }) => ({ source: sourceId, tenant }),
     isOver: ({ state }) => state === 'stopped' || state === 'failed',
-    countersOf: (health) => COUNTERS.map((name) => health[name]),
   });
 }
 
 export const SOURCE_METRICS: readonly MetricDefinition[] = [
-  {
-    type: 'gauge',
-    name: 'headgate_sources',
-    help: 'Sources that are in this state.',
-    labels: ['state'],
-    read: ({ stats }) =>
-      STATES.map((state) => ({
-        labels: { state },
-        value: stats.sources.filter((source) => source.state === state).length,
-      })),
-  },
-  {
-    type: 'gauge',
-    name: 'headgate_source_state',
-    help: 'Always 1, labelled by the state the source is in and its type.',
-    labels: [...LABELS, 'type', 'state'],
-    read: ({ sources }) =>
-      sources.named.map(({ labels, health: { type, state } }) => ({
-        labels: { ...labels, type, state },
-        value: 1,
-      })),
-  },
+  ...states,
   counter('records', 'Records the source handed on.', 'recordsProduced'),
   counter('dropped_records', 'Records its outlet or a rate limit dropped.', 'droppedCount'),
   counter('late_records', 'Records handed in after their run was over; none was taken.', 'lateRecords'),
   counter('restarts', 'Times it was started again after a failure.', 'restarts'),
-  gauge('consecutive_errors', 'Failed reads since the last good one.', (health) => health.consecutiveErrors),
-  gauge('queue_records', 'Records that wait in its outlet.', (health) => health.queueDepth),
-  gauge(
-    'spilled_records',
-    'Records that wait on disk, its outlet being full.',
-    (health) => health.spilledRecords,
-  ),
+  errors('Failed reads, and links that failed or were lost, by the code of the error.'),
+  gauge('consecutive_errors', 'Failed reads since the last good one.', (one) => one.consecutiveErrors),
+  gauge('queue_records', 'Records that wait in its outlet.', (one) => one.queueDepth),
+  gauge('spilled_records', 'Records that wait on disk, its outlet being full.', (one) => one.spilledRecords),
   {
     type: 'gauge',
     name: 'headgate_source_last_read_age_seconds',
     help: 'Time since its last good read, by the clock of the gateway; none before the first.',
     labels: LABELS,
     read: ({ sources, wallMs }) =>
-      sources.named.flatMap(({ labels, health: { lastReadTimestamp } }) =>
+      sources.named.flatMap(({ labels, stats: { lastReadTimestamp } }) =>
         lastReadTimestamp === null
           ? []
           : [{ labels, value: Math.max(0, wallMs - lastReadTimestamp) / 1_000 }],
@@ -73,31 +59,17 @@ export const SOURCE_METRICS: readonly MetricDefinition[] = [
   },
 ];
 
-function counter(what: string, help: string, counted: Counter): ValueDefinition {
-  const index = COUNTERS.indexOf(counted);
-  return {
-    type: 'counter',
-    name: `headgate_source_${what}_total`,
-    help,
-    labels: LABELS,
-    read: ({ sources: { named, rest } }) => [
-      ...named.map(({ labels, totals }) => ({ labels, value: totals[index] ?? 0 })),
-      ...(rest === null ? [] : [{ labels: REST, value: rest.totals[index] ?? 0 }]),
-    ],
-  };
-}
-
-function gauge(what: string, help: string, valueOf: (health: SourceHealth) => number): ValueDefinition {
+function gauge(what: string, help: string, valueOf: (stats: SourceStats) => number): ValueDefinition {
   return {
     type: 'gauge',
     name: `headgate_source_${what}`,
     help,
     labels: LABELS,
     read: ({ sources: { named, rest } }: MetricFacts): Sample[] => [
-      ...named.map(({ labels, health }) => ({ labels, value: valueOf(health) })),
+      ...named.map(({ labels, stats }) => ({ labels, value: valueOf(stats) })),
       ...(rest === null
         ? []
-        : [{ labels: REST, value: rest.healths.reduce((sum, health) => sum + valueOf(health), 0) }]),
+        : [{ labels: restLabels, value: rest.stats.reduce((sum, stats) => sum + valueOf(stats), 0) }]),
     ],
   };
 }

@@ -3,7 +3,7 @@
 
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { pushSource, simulatedSource } from '../../src/index.ts';
+import { functionSink, pushSource, simulatedSource } from '../../src/index.ts';
 import { codeOf, engineRig, startedRig, type EngineRig } from '../support/engine-rig.ts';
 
 const MINUTE_MS = 60_000;
@@ -77,6 +77,24 @@ describe('records that a sink has not delivered', () => {
     expect(alerts(again)).toEqual(['janitor STORAGE_HELD_FOR_SINK warning']);
     await again.clock.advance(HOUR_MS);
     expect(alerts(again)).toHaveLength(2);
+  });
+
+  test('are held for a sink whose cursor was kept, until it is forgotten', async () => {
+    const rig = await startedRig(
+      { storage: { retention: { records: { ageMsMax: MINUTE_MS } } } },
+      simulatedSource({ id: 'plc-7', intervalMs: 1_000 }),
+    );
+    await rig.engine.registerSink(functionSink({ id: 'cloud', deliver: () => Promise.resolve() }));
+    await rig.clock.advance(MINUTE_MS);
+    await rig.clock.runUntil(rig.engine.deregisterSink('cloud', { keepCursor: true }));
+    await rig.clock.advance(50);
+    const [cursor] = rig.query('SELECT seq FROM sink_cursors');
+    await rig.clock.advance(10 * MINUTE_MS);
+    expect(rig.query('SELECT min(seq) AS seq FROM records')).toEqual([{ seq: Number(cursor?.['seq']) + 1 }]);
+    await rig.engine.deregisterSink('cloud');
+    await rig.clock.advance(MINUTE_MS);
+    expect(rig.query('SELECT seq FROM sink_cursors')).toEqual([]);
+    expect(count(rig, 'records')).toBeLessThanOrEqual(72);
   });
 
   test('go all the same where they may, and are counted', async () => {

@@ -279,6 +279,30 @@ describe('commands', () => {
     expect(cursors(again)).toEqual([]);
   });
 
+  test('deregister may leave the cursor to a sink that comes after it', async () => {
+    const rig = await startedRig({}, counting());
+    const { spec, got } = collecting('out', { startAt: 'next' });
+    await rig.engine.registerSink(spec);
+    await rig.clock.advance(100);
+    await rig.clock.runUntil(rig.engine.deregisterSink('out', { keepCursor: true }));
+    await rig.clock.advance(100);
+    expect(cursors(rig)).toMatchObject([{ sink_id: 'out', seq: got.length }]);
+    expect(await codeOf(rig.engine.deregisterSink('out', { keepCursor: true }))).toBe('HG_SINK_UNKNOWN');
+    await rig.engine.registerSink(spec);
+    await rig.clock.advance(100);
+    await rig.clock.runUntil(rig.engine.deregisterSink('out', { keepCursor: true }));
+    expect(got).toEqual(range(1, got.length));
+    expect(got.length).toBeGreaterThan(25);
+    await rig.clock.advance(50);
+    expect(rig.timeline("kind = 'deregistered'").map(({ data }) => data)).toEqual([
+      { mode: 'drain', keepCursor: true },
+      { mode: 'drain', keepCursor: true },
+    ]);
+    await rig.engine.deregisterSink('out');
+    await rig.clock.advance(50);
+    expect(cursors(rig)).toEqual([]);
+  });
+
   test('update replaces a sink; the new one goes on where the old one was', async () => {
     const rig = await startedRig({}, counting());
     const { spec, got } = collecting();

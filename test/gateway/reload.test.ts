@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { pushSource } from '../../actors/sources/push-source.ts';
 import { fileSink } from '../../actors/sinks/file/file-sink.ts';
+import { formatAddress } from '../../src/domain/address.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import type { ChangeableEngine } from '../../src/gateway/change-steps.ts';
 import type { PreparedConfig } from '../../src/gateway/prepared-config.ts';
@@ -13,11 +14,14 @@ interface Plan {
   readonly sources?: Readonly<Record<string, number>>;
   readonly sinks?: Readonly<Record<string, number>>;
   readonly stages?: readonly string[];
+  /** Of all entries. */
+  readonly tenant?: string;
   readonly port?: number;
 }
 
 /** A prepared configuration in which entries differ by a number. */
-function prepared({ sources = {}, sinks = {}, stages = [], port = 1 }: Plan): PreparedConfig {
+function prepared({ sources = {}, sinks = {}, stages = [], port = 1, tenant }: Plan): PreparedConfig {
+  const own = tenant === undefined ? {} : { tenant };
   const config = { sources, sinks, stages, http: { port } };
   const specs = <Spec>(entries: Readonly<Record<string, number>>, make: (id: string) => Spec) =>
     new Map(Object.keys(entries).map((id) => [id, make(id)]));
@@ -29,8 +33,8 @@ function prepared({ sources = {}, sinks = {}, stages = [], port = 1 }: Plan): Pr
       text: JSON.stringify(config),
       secrets: [],
     },
-    sources: specs(sources, (id) => pushSource({ id })),
-    sinks: specs(sinks, (id) => fileSink({ id, path: `${id}.ndjson` })),
+    sources: specs(sources, (id) => pushSource({ id, ...own })),
+    sinks: specs(sinks, (id) => fileSink({ id, path: `${id}.ndjson`, ...own })),
     engine: { stages, rateLimit: null, burst: null },
   } as unknown as PreparedConfig;
 }
@@ -52,9 +56,10 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
     register: (spec, by) => command(`register ${spec.id}`, by?.cause),
     update: (spec, by) => command(`update ${spec.id}`, by?.cause),
     deregister: (id, by) => command(`deregister ${id}`, by?.cause),
-    registerSink: (spec, by) => command(`registerSink ${spec.id}`, by?.cause),
+    registerSink: (spec, by) => command(`registerSink ${nameOf(spec)}`, by?.cause),
     updateSink: (spec, by) => command(`updateSink ${spec.id}`, by?.cause),
-    deregisterSink: (id, by) => command(`deregisterSink ${id}`, by?.cause),
+    deregisterSink: (id, by) =>
+      command(`deregisterSink ${id}${by?.keepCursor === true ? ' keeping its cursor' : ''}`, by?.cause),
     reconfigure: async (changes, by) => {
       await command(`reconfigure ${Object.keys(changes).join('+')} ${JSON.stringify(changes)}`, by?.cause);
     },
@@ -85,6 +90,10 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
   };
 }
 
+function nameOf({ id, tenant }: { readonly id: string; readonly tenant: string }): string {
+  return formatAddress({ tenant, sourceId: id });
+}
+
 const PROBLEM = { file: null, line: 3, column: 1, path: 'sources.a', message: 'no' };
 
 describe('a new version', () => {
@@ -96,9 +105,10 @@ describe('a new version', () => {
       'deregister c by 1',
       'update b by 1',
       'register d by 1',
-      'deregisterSink y by 1',
+      'deregisterSink y keeping its cursor by 1',
       'updateSink x by 1',
       'registerSink z by 1',
+      'deregisterSink y by 1',
     ]);
     expect(outcome).toMatchObject({ outcome: 'applied', version: 2, problems: [], needsRestart: [] });
     expect(rows.map(({ event }) => event)).toEqual(['config.applying', 'config.applied']);
@@ -189,6 +199,29 @@ describe('a version of which a part fails', () => {
     ]);
   });
 
+  test('brings a sink back with the cursor it left, and takes one it had added out with its own', async () => {
+    const { reload, asked } = bench({ sinks: { x: 1 } }, { 'registerSink z': failing });
+    await reload({ sinks: { y: 1, z: 1 } });
+    expect(asked.map((one) => one.replace(/ by 1$/, ''))).toEqual([
+      'deregisterSink x keeping its cursor',
+      'registerSink y',
+      'registerSink z',
+      'deregisterSink y',
+      'registerSink x',
+    ]);
+  });
+
+  test('where a sink is to have another tenant leaves the one before at work', async () => {
+    const { reload, asked } = bench({ sinks: { x: 1 } }, { 'registerSink acme/x': failing });
+    const outcome = await reload({ sinks: { x: 2 }, tenant: 'acme' });
+    expect(outcome).toMatchObject({ outcome: 'failed', problems: [{ path: 'sinks.x' }] });
+    expect(asked).toEqual([
+      'deregisterSink x keeping its cursor by 1',
+      'registerSink acme/x by 1',
+      'registerSink x by 1',
+    ]);
+  });
+
   test('because its file cannot be replaced is taken back', async () => {
     const { reload, asked, reloader } = bench({});
     const outcome = await reload({ sources: { a: 1 } }, () => {
@@ -199,6 +232,24 @@ describe('a version of which a part fails', () => {
     expect(asked).toEqual(['register a by 1', 'deregister a by 1']);
     expect(reloader.version).toBe(1);
   });
+});
+
+test('a sink that goes on under another tenant leaves no cursor under the one before', async () => {
+  const { reload, asked } = bench({ sinks: { x: 1 } });
+  expect((await reload({ sinks: { x: 2 }, tenant: 'acme' })).outcome).toBe('applied');
+  expect(asked).toEqual([
+    'deregisterSink x keeping its cursor by 1',
+    'registerSink acme/x by 1',
+    'deregisterSink x by 1',
+  ]);
+});
+
+test('a cursor that cannot be taken out does not fail a version that stands', async () => {
+  const gone = new HeadgateError('HG_ENGINE_STATE', 'the engine is stopping');
+  const { reload, log, reloader } = bench({ sinks: { x: 1 } }, { 'deregisterSink x': gone });
+  expect((await reload({})).outcome).toBe('applied');
+  expect(reloader.version).toBe(2);
+  expect(log).toContain('the cursor of a sink that is gone could not be taken out');
 });
 
 describe('what was changed past the file', () => {
@@ -235,8 +286,11 @@ describe('what was changed past the file', () => {
       'a sink that is gone need not be removed',
       { sinks: { x: 1 } },
       {},
-      [['deregisterSink x', 'HG_SINK_UNKNOWN']],
-      ['deregisterSink x'],
+      [
+        ['deregisterSink x keeping its cursor', 'HG_SINK_UNKNOWN'],
+        ['deregisterSink x', 'HG_SINK_UNKNOWN'],
+      ],
+      ['deregisterSink x keeping its cursor', 'deregisterSink x'],
     ],
   ];
   for (const [title, before, after, refusals, commands] of cases) {

@@ -1,17 +1,19 @@
 /** What a busy engine says of itself, made up; each part can be given otherwise. */
 
-import type { SourceHealth } from '../../src/domain/health.ts';
-import type { SinkHealth } from '../../src/domain/sink.ts';
-import type { EngineStats, StorageStats } from '../../src/engine-stats.ts';
+import { SOURCE_COUNTERS } from '../../src/domain/health.ts';
+import { SINK_COUNTERS } from '../../src/domain/sink.ts';
+import { Tally, type Totals } from '../../src/domain/tally.ts';
+import type { EngineStats, SinkStats, SourceStats, StorageStats } from '../../src/engine-stats.ts';
 import type { ReloadFacts } from '../../src/metrics/metric.ts';
 import type { StageReport } from '../../src/pipeline/flow.ts';
 
-export function madeUpSource(given: Partial<SourceHealth> = {}): SourceHealth {
-  return {
+/** Where no totals are given, it is the first incarnation, and has failed once. */
+export function madeUpSource(given: Partial<SourceStats> = {}): SourceStats {
+  const health = {
     sourceId: 'plc-7',
     tenant: 'default',
     type: 'mqtt',
-    state: 'streaming',
+    state: 'streaming' as const,
     recordsProduced: 1_200,
     lastReadTimestamp: 1_700_000_000_000,
     consecutiveErrors: 2,
@@ -25,14 +27,15 @@ export function madeUpSource(given: Partial<SourceHealth> = {}): SourceHealth {
     lateRecords: 1,
     ...given,
   };
+  return { totals: totalsOf(SOURCE_COUNTERS, health), ...health };
 }
 
-export function madeUpSink(given: Partial<SinkHealth> = {}): SinkHealth {
-  return {
+export function madeUpSink(given: Partial<SinkStats> = {}): SinkStats {
+  const health = {
     sinkId: 'archive',
     tenant: 'default',
     type: 'file',
-    state: 'delivering',
+    state: 'delivering' as const,
     incarnation: 2,
     delivered: 900,
     filtered: 4,
@@ -45,6 +48,16 @@ export function madeUpSink(given: Partial<SinkHealth> = {}): SinkHealth {
     lastError: null,
     ...given,
   };
+  return { totals: totalsOf(SINK_COUNTERS, health), ...health };
+}
+
+function totalsOf<Counter extends string>(
+  counters: readonly Counter[],
+  health: Readonly<Record<Counter, number>>,
+): Totals<Counter> {
+  const tally = new Tally(counters);
+  tally.countError('HG_LINK_LOST');
+  return tally.totals(health);
 }
 
 export const madeUpStages: readonly StageReport[] = [

@@ -24,9 +24,12 @@ and the Prometheus that scrapes the gateways.
 ## What to know of them
 
 - **Counters only rise.** They begin at 0 when the engine starts, which \`headgate_engine_start_time_seconds\` tells;
-  those of the process and of HTTP begin with \`process_start_time_seconds\`. A reload does not set them back: a source
-  that is changed goes on with its count. What it took in between the last scrape and its change is missing from the
-  counter (not from the log).
+  those of the process and of HTTP begin with \`process_start_time_seconds\`. A reload does not set them back: the
+  engine adds up what all incarnations of a source or a sink come to, so that whatever is changed between two scrapes,
+  nothing is missing. Who is deregistered is told of until ${LIMITS.endedSourcesKept.toLocaleString('en')} others have ended after it, and counts on where it
+  comes back until then.
+- **Errors are counted by code,** one of those in [errors.md](errors.md) (anything else is \`OTHER\`). A series begins
+  with the first error of its code, which \`rate\` and \`increase\` therefore do not see.
 - **Series are bounded.** At most ${LIMITS.metricsSourcesMax.toLocaleString('en')} sources and ${LIMITS.metricsSinksMax} sinks have series of their own; the rest is summed up in
   one called \`_other\`. So are requests of more than ${LIMITS.metricsRoutesMax} routes, and alerts of more than ${LIMITS.alertEventsCountedMax} different events, as
   \`OTHER\`. A source that works has its series before one that has ended.

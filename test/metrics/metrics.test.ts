@@ -142,6 +142,7 @@ test('a source is told whole', async () => {
   expect(one('headgate_source_dropped_records_total', labels)).toBe(5);
   expect(one('headgate_source_late_records_total', labels)).toBe(1);
   expect(one('headgate_source_restarts_total', labels)).toBe(1);
+  expect(one('headgate_source_errors_total', { ...labels, code: 'HG_LINK_LOST' })).toBe(1);
   expect(one('headgate_source_consecutive_errors', labels)).toBe(2);
   expect(one('headgate_source_queue_records', labels)).toBe(7);
   expect(one('headgate_source_spilled_records', labels)).toBe(3);
@@ -195,24 +196,17 @@ test('a stalled database says since when, and why', async () => {
 describe('counters', () => {
   const ofSource = { source: 'plc-7' };
 
-  test('go on where a source comes back as another incarnation', async () => {
-    const { scrape } = metricsOf(madeUpStats());
-    await scrape();
-    const reborn = madeUpSource({ incarnation: 9, recordsProduced: 10, restarts: 0, droppedCount: 0 });
-    const { one } = await scrape(madeUpStats({ sources: [reborn] }));
+  test('are those of all incarnations', async () => {
+    const totals = {
+      counts: { recordsProduced: 1_210, droppedCount: 5, lateRecords: 1, restarts: 1 },
+      errors: { HG_LINK_LOST: 3, HG_READ_STATUS: 1 },
+    };
+    const { one } = await metricsOf(
+      madeUpStats({ sources: [madeUpSource({ incarnation: 9, recordsProduced: 10, totals })] }),
+    ).scrape();
     expect(one('headgate_source_records_total', ofSource)).toBe(1_210);
-    expect(one('headgate_source_restarts_total', ofSource)).toBe(1);
-    expect(one('headgate_source_dropped_records_total', ofSource)).toBe(5);
-  });
-
-  test('go on where stages are put together anew, and forget those that are gone', async () => {
-    const { scrape } = metricsOf(madeUpStats());
-    await scrape();
-    const stages = [{ stageName: 'filter', in: 3, out: 3, filtered: 0, failed: 0 }];
-    const { one, all } = await scrape(madeUpStats({ stages }));
-    expect(one('headgate_stage_input_records_total', { stage: 'filter' })).toBe(103);
-    expect(one('headgate_stage_output_records_total', { stage: 'filter' })).toBe(83);
-    expect(all('headgate_stage_input_records_total')).toHaveLength(1);
+    expect(one('headgate_source_errors_total', { ...ofSource, code: 'HG_LINK_LOST' })).toBe(3);
+    expect(one('headgate_source_errors_total', { ...ofSource, code: 'HG_READ_STATUS' })).toBe(1);
   });
 
   test('begin anew with a new start of the engine, and its start time says so', async () => {
@@ -247,6 +241,18 @@ describe('what there is too much of is summed up:', () => {
     expect(one('headgate_source_records_total', rest)).toBe(30);
     expect(one('headgate_source_queue_records', rest)).toBe(3);
     expect(all('headgate_source_state')).toHaveLength(metricsSourcesMax);
+  });
+
+  test('and their errors, by code', async () => {
+    const sources = crowd(0, metricsSourcesMax + 2, 10).map((source, index) => {
+      const errors = index % 2 === 0 ? { HG_LINK_LOST: 2 } : { HG_LINK_LOST: 2, HG_READ_STATUS: 1 };
+      return { ...source, totals: { ...source.totals, errors } };
+    });
+    const { scrape } = metricsOf(madeUpStats({ sources }));
+    expect((await scrape()).one('headgate_source_errors_total', { ...rest, code: 'HG_LINK_LOST' })).toBe(4);
+    const { one } = await scrape();
+    expect(one('headgate_source_errors_total', { ...rest, code: 'HG_LINK_LOST' })).toBe(4);
+    expect(one('headgate_source_errors_total', { ...rest, code: 'HG_READ_STATUS' })).toBe(1);
   });
 
   test('and their sum never falls, whoever comes or goes', async () => {
