@@ -222,7 +222,8 @@ export class Ledger {
   }
 
   #schedule(delayMs: number): void {
-    if (this.#isClosed) return;
+    // What was added may be nothing: the health of no sources.
+    if (this.#isClosed || this.#basket.isEmpty) return;
     const { clock } = this.#options;
     this.#waitingSinceMs ??= clock.monotonicMs();
     if (this.#writing !== null) return;

@@ -4,6 +4,7 @@
 import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { HeadgateError, type ErrorCode } from '../domain/errors.ts';
 import type { EngineReport } from '../engine-report.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { createGatewayLog, type GatewayLog } from '../gateway/gateway-log.ts';
@@ -32,8 +33,17 @@ interface Field extends AsyncDisposable {
 
 type FieldModule = { readonly startGatewayField: (seed: number) => Promise<Field> };
 
-/** How the command is called where this one was called. */
-const HEADGATE = process.env['npm_lifecycle_event'] === 'start' ? 'npm run -s headgate --' : 'npx headgate';
+/** How the command is called where this one was called, and this one itself. */
+const [HEADGATE, START] =
+  process.env['npm_lifecycle_event'] === 'start'
+    ? ['npm run -s headgate --', 'npm start --']
+    : ['npx headgate', 'npx headgate start'];
+
+/** Where to start it while another program has its place, as a second `headgate start` finds it. */
+const OTHER_PLACE: Partial<Record<ErrorCode, string>> = {
+  HG_STORAGE_LOCKED: '--folder FOLDER --port 0',
+  HG_HTTP_LISTEN: '--port 0',
+};
 
 const SEED = 1;
 /** Elsewhere than on a terminal a line of progress comes so often. */
@@ -63,6 +73,10 @@ export async function startCommand(options: StartOptions, output: Output): Promi
     view.close();
     for (const line of farewell(gateway.engine.report(), folder, output)) await output.write(`${line}\n`);
     return exitCode;
+  } catch (error) {
+    const place = error instanceof HeadgateError ? OTHER_PLACE[error.code] : undefined;
+    if (place !== undefined) output.note(`it can be started elsewhere: ${START} ${place}`);
+    throw error;
   } finally {
     view.close();
   }

@@ -213,11 +213,19 @@ function pathOf(request: IncomingMessage): string {
   return (request.url ?? '').split('?')[0] ?? '';
 }
 
+const LISTEN_ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'end the program that listens there, or choose another http.port (0: any that is free)',
+  EADDRNOTAVAIL: 'name an address of this machine as http.host',
+  ENOTFOUND: 'name an address of this machine as http.host',
+  EACCES: 'choose an http.port of 1024 or more, or let the gateway use lower ones (CAP_NET_BIND_SERVICE)',
+};
+
 /** @throws HeadgateError HG_HTTP_LISTEN */
 function listening(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
-      const message = `http cannot listen on ${host}:${port}: ${messageOf(error)}`;
+      const advice = LISTEN_ADVICE[error.code ?? ''] ?? 'look at http.host and http.port';
+      const message = `http cannot listen on ${host}:${port}: ${messageOf(error)}; ${advice}`;
       reject(new HeadgateError('HG_HTTP_LISTEN', message, { cause: error, details: { host, port } }));
     };
     server.once('error', fail);

@@ -67,6 +67,19 @@ test('it ends by itself after --duration, with a summary', async () => {
   expect(stdout).toMatch(/stored \d+, lost 0/);
 });
 
+test('where another one runs already it is said how to start it elsewhere', async () => {
+  const folder = join(FOLDER, 'taken');
+  const first = startIn(folder);
+  const api = /http:\/\/[\d.]+:(\d+)/.exec(await lineWith(first, '/api/sources'));
+  const second = await startIn(folder).ended;
+  expect([second.exitCode, second.stderr]).toEqual([1, expect.stringContaining('--folder FOLDER --port 0')]);
+  const third = await startIn(join(FOLDER, 'free'), '--port', api?.[1] ?? '').ended;
+  expect([third.exitCode, third.stderr]).toEqual([69, expect.stringContaining('start --port 0')]);
+  first.signal('SIGTERM');
+  await lineWith(first, 'lost 0');
+  expect((await first.ended).exitCode).toBe(0);
+});
+
 test('a configuration that is wrong is told with its places, and nothing is left running', async () => {
   const folder = mkdtempSync(join(FOLDER, 'wrong-'));
   writeFileSync(join(folder, 'headgate.yaml'), 'sources:\n  press: { typ: push }\n');

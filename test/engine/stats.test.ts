@@ -117,6 +117,13 @@ test('what it counts is what its tables hold', async () => {
   expect([counts.at(-1), sum]).toEqual([stats.storage?.commits, 0]);
 });
 
+test('nothing waits in an engine without sources, whose health samples are empty', async () => {
+  const rig = await startedRig({});
+  await rig.clock.advance(60_000);
+  expect(rig.engine.stats().storage).toMatchObject({ waitingSinceMonoMs: null, pendingRows: 0 });
+  await rig.stop();
+});
+
 test('a disk that is slow shows in the histogram, and since when something waits', async () => {
   const rig = await startedRig({}, counting('a'));
   await rig.clock.advance(1_000);

@@ -35,12 +35,19 @@ describe('an address', () => {
     await expect(openRig({ host: '0.0.0.0' })).rejects.toMatchObject({ code: 'HG_HTTP_EXPOSED' });
   });
 
-  test('that is in use is told as such', async () => {
+  test('that cannot be listened on is told with what to do', async () => {
     const rig = await httpRig();
-    await expect(openRig({ port: rig.port })).rejects.toMatchObject({
-      code: 'HG_HTTP_LISTEN',
-      message: expect.stringContaining('EADDRINUSE') as unknown,
-    });
+    const check = (options: Parameters<typeof openRig>[0], message: RegExp) =>
+      expect(openRig(options)).rejects.toMatchObject({
+        code: 'HG_HTTP_LISTEN',
+        message: expect.stringMatching(message) as unknown,
+      });
+    await check({ port: rig.port }, /EADDRINUSE.*; end the program .* or choose another http\.port/);
+    const open = { allowOpen: true, allowPlaintext: true };
+    await check(
+      { host: '192.0.2.1', ...open },
+      /EADDRNOTAVAIL.*; name an address of this machine as http\.host/,
+    );
   });
 
   test('open to others stays shut when its last token is taken away', async () => {
