@@ -78,6 +78,9 @@ export const LIMITS = {
   repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */
   httpRequestsInFlightMax: 256,
+  /** Of a body nobody wants: bytes that are read away, and milliseconds until the connection is cut. */
+  httpLingerBytesMax: 1024 * 1024,
+  httpLingerMsMax: 2_000,
   /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
    *  way. */
   httpAddressesMax: 10_000,
@@ -155,9 +158,6 @@ export const LIMITS = {
   ingestRejectionsMax: 5_000,
   /** Milliseconds that an upload waits for what it handed in to be stored before it is told to come again. */
   ingestAnswerMsMax: 30_000,
-  /** Of a body nobody wants: bytes and milliseconds that are read away before the connection is cut. */
-  ingestLingerBytesMax: 1024 * 1024,
-  ingestLingerMsMax: 2_000,
   /** Characters of an Idempotency-Key, and of the name a WebSocket client gives itself. */
   idempotencyKeyCharsMax: 255,
   /** First answers that are kept, their characters together, and for how long. */

@@ -13,6 +13,7 @@ import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { createApi } from './api.ts';
 import { createAuthenticator, NOBODY } from './auth.ts';
 import { answerBrokenRequest, endWithProblem } from './raw-answers.ts';
+import { forsakeBody } from './wanted-body.ts';
 import { createDoor, isPreflight, isTls, PREFLIGHT_HEADERS, setCommonHeaders } from './door.ts';
 import { Exchanges } from './exchanges.ts';
 import { exposureWarnings, requireSafeAddress } from './exposure.ts';
@@ -75,32 +76,41 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   });
   const principals = new WeakMap<IncomingMessage, Principal>();
   const answerByRoute = getRequestListener(
-    (request, env) => {
+    async (request, env) => {
       const { incoming } = env as HttpBindings;
-      return app.fetch(request, { ...env, principal: principals.get(incoming) ?? NOBODY });
+      const made = await app.fetch(request, { ...env, principal: principals.get(incoming) ?? NOBODY });
+      forsakeBody(incoming, clock);
+      return made;
     },
-    { overrideGlobalObjects: false, errorHandler: (error) => unreadable(error) },
+    // Its own way to be rid of a body reads 64 MiB of it.
+    { overrideGlobalObjects: false, autoCleanupIncoming: false, errorHandler: (error) => unreadable(error) },
   );
 
+  const turnAway = (request: IncomingMessage, response: ServerResponse, problem: Problem): false => {
+    forsakeBody(request, clock);
+    sendProblem(response, problem);
+    return false;
+  };
   /** Whether a request may go on to its route. */
   const letIn = (request: IncomingMessage, response: ServerResponse): boolean => {
     watch.begin(request, response);
     setCommonHeaders(response, isTls(request));
     const refused = door.refusalOf(request);
-    if (refused !== null) return turnAway(response, refused);
+    if (refused !== null) return turnAway(request, response, refused);
     for (const [name, value] of Object.entries(door.corsHeadersOf(request))) response.setHeader(name, value);
     if (isPreflight(request)) {
+      forsakeBody(request, clock);
       response.writeHead(204, PREFLIGHT_HEADERS).end();
       return false;
     }
     const { authorization } = request.headers;
     const isOpenToAll = authorization === undefined && PUBLIC_PATHS.has(pathOf(request));
     const login = authenticator.authenticate(authorization, request.socket.remoteAddress);
-    if (login.problem !== undefined && !isOpenToAll) return turnAway(response, login.problem);
+    if (login.problem !== undefined && !isOpenToAll) return turnAway(request, response, login.problem);
     principals.set(request, login.principal ?? NOBODY);
     if (exchanges.begin(request, response, uploadSourceOf(request) !== null)) return true;
     const message = 'as many requests are being answered as the server takes';
-    return turnAway(response, problemOf(new HeadgateError('HG_HTTP_BUSY', message)));
+    return turnAway(request, response, problemOf(new HeadgateError('HG_HTTP_BUSY', message)));
   };
 
   /** Uploads are read from Node's own stream; everything else goes by its route. */
@@ -145,15 +155,12 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
       : createTlsServer({ ...serverOptions, ...tls, minVersion: 'TLSv1.2' });
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
   server.on('connection', (socket: Socket) => exchanges.connected(socket, tls !== null));
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (letIn(request, response)) answer(request, response);
-  });
-  // Who asks first whether to send a body is told so only when it is let in.
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    if (!letIn(request, response)) return;
-    response.writeContinue();
-    answer(request, response);
-  });
+  // Who asks first whether to send a body is told so by whoever reads it.
+  for (const event of ['request', 'checkContinue']) {
+    server.on(event, (request: IncomingMessage, response: ServerResponse) => {
+      if (letIn(request, response)) answer(request, response);
+    });
+  }
   server.on('clientError', answerBrokenRequest);
   server.on('upgrade', upgrade);
 
@@ -184,11 +191,6 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
 /** The source that an upload is for; null for every other request. */
 function uploadSourceOf(request: IncomingMessage): string | null {
   return request.method === 'POST' ? ingestSourceOf(request) : null;
-}
-
-function turnAway(response: ServerResponse, problem: Problem): false {
-  sendProblem(response, problem);
-  return false;
 }
 
 function nothingToUpgradeTo(): Problem {

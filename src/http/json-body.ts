@@ -1,8 +1,9 @@
 /** Bodies of requests: read up to a limit, and taken apart without harm. Nesting is counted before anything
  *  is parsed, since what is deep enough breaks whatever walks it later. */
 
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
+import { inviteBody } from './wanted-body.ts';
 
 export interface BodyLimits {
   readonly bodyBytesMax: number;
@@ -14,9 +15,14 @@ export function mediaTypeOf(request: IncomingMessage): string {
   return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
-/** The text of a body. @throws HeadgateError HG_HTTP_TOO_LARGE, HG_HTTP_MEDIA_TYPE for a compressed one,
- *  HG_HTTP_MALFORMED for one that is no UTF-8 or breaks off */
-export async function readText(request: IncomingMessage, bytesMax: number): Promise<string> {
+/** The text of a body, for which its sender may wait to be asked.
+ *  @throws HeadgateError HG_HTTP_TOO_LARGE, HG_HTTP_MEDIA_TYPE for a compressed one, HG_HTTP_MALFORMED for
+ *  one that is no UTF-8 or breaks off */
+export async function readText(
+  request: IncomingMessage,
+  response: ServerResponse,
+  bytesMax: number,
+): Promise<string> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity') {
     throw new HeadgateError('HG_HTTP_MEDIA_TYPE', 'bodies are taken as they are: send no Content-Encoding', {
@@ -24,6 +30,7 @@ export async function readText(request: IncomingMessage, bytesMax: number): Prom
     });
   }
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
+  inviteBody(request, response);
   const bytes = await readBytes(request, bytesMax);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -43,9 +50,8 @@ function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> 
     const take = (chunk: Buffer) => {
       size += chunk.length;
       if (size <= bytesMax) return void chunks.push(chunk);
-      // What is still on its way is read and thrown away, so that the answer reaches who sends it.
+      request.pause();
       settle(() => reject(tooLarge(bytesMax)));
-      request.resume();
     };
     const finish = () => settle(() => resolve(Buffer.concat(chunks)));
     const breakOff = () =>

@@ -157,14 +157,14 @@ export class Routes {
     context: RouteContext,
     { body, textBody = ['application/json'] }: Route<Shape, Shape, z.ZodType | undefined>,
   ): Promise<string> {
-    const { incoming } = context.env;
+    const { incoming, outgoing } = context.env;
     const isEmpty = incoming.headers['content-length'] === undefined && !isChunked(incoming.headers);
     const type = mediaTypeOf(incoming);
     if (!textBody.includes(type) && !(body !== undefined && isEmpty)) {
       const message = `the body must be ${textBody.join(' or ')}, and Content-Type say so`;
       throw new HeadgateError('HG_HTTP_MEDIA_TYPE', message, { details: { accepted: textBody } });
     }
-    return readText(incoming, this.#limits.bodyBytesMax);
+    return readText(incoming, outgoing, this.#limits.bodyBytesMax);
   }
 }
 

@@ -1,11 +1,9 @@
-/** The body of an upload: which reader it is for, its bytes without their encoding, and how one that nobody
- *  wants any more is got rid of. */
+/** The body of an upload: which reader it is for, and its bytes without their encoding. */
 
 import type { IncomingMessage } from 'node:http';
 import type { Readable, Transform } from 'node:stream';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import type { PushSource } from '../../../actors/sources/push-source.ts';
-import type { Clock } from '../../domain/clock.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { csvReader } from './csv-reader.ts';
@@ -117,22 +115,4 @@ function tooLarge(bytesMax: number): HeadgateError {
 
 function mediaType(message: string): HeadgateError {
   return new HeadgateError('HG_HTTP_MEDIA_TYPE', message);
-}
-
-/** To be called with an answer to a body that was not read to its end. What still comes is read away for a
- *  while, since a connection that is closed over unread bytes takes the answer with it; then it is cut. */
-export function forsakeBody(request: IncomingMessage, clock: Clock): void {
-  if (request.complete || request.destroyed) return;
-  let bytes = 0;
-  const cut = () => request.destroy();
-  const timer = clock.setTimeout(cut, LIMITS.ingestLingerMsMax);
-  const done = () => clock.clearTimeout(timer);
-  request.unpipe();
-  request.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > LIMITS.ingestLingerBytesMax) cut();
-  });
-  request.once('end', done);
-  request.once('close', done);
-  request.resume();
 }

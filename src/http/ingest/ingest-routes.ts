@@ -14,7 +14,8 @@ import type { PushSource } from '../../../actors/sources/push-source.ts';
 import { lackOfSource } from '../auth.ts';
 import type { Principal } from '../http-deps.ts';
 import { isDefect, problemOf, sendProblem } from '../problem.ts';
-import { ACCEPTED_ENCODINGS, ACCEPTED_TYPES, forsakeBody, plainBody, readerFor } from './body.ts';
+import { forsakeBody, inviteBody } from '../wanted-body.ts';
+import { ACCEPTED_ENCODINGS, ACCEPTED_TYPES, plainBody, readerFor } from './body.ts';
 import type { PlainBody, ReadAs } from './body.ts';
 import type { Budget } from './budget.ts';
 import { FirstAnswers, idempotencyKeyOf, isClaim, type Claim, type FirstAnswer } from './first-answers.ts';
@@ -107,6 +108,7 @@ class Routes implements IngestRoutes {
     let body: PlainBody | null = null;
     try {
       body = plainBody(request, limits.ingestBytesMax);
+      inviteBody(request, response);
       if (claimed !== null && !isClaim(claimed)) await this.#repeat(response, body, claimed, hash as Hash);
       else await this.#receive(request, response, { ...readAs, ...body, source, claim: claimed, hash });
     } catch (error) {

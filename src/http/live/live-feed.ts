@@ -45,7 +45,7 @@ export class LiveFeed {
   #isClosed = false;
   #wake: (() => void) | null = null;
   #news = false;
-  #heartbeat: TimerHandle = null;
+  #heartbeat: TimerHandle = undefined;
 
   constructor(options: LiveFeedOptions) {
     this.#options = options;

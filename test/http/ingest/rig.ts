@@ -93,10 +93,11 @@ export async function ingestRig(options: RigOptions = {}): Promise<IngestRig> {
     log: SILENT_LOGGER,
     ...options.deps,
   });
-  const server = http.createServer((request, response) => {
+  const handle = (request: http.IncomingMessage, response: http.ServerResponse) => {
     const [, id = ''] = /^\/api\/ingest\/([^?]+)/.exec(request.url ?? '') ?? [];
     void ingest.handle(request, response, principal, decodeURIComponent(id));
-  });
+  };
+  const server = http.createServer(handle).on('checkContinue', handle);
   server.on('upgrade', (request, socket, head) => {
     const [, id = ''] = /^\/api\/ingest\/([^?]+)/.exec(request.url ?? '') ?? [];
     ingest.upgrade(request, socket, head, () => rights.principal, decodeURIComponent(id));
