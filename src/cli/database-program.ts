@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { LIMITS } from '../domain/limits.ts';
+import { ESCAPE_FORMULAS, ESCAPE_FORMULAS_MEANING, type CsvOptions } from './csv-options.ts';
 import type { Output } from './output.ts';
 import type { QueryOptions } from './query-command.ts';
 import type { ReadOptions } from './read-commands.ts';
@@ -25,7 +26,9 @@ export function addQuery(program: Command, output: Output): void {
     .option('--timeout <seconds>', 'at most so long', seconds, QUERY_TIMEOUT_SECONDS)
     .addOption(new Option('--json', 'one JSON document on stdout: { "rows": [ … ] }').conflicts('csv'))
     .option('--csv', 'CSV on stdout, the names of the columns first')
-    .action(async (file: string, sql: string, options: QueryOptions) => {
+    .option(ESCAPE_FORMULAS, ESCAPE_FORMULAS_MEANING)
+    .action(async (file: string, sql: string, options: QueryOptions, command: Command) => {
+      requireCsv(options, options.csv === true, command);
       const { queryCommand } = await import('./query-command.ts');
       await queryCommand(file, sql, options, output);
     });
@@ -46,7 +49,9 @@ export function addRecords(program: Command, output: Output): void {
     .option('--until <time>', 'only those of this time or earlier', time)
     .option('--after-seq <n>', 'only those with a greater number', wholeNumber)
     .option('--output <file>', 'into a new file, which is whole once it is there (default: stdout)')
-    .action(async (file: string, options: ExportOptions) => {
+    .option(ESCAPE_FORMULAS, ESCAPE_FORMULAS_MEANING)
+    .action(async (file: string, options: ExportOptions, command: Command) => {
+      requireCsv(options, options.format === 'csv', command);
       const { exportCommand } = await import('./records-command.ts');
       await exportCommand(file, options, output);
     });
@@ -75,6 +80,10 @@ export function addBackup(program: Command, output: Output): void {
       const { restoreCommand } = await import('./backup-command.ts');
       await restoreCommand(backup, file, options, output);
     });
+}
+
+function requireCsv({ escapeFormulas }: CsvOptions, isCsv: boolean, command: Command): void {
+  if (escapeFormulas === true && !isCsv) command.error(`error: ${ESCAPE_FORMULAS} goes with CSV only`);
 }
 
 function rows(text: string): number {

@@ -1,7 +1,8 @@
 /** `query`: one SQL statement over the tables of a database, reading only, within bounds. */
 
-import { stringify } from 'csv-stringify/sync';
 import { LIMITS } from '../domain/limits.ts';
+import type { CsvOptions } from './csv-options.ts';
+import { csvText } from './csv-text.ts';
 import type { Output } from './output.ts';
 import type { Cell } from './query-protocol.ts';
 import { runQuery, type QueryResult } from './query-process.ts';
@@ -9,7 +10,7 @@ import { readableCell } from './readable.ts';
 import { jsonDocumentWriter } from './row-writers.ts';
 import { createTable, type Column } from './table.ts';
 
-export interface QueryOptions {
+export interface QueryOptions extends CsvOptions {
   readonly json?: boolean;
   readonly csv?: boolean;
   readonly limit: number;
@@ -27,7 +28,7 @@ export async function queryCommand(
   const limits = { rowsMax: options.limit, timeoutMs: options.timeout * 1_000 };
   const result = await runQuery(path, sql, limits);
   if (options.json === true) await writeJson(result, output);
-  else if (options.csv === true) await output.write(csvOf(result));
+  else if (options.csv === true) await output.write(csvText([result.columns, ...result.rows], options));
   else await writeTable(result, output);
   if (result.cutAt === 'rows') {
     output.note(
@@ -56,10 +57,6 @@ function uniqueNames(columns: readonly string[]): string[] {
     taken.add(name);
     return name;
   });
-}
-
-function csvOf({ columns, rows }: QueryResult): string {
-  return stringify([columns, ...(rows as Cell[][])], { record_delimiter: '\n' });
 }
 
 async function writeTable({ columns, rows }: QueryResult, output: Output): Promise<void> {

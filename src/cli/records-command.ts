@@ -1,6 +1,5 @@
 /** `records export`: the record log as NDJSON or CSV, a page in memory at a time. */
 
-import { stringify } from 'csv-stringify/sync';
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileExists } from '../../storage/backup/copy-database.ts';
@@ -13,9 +12,11 @@ import {
 import { storageError } from '../../storage/file/storage-error.ts';
 import { parseAddress } from '../domain/address.ts';
 import { HeadgateError } from '../domain/errors.ts';
+import type { CsvOptions } from './csv-options.ts';
+import { csvText, type CsvCell } from './csv-text.ts';
 import type { Output } from './output.ts';
 
-export interface ExportOptions {
+export interface ExportOptions extends CsvOptions {
   readonly format: 'ndjson' | 'csv';
   readonly source?: string;
   /** Epoch milliseconds. */
@@ -35,9 +36,9 @@ export async function exportCommand(path: string, options: ExportOptions, output
   const target = options.output === undefined ? standardTarget(output) : fileTarget(resolve(options.output));
   let [records, damaged] = [0, 0];
   try {
-    if (options.format === 'csv') await target.write(csvOf([CSV_COLUMNS]));
+    if (options.format === 'csv') await target.write(csvText([CSV_COLUMNS], options));
     for (const page of file.pages(selectionOf(options))) {
-      await target.write(options.format === 'csv' ? csvOf(page.records.map(csvRow)) : ndjsonOf(page.records));
+      await target.write(textOf(page.records, options));
       records += page.records.length;
       for (const seq of page.damaged) {
         if (++damaged <= NAMED_DAMAGED_MAX) output.note(`record ${seq}: does not fit its checksum; left out`);
@@ -64,6 +65,10 @@ function selectionOf({ source, since, until, afterSeq }: ExportOptions): RecordS
     ...(until === undefined ? {} : { untilMs: until }),
     ...(afterSeq === undefined ? {} : { afterSeq }),
   };
+}
+
+function textOf(records: readonly StoredRecord[], options: ExportOptions): string {
+  return options.format === 'csv' ? csvText(records.map(csvRow), options) : ndjsonOf(records);
 }
 
 /** The data goes out as it is stored: reading it would change numbers that JavaScript has no room for. */
@@ -97,13 +102,9 @@ const CSV_COLUMNS: readonly (keyof ReturnType<typeof columnsOf>)[] = [
   ...(['dedup_key', 'at_ms', 'content_type', 'data'] as const),
 ];
 
-function csvRow(record: StoredRecord): (string | number | null)[] {
+function csvRow(record: StoredRecord): CsvCell[] {
   const columns = columnsOf(record);
   return CSV_COLUMNS.map((name) => columns[name]);
-}
-
-function csvOf(rows: readonly (readonly (string | number | null)[])[]): string {
-  return rows.length === 0 ? '' : stringify([...rows] as (string | number | null)[][]);
 }
 
 interface Target {

@@ -82,8 +82,8 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
       forsakeBody(incoming, clock);
       return made;
     },
-    // Its own way to be rid of a body reads 64 MiB of it.
-    { overrideGlobalObjects: false, autoCleanupIncoming: false, errorHandler: (error) => unreadable(error) },
+    // Its own way to be rid of a body reads 64 MiB of it. What it cannot read is left for us to answer.
+    { overrideGlobalObjects: false, autoCleanupIncoming: false, errorHandler: () => {} },
   );
 
   const turnAway = (request: IncomingMessage, response: ServerResponse, problem: Problem): false => {
@@ -113,15 +113,17 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     return turnAway(request, response, problemOf(new HeadgateError('HG_HTTP_BUSY', message)));
   };
 
+  const route = async (request: IncomingMessage, response: ServerResponse) => {
+    await answerByRoute(request, response);
+    if (!response.headersSent && !response.destroyed) turnAway(request, response, unreadable());
+  };
   /** Uploads are read from Node's own stream; everything else goes by its route. */
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     const source = uploadSourceOf(request);
     const principal = principals.get(request) ?? NOBODY;
     if (source !== null) watch.routed(request, INGEST_PATH);
     const work =
-      source === null
-        ? answerByRoute(request, response)
-        : ingest.handle(request, response, principal, source);
+      source === null ? route(request, response) : ingest.handle(request, response, principal, source);
     void work.finally(() => exchanges.made(response));
   };
 
@@ -198,15 +200,9 @@ function nothingToUpgradeTo(): Problem {
   return problemOf(new HeadgateError('HG_HTTP_ROUTE_UNKNOWN', message));
 }
 
-/** A target or Host that makes no URL. */
-function unreadable(error: unknown): Response {
-  const { status, body } = problemOf(
-    new HeadgateError('HG_HTTP_MALFORMED', `the request cannot be read: ${messageOf(error)}`),
-  );
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { 'content-type': 'application/problem+json' },
-  });
+function unreadable(): Problem {
+  const message = 'the request cannot be read: its target and its Host make no URL';
+  return problemOf(new HeadgateError('HG_HTTP_MALFORMED', message));
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -16,8 +16,8 @@ export function mediaTypeOf(request: IncomingMessage): string {
 }
 
 /** The text of a body, for which its sender may wait to be asked.
- *  @throws HeadgateError HG_HTTP_TOO_LARGE, HG_HTTP_MEDIA_TYPE for a compressed one, HG_HTTP_MALFORMED for one
- *  that is no UTF-8 or breaks off */
+ *  @throws HeadgateError HG_HTTP_TOO_LARGE, HG_HTTP_MEDIA_TYPE for a compressed one, HG_HTTP_MALFORMED for
+ *  one that is no UTF-8 or breaks off */
 export async function readText(
   request: IncomingMessage,
   response: ServerResponse,

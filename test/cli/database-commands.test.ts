@@ -75,6 +75,38 @@ describe('records export', { timeout: 180_000 }, () => {
     );
   });
 
+  test('writes formulas as they are, or as texts where it is for a spreadsheet', async () => {
+    const file = temporaryFile();
+    await writeDatabase(file, {
+      records: [
+        recordRow({ sourceSeq: 1, dedupKey: '=1+1', contentType: '@x', data: '-5' }),
+        recordRow({ sourceSeq: 2, dedupKey: '-7', contentType: null, data: '"=1+1"' }),
+      ],
+    });
+    const cellsOf = async (...options: string[]) => {
+      const { stdout } = await headgate(['records', 'export', file, '--format', 'csv', ...options]);
+      const rows: Record<string, string>[] = parse(stdout, { columns: true });
+      return rows.map((row) => [row['dedup_key'], row['content_type'], row['data']]);
+    };
+    const [plain, escaped, misused] = await Promise.all([
+      cellsOf(),
+      cellsOf('--escape-formulas'),
+      headgate(['records', 'export', file, '--escape-formulas']),
+    ]);
+    expect(plain).toEqual([
+      ['=1+1', '@x', '-5'],
+      ['-7', '', '"=1+1"'],
+    ]);
+    expect(escaped).toEqual([
+      ["'=1+1", "'@x", '-5'],
+      ['-7', '', '"=1+1"'],
+    ]);
+    expect(misused).toMatchObject({
+      ...{ exitCode: 2, stdout: '' },
+      stderr: expect.stringContaining('--escape-formulas goes with CSV only') as string,
+    });
+  });
+
   test('writes numbers as they are stored, whatever JavaScript makes of them', async () => {
     const file = temporaryFile();
     await writeDatabase(file, { records: [recordRow({ sourceSeq: 1, data: '{"n":12345678901234567890}' })] });

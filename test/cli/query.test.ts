@@ -78,6 +78,17 @@ describe('the command', { timeout: 180_000 }, () => {
     ]);
   });
 
+  test('gives a spreadsheet no formulas where it is told so', async () => {
+    const sql = `SELECT '=1+1' AS text, -7 AS number, '-9223372036854775807' AS big, '+1' AS "@name"`;
+    const file = await database();
+    const [plain, escaped] = await Promise.all([
+      query(file, sql, '--csv'),
+      query(file, sql, '--csv', '--escape-formulas'),
+    ]);
+    expect(plain.stdout).toBe('text,number,big,@name\n=1+1,-7,-9223372036854775807,+1\n');
+    expect(escaped.stdout).toBe("text,number,big,'@name\n'=1+1,-7,-9223372036854775807,'+1\n");
+  });
+
   test('says where it gives only the first rows', async () => {
     const file = await database();
     const [cut, all, none] = await Promise.all([
@@ -104,6 +115,7 @@ describe('the command', { timeout: 180_000 }, () => {
       ['--timeout', '0'],
       ['--timeout', '1e9'],
       ['--json', '--csv'],
+      ['--escape-formulas'],
     ]) {
       expect(await headgate(['query', file, 'SELECT 1', ...options])).toMatchObject({
         exitCode: 2,

@@ -9,6 +9,7 @@ import { stringify } from 'yaml';
 import { afterEach, describe, expect, test } from 'vitest';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { createGatewayLog } from '../../src/gateway/gateway-log.ts';
+import { hashOf } from '../../src/http/token-text.ts';
 import { createGateway, type GatewayOptions } from '../../src/gateway/gateway.ts';
 import { PROJECT_ROOT } from '../support/project-files.ts';
 import { gatewayConfig, gatewayRig, type GatewayRig } from '../support/gateway-rig.ts';
@@ -258,6 +259,33 @@ describe('a reload', () => {
     expect(await rig.gateway.reload('signal')).toMatchObject({ outcome: 'applied', needsRestart: [] });
     expect((await ask('/api/sources')).status).toBe(401);
     expect(rig.log().length).toBe(lines);
+  });
+
+  test('shows hashes of tokens to who may change them, and takes them back from there', async () => {
+    const tokens = [
+      { name: 'boss', hash: hashOf('boss'), scopes: ['admin'] },
+      { name: 'reader', hash: hashOf('reader'), scopes: ['read'] },
+      { name: 'operator', hash: hashOf('operator'), scopes: ['operate'] },
+    ];
+    await started({ sources: PUSH, auth: { tokens } });
+    const askAs = async (token: string, init: RequestInit = {}) => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+      const answer = await fetch(`${rig.gateway.url}/api/config`, { ...init, headers });
+      return { status: answer.status, text: await answer.text() };
+    };
+    const documentOf = ({ text }: { text: string }) => (JSON.parse(text) as { document: object }).document;
+    const put = (document: object) => askAs('boss', { method: 'PUT', body: JSON.stringify(document) });
+    const whole = documentOf(await askAs('boss'));
+    expect(whole).toMatchObject({ auth: { tokens } });
+    for (const token of ['reader', 'operator']) {
+      const shown = await askAs(token);
+      expect(shown.text).not.toContain('sha256:');
+      const masked = tokens.map((one) => ({ ...one, hash: '***' }));
+      expect(documentOf(shown)).toEqual({ ...whole, auth: { tokens: masked } });
+      expect((await put(documentOf(shown))).status).toBe(422);
+    }
+    expect(JSON.parse((await put(whole)).text)).toMatchObject({ outcome: 'unchanged', version: 1 });
+    expect((await askAs('reader')).status).toBe(200);
   });
 
   test('validates without changing anything', async () => {

@@ -91,7 +91,8 @@ function flood(rig: HttpRig, refusal: Refusal): { socket: Socket; answer: () => 
 }
 
 describe('a flood', () => {
-  for (const refusal of REFUSALS) {
+  const unreadable = { title: 'to what makes no URL', path: '/\\', status: 400 };
+  for (const refusal of [...REFUSALS, unreadable]) {
     test(`${refusal.title} is answered ${refusal.status}, not read on, and cut in the end`, async () => {
       const clock = virtualClock();
       const rig = await open({ clock });

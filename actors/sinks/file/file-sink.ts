@@ -31,6 +31,10 @@ export const fileSinkSchema = sinkSchema({
   path: z.string().min(1).describe('The file that is being written. Its folder must be there.'),
   format: z.enum(['ndjson', 'csv']).default('ndjson').describe('A record a line, as JSON or CSV.'),
   columns: z.array(columnSchema).min(1).optional().describe('The columns of CSV; `key` is always the first.'),
+  escapeFormulas: z
+    .boolean()
+    .default(false)
+    .describe('In CSV, whether an apostrophe stands before what a spreadsheet would take for a formula.'),
   rotate: z
     .strictObject({
       bytesMax: z
@@ -61,10 +65,15 @@ export const fileSinkSchema = sinkSchema({
       'When the file is forced to the disk: before a delivery counts, when it is rotated or' +
         ' closed, or never.',
     ),
-}).refine(({ format, columns }) => format === 'csv' || columns === undefined, {
-  path: ['columns'],
-  message: 'goes with format "csv" only',
-});
+})
+  .refine(({ format, columns }) => format === 'csv' || columns === undefined, {
+    path: ['columns'],
+    message: 'goes with format "csv" only',
+  })
+  .refine(({ format, escapeFormulas }) => format === 'csv' || !escapeFormulas, {
+    path: ['escapeFormulas'],
+    message: 'goes with format "csv" only',
+  });
 
 export type FileSinkOptions = z.input<typeof fileSinkSchema>;
 type Options = z.output<typeof fileSinkSchema>;
@@ -76,7 +85,8 @@ const COLUMNS_DEFAULT = ['seq', 'tenant', 'sourceId', 'incarnation', 'sourceSeq'
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function fileSink(input: FileSinkOptions): SinkSpec {
   const options = resolveOptions(fileSinkSchema, input, 'fileSink');
-  const format = options.format === 'csv' ? csvFormat(options.columns ?? COLUMNS_DEFAULT) : NDJSON;
+  const { columns = COLUMNS_DEFAULT, escapeFormulas } = options;
+  const format = options.format === 'csv' ? csvFormat({ columns, escapeFormulas }) : NDJSON;
   const logic = { open: (io: SinkIo) => openLink(io, options, format) };
   return sinkSpec('file', options, logic, `file:${realPathOf(options.path)}`);
 }

@@ -3,6 +3,7 @@
 
 import { stringify } from 'csv-stringify/sync';
 import type { OutboundRecord } from '../../../src/domain/sink.ts';
+import { withoutFormula } from '../../../src/domain/formula-text.ts';
 import { dataAsJson } from '../../../src/pipeline/record-json.ts';
 import { fieldOf } from '../address-template.ts';
 import { recordAsJson } from '../outbound-text.ts';
@@ -31,15 +32,24 @@ export const NDJSON: FileFormat = {
   },
 };
 
+export interface CsvFormatOptions {
+  readonly columns: readonly string[];
+  /** Whether an apostrophe stands before what a spreadsheet would take for a formula. */
+  readonly escapeFormulas: boolean;
+}
+
 /** CSV (RFC 4180) with a header and the column `key` first, whether or not `columns` names it. */
-export function csvFormat(columns: readonly string[]): FileFormat {
+export function csvFormat({ columns, escapeFormulas }: CsvFormatOptions): FileFormat {
   const names = ['key', ...columns.filter((name) => name !== 'key')];
+  const shown = (name: string, text: string) =>
+    // A key is read again, to know the record by.
+    escapeFormulas && name !== 'key' ? withoutFormula(text) : text;
   const row = (values: readonly string[]) => stringify([values], { record_delimiter: 'unix' });
   return {
     start: 'key',
     header: row(names),
     isQuoted: true,
-    line: (record) => row(names.map((name) => cell(fieldOf(record, name)))),
+    line: (record) => row(names.map((name) => shown(name, cell(fieldOf(record, name))))),
     keyOf(head) {
       const [, quoted, plain] = /^(?:"((?:[^"]|"")*)"|([^",\r\n]+))[,\r\n]/.exec(head) ?? [];
       return quoted?.replaceAll('""', '"') ?? plain ?? null;

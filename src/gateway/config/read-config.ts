@@ -71,16 +71,12 @@ function checkText(
   const resolved = resolveReferences(written, { env, folder });
   for (const secret of resolved.referred.values()) secrets.add(secret);
   secrets.addAllOf(resolved.value);
-  const unresolved = new Set(resolved.problems.map(({ path }) => pathKey(path)));
+  const masked = maskedPlaces(written).map((path) => ({ path, message: MASKED }));
+  const unread = new Set([...resolved.problems, ...masked].map(({ path }) => pathKey(path)));
   const { issues, parsed, value } = parse(resolved);
-  const findings: Finding[] = [
-    ...resolved.problems,
-    ...maskedPlaces(written).map((path) => ({ path, message: MASKED })),
-  ];
-  // What a reference should have led to is not complained of a second time.
-  findings.push(
-    ...findingsOf(issues, gatewaySchema, value).filter(({ path }) => !unresolved.has(pathKey(path))),
-  );
+  const findings: Finding[] = [...resolved.problems, ...masked];
+  // What a reference should have led to, or a mask hides, is not complained of a second time.
+  findings.push(...findingsOf(issues, gatewaySchema, value).filter(({ path }) => !unread.has(pathKey(path))));
   if (parsed === null)
     return { ok: false, findings: [...findings, ...findingsBeside(issues, value, options)] };
   const { config, findings: unreadable } = resolveConfig(parsed, file, workingFolder);

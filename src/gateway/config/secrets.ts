@@ -22,6 +22,11 @@ export function isSecretPath(path: Path): boolean {
   return SECRET_FIELDS.has(name);
 }
 
+/** Whether what stands at `path` is the hash of a token: shown to whoever may change it, and nobody else. */
+function isTokenHash(path: Path): boolean {
+  return path[0] === 'auth' && path[1] === 'tokens' && path.at(-1) === 'hash';
+}
+
 /** The address without user, password and query; null where it has none of them, or is no address. */
 function withoutCredentials(text: string): string | null {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
@@ -70,7 +75,10 @@ export function maskDocument(value: unknown, path: Path = []): unknown {
  *  shown. */
 export function maskedPlaces(value: unknown, path: Path = []): Path[] {
   if (typeof value === 'string') {
-    const isMasked = isSecretPath(path) ? /^\*\*\*$|:-\*\*\*\}$/.test(value) : MASKED_ADDRESS.test(value);
+    const isMasked =
+      isSecretPath(path) || isTokenHash(path)
+        ? /^\*\*\*$|:-\*\*\*\}$/.test(value)
+        : MASKED_ADDRESS.test(value);
     return isMasked ? [path] : [];
   }
   if (typeof value !== 'object' || value === null) return [];
@@ -121,8 +129,8 @@ export class SecretBook {
 export function digestOf(value: unknown, isReferred: (path: Path) => boolean): string {
   const canonical = (inner: unknown, path: Path): unknown => {
     if (typeof inner === 'string') {
-      const isSecret = isSecretPath(path) || isReferred(path) || withoutCredentials(inner) !== null;
-      return isSecret ? MASK : inner;
+      const isSecret = isSecretPath(path) || isTokenHash(path) || isReferred(path);
+      return isSecret || withoutCredentials(inner) !== null ? MASK : inner;
     }
     if (Array.isArray(inner)) return inner.map((item, index) => canonical(item, [...path, index]));
     if (typeof inner !== 'object' || inner === null) return inner;

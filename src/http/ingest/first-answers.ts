@@ -5,7 +5,8 @@
  *  line and a checksum of its text: what is in the log already is passed over there, also after a restart and
  *  after a crash in the middle, as long as the log keeps the records. The answers themselves are kept in
  *  memory, bounded in number, characters and age. A request whose answer is no longer known is carried out
- *  again, and stores only what is not there. */
+ *  again, and stores only what is not there. A line that a rate limit refused the first time has another
+ *  chance then: to refuse it again, its refusal would have to be stored with the records, by their commit. */
 
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../domain/clock.ts';

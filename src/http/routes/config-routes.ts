@@ -2,7 +2,12 @@
 
 import { z } from '@hono/zod-openapi';
 import { HeadgateError } from '../../domain/errors.ts';
-import type { ConfigFormat, GatewayControl, ReloadOutcome } from '../../gateway/gateway-control.ts';
+import type {
+  ConfigFormat,
+  GatewayControl,
+  ReloadOutcome,
+  RunningConfiguration,
+} from '../../gateway/gateway-control.ts';
 import type { HttpDeps } from '../http-deps.ts';
 import { problemOf, problemResponse } from '../problem.ts';
 import type { Routes } from '../route.ts';
@@ -27,7 +32,9 @@ export function addConfigRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'get', path: '/api/config', tag, scope: 'read' },
       summary: 'The configuration that runs, secrets masked',
-      description: 'ETag is its version, for If-Match.',
+      description:
+        'ETag is its version, for If-Match. Hashes of tokens are shown to the scope `admin` alone, which ' +
+        'may send back what it was shown.',
       answers: {
         200: {
           description: 'As it was written.',
@@ -41,10 +48,11 @@ export function addConfigRoutes(routes: Routes, { gateway }: HttpDeps): void {
         },
       },
     },
-    ({ context }) => {
+    ({ context, principal }) => {
       const running = gateway.configuration();
+      const document = principal.scopes.has('admin') ? running.document : withoutHashes(running.document);
       context.header('etag', etagOf(running.version));
-      return context.json(running);
+      return context.json({ ...running, document });
     },
   );
   routes.add(
@@ -95,6 +103,14 @@ export function addConfigRoutes(routes: Routes, { gateway }: HttpDeps): void {
       return context.json({ isValid: problems.length === 0, problems });
     },
   );
+}
+
+/** A token that somebody made up can be guessed from its hash. */
+function withoutHashes(document: RunningConfiguration['document']): RunningConfiguration['document'] {
+  const { tokens, ...auth } = (document['auth'] ?? {}) as { readonly tokens?: unknown };
+  if (!Array.isArray(tokens)) return document;
+  const masked = tokens.map((token: object) => ('hash' in token ? { ...token, hash: '***' } : token));
+  return { ...document, auth: { ...auth, tokens: masked } };
 }
 
 function formatOf(type: string): ConfigFormat {

@@ -185,6 +185,18 @@ describe('secrets', () => {
       expect(problemsOf(text).join()).toContain('as it is shown');
     }
     expect(problemsOf(http('headers: { authorization: "${TOKEN}" }'), { env: { TOKEN: 'x' } })).toEqual([]);
+    const hash = 'auth: { tokens: [{ name: a, hash: "***", scopes: [read] }] }';
+    expect(problemsOf(hash)).toEqual([
+      expect.stringContaining('auth.tokens[0].hash: is a secret as it is shown'),
+    ]);
+  });
+
+  test('are left out of the digest where they are hashes of tokens, too', () => {
+    const [one, other] = ['a', 'b'].map((digit) => {
+      const hash = `sha256:${digit.repeat(64)}`;
+      return valid(`auth: { tokens: [{ name: a, hash: '${hash}', scopes: [read] }] }`).digest;
+    });
+    expect(other).toBe(one);
   });
 
   test('are left out of the digest, from which a weak one could be guessed', () => {

@@ -318,6 +318,24 @@ test('a client that sends more messages a second than it may is read on in the n
   await hasty.answers(5, 6);
 });
 
+test('a client that gives no sign of life between two looks is cut, and one that does is not', async () => {
+  const clock = virtualClock();
+  const rig = await ingestRig({ deps: { clock } });
+  const silent = await connect(rig, '', { autoPong: false });
+  const lively = await connect(rig);
+  const pinged = [silent, lively].map(({ socket }) => once(socket, 'ping'));
+  await clock.advance(15_000);
+  await Promise.all(pinged);
+  // Its pong was there before.
+  lively.send({ id: 1, records: [1] });
+  await lively.answers(1);
+  expect(silent.socket.readyState).toBe(WebSocket.OPEN);
+  await clock.advance(15_000);
+  expect((await silent.closed())[0]).toBe(1006);
+  lively.send({ id: 2, records: [2] });
+  await lively.answers(2);
+});
+
 describe('a token that is taken away while the WebSocket is open', () => {
   const forbidden = [1008, 'the token may no longer send here'];
 

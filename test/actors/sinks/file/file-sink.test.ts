@@ -104,6 +104,17 @@ describe('what is written', () => {
     ]);
   });
 
+  test('CSV for a spreadsheet has no formula in it, and is gone on with as any other', async () => {
+    const path = place('out.csv');
+    const options: Options = { format: 'csv', columns: ['data.v', 'dedupKey'], escapeFormulas: true };
+    const delivered = [outbound(1, { v: '=1+1' }), outbound(2, { v: -5 }), outbound(3, { v: '-5-5' })];
+    await (await openSink(path, options)).deliver(delivered);
+    await (await openSink(path, options)).deliver([...delivered, outbound(4, { v: '@a,"b"' })]);
+    expect(parse(readFileSync(path, 'utf8')).map((row) => row[1])).toEqual([
+      ...['data.v', "'=1+1", '-5', "'-5-5", '\'@a,"b"'],
+    ]);
+  });
+
   test('a record that is no JSON is rejected, its neighbours are written', async () => {
     const path = place();
     const link = await openSink(path);
@@ -304,6 +315,7 @@ describe('what goes wrong is said', () => {
     const make = (options: object) => () => fileSink({ id: 'a', path: 'a', ...options });
     expect(make({ formt: 'csv' })).toThrow('did you mean "format"?');
     expect(make({ columns: ['seq'] })).toThrow('goes with format "csv" only');
+    expect(make({ escapeFormulas: true })).toThrow('goes with format "csv" only');
     expect(make({ format: 'csv', columns: ['sec'] })).toThrow('must be key, seq');
     expect(make({ rotate: { maxBytes: 1 } })).toThrow('unknown option "rotate.maxBytes"');
   });
