@@ -59,6 +59,15 @@ function pushing(source: PushSource) {
   };
 }
 
+/** An engine that is pushed to, and how much of it was acknowledged at that moment. */
+async function startedUnderLoad(file: string) {
+  const source = pushSource({ id: 'plc-7' });
+  const engine = await startEngine(file, source);
+  const load = pushing(source);
+  await expect.poll(() => load.state.acknowledged).toBeGreaterThan(500);
+  return { source, engine, load, before: load.state.acknowledged };
+}
+
 const numbers = (file: string) =>
   query(file, 'SELECT seq, data FROM records ORDER BY seq').map(({ seq, data }) => [seq, Number(data)]);
 const countingUp = (count: number) => Array.from({ length: count }, (_, n) => [n + 1, n + 1]);
@@ -130,11 +139,7 @@ test(
   async () => {
     const file = temporaryFile();
     const backup = `${file}.backup`;
-    const source = pushSource({ id: 'plc-7' });
-    const engine = await startEngine(file, source);
-    const load = pushing(source);
-    await expect.poll(() => load.state.acknowledged).toBeGreaterThan(500);
-    const before = load.state.acknowledged;
+    const { source, engine, load, before } = await startedUnderLoad(file);
     const made = await headgate(['backup', file, backup, '--json']);
     expect(made).toMatchObject({ exitCode: 0, stderr: '' });
     expect(load.state.acknowledged).toBeGreaterThan(before);
@@ -176,11 +181,7 @@ test(
 test('a program backs up the database of its own engine, which goes on, and restores it', async () => {
   const file = temporaryFile();
   const backup = `${file}.backup`;
-  const source = pushSource({ id: 'plc-7' });
-  const engine = await startEngine(file, source);
-  const load = pushing(source);
-  await expect.poll(() => load.state.acknowledged).toBeGreaterThan(500);
-  const before = load.state.acknowledged;
+  const { source, engine, load, before } = await startedUnderLoad(file);
   const made = await backupDatabase(file, backup);
   expect(load.state.acknowledged).toBeGreaterThan(before);
   expect(made).toMatchObject({ file: backup, verified: { ok: true } });

@@ -16,7 +16,8 @@ import type { IngestDeps } from './ingest-deps.ts';
 import { Session } from './socket-session.ts';
 
 export interface IngestSockets {
-  /** Makes a WebSocket of the request, or answers why not. */
+  /** Makes a WebSocket of the request, or answers why not. Checks what `principal` may; Host, Origin and
+   *  token are checked before. */
   upgrade(
     request: IncomingMessage,
     socket: Duplex,
