@@ -72,6 +72,8 @@ export type { DecodeFunction, RateLimitOptions, SourceIo, SourceLogic, SourceSpe
 export { Receipt, type Settlement } from './domain/receipt.ts';
 export type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 
+export { backupDatabase, restoreDatabase } from './backup.ts';
+export type { BackupReport, RestoreReport } from './backup.ts';
 export { openDeadLetters } from './dead-letters.ts';
 export type { DeadLetters, LetterPage, LetterSelection, StoredLetter } from './dead-letters.ts';
 export { openTimelineReader } from '../storage/reading/open-timeline-reader.ts';

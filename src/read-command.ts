@@ -6,31 +6,21 @@ import { errorFacts, messageOf } from './domain/errors.ts';
 import { nearestNames } from './domain/nearest-names.ts';
 import type { SinkSpec } from './domain/sink.ts';
 import type { SourceSpec } from './domain/source.ts';
+import type { DeregisterOptions, DeregisterSinkOptions } from './engine-report.ts';
 import type { AnyCommand } from './pending-requests.ts';
 import { requireSinkSpec, requireSpec } from './require-spec.ts';
 
 /** `cause`: the `seq` of the row of the timeline that led to the command. */
 export type Command = { readonly cause?: number } & (
   | { readonly type: 'registry.register' | 'registry.update'; readonly spec: SourceSpec }
-  | {
-      readonly type: 'registry.deregister';
-      readonly id: string;
-      readonly mode?: 'drain' | 'now';
-      readonly deadlineMs?: number;
-    }
+  | ({ readonly type: 'registry.deregister'; readonly id: string } & DeregisterOptions)
   | { readonly type: 'registry.pause' | 'registry.resume'; readonly id: string }
   | { readonly type: 'registry.list' | 'sinks.list' }
   /** Towards one source: the same as the registry's commands for it. */
   | { readonly type: 'source.pause' | 'source.resume' | 'source.stop'; readonly id: string }
   | { readonly type: 'source.drain'; readonly id: string; readonly deadlineMs?: number }
   | { readonly type: 'sinks.register' | 'sinks.update'; readonly spec: SinkSpec }
-  | {
-      readonly type: 'sinks.deregister';
-      readonly id: string;
-      readonly mode?: 'drain' | 'now';
-      readonly deadlineMs?: number;
-      readonly keepCursor?: boolean;
-    }
+  | ({ readonly type: 'sinks.deregister'; readonly id: string } & DeregisterSinkOptions)
   | { readonly type: 'sinks.pause' | 'sinks.resume'; readonly id: string }
 );
 

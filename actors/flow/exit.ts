@@ -15,11 +15,11 @@ import {
   type IngestRecord,
 } from '../../src/domain/record.ts';
 import type { CommitMark } from '../../src/domain/receipt.ts';
-import type { CursorRow, RecordRow } from '../../src/domain/timeline.ts';
+import { recordRow, type RecordRow } from '../../src/domain/record-row.ts';
+import type { CursorRow } from '../../src/domain/timeline.ts';
 import { Consumer } from '../../src/pipeline/consumer.ts';
 import type { Downstream } from '../../src/pipeline/pump.ts';
 import { dataAsJson } from '../../src/pipeline/record-json.ts';
-import { recordRow } from '../../src/pipeline/record-row.ts';
 import type { Ledger } from '../timeline/ledger.ts';
 
 export interface ExitOptions {

@@ -21,7 +21,7 @@ import { RECEIPT, settleAll, withReceipt, type IngestRecord } from '../../src/do
 import type { SpillRow } from '../../src/domain/timeline.ts';
 import type { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
 import { spilledData, spillText } from '../../src/pipeline/record-json.ts';
-import { recordRow } from '../../src/pipeline/record-row.ts';
+import { recordRow } from '../../src/domain/record-row.ts';
 import { standIn, wakeAll, type WaitingLine } from '../../src/pipeline/waiting-line.ts';
 import type { EventStore, StoredSpillRow } from '../../storage/event-store.ts';
 import type { Parcel } from '../timeline/basket.ts';

@@ -5,6 +5,7 @@
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { CommitMark } from '../../src/domain/receipt.ts';
 import { WaitingLetters } from './waiting-letters.ts';
+import type { RecordRow } from '../../src/domain/record-row.ts';
 import {
   commitUnit,
   type CommitUnit,
@@ -13,7 +14,6 @@ import {
   type DeadlineRow,
   type HealthRow,
   type LetterFailure,
-  type RecordRow,
   type SinkCursorRow,
   type SinkRow,
   type SourceRow,

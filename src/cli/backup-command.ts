@@ -1,10 +1,7 @@
 /** The commands that copy a database out and back: backup and restore. */
 
-import { randomUUID } from 'node:crypto';
-import { backupDatabase } from '../../storage/backup/backup-database.ts';
-import { restoreDatabase } from '../../storage/backup/restore-database.ts';
 import type { VerifyReport } from '../../storage/verify/verify-report.ts';
-import { realClock } from '../real-clock.ts';
+import { backupDatabase, restoreDatabase } from '../backup.ts';
 import type { Output } from './output.ts';
 import type { ReadOptions } from './read-commands.ts';
 
@@ -32,8 +29,7 @@ export async function restoreCommand(
   options: ReadOptions,
   output: Output,
 ): Promise<void> {
-  const clock = { nowMs: realClock.wallMs(), uuid: randomUUID };
-  const { file, movedAside, from, verified } = await restoreDatabase(backup, path, clock);
+  const { file, movedAside, from, verified } = await restoreDatabase(backup, path);
   if (options.json === true) {
     const { timeline, records } = verified;
     await output.write(`${JSON.stringify({ file, movedAside, from, timeline, records })}\n`);

@@ -6,8 +6,12 @@ import type { Outcome, Receipt } from './receipt.ts';
 /** Where a record keeps its receipt: out of the way of JSON and of users' code. */
 export const RECEIPT: unique symbol = Symbol.for('headgate.receipt');
 
-/** One record. Immutable by convention: a stage that changes `data` makes a new record ({@link withData}). */
-export interface IngestRecord<Data = unknown> {
+/** A record as it comes from its source.
+ *
+ *  A class, not an object literal, because of how V8 places what is made at a hundred thousand a second and
+ *  lives until its commit: once most objects of a literal outlive a collection, it puts all further ones into
+ *  the old generation at once, where only a full collection finds them. It does not do so to instances. */
+export class ArrivedRecord<Data = unknown> {
   readonly sourceId: string;
   readonly tenant: string;
   /** Rises with every registration of any source in one database, so an id registered again repeats no
@@ -27,26 +31,6 @@ export interface IngestRecord<Data = unknown> {
   readonly key: string | undefined;
   /** Where the source would go on after this record; saved with it, handed back at the next start. */
   readonly cursor: string | undefined;
-  /** Settled where the record's way ends; undefined where nobody waits for that. */
-  readonly [RECEIPT]?: Receipt;
-}
-
-/** A record as it comes from its source.
- *
- *  A class, not an object literal, because of how V8 places what is made at a hundred thousand a second and
- *  lives until its commit: once most objects of a literal outlive a collection, it puts all further ones into
- *  the old generation at once, where only a full collection finds them. It does not do so to instances. */
-export class ArrivedRecord<Data = unknown> implements IngestRecord<Data> {
-  readonly sourceId: string;
-  readonly tenant: string;
-  readonly incarnation: number;
-  readonly seq: number;
-  readonly atMs: number;
-  readonly receivedMonoMs: number;
-  readonly data: Data;
-  readonly contentType: string | undefined;
-  readonly key: string | undefined;
-  readonly cursor: string | undefined;
 
   constructor(fields: Omit<IngestRecord, 'data' | 'seq'>, seq: number, data: Data, key: string | undefined) {
     this.sourceId = fields.sourceId;
@@ -60,6 +44,12 @@ export class ArrivedRecord<Data = unknown> implements IngestRecord<Data> {
     this.key = key;
     this.cursor = fields.cursor;
   }
+}
+
+/** One record. Immutable by convention: a stage that changes `data` makes a new record ({@link withData}). */
+export interface IngestRecord<Data = unknown> extends ArrivedRecord<Data> {
+  /** Settled where the record's way ends; undefined where nobody waits for that. */
+  readonly [RECEIPT]?: Receipt;
 }
 
 /** What may stand in a source's own words beside a value it emits. */

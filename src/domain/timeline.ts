@@ -2,6 +2,7 @@
 
 import type { SourceState } from './health.ts';
 import type { CommitMark } from './receipt.ts';
+import type { RecordRow } from './record-row.ts';
 import type { SinkState } from './sink.ts';
 
 export const TIMELINE_KINDS = [
@@ -53,19 +54,6 @@ export interface SourceRow {
   readonly lastError: string | null;
   readonly registeredAtMs: number;
   readonly deregisteredAtMs: number | null;
-}
-
-/** One row of the `records` table before it has its `seq`. */
-export interface RecordRow {
-  readonly tenant: string;
-  readonly sourceId: string;
-  readonly incarnation: number;
-  readonly sourceSeq: number;
-  readonly dedupKey: string | null;
-  readonly atMs: number;
-  /** JSON text. */
-  readonly data: string;
-  readonly contentType: string | null;
 }
 
 /** One row of the `spill` table before it has its `seq`: a record whose outlet was full, on disk until there

@@ -5,14 +5,14 @@
  *  between two questions, so that readers never keep the write-ahead log from being cut back. A database in
  *  memory is seen by nobody but its engine: each question about it is answered with HG_STORAGE_NOT_FOUND. */
 
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { isInMemory } from '../file/database-path.ts';
 import { QUESTIONS, type FromReader, type Question, type ReaderOptions } from './history-protocol.ts';
 import type { History, HistoryFilter } from './history.ts';
 import { checkFilter } from './timeline-queries.ts';
+import { startThread } from '../worker/start-thread.ts';
 import { errorOf } from '../worker/worker-protocol.ts';
 
 /** `close` before or after the engine: closed before, the engine leaves a single file behind. */
@@ -91,11 +91,9 @@ class QuestionDesk {
   }
 
   #start(): Worker {
-    // The same program, compiled or not: the compiler does not look into URLs.
-    const extension = extname(new URL(import.meta.url).pathname);
-    const program = new URL(`./history-worker${extension}`, import.meta.url);
     const workerData: ReaderOptions = { path: this.#path };
-    const worker = new Worker(program, { workerData, execArgv: [], name: 'headgate-history' });
+    const program = new URL('./history-worker', import.meta.url);
+    const worker = startThread(program, { name: 'headgate-history', workerData });
     worker.on('message', (message: FromReader) => this.#onAnswer(worker, message));
     worker.on('error', (error: unknown) => this.#onDeath(worker, messageOf(error)));
     worker.on('exit', (code) => this.#onDeath(worker, `it exited with code ${code}`));

@@ -2,7 +2,7 @@
  *  in the file is found when the row is read; SQLite itself would not notice. */
 
 import { crc32 } from 'node:zlib';
-import type { RecordRow } from '../../src/domain/timeline.ts';
+import type { RecordRow } from '../../src/domain/record-row.ts';
 
 type Owner = Pick<RecordRow, 'tenant' | 'sourceId' | 'incarnation' | 'contentType'>;
 

@@ -3,6 +3,7 @@
 
 import type Database from 'better-sqlite3';
 import type { RecordKeys } from '../../src/domain/record-keys.ts';
+import type { RecordRow } from '../../src/domain/record-row.ts';
 import type { OutboundRecord } from '../../src/domain/sink.ts';
 import { recordChecksum } from './checksum.ts';
 import type { LogPage, LogQuery, StoredSpillRow } from '../event-store.ts';
@@ -92,16 +93,8 @@ function spilledRow(row: StoredRecordRow & { readonly cursor: string | null }): 
 export const RECORD_FIELDS = `seq, tenant, source_id AS sourceId, incarnation, source_seq AS sourceSeq,
   dedup_key AS dedupKey, at_ms AS atMs, data, content_type AS contentType, crc`;
 
-export interface StoredRecordRow {
+export interface StoredRecordRow extends RecordRow {
   readonly seq: number;
-  readonly tenant: string;
-  readonly sourceId: string;
-  readonly incarnation: number;
-  readonly sourceSeq: number;
-  readonly dedupKey: string | null;
-  readonly atMs: number;
-  readonly data: string;
-  readonly contentType: string | null;
   /** Null for rows of a version that wrote none. */
   readonly crc: number | null;
 }

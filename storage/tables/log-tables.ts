@@ -1,7 +1,8 @@
 /** The tables that only grow: the timeline, the records and what waits for them, dead letters, samples. What
  *  goes into which column. */
 
-import type { DeadLetter, HealthRow, RecordRow, SpillRow, TimelineRow } from '../../src/domain/timeline.ts';
+import type { RecordRow } from '../../src/domain/record-row.ts';
+import type { DeadLetter, HealthRow, SpillRow, TimelineRow } from '../../src/domain/timeline.ts';
 import type { BulkTable, SharedColumns, SqlValue } from './bulk-insert.ts';
 import { recordChecksum } from './checksum.ts';
 

@@ -4,13 +4,13 @@
  *  Should the thread end before it is told to, every call that waits, and every later one, rejects with
  *  HG_STORAGE_STOPPED: whether a commit that waited was written is not known then, as after a crash. */
 
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import type { CommitUnit } from '../../src/domain/timeline.ts';
 import type { CommitResult, EventStore, OpenOptions } from '../event-store.ts';
 import { cursorKey } from '../tables/known-state.ts';
 import { closedError, storageError } from '../file/storage-error.ts';
+import { startThread } from './start-thread.ts';
 import { errorOf, FORWARDED_CALLS, OPENING } from './worker-protocol.ts';
 import type { ForwardedCall, FromWorker, StoreFacts, ToWorker, WorkerOptions } from './worker-protocol.ts';
 import { encodeUnit } from './worker-unit.ts';
@@ -65,11 +65,9 @@ class StoreThread {
 
   constructor({ uuid, ...options }: OpenOptions) {
     this.#path = options.path;
-    // The same program, compiled or not: the compiler does not look into URLs.
-    const program = new URL(`./store-worker${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
     const workerData: WorkerOptions = { ...options, uuids: [uuid(), uuid()] };
-    // Without the flags of the process: what is preloaded for the user's program has no business here.
-    this.#worker = new Worker(program, { workerData, execArgv: [], name: 'headgate-storage' });
+    const program = new URL('./store-worker', import.meta.url);
+    this.#worker = startThread(program, { name: 'headgate-storage', workerData });
     this.opened = this.#awaitAnswer(OPENING).catch(async (error: unknown) => {
       await this.#exited;
       throw error;

@@ -5,7 +5,8 @@
  *  with the data as an array of strings 114 ns; as one joined string and lengths 138 ns; as UTF-8 in a
  *  transferred buffer 173 ns. So strings stay strings, and only numbers are transferred. */
 
-import type { CommitUnit, RecordRow, SpillRow, TimelineRow } from '../../src/domain/timeline.ts';
+import type { RecordRow } from '../../src/domain/record-row.ts';
+import type { CommitUnit, SpillRow, TimelineRow } from '../../src/domain/timeline.ts';
 
 /** What rows in a row have in common. */
 interface Run {

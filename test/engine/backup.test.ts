@@ -1,14 +1,16 @@
-/** Backups of a database in use: that any SQLite client makes, and that the command makes. They verify, hold
+/** Backups of a database in use: that any SQLite client makes, the command, and the program itself. They verify, hold
  *  everything that was acknowledged before they began, and the engine goes on with them. */
 
 import { execFile } from 'node:child_process';
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, rmSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import {
+  backupDatabase,
   createEngine,
   functionSink,
   pushSource,
+  restoreDatabase,
   verifyDatabase,
   type CreateEngineOptions,
   type PushSource,
@@ -55,6 +57,15 @@ function pushing(source: PushSource) {
       await done;
     },
   };
+}
+
+/** An engine that is pushed to, and how much of it was acknowledged at that moment. */
+async function startedUnderLoad(file: string) {
+  const source = pushSource({ id: 'plc-7' });
+  const engine = await startEngine(file, source);
+  const load = pushing(source);
+  await expect.poll(() => load.state.acknowledged).toBeGreaterThan(500);
+  return { source, engine, load, before: load.state.acknowledged };
 }
 
 const numbers = (file: string) =>
@@ -128,11 +139,7 @@ test(
   async () => {
     const file = temporaryFile();
     const backup = `${file}.backup`;
-    const source = pushSource({ id: 'plc-7' });
-    const engine = await startEngine(file, source);
-    const load = pushing(source);
-    await expect.poll(() => load.state.acknowledged).toBeGreaterThan(500);
-    const before = load.state.acknowledged;
+    const { source, engine, load, before } = await startedUnderLoad(file);
     const made = await headgate(['backup', file, backup, '--json']);
     expect(made).toMatchObject({ exitCode: 0, stderr: '' });
     expect(load.state.acknowledged).toBeGreaterThan(before);
@@ -170,3 +177,31 @@ test(
     expect((await verifyDatabase(elsewhere)).problems).toEqual([]);
   },
 );
+
+test('a program backs up the database of its own engine, which goes on, and restores it', async () => {
+  const file = temporaryFile();
+  const backup = `${file}.backup`;
+  const { source, engine, load, before } = await startedUnderLoad(file);
+  const made = await backupDatabase(file, backup);
+  expect(load.state.acknowledged).toBeGreaterThan(before);
+  expect(made).toMatchObject({ file: backup, verified: { ok: true } });
+  expect(made.bytes).toBe(statSync(backup).size);
+  expect(made.verified.records.rows).toBeGreaterThanOrEqual(before);
+
+  await expect(backupDatabase(file, backup)).rejects.toMatchObject({
+    ...{ name: 'HeadgateError', code: 'HG_FILE_EXISTS', details: { file: backup } },
+  });
+  await expect(restoreDatabase(backup, file)).rejects.toMatchObject({ code: 'HG_STORAGE_LOCKED' });
+  await load.stop();
+  await engine.stop();
+  expect(numbers(file)).toEqual(countingUp(load.state.acknowledged));
+
+  const { from, movedAside, verified } = await restoreDatabase(backup, file);
+  expect(verified.records.rows).toBe(made.verified.records.rows);
+  expect(movedAside).toMatch(/\.replaced-/);
+  expect(from.records.known).toBeGreaterThanOrEqual(from.records.found);
+  const again = await startEngine(file, source);
+  await source.push(0);
+  await again.stop();
+  expect(numbers(file)).toHaveLength(made.verified.records.rows + 1);
+});

@@ -6,13 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { HeadgateError, type ErrorCode } from '../../src/domain/errors.ts';
-import {
-  commitUnit,
-  type CommitUnit,
-  type RecordRow,
-  type SourceRow,
-  type TimelineRow,
-} from '../../src/domain/timeline.ts';
+import type { RecordRow } from '../../src/domain/record-row.ts';
+import { commitUnit, type CommitUnit, type SourceRow, type TimelineRow } from '../../src/domain/timeline.ts';
 import type { EventStore, OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 

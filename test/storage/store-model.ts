@@ -2,13 +2,8 @@
  *  both. */
 
 import type { Random } from '../../src/domain/random.ts';
-import type {
-  CommitUnit,
-  DeadlineRow,
-  LetterStatus,
-  RecordRow,
-  SinkCursor,
-} from '../../src/domain/timeline.ts';
+import type { RecordRow } from '../../src/domain/record-row.ts';
+import type { CommitUnit, DeadlineRow, LetterStatus, SinkCursor } from '../../src/domain/timeline.ts';
 import { commitUnit, recordRow, sourceRow, START_MS, timelineRow } from './fixture.ts';
 
 const SOURCES = ['plc-1', 'plc-2', 'plc-3'];

@@ -7,7 +7,7 @@ import { milliseconds } from '../../../src/config/source-options.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { messageOf } from '../../../src/domain/errors.ts';
 import { shareGroupProblem, topicProblem } from './topics.ts';
-import type { MqttTls, MqttTransport, MqttWill, PemInput } from './transport.ts';
+import type { MqttLinkOptions, MqttTls, MqttTransport, PemInput } from './transport.ts';
 
 /** Default of `keepaliveSeconds`. */
 const KEEPALIVE_SECONDS = 60;
@@ -199,19 +199,7 @@ function isSecure(url: URL): boolean {
 }
 
 /** A connection with every option resolved. Stays inside closures: it bears the password. */
-export interface ResolvedConnection {
-  readonly url: URL;
-  readonly protocolVersion: 4 | 5;
-  readonly clientId: string;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  readonly tls: MqttTls | undefined;
-  readonly will: MqttWill | undefined;
-  readonly clean: boolean;
-  readonly sessionExpirySeconds: number;
-  readonly keepaliveSeconds: number;
-  readonly receiveMaximum: number | undefined;
-  readonly payloadBytesMax: number;
+export interface ResolvedConnection extends Omit<MqttLinkOptions, 'session'> {
   readonly brokerLosses: boolean;
   readonly connectTimeoutMs: number;
 }

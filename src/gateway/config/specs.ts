@@ -45,9 +45,28 @@ export function sinkSpecOf(id: string, entry: unknown, scope: EntryScope = CLOSE
   return buildSink(id, resolveOptions(sinkEntrySchema, entry, `sink "${id}"`), scope);
 }
 
+const SOURCE_FACTORIES = {
+  mqtt: mqttSource,
+  http: httpSource,
+  file: fileSource,
+  websocket: webSocketSource,
+  push: pushSource,
+  simulated: simulatedSource,
+};
+
+const SINK_FACTORIES = {
+  file: fileSink,
+  http: httpSink,
+  mqtt: mqttSink,
+  jetstream: jetStreamSink,
+  function: functionSink,
+};
+
 /** The factories check options anew; what a checked entry leaves out is undefined, which they take for
  *  that. */
-type Taken<Factory extends (options: never) => unknown> = Parameters<Factory>[0];
+function made<Spec>(factory: (options: never) => Spec, options: Record<string, unknown>): Spec {
+  return factory(options as never);
+}
 
 function buildSource(id: string, entry: SourceEntry, scope: EntryScope): SourceSpec {
   const { type, required: _, ...rest } = entry;
@@ -56,34 +75,21 @@ function buildSource(id: string, entry: SourceEntry, scope: EntryScope): SourceS
   if (entry.rateLimit !== null) options['rateLimit'] = { ...entry.rateLimit, scope: 'source' };
   if (entry.dedupKey !== null) options['dedupKey'] = dedupKeyOf(id, entry.dedupKey);
   if ('decode' in entry) options['decode'] = decodeOf(entry.decode, scope);
-  switch (type) {
-    case 'mqtt':
-      return mqttSource(options as Taken<typeof mqttSource>);
-    case 'http':
-      return httpSource(options as Taken<typeof httpSource>);
-    case 'file':
-      return fileSource(options as Taken<typeof fileSource>);
-    case 'websocket':
-      return webSocketSource(options as Taken<typeof webSocketSource>);
-    case 'push':
-      return pushSource(options as Taken<typeof pushSource>);
-    case 'simulated':
-      return simulated(options, entry.shownType, entry.value);
-  }
+  if (type === 'simulated') simulate(options, entry.shownType, entry.value);
+  return made<SourceSpec>(SOURCE_FACTORIES[type], options);
 }
 
-function simulated(
+function simulate(
   options: Record<string, unknown>,
   shownType: string | undefined,
   value: string | undefined,
-): SourceSpec {
+): void {
   delete options['shownType'];
   if (shownType !== undefined) options['type'] = shownType;
   if (value !== undefined) {
     const expression = compileExpression(value, SIMULATED_RECORD);
     options['value'] = (n: number, random: Random) => expression.evaluate({ n, random: random.next() });
   }
-  return simulatedSource(options as Taken<typeof simulatedSource>);
 }
 
 function buildSink(id: string, entry: SinkEntry, scope: EntryScope): SinkSpec {
@@ -92,19 +98,8 @@ function buildSink(id: string, entry: SinkEntry, scope: EntryScope): SinkSpec {
   const options: Record<string, unknown> = { id, ...definedOnly(rest) };
   if (entry.filter !== null) options['filter'] = predicateOf(entry.filter);
   if (entry.transform !== null) options['transform'] = changeOf(entry.transform);
-  switch (type) {
-    case 'file':
-      return fileSink(options as Taken<typeof fileSink>);
-    case 'http':
-      return httpSink(options as Taken<typeof httpSink>);
-    case 'mqtt':
-      return mqttSink(options as Taken<typeof mqttSink>);
-    case 'jetstream':
-      return jetStreamSink(options as Taken<typeof jetStreamSink>);
-    case 'function':
-      options['deliver'] = loadFunction(entry.deliver, folderOf(scope, 'deliver'));
-      return functionSink(options as Taken<typeof functionSink>);
-  }
+  if (type === 'function') options['deliver'] = loadFunction(entry.deliver, folderOf(scope, 'deliver'));
+  return made<SinkSpec>(SINK_FACTORIES[type], options);
 }
 
 function definedOnly(entry: object): Record<string, unknown> {

@@ -25,7 +25,8 @@ import type { Piece } from './piece.ts';
 import type { IngestAnswer } from './tally.ts';
 
 export interface IngestRoutes {
-  /** Answers one upload. Never rejects. `sourceId`: as in the path, decoded. */
+  /** Answers one upload, on Node's own streams. Checks what `principal` may. Never rejects. `sourceId`: as
+   *  in the path, decoded. */
   handle(
     request: IncomingMessage,
     response: ServerResponse,

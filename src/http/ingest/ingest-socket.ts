@@ -16,7 +16,8 @@ import type { IngestDeps } from './ingest-deps.ts';
 import { Session } from './socket-session.ts';
 
 export interface IngestSockets {
-  /** Makes a WebSocket of the request, or answers why not. */
+  /** Makes a WebSocket of the request, or answers why not. Checks what who asks may; Host, Origin and token
+   *  are checked before. `whoAsks` is asked again while the WebSocket is open; null: nobody any more. */
   upgrade(
     request: IncomingMessage,
     socket: Duplex,

@@ -1,16 +1,16 @@
 /** A record as a row of the log, and of the spill. */
 
-import type { IngestRecord } from '../domain/record.ts';
-import type { RecordRow } from '../domain/timeline.ts';
+import type { IngestRecord } from './record.ts';
 
 /** A class for the reason that a record is one (`ArrivedRecord`). */
-class Row implements RecordRow {
+class Row {
   readonly tenant: string;
   readonly sourceId: string;
   readonly incarnation: number;
   readonly sourceSeq: number;
   readonly dedupKey: string | null;
   readonly atMs: number;
+  /** JSON text. */
   readonly data: string;
   readonly contentType: string | null;
 
@@ -25,6 +25,9 @@ class Row implements RecordRow {
     this.contentType = record.contentType ?? null;
   }
 }
+
+/** One row of the `records` table before it has its `seq`. */
+export type RecordRow = Pick<Row, keyof Row>;
 
 /** `data`: the record's, as text. */
 export function recordRow(record: IngestRecord, data: string): RecordRow {
