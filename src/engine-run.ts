@@ -16,7 +16,7 @@ import type { RateLimiterCommand } from '../machines/rate-limiter-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import { closeStore } from './close-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
-import { formatAddress } from './domain/address.ts';
+import { addressOf } from './domain/address.ts';
 import type { Clock } from './domain/clock.ts';
 import { HeadgateError, messageOf } from './domain/errors.ts';
 import type { SourceCounter, SourceHealth, SourceState } from './domain/health.ts';
@@ -241,7 +241,7 @@ export class EngineRun {
       sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
       spill: this.#spills.of(spec),
-      tally: this.#ended.tallyOf(formatAddress({ tenant: spec.tenant, sourceId: spec.id })),
+      tally: this.#ended.tallyOf(addressOf(spec)),
     });
     const name = `${spec.tenant}/${spec.id}`;
     rig.cursor = store?.cursors.get(name) ?? null;

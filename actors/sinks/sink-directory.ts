@@ -2,7 +2,7 @@
  *  controller decides, the directory remembers; it holds every sink that has not ended, and the cursors of
  *  those that left one behind. */
 
-import { DEFAULT_TENANT, formatAddress, parseAddress } from '../../src/domain/address.ts';
+import { addressOf, formatAddress, parseAddress } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import type { SinkCounter, SinkHealth, SinkSpec } from '../../src/domain/sink.ts';
@@ -12,6 +12,7 @@ import type { ControllerNote } from '../../machines/refusals.ts';
 import type { SinkInput } from '../../machines/sink-machine.ts';
 import type { SinkPlacement, SinkRegister, SinksCommand } from '../../machines/sinks-machine.ts';
 import { EndedHealths } from '../supervision/ended-healths.ts';
+import { subjectName } from '../supervision/subject-name.ts';
 import type { LogFeed, LogName } from './log-feed.ts';
 import { SinkRig } from './sink-rig.ts';
 import { noSinkWait, resumedSinkWait } from './sink-waiting.ts';
@@ -116,7 +117,7 @@ export class SinkDirectory implements SinkRegister {
 
   refusal(command: SinksCommand): ErrorFacts | null {
     if (command.type === 'sinks.list' || command.type === 'sinks.close') return null;
-    const name = nameOf(command);
+    const name = subjectName(command);
     const entry = this.#byName.get(name);
     if (command.type === 'sinks.register') {
       if (entry === undefined) {
@@ -142,7 +143,7 @@ export class SinkDirectory implements SinkRegister {
 
   isLeftover(command: SinksCommand): boolean {
     if (command.type !== 'sinks.deregister' || command.keepCursor === true) return false;
-    const name = nameOf(command);
+    const name = subjectName(command);
     return !this.#byName.has(name) && this.#leftovers.has(name);
   }
 
@@ -154,7 +155,7 @@ export class SinkDirectory implements SinkRegister {
       incarnation: nextIncarnation(),
       clock,
       cursor: this.#cursorFor(spec),
-      tally: this.#ended.tallyOf(formatAddress({ tenant: spec.tenant, sourceId: spec.id })),
+      tally: this.#ended.tallyOf(addressOf(spec)),
     });
     const { actorId, name } = rig;
     const entry: Entry = {
@@ -174,8 +175,8 @@ export class SinkDirectory implements SinkRegister {
   }
 
   locate(command: SinksCommand): SinkPlacement {
-    const entry = this.#byName.get(nameOf(command));
-    if (entry === undefined) throw new HeadgateError('HG_SINK_UNKNOWN', `no sink "${nameOf(command)}"`);
+    const entry = this.#byName.get(subjectName(command));
+    if (entry === undefined) throw new HeadgateError('HG_SINK_UNKNOWN', `no sink "${subjectName(command)}"`);
     return entry;
   }
 
@@ -209,7 +210,7 @@ export class SinkDirectory implements SinkRegister {
   }
 
   forget(command: SinksCommand): void {
-    const name = nameOf(command);
+    const name = subjectName(command);
     const cursor = this.#leftovers.get(name);
     if (cursor === undefined) return;
     this.#leftovers.delete(name);
@@ -219,7 +220,7 @@ export class SinkDirectory implements SinkRegister {
   }
 
   answer(command: SinksCommand, outcome: ErrorFacts | null): void {
-    const name = outcome === null && command.type !== 'sinks.list' ? nameOf(command) : '';
+    const name = outcome === null && command.type !== 'sinks.list' ? subjectName(command) : '';
     const rig = this.#byName.get(name)?.rig;
     this.#ports.answer(command, outcome, rig ?? { name, incarnation: 0 });
   }
@@ -231,7 +232,7 @@ export class SinkDirectory implements SinkRegister {
   /** Where a sink goes on, or begins; kept at once, so that what it has to deliver is clear from now on. */
   #cursorFor(spec: SinkSpec): number {
     const { tenant, id: sinkId, reads, startAt } = spec;
-    const known = this.#leftovers.get(formatAddress({ tenant, sourceId: sinkId }));
+    const known = this.#leftovers.get(addressOf(spec));
     if (known !== undefined) return known.seq;
     const seq = startAt === 'first' ? 0 : (this.#ports.feed?.lastSeq(reads) ?? 0);
     this.#ports.saveCursor({ tenant, sinkId, reads, seq });
@@ -274,11 +275,4 @@ function refusal(code: ErrorCode, message: string): ErrorFacts {
 function otherLog(name: string, reads: LogName): ErrorFacts {
   const rule = 'its cursor is a place in that log';
   return refusal('HG_OPTION_INVALID', `sink "${name}" reads ${reads}; ${rule}; deregister it first`);
-}
-
-function nameOf(command: SinksCommand): string {
-  if ('spec' in command) {
-    return formatAddress({ tenant: command.spec.tenant ?? DEFAULT_TENANT, sourceId: command.spec.id });
-  }
-  return 'id' in command ? formatAddress(parseAddress(command.id)) : '';
 }

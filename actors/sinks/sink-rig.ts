@@ -1,7 +1,7 @@
 /** What one incarnation of a sink works with: its cursor, its counts, its last link. The statechart decides,
  *  the rig carries; it lives as long as the sink is registered and through all of its links. */
 
-import { formatAddress, sinkName } from '../../src/domain/address.ts';
+import { addressOf, sinkName } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
@@ -73,7 +73,7 @@ export class SinkRig {
   constructor({ spec, incarnation, clock, cursor, tally }: SinkRigOptions) {
     this.spec = spec;
     this.incarnation = incarnation;
-    this.name = formatAddress({ tenant: spec.tenant, sourceId: spec.id });
+    this.name = addressOf(spec);
     this.stage = sinkName(spec);
     this.actorId = `${this.stage}#${incarnation}`;
     this.tally = tally ?? new Tally(SINK_COUNTERS);

@@ -1,7 +1,7 @@
 /** What one incarnation of a source works with: its outlet, its meter, its place at the gate. The statechart
  *  decides, the rig carries; it lives as long as the source is registered and through all of its runs. */
 
-import { formatAddress } from '../../src/domain/address.ts';
+import { addressOf } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
 import {
@@ -87,7 +87,7 @@ export class SourceRig implements Lane {
     const limit = spec.rateLimit ?? sourceLimit;
     this.spec = spec;
     this.incarnation = incarnation;
-    this.name = formatAddress({ tenant: spec.tenant, sourceId: spec.id });
+    this.name = addressOf(spec);
     this.actorId = `${this.name}#${incarnation}`;
     this.tally = tally ?? new Tally(SOURCE_COUNTERS);
     this.#clock = clock;

@@ -1,13 +1,14 @@
 /** The directory: which sources are registered, where they run, who waits for what. The registry decides, the
  *  directory remembers; it holds every source that has not ended. */
 
-import { DEFAULT_TENANT, formatAddress, parseAddress } from '../../src/domain/address.ts';
+import { formatAddress, parseAddress } from '../../src/domain/address.ts';
 import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { SourceSpec } from '../../src/domain/source.ts';
 import type { Admission, Directory, Placement, RegistryCommand } from '../../machines/registry-machine.ts';
 import type { ControllerNote } from '../../machines/refusals.ts';
 import type { SourceRig } from '../sources/source-rig.ts';
+import { subjectName } from './subject-name.ts';
 
 interface Entry extends Placement {
   readonly rig: SourceRig;
@@ -85,7 +86,7 @@ export class SourceDirectory implements Directory {
 
   refusal(command: RegistryCommand): ErrorFacts | null {
     if (command.type === 'registry.list' || command.type === 'registry.close') return null;
-    const name = nameOf(command);
+    const name = subjectName(command);
     const entry = this.#byName.get(name);
     if (command.type === 'registry.register') {
       if (entry === undefined) return this.#ports.problemOf(command.spec);
@@ -130,8 +131,9 @@ export class SourceDirectory implements Directory {
   }
 
   locate(command: RegistryCommand): Placement {
-    const entry = this.#byName.get(nameOf(command));
-    if (entry === undefined) throw new HeadgateError('HG_SOURCE_UNKNOWN', `no source "${nameOf(command)}"`);
+    const entry = this.#byName.get(subjectName(command));
+    if (entry === undefined)
+      throw new HeadgateError('HG_SOURCE_UNKNOWN', `no source "${subjectName(command)}"`);
     return entry;
   }
 
@@ -155,7 +157,7 @@ export class SourceDirectory implements Directory {
   }
 
   answer(command: RegistryCommand, outcome: ErrorFacts | null): void {
-    const name = outcome === null && command.type !== 'registry.list' ? nameOf(command) : null;
+    const name = outcome === null && command.type !== 'registry.list' ? subjectName(command) : null;
     this.#ports.answer(command, outcome, name === null ? null : (this.#byName.get(name)?.rig ?? null));
   }
 
@@ -180,11 +182,4 @@ export class SourceDirectory implements Directory {
 
 function refusal(code: ErrorCode, message: string): ErrorFacts {
   return { code, message };
-}
-
-function nameOf(command: RegistryCommand): string {
-  if ('spec' in command) {
-    return formatAddress({ tenant: command.spec.tenant ?? DEFAULT_TENANT, sourceId: command.spec.id });
-  }
-  return 'id' in command ? formatAddress(parseAddress(command.id)) : '';
 }

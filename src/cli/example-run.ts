@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { pushSource, type PushOutcome, type PushSource } from '../../actors/sources/push-source.ts';
 import { messageOf } from '../domain/errors.ts';
-import { formatAddress } from '../domain/address.ts';
+import { addressOf } from '../domain/address.ts';
 import { SILENT_LOGGER } from '../domain/logger.ts';
 import { isPoison, type FlowItem } from '../domain/record.ts';
 import { createEngine, type Engine } from '../engine.ts';
@@ -62,7 +62,7 @@ type Input = Example['input'][number];
 async function pushAll({ input }: Example, engine: Engine): Promise<PushOutcome[]> {
   const sources = new Map<string, PushSource>();
   for (const { tenant, id } of input) {
-    const address = formatAddress({ tenant, sourceId: id });
+    const address = addressOf({ id, tenant });
     if (sources.has(address)) continue;
     const source = pushSource({ id, tenant, pendingMax: input.length });
     sources.set(address, source);
@@ -70,7 +70,7 @@ async function pushAll({ input }: Example, engine: Engine): Promise<PushOutcome[
   }
   return Promise.all(
     input.map(({ tenant, id, data, ...meta }) => {
-      const source = sources.get(formatAddress({ tenant, sourceId: id })) as PushSource;
+      const source = sources.get(addressOf({ id, tenant })) as PushSource;
       return source.push(data, definedOnly(meta));
     }),
   );

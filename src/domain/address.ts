@@ -45,6 +45,17 @@ export function formatAddress(address: SourceAddress): string {
   return address.tenant === DEFAULT_TENANT ? address.sourceId : `${address.tenant}/${address.sourceId}`;
 }
 
+/** What users call the source or the sink of these options. */
+export function addressOf({
+  id,
+  tenant = DEFAULT_TENANT,
+}: {
+  readonly id: string;
+  readonly tenant?: string;
+}): string {
+  return formatAddress({ tenant, sourceId: id });
+}
+
 /** Reads `source` or `tenant/source`. Does not check the characters. */
 export function parseAddress(text: string): SourceAddress {
   const slash = text.indexOf('/');

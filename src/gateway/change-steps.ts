@@ -2,7 +2,7 @@
  *  to the registry do the work: a source that no step names is not touched. */
 
 import type { Engine } from '../engine.ts';
-import { formatAddress } from '../domain/address.ts';
+import { addressOf } from '../domain/address.ts';
 import { HeadgateError, type ErrorCode } from '../domain/errors.ts';
 import type { SinkSpec } from '../domain/sink.ts';
 import type { SourceSpec } from '../domain/source.ts';
@@ -112,7 +112,7 @@ interface SubjectCommands<Spec> {
 function sourceCommands(engine: ChangeableEngine): SubjectCommands<SourceSpec> {
   const register = (spec: SourceSpec, by: Caused) => engine.register(spec, by);
   const update = (spec: SourceSpec, by: Caused) => engine.update(spec, by);
-  const remove = (spec: SourceSpec, by: Caused) => engine.deregister(nameOf(spec), by);
+  const remove = (spec: SourceSpec, by: Caused) => engine.deregister(addressOf(spec), by);
   return {
     register: (spec, by) => otherwise(register(spec, by), 'HG_SOURCE_DUPLICATE', () => update(spec, by)),
     update: (spec, by) => otherwise(update(spec, by), 'HG_SOURCE_UNKNOWN', () => register(spec, by)),
@@ -126,7 +126,7 @@ function sinkCommands(engine: ChangeableEngine): SubjectCommands<SinkSpec> {
   const update = (spec: SinkSpec, by: Caused) => engine.updateSink(spec, by);
   // Its cursor stays until nothing of the version can fail any more: it is where the sink would go on.
   const deregister = (spec: SinkSpec, by: Caused, keepCursor: boolean) =>
-    otherwise(engine.deregisterSink(nameOf(spec), { ...by, keepCursor }), 'HG_SINK_UNKNOWN', () =>
+    otherwise(engine.deregisterSink(addressOf(spec), { ...by, keepCursor }), 'HG_SINK_UNKNOWN', () =>
       Promise.resolve(),
     );
   return {
@@ -155,10 +155,6 @@ interface Named {
   readonly tenant: string;
 }
 
-function nameOf({ id, tenant }: Named): string {
-  return formatAddress({ tenant, sourceId: id });
-}
-
 interface Subject {
   readonly path: string;
   readonly id: string;
@@ -184,7 +180,7 @@ function subjects<Spec extends Named>(
     },
     changed: ({ path, id }: Subject): ChangeStep => {
       const [before, after] = [specOf(running, id), specOf(next, id)];
-      if (nameOf(before) === nameOf(after)) {
+      if (addressOf(before) === addressOf(after)) {
         return {
           path,
           apply: (by) => update(after, by),

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { pushSource } from '../../actors/sources/push-source.ts';
 import { fileSink } from '../../actors/sinks/file/file-sink.ts';
-import { formatAddress } from '../../src/domain/address.ts';
+import { addressOf } from '../../src/domain/address.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import type { ChangeableEngine } from '../../src/gateway/change-steps.ts';
 import type { PreparedConfig } from '../../src/gateway/prepared-config.ts';
@@ -56,7 +56,7 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
     register: (spec, by) => command(`register ${spec.id}`, by?.cause),
     update: (spec, by) => command(`update ${spec.id}`, by?.cause),
     deregister: (id, by) => command(`deregister ${id}`, by?.cause),
-    registerSink: (spec, by) => command(`registerSink ${nameOf(spec)}`, by?.cause),
+    registerSink: (spec, by) => command(`registerSink ${addressOf(spec)}`, by?.cause),
     updateSink: (spec, by) => command(`updateSink ${spec.id}`, by?.cause),
     deregisterSink: (id, by) =>
       command(`deregisterSink ${id}${by?.keepCursor === true ? ' keeping its cursor' : ''}`, by?.cause),
@@ -88,10 +88,6 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
       return held.resolve;
     },
   };
-}
-
-function nameOf({ id, tenant }: { readonly id: string; readonly tenant: string }): string {
-  return formatAddress({ tenant, sourceId: id });
 }
 
 const PROBLEM = { file: null, line: 3, column: 1, path: 'sources.a', message: 'no' };
