@@ -14,8 +14,8 @@ const task = JSON.parse(process.argv[2] ?? '') as PublisherTask;
 const stop = new AbortController();
 const published: Record<string, number> = {};
 
-/** The terminal sends Ctrl-C to the whole group; the parent decides what it means. */
-process.on('SIGINT', () => {});
+/** The terminal sends Ctrl-C to the whole group, `timeout` its SIGTERM; the parent decides what it means. */
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {});
 process.on('disconnect', () => process.exit(0));
 
 const client = await connectAsync(task.brokerUrl, { reconnectPeriod: 0 });

@@ -1,5 +1,5 @@
 /** A gateway as a process: signals, what nobody caught, and the exit code. The first SIGTERM or SIGINT
- *  drains, a second one ends at once; SIGHUP reads the configuration again, and SIGUSR1 opens no
+ *  drains, a later one ends at once; SIGHUP reads the configuration again, and SIGUSR1 opens no
  *  debugger. */
 
 import { constants } from 'node:os';
@@ -33,6 +33,10 @@ export type ProcessEnd = 'asked' | 'crashed' | 'failed';
 const CRASH_DEADLINE_MS = 3_000;
 /** Past its deadline a stop has this long to give up by itself. */
 const STOP_GRACE_MS = 2_000;
+
+/** What comes again so soon is the same signal: the terminal and `timeout` send it to all processes, and npm
+ *  sends it on to those it has started. */
+const SAME_SIGNAL_MS = 1_000;
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 type StopSignal = (typeof STOP_SIGNALS)[number];
@@ -93,11 +97,13 @@ async function stopInTime(
 
 function listen(
   gateway: Gateway,
-  { log, target = process as unknown as SignalTarget }: RunProcessOptions,
+  { clock, log, target = process as unknown as SignalTarget }: RunProcessOptions,
   end: (how: ProcessEnd) => void,
 ): { close(): void } {
   const told = new Set<string>();
+  let askedAtMs = Number.NEGATIVE_INFINITY;
   const onStop = (signal: StopSignal) => {
+    if (clock.monotonicMs() - askedAtMs < SAME_SIGNAL_MS) return;
     if (told.size > 0) {
       log.warn(
         { signal, next: 'what was not acknowledged is sent again' },
@@ -107,6 +113,7 @@ function listen(
       return;
     }
     told.add(signal);
+    askedAtMs = clock.monotonicMs();
     log.info({ signal, deadlineMs: gateway.stopDeadlineMs }, 'the gateway drains and ends');
     end('asked');
   };

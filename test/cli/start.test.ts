@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { HEADGATE, start, type Running } from '../support/command-line.ts';
 
@@ -67,9 +67,28 @@ test('it ends by itself after --duration, with a summary', async () => {
   expect(stdout).toMatch(/stored \d+, lost 0/);
 });
 
+test('a signal to npm reaches it', async () => {
+  const npm = start('npm', ['start', '--', '--folder', join(FOLDER, 'npm'), '--port', '0']);
+  await lineWith(npm, 'Ctrl-C');
+  npm.signal('SIGTERM');
+  await lineWith(npm, 'lost 0');
+  expect((await npm.ended).exitCode).toBe(0);
+});
+
+test('a signal to all of its processes, as `timeout` sends it, drains and ends it well', async () => {
+  const command = 'echo group $$; exec setsid npm start -- --folder "$0" --port 0';
+  const npm = start('sh', ['-c', command, join(FOLDER, 'all')]);
+  const [, group] = (await lineWith(npm, 'group ')).split(' ');
+  await lineWith(npm, 'Ctrl-C');
+  process.kill(-Number(group), 'SIGTERM');
+  await lineWith(npm, 'lost 0');
+  expect(await npm.ended).toMatchObject({ exitCode: 0, stderr: '' });
+});
+
 test('where another one runs already it is said how to start it elsewhere', async () => {
   const folder = join(FOLDER, 'taken');
   const first = startIn(folder);
+  onTestFinished(() => first.signal('SIGKILL'));
   const api = /http:\/\/[\d.]+:(\d+)/.exec(await lineWith(first, '/api/sources'));
   const second = await startIn(folder).ended;
   expect([second.exitCode, second.stderr]).toEqual([1, expect.stringContaining('--folder FOLDER --port 0')]);
