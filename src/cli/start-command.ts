@@ -54,8 +54,8 @@ const PROGRESS_LINE_MS = 5_000;
 export async function startCommand(options: StartOptions, output: Output): Promise<number> {
   const folder = resolve(options.folder);
   const file = configurationIn(folder);
-  const view = createLiveView(process.stdout, { progressLineMs: PROGRESS_LINE_MS });
   await using field = await startField();
+  const view = createLiveView(process.stdout, { progressLineMs: PROGRESS_LINE_MS });
   try {
     const log = await logTo(view, output);
     const gateway = gatewayOf({ file, env: environmentOf(field, options), log }, output);

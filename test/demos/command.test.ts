@@ -116,6 +116,8 @@ test('where the broker is not installed, real demos say what to install and virt
   const real = await headgate(['demo', 'registry', '--db', db], { env });
   expect(real.exitCode).toBe(69);
   expect(real.stderr).toContain('npm install aedes');
+  const start = await headgate(['start', '--folder', temporaryFolder(), '--port', '0'], { env });
+  expect([start.exitCode, start.stderr]).toEqual([69, expect.stringContaining('npm install aedes')]);
   const simulated = await headgate(['demo', 'registry', '--virtual', '--db', db], { env });
   expect(simulated.exitCode).toBe(0);
 });

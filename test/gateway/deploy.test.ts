@@ -59,6 +59,8 @@ describe('the unit', () => {
     expect(valuesOf('NotifyAccess')).toEqual(['all']);
     expect(Number(valuesOf('TimeoutStopSec')[0])).toBeGreaterThan(10);
     expect(valuesOf('RestartPreventExitStatus')).toEqual(['2 78']);
+    // What else keeps it from starting passes: a full disk, a port that is taken.
+    expect([valuesOf('Restart'), valuesOf('StartLimitIntervalSec')]).toEqual([['always'], ['0']]);
     expect(valuesOf('ExecReload')).toEqual(['/bin/kill -HUP $MAINPID']);
   });
 });
