@@ -244,10 +244,10 @@ const flood: Fault = {
       const p99Ms = polite.p99Ms();
       if (p99Ms > p99MsDuring) [p99MsDuring, worst] = [p99Ms, name];
     }
-    const { sent, acknowledged, failures } = await polite.end();
+    const { sent, acknowledged, refusals, failures } = await polite.end();
     const facts = {
       ...{ attacks: Object.keys(ATTACKS).length, left, leftBy: leftBy.join(', ') },
-      failures,
+      ...{ refusals, failures },
       ...{ sent, unacknowledged: sent - acknowledged, p99MsBefore, p99MsDuring, worst },
       lost: acknowledged - countOfRecords(gateway),
       mibMore: Math.round((bytesMost - bytesBefore) / MIB),

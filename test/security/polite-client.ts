@@ -1,15 +1,24 @@
-/** A client that does as it should while others do not: sends one record after the other, and notes how long each
- *  took to be acknowledged. */
+/** A client that does as it should while others do not: sends one record after the other, comes again where it
+ *  is told so, and notes how long each took to be acknowledged. */
 
 import { messageOf } from '../../src/domain/errors.ts';
 import { realClock } from '../../src/real-clock.ts';
-import type { GatewayProcess } from './gateway-process.ts';
+import type { Answer, GatewayProcess } from './gateway-process.ts';
 
 export interface PoliteClient {
   /** The wait that 99 of 100 records stayed below, since the last call; milliseconds. */
   p99Ms(): number;
-  /** Ends it; gives how many records were sent, how many of them were acknowledged, and why others were not. */
-  end(): Promise<{ readonly sent: number; readonly acknowledged: number; readonly failures: string }>;
+  end(): Promise<PoliteReport>;
+}
+
+export interface PoliteReport {
+  /** Records. */
+  readonly sent: number;
+  readonly acknowledged: number;
+  /** How often it was told to come again. */
+  readonly refusals: number;
+  /** Why records were not acknowledged. */
+  readonly failures: string;
 }
 
 export function startPoliteClient(gateway: GatewayProcess, token: string): PoliteClient {
@@ -17,16 +26,24 @@ export function startPoliteClient(gateway: GatewayProcess, token: string): Polit
   let [sent, acknowledged] = [0, 0];
   const failures = new Set<string>();
   let isEnded = false;
+  let refusals = 0;
+  const send = async (body: string): Promise<Answer> => {
+    const headers = { 'content-type': 'application/json' };
+    const asked = { method: 'POST', path: '/api/ingest/line', token, headers, body };
+    for (;;) {
+      const answer = await gateway.ask(asked);
+      const retryAfter = answer.headers['retry-after'];
+      if (retryAfter === undefined) return answer;
+      refusals++;
+      await realClock.sleep(Number(retryAfter) * 1_000);
+    }
+  };
   const sending = (async () => {
     while (!isEnded) {
       const fromMs = realClock.monotonicMs();
       sent++;
       try {
-        const { json, text, status } = await gateway.ask({
-          ...{ method: 'POST', path: '/api/ingest/line', token },
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify([{ n: sent }]),
-        });
+        const { json, text, status } = await send(`{"n":${sent}}`);
         if ((json as { accepted?: number } | undefined)?.accepted === 1) acknowledged++;
         else failures.add(`${status} ${text}`);
       } catch (error) {
@@ -44,7 +61,7 @@ export function startPoliteClient(gateway: GatewayProcess, token: string): Polit
     async end() {
       isEnded = true;
       await sending;
-      return { sent, acknowledged, failures: [...failures].join('; ') };
+      return { sent, acknowledged, refusals, failures: [...failures].join('; ') };
     },
   };
 }
