@@ -4,6 +4,8 @@
 import { z } from 'zod';
 import { HeadgateError } from '../domain/errors.ts';
 import { nearestNames } from '../domain/nearest-names.ts';
+import { oneOf } from './one-of.ts';
+import { valueAt } from './value-at.ts';
 
 /** Resolves `input` by `schema`. `subject` names the thing in messages: `httpSource`, `createEngine`.
  *  @throws HeadgateError HG_OPTION_UNKNOWN or HG_OPTION_INVALID, with `details.field`. */
@@ -14,7 +16,7 @@ export function resolveOptions<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const result = schema.safeParse(input);
   if (result.success) return freezeMade(result.data, input);
-  throw optionError(firstIssue(result.error.issues), schema, subject);
+  throw optionError(firstIssue(result.error.issues), { schema, input, subject });
 }
 
 type Issue = z.core.$ZodIssue;
@@ -36,7 +38,13 @@ function withinUnion(issue: Issue): Issue[] {
   return inner.length === 0 ? [issue] : inner.flatMap(withinUnion);
 }
 
-function optionError(issue: Issue, schema: z.ZodType, subject: string): HeadgateError {
+interface Asked {
+  readonly schema: z.ZodType;
+  readonly input: unknown;
+  readonly subject: string;
+}
+
+function optionError(issue: Issue, { schema, input, subject }: Asked): HeadgateError {
   const parent = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
     const name = issue.keys[0] ?? '';
@@ -49,16 +57,19 @@ function optionError(issue: Issue, schema: z.ZodType, subject: string): Headgate
     });
   }
   const field = parent === '' ? '(the whole)' : parent;
-  return new HeadgateError('HG_OPTION_INVALID', `${subject}: option "${field}": ${problemOf(issue)}`, {
+  return new HeadgateError('HG_OPTION_INVALID', `${subject}: option "${field}": ${problemOf(issue, input)}`, {
     details: { subject, field },
   });
 }
 
 /** Of an option that may take several forms, why none of them fits, unless its schema has words of its own.
  *  */
-function problemOf(issue: Issue): string {
-  if (issue.code !== 'invalid_union' || issue.message !== WORDLESS) return issue.message;
-  const problems = issue.errors.flatMap(([first]) => (first === undefined ? [] : [problemOf(first)]));
+function problemOf(issue: Issue, input: unknown): string {
+  if (issue.code !== 'invalid_union') return issue.message;
+  if ('options' in issue)
+    return oneOf((issue.options as unknown[]).map(String), valueAt(input, issue.path)).message;
+  if (issue.message !== WORDLESS) return issue.message;
+  const problems = issue.errors.flatMap(([first]) => (first === undefined ? [] : [problemOf(first, input)]));
   return problems.length === 0 ? issue.message : [...new Set(problems)].join('; or: ');
 }
 

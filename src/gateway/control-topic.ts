@@ -115,11 +115,14 @@ class Topic implements ControlTopic {
           log.info({ url, topic: this.#options.topic }, 'the control topic is listened to');
         });
       } catch (error) {
-        this.lastError = errorFacts(error, 'HG_LINK_LOST');
+        const facts = errorFacts(error, 'HG_LINK_LOST');
+        // Told once: a broker that is away for a night must not fill the log.
+        const level = facts.code === this.lastError?.code ? 'debug' : 'warn';
+        this.lastError = facts;
         const waitMs = backoffMs(BACKOFF, ++failures, 0);
         this.state = 'backingOff';
         const next = 'commands over MQTT are not heard until the broker is back; look at control.mqtt';
-        log.warn({ url, ...this.lastError, waitMs, next }, 'the control topic is not connected');
+        log[level]({ url, ...facts, waitMs, next }, 'the control topic is not connected');
         await clock.sleep(waitMs, signal);
       }
     }

@@ -115,6 +115,17 @@ describe('a wrong value', () => {
       '(the whole)',
       /must be text or a number/,
     ));
+  test('for the name of one of several forms', () =>
+    check(
+      z.discriminatedUnion('type', [
+        z.strictObject({ type: z.literal('mqtt') }),
+        z.strictObject({ type: z.literal('http') }),
+      ]),
+      { type: 'mqqt' },
+      'HG_OPTION_INVALID',
+      'type',
+      /must be one of mqtt, http; did you mean "mqtt"\?/,
+    ));
   test('for an object', () => wrong({ outlet: 5 }, 'outlet', /object/));
   test('for an object, a list', () => wrong({ outlet: [] }, 'outlet', /object/));
   test('an id with a slash', () => wrong({ id: 'a/b' }, 'id', /letters, digits/));

@@ -2,6 +2,8 @@
  *  was expected, and the right name where one was misspelled. */
 
 import { z } from 'zod';
+import { MISSING, oneOf } from '../../config/one-of.ts';
+import { valueAt } from '../../config/value-at.ts';
 import { nearestNames } from '../../domain/nearest-names.ts';
 import type { ConfigProblem } from '../gateway-control.ts';
 import type { Path } from './config-text.ts';
@@ -30,8 +32,6 @@ export function findingsOf(issues: readonly Issue[], schema: z.ZodType, value: u
   );
   return findings.filter(({ path, message }) => !message.startsWith(MISSING) || !meant.has(pathText(path)));
 }
-
-const MISSING = 'is missing';
 
 function findingsOfIssue(issue: Issue, schema: z.ZodType, value: unknown): Finding[] {
   const { path } = issue;
@@ -109,15 +109,6 @@ function isAboutAll(issue: Issue, path: Path): boolean {
   return issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'invalid_union';
 }
 
-function oneOf(options: readonly string[], found: unknown): { message: string; suggestion?: string } {
-  const list = options.join(', ');
-  if (found === undefined) return { message: `${MISSING}; it must be one of ${list}` };
-  if (typeof found !== 'string') return { message: `must be one of ${list}` };
-  const [near] = nearestNames(found, options);
-  if (near === undefined) return { message: `must be one of ${list}` };
-  return { message: `must be one of ${list}; did you mean "${near}"?`, suggestion: near };
-}
-
 function wording(issue: Issue, found: unknown): { message: string; suggestion?: string } {
   switch (issue.code) {
     case 'invalid_type': {
@@ -165,15 +156,6 @@ function bound(origin: string, relation: string, limit: number | bigint): string
     return `must have ${relation} ${limit === 1 ? 'one entry' : `${limit} entries`}`;
   }
   return `must be ${relation} ${limit}`;
-}
-
-export function valueAt(value: unknown, path: Path): unknown {
-  let inner = value;
-  for (const name of path) {
-    if (typeof inner !== 'object' || inner === null || !Object.hasOwn(inner, name)) return undefined;
-    inner = (inner as Record<PropertyKey, unknown>)[name];
-  }
-  return inner;
 }
 
 /** The names that `schema` knows at `path`; of several kinds, those of the kind that `value` says it is. */

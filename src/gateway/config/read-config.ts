@@ -6,12 +6,13 @@
  *    looked for, not loaded. */
 
 import type { z } from 'zod';
+import { valueAt } from '../../config/value-at.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { ConfigFormat, ConfigProblem } from '../gateway-control.ts';
 import { readConfigText, type ConfigText, type Place } from './config-text.ts';
 import { configPlace, resolveConfig, type GatewayConfig } from './gateway-config.ts';
 import { gatewaySchema, type ParsedConfig } from './gateway-schema.ts';
-import { findingsOf, pathText, valueAt, type Finding } from './problems.ts';
+import { findingsOf, pathText, type Finding } from './problems.ts';
 import { pathKey, resolveReferences, type Environment, type Resolved } from './references.ts';
 import { digestOf, maskDocument, maskedPlaces, SecretBook } from './secrets.ts';
 import { semanticFindings } from './semantic-checks.ts';
