@@ -12,7 +12,7 @@ import {
   type SinkSpec,
   type SinkState,
 } from '../../src/domain/sink.ts';
-import { Tally } from '../../src/domain/tally.ts';
+import { Tally, type Totals } from '../../src/domain/tally.ts';
 import type { SinkRow } from '../../src/domain/timeline.ts';
 
 export interface SinkRigOptions {
@@ -86,6 +86,10 @@ export class SinkRig {
    *  has the last copy. */
   get neededAfter(): number {
     return this.unsavedAfter ?? this.cursor;
+  }
+
+  totals(health: SinkHealth): Totals<SinkCounter> {
+    return this.tally.totals(health);
   }
 
   /** Books a failure; returns it as facts. */

@@ -13,7 +13,7 @@ import {
 import { LIMITS } from '../../src/domain/limits.ts';
 import { RECEIPT, settleAll, type IngestRecord } from '../../src/domain/record.ts';
 import type { RateLimitOptions, SourceSpec } from '../../src/domain/source.ts';
-import { Tally } from '../../src/domain/tally.ts';
+import { Tally, type Totals } from '../../src/domain/tally.ts';
 import type { SourceRow } from '../../src/domain/timeline.ts';
 import type { ResumedWait } from '../../machines/source-machine.ts';
 import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
@@ -36,6 +36,8 @@ export interface RigOptions {
   readonly tally?: Tally<SourceCounter> | undefined;
 }
 
+const NO_TALLY = new Tally(SOURCE_COUNTERS);
+
 export class SourceRig implements Lane {
   readonly spec: SourceSpec;
   readonly incarnation: number;
@@ -43,8 +45,6 @@ export class SourceRig implements Lane {
   readonly name: string;
   /** Its name in the timeline's causes: name and incarnation. */
   readonly actorId: string;
-  /** What it and the incarnations before it came to. */
-  readonly tally: Tally<SourceCounter>;
   readonly queue: BoundedQueue<IngestRecord>;
   limit: Limit | null;
   readonly registeredAtMs: number;
@@ -78,6 +78,8 @@ export class SourceRig implements Lane {
   /** Released: what is counted from now on is no part of what it told when it ended. */
   hasEnded = false;
   readonly #rate = new RateMeter();
+  /** Null where there is nothing but what this incarnation counts itself, as for most of ten thousand. */
+  #tally: Tally<SourceCounter> | null;
   readonly #spill: Spill | null;
   readonly #clock: Clock;
   #newsMark = 0;
@@ -89,7 +91,7 @@ export class SourceRig implements Lane {
     this.incarnation = incarnation;
     this.name = addressOf(spec);
     this.actorId = `${this.name}#${incarnation}`;
-    this.tally = tally ?? new Tally(SOURCE_COUNTERS);
+    this.#tally = tally ?? null;
     this.#clock = clock;
     this.registeredAtMs = clock.wallMs();
     this.limit = limit === null ? null : createLimit(limit);
@@ -121,6 +123,16 @@ export class SourceRig implements Lane {
   countRecords(records: number, monoMs: number): void {
     this.recordsProduced += records;
     this.#rate.count(records, monoMs);
+  }
+
+  /** What it and the incarnations before it came to. */
+  get tally(): Tally<SourceCounter> {
+    this.#tally ??= new Tally(SOURCE_COUNTERS);
+    return this.#tally;
+  }
+
+  totals(health: SourceHealth): Totals<SourceCounter> {
+    return (this.#tally ?? NO_TALLY).totals(health);
   }
 
   countLate(records: number): void {

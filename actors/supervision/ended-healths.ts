@@ -9,6 +9,8 @@ export interface Incarnation<Health, Counter extends string> {
   readonly name: string;
   readonly tally: Tally<Counter>;
   health(): Health;
+  /** What it and the incarnations before it came to; `health`: what it comes to now. */
+  totals(health: Health): Totals<Counter>;
 }
 
 /** Those that have not ended, in order of registration. */
@@ -60,7 +62,7 @@ export class EndedHealths<Kind extends Health<Counter>, Counter extends string> 
     const ended = this.#goneFrom(running).map(({ health, tally }) => ({ ...health, totals: tally.totals() }));
     const live = Array.from(running.rigs(), (rig) => {
       const health = rig.health();
-      return { ...health, totals: rig.tally.totals(health) };
+      return { ...health, totals: rig.totals(health) };
     });
     return inOrder(ended, live);
   }

@@ -16,7 +16,8 @@ function roll() {
   let incarnations = 0;
   const incarnation = (name: string, records: number) => {
     const health = { name, incarnation: ++incarnations, records };
-    return { name, tally: ended.tallyOf(name) ?? new Tally(['records']), health: () => health };
+    const tally = ended.tallyOf(name) ?? new Tally(['records']);
+    return { name, tally, health: () => health, totals: (of: Health) => tally.totals(of) };
   };
   const running = { rigs: () => live.values(), has: (name: string) => live.has(name) };
   return {
