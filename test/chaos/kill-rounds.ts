@@ -11,6 +11,9 @@ import { integrityOf } from './rig/verdict.ts';
 import { killSchedule, type KillMoment, type TimeRange } from './kill-schedule.ts';
 
 const MESSAGES_PER_SECOND = 700;
+/** From the start of a process to its first PUBACK, on a machine that does nothing else. Where it takes longer,
+ *  moments of time come as much later, or a loaded machine would have engines killed that are not up yet. */
+const USUAL_RECOVERY_MS = 500;
 /** A moment that has not come by then is not waited for any longer. */
 const ROUND_MS_MAX = 10_000;
 
@@ -48,7 +51,8 @@ export async function killRounds({
     const startedMs = realClock.monotonicMs();
     let firstAckMs: number | null = null;
     await using child = field.start({ program });
-    const isDue = momentIn(field, child, moment);
+    const slowness = Math.max(1, (recoveriesMs.at(-1) ?? 0) / USUAL_RECOVERY_MS);
+    const isDue = momentIn(field, child, stretched(moment, slowness));
     const died = await holdsWithin(
       ROUND_MS_MAX,
       () => {
@@ -75,6 +79,10 @@ export async function killRounds({
 async function deathOf(child: HarnessChild): Promise<Error> {
   const { code, signal, stderr } = await child.ended;
   return new Error(`the engine ended by itself (${signal ?? code}): ${stderr}`);
+}
+
+function stretched(moment: KillMoment, slowness: number): KillMoment {
+  return 'ms' in moment ? { ...moment, ms: moment.ms * slowness } : moment;
 }
 
 function momentIn(field: Field, child: HarnessChild, moment: KillMoment): () => boolean {
