@@ -20,6 +20,7 @@ import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
 import type { Spill } from './spill.ts';
 import type { BurstWindow } from '../../src/pipeline/burst-window.ts';
 import { createLimit, type Lane, type Limit } from '../../src/pipeline/gate.ts';
+import type { Turn } from '../../src/pipeline/fair-queue.ts';
 import { RateMeter } from '../../src/pipeline/rate-meter.ts';
 
 export interface RigOptions {
@@ -51,7 +52,7 @@ export class SourceRig implements Lane {
   deregisteredAtMs: number | null = null;
   /** Kept up to date by the journal, which sees every transition. */
   state: SourceState = 'connecting';
-  queued = false;
+  turn: Turn<Lane> | null = null;
   /** The burst meter's window; made at the first arrival. */
   burst: BurstWindow | null = null;
   /** The last run, until it has settled. Two runs of a source never overlap. */
@@ -109,6 +110,10 @@ export class SourceRig implements Lane {
     });
     this.#spill = spill;
     spill?.attach(this.queue, spec.outlet.spillRecordsMax);
+  }
+
+  get canWait(): boolean {
+    return this.spec.logic.canWait ?? true;
   }
 
   get nowMs(): number {

@@ -67,6 +67,8 @@ export function webSocketSource(input: WebSocketSourceOptions): SourceSpec {
   const intake = payloadIntake({ format: options.decode });
   return sourceSpec('websocket', options, intake.decode, {
     connects: true,
+    // A server does not keep what a client does not read.
+    canWait: false,
     stream: (io) => streamMessages(io, options, intake),
   });
 }

@@ -19,6 +19,8 @@ export const LIMITS = {
   sourceTurnRecordsMax: 16_384,
   /** Records one outlet gives before the merge turns to the next. */
   mergeQuantumRecords: 256,
+  /** Sources that lost a record to the shared limit and are to be served before others. */
+  rateLimitClaimsMax: 1_024,
   /** Records waiting for their commit before the stages are held back. */
   recorderPendingRecordsMax: 8_192,
   /** Records a consumer's queue holds unless it says otherwise. */
