@@ -84,6 +84,7 @@ export class EngineRun {
       onRowsStored: (rows) => this.sinks.feed?.rowsStored(rows),
       onRecordsStored: (lastRecordSeq) => this.sinks.feed?.recordsStored(lastRecordSeq),
       onState: (row, actorId) => this.#onState(row, actorId),
+      rigOf: (actorId) => this.directory.byActorId(actorId),
       onLetterFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
     });
     const { ledger, journal } = this.#books;
@@ -182,6 +183,7 @@ export class EngineRun {
     this.sinks.close();
     this.#spills.close();
     this.#books.deadLetters.close();
+    this.#books.losses.close();
     this.letters?.letterReturn.close();
     const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
     if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
@@ -240,6 +242,7 @@ export class EngineRun {
       clock,
       sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
+      onDropped: (dropping, records, by) => this.#books.losses.count(dropping, 'dropped', records, { by }),
       spill: this.#spills.of(spec),
       tally: this.#ended.tallyOf(addressOf(spec)),
     });

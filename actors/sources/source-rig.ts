@@ -31,6 +31,8 @@ export interface RigOptions {
   readonly sourceLimit: RateLimitOptions | null;
   /** The outlet has items where it had none. */
   readonly onItems: (lane: Lane) => void;
+  /** Records of it were dropped: by a limit, or because its outlet was full. */
+  readonly onDropped: (rig: SourceRig, records: number, by: 'limit' | 'outlet') => void;
   /** Where records go that find no room; null: the outlet's own policy says. */
   readonly spill: Spill | null;
   /** What incarnations before it came to; left out where there was none. */
@@ -74,6 +76,10 @@ export class SourceRig implements Lane {
   lastError: { code: string; message: string; atMs: number } | null = null;
   /** Records that a limiter refused. */
   refused = 0;
+  /** Payloads and records of it that became dead letters. */
+  deadLettered = 0;
+  /** Those of them of which no record came. */
+  undecodedPayloads = 0;
   /** Records handed in after their run was over; never mixed with those of a later one. */
   lateRecords = 0;
   /** Released: what is counted from now on is no part of what it told when it ended. */
@@ -83,10 +89,12 @@ export class SourceRig implements Lane {
   #tally: Tally<SourceCounter> | null;
   readonly #spill: Spill | null;
   readonly #clock: Clock;
+  readonly #onDropped: RigOptions['onDropped'];
   #newsMark = 0;
   #keptOnDisk = 0;
 
-  constructor({ spec, incarnation, clock, sourceLimit, onItems, spill, tally }: RigOptions) {
+  constructor(options: RigOptions) {
+    const { spec, incarnation, clock, sourceLimit, onItems, onDropped, spill, tally } = options;
     const limit = spec.rateLimit ?? sourceLimit;
     this.spec = spec;
     this.incarnation = incarnation;
@@ -94,6 +102,7 @@ export class SourceRig implements Lane {
     this.actorId = `${this.name}#${incarnation}`;
     this.#tally = tally ?? null;
     this.#clock = clock;
+    this.#onDropped = onDropped;
     this.registeredAtMs = clock.wallMs();
     this.limit = limit === null ? null : createLimit(limit);
     this.queue = new BoundedQueue({
@@ -102,14 +111,17 @@ export class SourceRig implements Lane {
       waitMsMax: spec.outlet.waitMsMax,
       clock,
       onItems: () => onItems(this),
-      onDropped: (records) => settleAll(records, 'dropped'),
+      onDropped: (records) => {
+        settleAll(records, 'dropped');
+        onDropped(this, records.length, 'outlet');
+      },
       onCleared: (records) => {
         this.#keptOnDisk = this.#spill?.detach(this.queue, records) ?? 0;
         settleAll(records, 'lost');
       },
     });
     this.#spill = spill;
-    spill?.attach(this.queue, spec.outlet.spillRecordsMax);
+    spill?.attach(this.queue, spec.outlet.spillRecordsMax, (records) => onDropped(this, records, 'outlet'));
   }
 
   get canWait(): boolean {
@@ -123,6 +135,7 @@ export class SourceRig implements Lane {
   onRefused(record: IngestRecord): void {
     this.refused++;
     record[RECEIPT]?.settle('dropped');
+    this.#onDropped(this, 1, 'limit');
   }
 
   countRecords(records: number, monoMs: number): void {
@@ -157,7 +170,7 @@ export class SourceRig implements Lane {
 
   /** Whether its numbers have changed since this was last asked. */
   hasNews(): boolean {
-    const mark = this.recordsProduced + this.dropped + this.consecutiveErrors / 1_000_000;
+    const mark = this.recordsProduced + this.dropped + this.deadLettered + this.consecutiveErrors / 1_000_000;
     if (mark === this.#newsMark) return false;
     this.#newsMark = mark;
     return true;
@@ -165,6 +178,11 @@ export class SourceRig implements Lane {
 
   get dropped(): number {
     return this.queue.dropped - this.#keptOnDisk + this.refused + (this.#spill?.dropped ?? 0);
+  }
+
+  /** Records and payloads it brought, whatever became of them. */
+  get broughtRecords(): number {
+    return this.recordsProduced + this.undecodedPayloads;
   }
 
   /** Takes records into the outlet, or to disk. Returns whether there is room for more. */
@@ -214,6 +232,7 @@ export class SourceRig implements Lane {
       queueDepth: this.queue.size + this.queue.held,
       spilledRecords: this.#spill?.size ?? 0,
       droppedCount: this.dropped,
+      deadLetteredCount: this.deadLettered,
       lateRecords: this.lateRecords,
     };
   }
@@ -233,6 +252,7 @@ export class SourceRig implements Lane {
       lastError: this.lastError === null ? null : `${this.lastError.code}: ${this.lastError.message}`,
       registeredAtMs: this.registeredAtMs,
       deregisteredAtMs: this.deregisteredAtMs,
+      deadLettered: this.deadLettered,
     };
   }
 }

@@ -55,6 +55,7 @@ export const SOURCE_COLUMNS: readonly Column<Row>[] = [
   { title: 'incarnation', align: 'right', cell: (row) => readableCell(row.incarnation) },
   { title: 'restarts', align: 'right', cell: (row) => readableCell(row.restarts) },
   { title: 'records', align: 'right', cell: (row) => readableCell(row.records_produced) },
+  { title: 'dead', align: 'right', cell: (row) => readableCell(row.dead_lettered) },
   { title: 'dropped', align: 'right', cell: (row) => readableCell(row.dropped) },
   { title: 'errors', align: 'right', cell: (row) => readableCell(row.consecutive_errors) },
   { title: 'last read', cell: (row) => readableTime(row.last_read_at_ms) },

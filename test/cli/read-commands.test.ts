@@ -210,8 +210,8 @@ test('sources lists each source with its state', async () => {
     ['plc-7', 'mqtt', 'backingOff'],
   ]);
   expect((await lines(['sources', log.path])).slice(1)).toEqual([
-    expect.stringMatching(/^mill-2 +http +streaming +1 +0 +1000 +0 +0 +2026-11-22T02:00:00\.000Z$/),
-    expect.stringMatching(/^plc-7 +mqtt +backingOff +1 +0 +41 +0 +0 +- +the broker hung up$/),
+    expect.stringMatching(/^mill-2 +http +streaming +1 +0 +1000 +0 +0 +0 +2026-11-22T02:00:00\.000Z$/),
+    expect.stringMatching(/^plc-7 +mqtt +backingOff +1 +0 +41 +0 +0 +0 +- +the broker hung up$/),
   ]);
 });
 

@@ -97,6 +97,7 @@ test('what it counts is what its tables hold', async () => {
   expect(stats.alerts).toEqual({
     BURST: count("alerts WHERE event = 'BURST'"),
     BURST_OVER: count("alerts WHERE event = 'BURST_OVER'"),
+    SOURCE_RECORDS_DROPPED: 1,
   });
   expect(stats.limiter).toMatchObject({
     admittedRecords: rig.engine.report().admitted,
