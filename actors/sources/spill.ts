@@ -102,7 +102,8 @@ export class Spill {
     return writing < LIMITS.spillPendingRecordsMax && this.#onDisk + writing < this.#recordsMax;
   }
 
-  /** Brings back what is on disk into this outlet from now on. `onDropped`: so many found no place on disk. */
+  /** Brings back what is on disk into this outlet from now on. `onDropped`: so many found no place on disk.
+   */
   attach(
     queue: BoundedQueue<IngestRecord>,
     recordsMax: number,

@@ -1,6 +1,7 @@
-/** Aligned tables that fit the terminal: columns that can be spared are left out of a narrow one, and the last
- *  column, which holds what is longest, goes on beneath its row. Rows may come in pages: the titles stand above the first page only,
- *  and what a column once needed it keeps, so that later pages stay in line. */
+/** Aligned tables that fit the terminal: columns that can be spared are left out of a narrow one, and the
+ *  last column, which holds what is longest, goes on beneath its row. Rows may come in pages: the titles
+ *  stand above the first page only, and what a column once needed it keeps, so that later pages stay in line.
+ */
 
 import type { Output, Style } from './output.ts';
 import { clip, displayWidth } from './printable.ts';

@@ -29,8 +29,8 @@ export function wrapWords(
   return wrap(parts, layout, output, ' ');
 }
 
-/** Lines of at most `columns` columns; null breaks nothing. Two blanks stand between parts. A style never crosses
- *  the end of a line. */
+/** Lines of at most `columns` columns; null breaks nothing. Two blanks stand between parts. A style never
+ *  crosses the end of a line. */
 export function wrapStyled(
   parts: readonly StyledText[],
   layout: Layout,

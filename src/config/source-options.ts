@@ -101,8 +101,9 @@ export const rateLimitSchema = z.strictObject({
     .enum(['auto', 'drop', 'delay'])
     .default('auto')
     .describe(
-      'What becomes of further ones: `delay` holds them until there is room, `drop` refuses them, `auto` delays ' +
-        'sources that can be held back (file, http, push, mqtt with acknowledgements) and drops for the others.',
+      'What becomes of further ones: `delay` holds them until there is room, `drop` refuses them, `auto` ' +
+        'delays sources that can be held back (file, http, push, mqtt with acknowledgements) and drops ' +
+        'records of the others.',
     ),
   scope: z
     .enum(['global', 'source'])

@@ -1,6 +1,6 @@
-/** Claims to the room of a shared limit: lanes that lost a record to it since they were last served. A source whose
- *  records always come just after another's would otherwise never find room, since under `drop` nothing of it
- *  waits. */
+/** Claims to the room of a shared limit: lanes that lost a record to it since they were last served. A
+ *  source whose records always come just after another's would otherwise never find room, since under `drop`
+ *  nothing of it waits. */
 
 import { LIMITS } from '../domain/limits.ts';
 import type { Turn } from './fair-queue.ts';

@@ -1,5 +1,5 @@
-/** The order in which lanes are served: start-time fair queueing (Goyal, Vin and Cheng, 1996). Each lane has a
- *  tag, the records it was served with; the lane with the least tag is next. Over any interval in which two
+/** The order in which lanes are served: start-time fair queueing (Goyal, Vin and Cheng, 1996). Each lane has
+ *  a tag, the records it was served with; the lane with the least tag is next. Over any interval in which two
  *  lanes both have records, they are served with the same number of records up to the size of two batches,
  *  whatever the sizes of the batches and whoever arrives when. */
 

@@ -1,9 +1,10 @@
-/** The gate: merges the outlets of all sources fairly and lets through what the rate limits allow. The lane that
- *  was served least is next ({@link FairQueue}). A limit that is reached holds back or drops, as its policy says
- *  for that lane; what is held back waits in the outlets, where back-pressure begins.
+/** The gate: merges the outlets of all sources fairly and lets through what the rate limits allow. The lane
+ *  that was served least is next ({@link FairQueue}). A limit that is reached holds back or drops, as its
+ *  policy says for that lane; what is held back waits in the outlets, where back-pressure begins.
  *
- *  A lane that a shared limit refuses keeps its turn: held back, it stays first in the order; dropped, it has a
- *  claim to the next room for as long as {@link RATE_WINDOW_MS}, even if another lane's record comes first. */
+ *  A lane that a shared limit refuses keeps its turn: held back, it stays first in the order; dropped, it has
+ *  a claim to the next room for as long as {@link RATE_WINDOW_MS}, even if another lane's record comes first.
+ */
 
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -101,7 +102,8 @@ export class Gate implements Upstream {
   readonly #quantum: number;
   /** Lanes with records that no limit of their own holds back. */
   readonly #lanes = new FairQueue<Lane>();
-  /** Lanes whose records the shared limit drops, in turn. A lane without records leaves when its turn comes. */
+  /** Lanes whose records the shared limit drops, in turn. A lane without records leaves when its turn comes.
+   */
   readonly #dropTurns = new RingBuffer<Lane>(Number.MAX_SAFE_INTEGER);
   readonly #inDropTurns = new Set<Lane>();
   readonly #claims = new Claims<Lane>();
@@ -263,7 +265,8 @@ export class Gate implements Upstream {
     return records.length;
   }
 
-  /** Applies the policy of the lane's own limit: drops one record and pauses, or waits until there is room. */
+  /** Applies the policy of the lane's own limit: drops one record and pauses, or waits until there is room.
+   */
   #refuseByItsOwn(lane: Lane, limit: Limit, nowMs: number): void {
     const drops = policyOf(limit, lane) === 'drop';
     const dropped = drops ? this.#drop(lane) : 0;

@@ -1,4 +1,5 @@
-/** What a person gets to see: harmless text of known width, tables that fit, durations and data that can be read. */
+/** What a person gets to see: harmless text of known width, tables that fit, durations and data that can be
+ *  read. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,5 @@
-/** Losses on the way to the log are visible: in the log, as alerts, in the health of a source and in its row. */
+/** Losses on the way to the log are visible: in the log, as alerts, in the health of a source and in its
+ *  row. */
 
 import { expect, test } from 'vitest';
 import { pushSource, simulatedSource, transform } from '../../src/index.ts';
@@ -23,7 +24,7 @@ const lossAlerts = (rig: EngineRig) =>
     .filter(({ event }) => event.startsWith('SOURCE_'))
     .map(({ event, data }) => ({ event, atMs: data?.['timestamp'], details: data?.['details'] }));
 
-test('a source whose records all become dead letters is warned of at the first, then once a minute', async () => {
+test('a source with nothing but dead letters is warned of at the first, then once a minute', async () => {
   const source = simulatedSource({ id: 'plc-7', intervalMs: 100, value: (n) => n });
   const rig = await startedRig({ stages: [refusing(1)] }, source);
   await rig.clock.advance(150_000);

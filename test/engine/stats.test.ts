@@ -1,4 +1,5 @@
-/** What an engine tells of itself, under the virtual clock: the numbers are those of its tables and reports. */
+/** What an engine tells of itself, under the virtual clock: the numbers are those of its tables and reports.
+ */
 
 import { expect, test, vi } from 'vitest';
 import {

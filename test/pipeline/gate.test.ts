@@ -156,7 +156,8 @@ function mostAboveRate(events: readonly Event[], perSecond: number): number {
   return most;
 }
 
-/** How much more one of two lanes was served than the other, at most, over any time in which both had records. */
+/** How much more one of two lanes was served than the other, at most, over any time in which both had
+ *  records. */
 class ServiceGap {
   readonly #lanes: readonly TestLane[];
   /** Per pair: records of the first minus those of the second, and the least and most that was so far. */
@@ -272,7 +273,8 @@ describe('a limit that drops', () => {
     }
     field.expectAccount();
   }
-  /** After a refusal nothing of `events` happens before its pause is over, and then something does at once. */
+  /** After a refusal nothing of `events` happens before its pause is over, and then something does at once.
+   */
   function expectPauses(refusals: readonly Event[], passes: readonly Event[], pauseMs: number): void {
     const events = [...refusals, ...passes].toSorted((left, right) => left.atMs - right.atMs);
     for (const { atMs } of refusals.slice(0, -1)) {
