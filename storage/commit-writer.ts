@@ -127,7 +127,7 @@ function tableWriters(
 }
 
 /** Thrown to roll a trial back. */
-const TRIAL_IS_OVER = Symbol('trial is over');
+const TRIAL_IS_OVER = new Error('the trial is over');
 
 /** Tries each row in a savepoint of its own, within a transaction that is rolled back. Rows that are accepted
  *  stay until then, so that a row that collides with another of the unit is found too. */

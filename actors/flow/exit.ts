@@ -6,6 +6,7 @@ import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';
 import { checkFields, isCursorRow } from '../../src/domain/record-flaw.ts';
 import { errorFacts, HeadgateError } from '../../src/domain/errors.ts';
+import { writeJson } from '../../src/domain/json-text.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import {
   isPoison,
@@ -20,7 +21,6 @@ import { recordRow, type RecordRow } from '../../src/domain/record-row.ts';
 import type { CursorRow } from '../../src/domain/timeline.ts';
 import { Consumer } from '../../src/pipeline/consumer.ts';
 import type { Downstream } from '../../src/pipeline/pump.ts';
-import { dataAsJson } from '../../src/pipeline/record-json.ts';
 import type { Ledger } from '../timeline/ledger.ts';
 
 export interface ExitOptions {
@@ -224,7 +224,7 @@ export class Exit implements Downstream {
   /** @throws HeadgateError HG_RECORD_UNSTORABLE, HG_RECORD_TOO_LARGE */
   #jsonOf({ data }: IngestRecord): string {
     const { recordBytesMax } = this.#options;
-    const json = dataAsJson(data);
+    const json = writeJson(data, recordBytesMax);
     // A character takes three bytes at most: most records need not be measured.
     if (json.length * 3 <= recordBytesMax) return json;
     const bytes = Buffer.byteLength(json);

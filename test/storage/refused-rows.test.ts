@@ -48,7 +48,7 @@ const MIXED: { readonly [Table in keyof CommitUnit]: readonly (readonly [string,
     ],
   ],
   records: [1e20, 2 ** 63, Number.NaN, 'x', {}].map((atMs) => [
-    `the time ${String(atMs)}`,
+    `the time ${typeof atMs} ${JSON.stringify(atMs)}`,
     [1, 2, 3].map((sourceSeq) => recordRow({ sourceSeq, atMs: sourceSeq === 2 ? odd(atMs) : 5 })),
   ]),
   spilled: [
