@@ -11,6 +11,7 @@ import type { Ledger } from '../actors/timeline/ledger.ts';
 import type { OperatorAlert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import { messageOf, type ErrorCode } from './domain/errors.ts';
+import { writeJson } from './domain/json-text.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { SinkState } from './domain/sink.ts';
@@ -107,7 +108,7 @@ export class SinkWing {
         const contentType = record.contentType ?? null;
         const origin = { incarnation, sourceSeq, atMs, dedupKey, contentType, recordSeq };
         // As JSON also where it is a string: a retry makes the same data of it.
-        const payload = JSON.stringify(record.data);
+        const payload = writeJson(record.data);
         const whose = { tenant, sourceId, actorId: rig.actorId, record: origin, isAwaited: true };
         deadLetters.bury(whose, rig.stage, payload, error, 'HG_SINK_REFUSED');
       },

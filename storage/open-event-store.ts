@@ -154,6 +154,7 @@ function eventStore(
       mark.committed();
       return result;
     },
+    examine: async (unit) => guard(() => session.examine(unit)),
     readRecords: async (query) => guard(() => session.parts.logs.records(query)),
     readAlerts: async (query) => guard(() => session.parts.logs.alerts(query)),
     readSpilled: async (query) => guard(() => session.parts.logs.spilled(query)),

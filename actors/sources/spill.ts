@@ -17,6 +17,7 @@ import { messageOf } from '../../src/domain/errors.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { Receipt, type CommitMark } from '../../src/domain/receipt.ts';
+import { checkFields, isCursorRow } from '../../src/domain/record-flaw.ts';
 import { RECEIPT, settleAll, withReceipt, type IngestRecord } from '../../src/domain/record.ts';
 import type { SpillRow } from '../../src/domain/timeline.ts';
 import type { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
@@ -176,13 +177,23 @@ export class Spill {
       }
     });
     if (kept.length === 0) return;
+    const flawed = new Set<IngestRecord>();
     this.#writing += kept.length;
     this.#ports.ledger.addParcel({
       spilled,
+      onRefused: (row, error) => {
+        const record = kept[spilled.indexOf(row as SpillRow)] as IngestRecord;
+        flawed.add(record);
+        this.#ports.deadLetter(record, 'record', error);
+        return undefined;
+      },
       onSettled: (outcome) => {
         this.#writing -= kept.length;
-        if (outcome === 'stored') this.#onDisk += kept.length;
-        settleAll(kept, outcome);
+        if (outcome === 'stored') this.#onDisk += kept.length - flawed.size;
+        for (const record of kept) {
+          const isFlawed = outcome === 'stored' && flawed.has(record);
+          record[RECEIPT]?.settle(isFlawed ? 'deadLettered' : outcome);
+        }
         this.#changed();
       },
     });
@@ -289,5 +300,8 @@ export class Spill {
 
 /** @throws HeadgateError HG_RECORD_UNSTORABLE */
 function spillRow(record: IngestRecord): SpillRow {
-  return { ...recordRow(record, spillText(record.data)), cursor: record.cursor ?? null };
+  checkFields(record);
+  const { tenant, sourceId, cursor } = record;
+  const isKept = cursor !== undefined && isCursorRow({ tenant, sourceId, cursor });
+  return { ...recordRow(record, spillText(record.data)), cursor: isKept ? cursor : null };
 }

@@ -60,7 +60,7 @@ export const ERROR_CODES = {
   },
   HG_RECORD_UNSTORABLE: {
     remedy: 'drop',
-    meaning: 'The data of a record cannot be written as JSON; it is kept as a dead letter.',
+    meaning: 'A record holds what JSON or the tables cannot say; it is kept as a dead letter.',
   },
   HG_RECORD_TOO_LARGE: {
     remedy: 'drop',
@@ -82,6 +82,12 @@ export const ERROR_CODES = {
     remedy: 'drop',
     meaning:
       'A stage threw for one record; the record went on as a poison record and is kept as a dead letter.',
+  },
+  HG_RECORD_CHANGED: {
+    remedy: 'drop',
+    meaning:
+      'A stage changed more of a record than its data. The record is kept as a dead letter, as it came from its ' +
+      'source.',
   },
   HG_RECONFIGURE_TIMEOUT: {
     remedy: 'retry',

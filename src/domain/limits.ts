@@ -50,6 +50,10 @@ export const LIMITS = {
   /** Bytes of one record's data as JSON, unless the engine's options say otherwise; a larger one is a dead
    *  letter. */
   recordBytesMax: 1024 * 1024,
+  /** Characters of a record's dedup key, content type and cursor; a record with a longer one is a dead letter. */
+  dedupKeyCharsMax: 4_096,
+  contentTypeCharsMax: 4_096,
+  cursorCharsMax: 65_536,
   /** Characters of a payload that a dead letter keeps; a longer one is cut and cannot be retried. */
   deadLetterPayloadCharsMax: 1024 * 1024,
   /** Times a dead letter may fail before it is parked. */
