@@ -108,7 +108,10 @@ export interface SpillSummary {
 }
 
 export interface MaintenanceRequest {
+  /** Wall time now, epoch milliseconds. It may jump: nothing is deleted for that. */
   readonly nowMs: number;
+  /** Monotonic time now; ages run on it. */
+  readonly monoMs: number;
   readonly retention: RetentionOptions;
   /** Sinks that need the record log, and the alerts, from these `seq` on: the lowest counts. Null: none. */
   readonly recordsNeededAfter: number | null;

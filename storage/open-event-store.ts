@@ -174,7 +174,12 @@ function eventStore(
       if (!isOpen) return;
       isOpen = false;
       try {
-        if (end !== null) guardStorage(file, () => endRun(session.parts.db, known.run, end.atMs));
+        if (end !== null) {
+          guardStorage(file, () => {
+            session.parts.maintenance.close();
+            endRun(session.parts.db, known.run, end.atMs);
+          });
+        }
       } finally {
         mark.write();
         session.close();
