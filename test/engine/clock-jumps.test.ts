@@ -1,11 +1,13 @@
 /** The wall clock is set while the engine runs. Windows and waits do not notice; the timeline says so. */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { simulatedSource } from '../../src/index.ts';
 import { virtualClock } from '../../src/testing.ts';
 import { engineRig, startedRig, type EngineRig } from '../support/engine-rig.ts';
 
 const HOUR_MS = 3_600_000;
+const START_MS = Date.UTC(2020, 0, 1);
 
 async function run(jumpMs: number | null) {
   const rig = await startedRig(
@@ -92,7 +94,7 @@ describe('the wall clock of an engine at rest', () => {
   });
 });
 
-test('a row that bears a time after a jump stands behind the row about the jump', async () => {
+test('rows after a jump stand behind the row about it, and are found by their time', async () => {
   const rig = await startedRig(
     { health: { intervalMs: 60_000 } },
     simulatedSource({ id: 'shaky', intervalMs: 50, script: ['ok', 'lost'] }),
@@ -107,6 +109,15 @@ test('a row that bears a time after a jump stands behind the row about the jump'
   const offset = (index: number) => rows[index]?.['offset'] as number;
   const jumped = rows.filter((_, index) => index > 0 && Math.abs(offset(index) - offset(index - 1)) > 100);
   expect(jumped.map(({ kind }) => kind)).toEqual(['clock', 'clock', 'clock', 'clock']);
+  const reader = openTimelineReader(rig.file);
+  onTestFinished(() => reader.close());
+  for (const aroundMs of [0, HOUR_MS, -HOUR_MS]) {
+    const range = [START_MS + aroundMs + 100, START_MS + aroundMs + 1_500] as const;
+    const found = reader.timeline({ sinceMs: range[0], untilMs: range[1] }).map(({ seq }) => seq);
+    const all = rig.query('SELECT seq FROM timeline WHERE at_ms BETWEEN ? AND ? ORDER BY seq', ...range);
+    expect(found).toEqual(all.map(({ seq }) => seq));
+    expect(found.length).toBeGreaterThan(1);
+  }
 });
 
 describe('an engine that starts with a wrong clock raises an alert', () => {
