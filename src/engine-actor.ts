@@ -55,7 +55,6 @@ export interface EngineActorParts {
   readonly keepPollPhase: IntakePorts['keepPollPhase'];
   readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
-  readonly onClockJump: SamplerPorts['onClockJump'];
   /** Puts another rate limit in place. */
   readonly limit: (command: RateLimiterCommand) => void;
   readonly onBurstConfigured: MeterPorts['onConfigured'];
@@ -131,13 +130,12 @@ function meterOf({ clock, plane, settings, raise, onBurstConfigured: onConfigure
   return createMeterPort({ clock, plane, options: settings.burst, raise, onConfigured });
 }
 
-function samplerOf({ clock, options, directory, onSample, onClockJump }: EngineActorParts) {
+function samplerOf({ clock, options, directory, onSample }: EngineActorParts) {
   return createSamplerPort({
     clock,
     intervalMs: options.health.intervalMs,
     healths: () => Array.from(directory.rigs(), (rig) => rig.health()),
     onSample,
-    onClockJump,
   });
 }
 

@@ -17,7 +17,6 @@ import type { EventStore } from '../storage/event-store.ts';
 import { closeStore } from './close-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { addressOf } from './domain/address.ts';
-import type { Clock } from './domain/clock.ts';
 import { HeadgateError, messageOf } from './domain/errors.ts';
 import type { SourceCounter, SourceHealth, SourceState } from './domain/health.ts';
 import type { Logger } from './domain/logger.ts';
@@ -29,12 +28,14 @@ import type { ConfigNote } from './engine-report.ts';
 import { isConfigureCommand, isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { RunBooks, type BooksOutputs } from './run-books.ts';
+import { jumpReporter, noteClockAtStart } from './run-clock.ts';
 import { janitorPorts } from './run-janitor.ts';
 import { noteThePast } from './run-past.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
 import { RunSettings, type BurstSettings } from './run-settings.ts';
 import { databaseFile, runStats, type RunStats } from './run-stats.ts';
 import { SinkWing } from './sink-wing.ts';
+import type { WatchedClock } from './watched-clock.ts';
 
 /** Where a run shows what it does; these outlive it. */
 export interface RunOutputs extends BooksOutputs {
@@ -46,7 +47,7 @@ export interface RunOutputs extends BooksOutputs {
 export interface RunOptions {
   readonly options: EngineOptions;
   readonly stages: readonly Stage[];
-  readonly clock: Clock;
+  readonly clock: WatchedClock;
   readonly random: Random;
   readonly log: Logger;
   readonly store: EventStore | null;
@@ -70,6 +71,7 @@ export class EngineRun {
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
   readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
   #lastIncarnation: number;
+  #unwatchClock: () => void = () => {};
 
   constructor(run: RunOptions) {
     const { options, clock, store, outputs, log } = run;
@@ -131,7 +133,10 @@ export class EngineRun {
 
   start(): void {
     const { store, clock } = this.#options;
-    if (store !== null) noteThePast(store, clock.wallMs(), this.#books.journal, this.#books.alerts);
+    const { journal, alerts: desk } = this.#books;
+    this.#unwatchClock = clock.watch(jumpReporter({ clock, journal, desk }));
+    if (store !== null) noteThePast(store, clock.wallMs(), journal, desk);
+    noteClockAtStart(store, { clock, journal, desk });
     this.#actor.start();
     this.#actor.send({ type: 'engine.start' });
     this.letters?.letterReturn.look();
@@ -178,6 +183,7 @@ export class EngineRun {
   async close(): Promise<number> {
     const { store, clock, log } = this.#options;
     const { ledger } = this.#books;
+    this.#unwatchClock();
     let lost = 0;
     for (const rig of this.directory.rigs()) lost += rig.giveUp();
     this.sinks.close();
@@ -313,10 +319,6 @@ export class EngineRun {
         outputs.health.next(healths);
       },
       janitor: janitorPorts(store, () => this.sinks.needs(), books.journal, books.alerts),
-      onClockJump: (jumpMs) => {
-        const row = { kind: 'clock', event: 'clock.jumped', data: { jumpMs } } as const;
-        books.journal.note({ ...row, actorId: 'healthMonitor', cause: null });
-      },
     });
   }
 }

@@ -116,6 +116,15 @@ export const LIMITS = {
    *  milliseconds. A disk that hangs then keeps what it has, and what is not stored counts as lost. */
   storageAnswerMsMax: 5_000,
   closingMsMax: 30_000,
+  /** A step of the wall clock against the monotonic one that counts as a jump, milliseconds. Both clocks are
+   *  slewed alike, so that slewing is none. */
+  clockJumpMs: 100,
+  /** How long the wall clock must have run without a jump before it is believed, milliseconds. An outage that
+   *  it tells is believed after a thirtieth of the outage, within these bounds. */
+  clockBeliefMsMin: 10 * 60 * 1_000,
+  clockBeliefMsMax: 24 * 60 * 60 * 1_000,
+  /** Rows about jumps of the clock, in a minute; further jumps are counted in the next row. */
+  clockRowsPerMinuteMax: 60,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
   /** Questions that wait for the thread that reads the database. */
@@ -219,6 +228,7 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,
     'a dead letter is no larger than a payload',
   );
+  demand(limits.clockBeliefMsMin <= limits.clockBeliefMsMax, 'a clock can be believed');
   demand(limits.historyRows <= limits.historyRowsMax, 'a page fits what may be asked for');
   demand(limits.queryBytesMax <= limits.queryMemoryBytesMax, 'what a query gives fits what it may hold');
   return problems;
