@@ -265,7 +265,11 @@ class Envelope implements MqttEnvelope {
   }
 }
 
-function envelopeOf({ topic, qos, retain, properties }: MqttMessage, payload: unknown): MqttEnvelope {
+/** The data of a record that one message gives. `payload` is the decoded value. */
+export function envelopeOf(
+  { topic, qos, retain, properties }: Omit<MqttMessage, 'payload' | 'dup'>,
+  payload: unknown,
+): MqttEnvelope {
   return properties === undefined
     ? new Envelope(topic, qos, retain, payload)
     : { topic, qos, retain, payload, properties };
