@@ -101,7 +101,8 @@ export function notStored(url: URL): HeadgateError {
   );
 }
 
-export function messageTooLarge(url: URL, bytes: number, bytesMax: number): HeadgateError {
+/** A packet that is no message, so that nothing would be left of the link if it were read over. */
+export function packetTooLarge(url: URL, bytes: number, bytesMax: number): HeadgateError {
   return new HeadgateError(
     'HG_READ_TOO_LARGE',
     `the broker ${shownUrl(url)} announced a packet of ${bytes} bytes; payloadBytesMax allows ${bytesMax}`,

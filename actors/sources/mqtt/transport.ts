@@ -3,6 +3,7 @@
  *  sources know neither. */
 
 import type { Clock } from '../../../src/domain/clock.ts';
+import type { HeadgateError } from '../../../src/domain/errors.ts';
 
 export type Qos = 0 | 1 | 2;
 
@@ -36,6 +37,9 @@ export interface MqttMessage {
   /** The broker sent it before, over this or an earlier connection. */
   readonly dup: boolean;
   readonly properties?: MqttMessageProperties;
+  /** Why the message cannot be taken: too large, or malformed. `payload` then holds its first bytes, and
+   *  `topic` is empty where it cannot be read. */
+  readonly rejection?: HeadgateError;
 }
 
 export interface MqttWill {
@@ -76,7 +80,7 @@ export interface MqttLinkOptions {
   readonly keepaliveSeconds: number;
   /** MQTT 5: messages the broker may have sent without their acknowledgement. */
   readonly receiveMaximum: number | undefined;
-  /** A larger message ends the link; under MQTT 5 the broker is told and withholds it. */
+  /** A larger message is read over, and comes with a `rejection`. */
   readonly payloadBytesMax: number;
   readonly session: MqttSessionMemory;
 }
