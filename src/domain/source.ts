@@ -76,6 +76,9 @@ export interface SourceLogic {
   /** Whether the source can be held back without loss: the far end keeps what is not read yet. A rate limit
    *  with the policy `auto` delays such a source, and drops records of others. Default true. */
   readonly canWait?: boolean;
+  /** The far end, without secrets. A wait that it asked for (`retryAfterMs` in an error's details) holds for
+   *  every later run against the same one, also after a restart. */
+  readonly target?: string;
 }
 
 export type OverflowPolicy = 'block' | 'drop-newest' | 'drop-oldest';
