@@ -128,6 +128,11 @@ export class EngineRun {
     return typeof value === 'string' ? value : (Object.values(value)[0] as string);
   }
 
+  /** Null where nothing is stored. */
+  get store(): EventStore | null {
+    return this.#options.store;
+  }
+
   start(): void {
     const { store, clock } = this.#options;
     if (store !== null) noteThePast(store, clock.wallMs(), this.#books.journal, this.#books.alerts);

@@ -97,6 +97,8 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
+  /** Characters of a text that a program keeps in the engine's database. */
+  programStateCharsMax: 4 * 1024 * 1024,
   /** Lines of the log that read the same, in a minute; and how many different ones are told apart. */
   logLinesPerMinuteMax: 60,
   logLinesKnownMax: 10_000,

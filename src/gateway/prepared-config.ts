@@ -15,6 +15,8 @@ import type { ConfigFormat, ConfigProblem } from './gateway-control.ts';
 
 export interface PreparedConfig {
   readonly config: GatewayConfig;
+  /** The whole text it was read from, with its secrets. */
+  readonly text: string;
   /** As it was written, secrets masked. */
   readonly document: Readonly<Record<string, unknown>>;
   readonly digest: string;
@@ -66,7 +68,7 @@ export function prepareConfig(
     attempt('http', () => requireSafeAddress(listening ?? config.http, config.auth.tokens.length));
   }
   if (engine === null || problems.length > 0) return problems;
-  return { config, document, digest, secrets, sources, sinks, engine };
+  return { text, config, document, digest, secrets, sources, sinks, engine };
 }
 
 export function isProblems(

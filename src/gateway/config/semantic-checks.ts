@@ -4,6 +4,7 @@
 import { BlockList, isIP } from 'node:net';
 import { engineOptionsSchema } from '../../config/engine-options.ts';
 import { resolveOptions } from '../../config/resolve-options.ts';
+import { addressOf, DEFAULT_TENANT, formatAddress, parseAddress } from '../../domain/address.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import type { Path } from './config-text.ts';
 import type { GatewayConfig } from './gateway-config.ts';
@@ -23,6 +24,7 @@ export function semanticFindings(config: GatewayConfig): Finding[] {
     ...clientFindings(config),
     ...tokenFindings(config),
     ...doorFindings(config),
+    ...removedFindings(config),
   ];
 }
 
@@ -174,6 +176,29 @@ function tokenFindings({ auth, http }: GatewayConfig): Finding[] {
     ...doubles(hashes, () => 'another token has the same hash'),
     ...origins,
   ];
+}
+
+/** What is named as removed and is there all the same: one of the two is a mistake. */
+function removedFindings({ removed, sources, sinks }: GatewayConfig): Finding[] {
+  const found = (
+    section: 'sources' | 'sinks',
+    entries: Readonly<Record<string, { readonly type: string; readonly tenant?: string }>>,
+  ) => {
+    const present = new Set(
+      Object.entries(entries).map(([id, { tenant = DEFAULT_TENANT }]) => addressOf({ id, tenant })),
+    );
+    return removed[section].flatMap((id, index): Finding[] =>
+      present.has(formatAddress(parseAddress(id)))
+        ? [
+            {
+              path: ['removed', section, index],
+              message: `"${id}" stands under ${section}, too; remove it from one of the two`,
+            },
+          ]
+        : [],
+    );
+  };
+  return [...found('sources', sources), ...found('sinks', sinks)];
 }
 
 function doubles(named: readonly [Path, string][], message: (name: string) => string): Finding[] {

@@ -116,6 +116,17 @@ export const authSection = z
       .array(token)
       .default([])
       .describe('Who may ask, and for what. Without any, everybody on loopback may.'),
+    open: z
+      .boolean()
+      .default(false)
+      .describe(
+        'True: the gateway runs without tokens although it had some before. Without it, a version that ' +
+          'takes the last token away is refused.',
+      ),
+  })
+  .refine(({ tokens, open }) => !open || tokens.length === 0, {
+    path: ['open'],
+    message: 'opens a gateway without tokens, and there are some; remove "open", or remove the tokens',
   })
   .prefault({})
   .describe('Tokens of the HTTP server.');

@@ -3,12 +3,71 @@
 import { describe, expect, test } from 'vitest';
 import { configFolder, configOf, problemsOf, valid, writeIn } from './config-rig.ts';
 
+const EMPTY =
+  ' is empty: it holds no section. Where nothing is to run, write "sources: {}"; ' +
+  '`headgate init` writes a file to begin with';
+const SEVERAL =
+  'holds more than one document; a configuration is one: remove the line "---", or split the file';
+
 const folder = configFolder({ 'stages.js': 'export const enrich = (record) => record.data;' });
 
 describe('a text', () => {
   const cases: [title: string, text: string, problems: string[]][] = [
-    ['that is empty asks for the defaults', '', []],
-    ['of comments alone does, too', '# nothing\n', []],
+    ['that is empty', '', [EMPTY]],
+    ['of white space', ' \n\t\n', [EMPTY]],
+    ['of comments alone', '# nothing\n', [EMPTY]],
+    ['that says null', 'null\n', [EMPTY]],
+    ['of a document without content', '---\n', [EMPTY]],
+    ['of two documents', 'sources: {}\n---\nsinks: {}\n', [`2:1: ${SEVERAL}`]],
+    ['of a second document without content', 'sources: {}\n---\n', [`2:1: ${SEVERAL}`]],
+    ['of two documents with an end between them', 'sources: {}\n...\nsinks: {}\n', [`3:1: ${SEVERAL}`]],
+    ['of one document with both marks', '---\nsources: {}\n...\n', []],
+    [
+      'with a merge key',
+      'sources: &a\n  b: { type: push }\nsinks: { <<: *a }\n',
+      [
+        '3:10: "<<" is a merge key, which is not supported; write the fields out, or give a whole value by an alias (*name)',
+      ],
+    ],
+    ['with a byte order mark and Windows line ends', '\uFEFFengine: {}\r\nsources: {}\r\n', []],
+    [
+      'with a byte that no text has',
+      'engine: {}\nsources: {\u0000}',
+      ['2:11: holds the control character 0x00; it must be UTF-8 text'],
+    ],
+    [
+      'with a word that older YAML takes for false',
+      'http: { enabled: off }',
+      ['1:18 http.enabled: must be true or false; it is text (write false)'],
+    ],
+    [
+      'that asks for older YAML',
+      '%YAML 1.1\n---\nhttp: { enabled: on }',
+      ['3:18 http.enabled: must be true or false; it is text (write true)'],
+    ],
+    [
+      'with a number that older YAML takes for octal',
+      'http: { port: 0123 }',
+      [
+        '1:15: begins with a zero: some programs take it for octal; remove the zero, or put it in quotes where it is text',
+      ],
+    ],
+    [
+      'with a number that older YAML counts in sixties',
+      'http: { port: 1:30 }',
+      ['1:15 http.port: must be a number; it is text (write it as one number, without ":")'],
+    ],
+    [
+      'with a number in groups',
+      'http: { port: 8_080 }',
+      ['1:15 http.port: must be a number; it is text (write it without "_")'],
+    ],
+    [
+      'with more digits than a number holds',
+      'engine: { seed: 9007199254740993 }',
+      ['1:17: has more digits than a number can hold (2^53); put it in quotes where it is text'],
+    ],
+    ['with a number without end', 'http: { port: .inf }', ['1:15: must be a finite number']],
     ['that is no map', '- a', ['1:1: must be a map of named values; it is a list']],
     ['with a key twice', 'engine: {}\nengine: {}', ['2:1: names a key twice; each may stand once']],
     [
