@@ -32,6 +32,16 @@ export abstract class EngineNotes extends EngineCommands {
     await this.atWork().store?.writeState(key, value);
   }
 
+  /** Whether a source of this id is registered and has not ended. */
+  hasSource(id: string): boolean {
+    return this.atWork().directory.find(formatAddress(parseAddress(String(id)))) !== undefined;
+  }
+
+  /** Whether a sink of this id is registered and has not ended, or has left a cursor behind. */
+  hasSink(id: string): boolean {
+    return this.atWork().sinks.directory.cursorOf(formatAddress(parseAddress(String(id)))) !== null;
+  }
+
   /** What a sink has not delivered, also one that is not registered and whose cursor was kept; null where
    *  there is no cursor of this id.
    *  @throws HeadgateError HG_ENGINE_STATE while the engine does not run; HG_STORAGE_ codes */

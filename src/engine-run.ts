@@ -188,6 +188,7 @@ export class EngineRun {
     this.#spills.close();
     this.#books.deadLetters.close();
     this.letters?.letterReturn.close();
+    this.#books.close();
     const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
     if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
     return lost;
@@ -214,9 +215,7 @@ export class EngineRun {
   }
 
   refuseUnknown(type: string, message: string): void {
-    const data = { code: 'HG_OPTION_INVALID', message };
-    const event = `${type}.refused`;
-    this.#books.journal.note({ kind: 'command', event, data, actorId: 'registry', cause: null });
+    this.#books.noteRefused(type, message);
   }
 
   /** A cause is a row that is there. */

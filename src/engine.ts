@@ -284,8 +284,7 @@ export class Engine extends EngineNotes {
     this.#startedAtMs = this.#clock.wallMs();
     this.#deliveredBefore = this.#exit.delivered;
     this.#lost = 0;
-    const run = await this.#wire(random, store);
-    this.#run = run;
+    const run = (this.#run = await this.#wire(random, store));
     this.#ending = run.finished.then(async ({ lostRecords }) => {
       this.#lost = lostRecords;
       this.#exit.end();

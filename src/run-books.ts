@@ -15,6 +15,8 @@ import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { ControllerNote } from '../machines/refusals.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
+import { BoundedRows } from './domain/bounded-rows.ts';
+import { LIMITS } from './domain/limits.ts';
 import { isBurstAlert, type Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
@@ -55,6 +57,7 @@ export class RunBooks {
   /** Bursts that began. */
   bursts = 0;
   readonly #options: RunBooksOptions;
+  readonly #refusals: BoundedRows<Parameters<Journal['note']>[0]>;
 
   constructor(books: RunBooksOptions) {
     const { settings, clock, log, store, outputs } = books;
@@ -65,6 +68,15 @@ export class RunBooks {
       run: store?.run ?? 1,
       lastSeq: store?.lastSeq ?? 0,
       onRow: (row) => this.#onRow(row),
+    });
+    this.#refusals = new BoundedRows({
+      clock,
+      perMinuteMax: LIMITS.refusalRowsPerMinuteMax,
+      write: (row) => void this.journal.note(row),
+      writeCount: (count) => {
+        const row = { kind: 'command', event: 'commands.refused', data: { count } } as const;
+        this.journal.note({ ...row, actorId: 'registry', cause: null });
+      },
     });
     this.alerts = new AlertDesk({
       clock,
@@ -91,8 +103,21 @@ export class RunBooks {
   /** Writes the rows of a controller that are no transitions. */
   noteOf(controller: string) {
     return (cause: object, { kind, event, data, actorId }: ControllerNote): void => {
-      this.journal.note({ kind, event, data, actorId: actorId ?? controller, cause });
+      const row = { kind, event, data, actorId: actorId ?? controller, cause };
+      if (kind === 'command' && event.endsWith('.refused')) this.#refusals.add(row);
+      else this.journal.note(row);
     };
+  }
+
+  /** A command that no controller was given, since it cannot be understood. */
+  noteRefused(type: string, message: string): void {
+    const data = { code: 'HG_OPTION_INVALID', message };
+    this.#refusals.add({ kind: 'command', event: `${type}.refused`, data, actorId: 'registry', cause: null });
+  }
+
+  /** Writes what is only counted so far. */
+  close(): void {
+    this.#refusals.flush();
   }
 
   /** Raises an alert that comes of what this source or sink did last. */

@@ -136,6 +136,8 @@ export function logRow(log: Logger, row: TimelineRow): void {
     else log.debug(fields, `${actor}: ${from} → ${to}`);
   } else if (row.kind === 'command' && event.endsWith('.refused')) {
     log.warn({ actor, event, seq, ...data }, 'a command was refused');
+  } else if (event === 'commands.refused') {
+    log.warn({ actor, seq, ...data }, 'more commands were refused');
   } else if (event === 'storage.cleaned') {
     log.info({ actor, seq, ...data }, 'rows whose time had come were deleted');
   } else if (row.kind === 'registered' || row.kind === 'deregistered') {

@@ -46,7 +46,8 @@ export type { GatewayOptions };
 export function createGateway(options: GatewayOptions): Gateway {
   const { env, text = '', format = 'yaml' } = options;
   const file = options.file === undefined ? null : new ConfigFile(options.file);
-  const prepared = prepareConfig(file?.read() ?? { text, format, file: null }, { env });
+  const nowMs = (options.clock ?? realClock).wallMs();
+  const prepared = prepareConfig(file?.read() ?? { text, format, file: null }, { env, nowMs });
   if (isProblems(prepared)) throw invalidConfig(options.file, prepared);
   return new Gateway(options, file, prepared);
 }
@@ -209,16 +210,20 @@ export class Gateway implements GatewayControl {
   #prepare(text: ConfigText, origin: ReloadOrigin) {
     const { http } = this.#started.config;
     const { env } = this.#options;
-    const prepared = prepareConfig(text, { env, ...(http.enabled ? { listening: http } : {}) });
+    const prepared = prepareConfig(text, {
+      ...{ env, nowMs: this.#clock.wallMs() },
+      ...(http.enabled ? { listening: http } : {}),
+    });
     if (isProblems(prepared)) return prepared;
     const problems = this.#continuity.problemsWith(prepared, origin);
     return problems.length > 0 ? problems : prepared;
   }
 
   /** What is no part of the engine follows the configuration. */
-  #adopt({ config, secrets }: PreparedConfig): void {
+  #adopt({ config, secrets, warnings }: PreparedConfig): void {
     this.#log.hide(secrets);
     this.#log.setLevel(this.#options.logLevel ?? config.logging.level);
+    for (const { path, message } of warnings) this.#log.warn({ setting: path }, message);
   }
 
   async #start(): Promise<void> {

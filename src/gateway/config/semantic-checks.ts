@@ -1,12 +1,12 @@
 /** What no single field of a configuration shows: fields that do not go together, names and files that are
  *  used twice, doors that would stand open. */
 
-import { BlockList, isIP } from 'node:net';
 import { engineOptionsSchema } from '../../config/engine-options.ts';
 import { resolveOptions } from '../../config/resolve-options.ts';
 import { addressOf, DEFAULT_TENANT, formatAddress, parseAddress } from '../../domain/address.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import type { Path } from './config-text.ts';
+import { exposureFindings } from './exposure-checks.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import { moduleProblem } from './modules.ts';
 import type { Finding } from './problems.ts';
@@ -23,7 +23,7 @@ export function semanticFindings(config: GatewayConfig): Finding[] {
     ...fileFindings(config),
     ...clientFindings(config),
     ...tokenFindings(config),
-    ...doorFindings(config),
+    ...exposureFindings(config),
     ...removedFindings(config),
   ];
 }
@@ -208,35 +208,4 @@ function doubles(named: readonly [Path, string][], message: (name: string) => st
     seen.add(name);
     return [];
   });
-}
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
-function isLoopback(host: string): boolean {
-  const family = isIP(host);
-  if (family === 0) return host.toLowerCase() === 'localhost';
-  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
-}
-
-/** Beyond loopback the server takes tokens and TLS, or being told otherwise in so many words. */
-function doorFindings({ http, auth }: GatewayConfig): Finding[] {
-  if (!http.enabled || isLoopback(http.host)) return [];
-  const path: Path = ['http', 'host'];
-  const findings: Finding[] = [];
-  if (auth.tokens.length === 0 && !http.allowOpen) {
-    findings.push({
-      path,
-      message: 'others can reach this address and auth.tokens is empty; add one, or set http.allowOpen: true',
-    });
-  }
-  if (http.tls === null && !http.allowPlaintext) {
-    findings.push({
-      path,
-      message:
-        'others can reach this address and http.tls is not set; set it, or set http.allowPlaintext: true',
-    });
-  }
-  return findings;
 }

@@ -160,6 +160,14 @@ export const controlSection = z
           .default('headgate/control/reply')
           .describe('Where answers go, unless a command names a topic of its own.'),
         qos: z.literal([0, 1]).default(1).describe('Of the subscription and of the answers.'),
+        allowOpen: z
+          .boolean()
+          .default(false)
+          .describe('True: takes commands without tokens from a broker on another machine.'),
+        allowPlaintext: z
+          .boolean()
+          .default(false)
+          .describe('True: takes commands without TLS from a broker on another machine.'),
       })
       .superRefine(checkConnection)
       .nullable()

@@ -342,6 +342,64 @@ describe('what no field shows by itself:', () => {
     });
   }
 
+  const topic = (more: string, rest = '') => `control: { mqtt: { url: '${more}' } }\n${rest}`;
+  const known = `auth: { tokens: [${token('a', 'a')}] }`;
+
+  test('a control topic on a broker of others needs tokens and TLS, or a field that says otherwise', () => {
+    const open = /^1:\d+ control\.mqtt\.url: the broker is on another machine and auth\.tokens is empty/;
+    const plain =
+      /^1:\d+ control\.mqtt\.url: the broker is on another machine and commands, with their tokens/;
+    const expectEach = (text: string, each: readonly RegExp[]) => {
+      const found = problemsOf(text);
+      expect([text, found.length]).toEqual([text, each.length]);
+      for (const [index, pattern] of each.entries()) expect(found[index]).toMatch(pattern);
+    };
+    expectEach(topic('mqtt://10.0.0.1'), [open, plain]);
+    expectEach(topic('mqtts://broker.example'), [open]);
+    expectEach(topic('mqtt://broker.example', known), [plain]);
+    expectEach(topic('ws://[2001:db8::1]:80/mqtt', known), [plain]);
+    expectEach(topic('wss://broker.example/mqtt', known), []);
+    for (const host of ['127.0.0.1', '127.9.9.9', 'localhost', '[::1]'])
+      expectEach(topic(`mqtt://${host}`), []);
+    const allowed = "control: { mqtt: { url: 'mqtt://10.0.0.1', allowOpen: true, allowPlaintext: true } }";
+    expectEach(allowed, []);
+    expect(valid(allowed).warnings).toMatchObject([{ path: 'control.mqtt.topic', line: 1 }]);
+    expect(valid(topic('mqtt://127.0.0.1')).warnings).toHaveLength(1);
+    expect(valid(topic('mqtt://127.0.0.1', known)).warnings).toEqual([]);
+  });
+
+  test('characters in the credentials of an address that end it are told, without the address', () => {
+    const source = (url: string) => `sources: { a: { type: mqtt, url: "${url}", topics: a } }`;
+    const wrong = [
+      'mqtt://user:p@ss/word#1@host',
+      'mqtt://user:pa/ss@host',
+      'mqtt://user:pa?ss@host',
+      'mqtt://user:pa#ss@host',
+      'mqtt://user:p@ss@host',
+      'mqtt://us/er:pass@host:1883',
+      'mqtt://user:100%@host',
+      'mqtt://user:%ff@host',
+    ];
+    for (const url of wrong) {
+      const found = problemsOf(source(url));
+      expect([url, found.length]).toEqual([url, 1]);
+      expect(found[0]).toMatch(/^1:\d+ sources\.a\.url: the name or password in it holds a character/);
+      expect(found[0]).not.toContain(url.slice(8));
+    }
+    expect(problemsOf(source(' mqtt://host'))[0]).toContain('white space');
+    const http = (url: string) => `sources: { a: { type: http, url: "${url}", intervalMs: 1000 } }`;
+    for (const url of [
+      'http://host/users/@me',
+      'http://[::1]:80/a@b',
+      'http://host:80/?q=a@b',
+      'http://u:p%40@h/',
+    ])
+      expect([url, problemsOf(http(url))]).toEqual([url, []]);
+    expect(valid(http('http://u:secret@h/')).warnings).toMatchObject([{ path: 'sources.a.url' }]);
+    const env = { PASSWORD: 'secret' };
+    expect(valid(http('http://u:${PASSWORD}@h/'), { env }).warnings).toEqual([]);
+  });
+
   test('an open door that is asked for in so many words is let be', () => {
     expect(problemsOf('http: { host: 0.0.0.0, allowOpen: true, allowPlaintext: true }')).toEqual([]);
     expect(problemsOf('http: { enabled: false, host: 0.0.0.0 }')).toEqual([]);
