@@ -134,6 +134,11 @@ export class EngineRun {
     return typeof value === 'string' ? value : (Object.values(value)[0] as string);
   }
 
+  /** Null where nothing is stored. */
+  get store(): EventStore | null {
+    return this.#options.store;
+  }
+
   start(): void {
     const { store, clock } = this.#options;
     const { journal, alerts: desk } = this.#books;
@@ -194,6 +199,7 @@ export class EngineRun {
     this.#books.deadLetters.close();
     this.#books.losses.close();
     this.letters?.letterReturn.close();
+    this.#books.close();
     const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
     if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
     return lost;
@@ -220,9 +226,7 @@ export class EngineRun {
   }
 
   refuseUnknown(type: string, message: string): void {
-    const data = { code: 'HG_OPTION_INVALID', message };
-    const event = `${type}.refused`;
-    this.#books.journal.note({ kind: 'command', event, data, actorId: 'registry', cause: null });
+    this.#books.noteRefused(type, message);
   }
 
   /** A cause is a row that is there. */

@@ -20,6 +20,8 @@ import type { ControllerNote } from '../machines/refusals.ts';
 import { LossMonitor } from '../actors/health/loss-monitor.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
+import { BoundedRows } from './domain/bounded-rows.ts';
+import { LIMITS } from './domain/limits.ts';
 import { isBurstAlert, type Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
@@ -63,6 +65,7 @@ export class RunBooks {
   /** Bursts that began. */
   bursts = 0;
   readonly #options: RunBooksOptions;
+  readonly #refusals: BoundedRows<Parameters<Journal['note']>[0]>;
 
   constructor(books: RunBooksOptions) {
     const { settings, clock, log, store, outputs } = books;
@@ -73,6 +76,15 @@ export class RunBooks {
       run: store?.run ?? 1,
       lastSeq: store?.lastSeq ?? 0,
       onRow: (row) => this.#onRow(row),
+    });
+    this.#refusals = new BoundedRows({
+      clock,
+      perMinuteMax: LIMITS.refusalRowsPerMinuteMax,
+      write: (row) => void this.journal.note(row),
+      writeCount: (count) => {
+        const row = { kind: 'command', event: 'commands.refused', data: { count } } as const;
+        this.journal.note({ ...row, actorId: 'registry', cause: null });
+      },
     });
     this.alerts = new AlertDesk({
       clock,
@@ -106,8 +118,21 @@ export class RunBooks {
   /** Writes the rows of a controller that are no transitions. */
   noteOf(controller: string) {
     return (cause: object, { kind, event, data, actorId }: ControllerNote): void => {
-      this.journal.note({ kind, event, data, actorId: actorId ?? controller, cause });
+      const row = { kind, event, data, actorId: actorId ?? controller, cause };
+      if (kind === 'command' && event.endsWith('.refused')) this.#refusals.add(row);
+      else this.journal.note(row);
     };
+  }
+
+  /** A command that no controller was given, since it cannot be understood. */
+  noteRefused(type: string, message: string): void {
+    const data = { code: 'HG_OPTION_INVALID', message };
+    this.#refusals.add({ kind: 'command', event: `${type}.refused`, data, actorId: 'registry', cause: null });
+  }
+
+  /** Writes what is only counted so far. */
+  close(): void {
+    this.#refusals.flush();
   }
 
   /** Raises an alert that comes of what this source or sink did last. */

@@ -30,6 +30,15 @@ export interface SinkWingOptions extends Pick<SinkDirectoryPorts, 'nextIncarnati
   readonly onDamage: (alert: OperatorAlert, rig: SinkRig) => void;
 }
 
+/** What a sink has still to deliver. */
+export interface SinkBacklog {
+  readonly reads: 'records' | 'alerts';
+  /** Counted by their numbers: records that were passed over as known count too. */
+  readonly records: number;
+  /** Epoch milliseconds of the first of them; null: there is none. */
+  readonly oldestAtMs: number | null;
+}
+
 /** What the actor system needs of it. */
 export type SinkActors = Pick<SinkWing, 'directory' | 'ports'>;
 
@@ -79,6 +88,14 @@ export class SinkWing {
       recordsNeededAfter: this.directory.neededAfter('records'),
       alertsNeededAfter: this.directory.neededAfter('alerts'),
     };
+  }
+
+  /** What the sink of this name has not delivered, registered or not; null: none has a cursor. */
+  async undelivered(name: string): Promise<SinkBacklog | null> {
+    const cursor = this.directory.cursorOf(name);
+    if (cursor === null || this.feed === null) return null;
+    const { rows, oldestAtMs } = await this.feed.lagOf(cursor.reads, cursor.seq);
+    return { reads: cursor.reads, records: rows, oldestAtMs };
   }
 
   /** The run is over: what is under way is given up, and nothing is booked any more. */

@@ -220,6 +220,11 @@ export interface EventStore {
     log: 'records' | 'alerts',
     afterSeq: number,
   ): Promise<{ readonly rows: number; readonly oldestAtMs: number | null }>;
+  /** The text that is kept under this key; null where there is none. */
+  readState(key: string): Promise<string | null>;
+  /** Keeps a text under this key, in a transaction of its own that is flushed to the disk.
+   *  @throws HeadgateError as commit */
+  writeState(key: string, value: string): Promise<void>;
   /** Deletes what retention allows, in steps that never hold up a commit for long; gives freed pages back,
    *  checkpoints the write-ahead log. */
   maintain(request: MaintenanceRequest): Promise<MaintenanceReport>;

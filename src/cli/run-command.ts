@@ -40,7 +40,9 @@ export async function runCommand(file: string, options: RunOptions, output: Outp
   if (options.pretty === undefined && gateway.logFormat !== 'auto')
     log.setPretty(gateway.logFormat === 'pretty');
   const durationMs = duration === undefined ? null : duration * 1_000;
-  const code = await runProcess(gateway, { clock: realClock, log, durationMs }).finally(leaveSoon);
+  const code = await runProcess(gateway, { clock: realClock, log, durationMs })
+    .catch((error: unknown) => tellProblems(error, output))
+    .finally(leaveSoon);
   if (code !== 0) throw new HeadgateError('HG_ENGINE_ESCALATED', 'the gateway has ended; its log says why');
 }
 
@@ -49,10 +51,15 @@ export function gatewayOf(options: GatewayOptions, output: Output): Gateway {
   try {
     return createGateway(options);
   } catch (error) {
-    const problems = error instanceof HeadgateError ? error.details['problems'] : undefined;
-    for (const problem of (problems ?? []) as readonly ConfigProblem[]) output.note(formatProblem(problem));
-    throw error;
+    return tellProblems(error, output);
   }
+}
+
+/** Prints the problems of a configuration that an error holds, and throws it on. */
+function tellProblems(error: unknown, output: Output): never {
+  const problems = error instanceof HeadgateError ? error.details['problems'] : undefined;
+  for (const problem of (problems ?? []) as readonly ConfigProblem[]) output.note(formatProblem(problem));
+  throw error;
 }
 
 const LEAVE_MS = 2_000;

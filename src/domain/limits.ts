@@ -109,6 +109,15 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
+  /** Rows about commands that were refused, in a minute, of each way they come; the rest is one row with their
+   *  number. */
+  refusalRowsPerMinuteMax: 60,
+  /** Answers of the control topic to those who have not shown a token, in a minute; the rest gets none. */
+  controlStrangerAnswersPerMinuteMax: 60,
+  /** Characters of a topic that a row repeats. */
+  topicRowCharsMax: 256,
+  /** Characters of a text that a program keeps in the engine's database. */
+  programStateCharsMax: 4 * 1024 * 1024,
   /** Lines of the log that read the same, in a minute; and how many different ones are told apart. */
   logLinesPerMinuteMax: 60,
   logLinesKnownMax: 10_000,
