@@ -77,6 +77,9 @@ export const LIMITS = {
   retryAfterMsMax: 60 * 60 * 1_000,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
   payloadBytesMax: 8 * 1024 * 1024,
+  /** Bytes and columns of the row that names the columns of a CSV: every record takes them with it. */
+  csvHeaderBytesMax: 64 * 1024,
+  csvColumnsMax: 4_096,
   /** Alerts that are not stored yet and are shown then; further ones are stored, and counted as suppressed.
    *  */
   unshownAlertsMax: 20_000,
@@ -171,15 +174,19 @@ export const LIMITS = {
   matchedCharsMax: 8_192,
   /** Uploads over HTTP that are read at a time; further ones are refused. */
   ingestRequestsMax: 64,
-  /** Bytes that one upload may have handed in and not stored yet; at that number its body is not read on. */
-  ingestRequestPendingBytesMax: 512 * 1024,
+  /** Memory, in bytes, that records of one upload may take from their decoding until they are stored; at that
+   *  number its body is not read on. */
+  ingestRequestPendingBytesMax: 4 * 1024 * 1024,
+  /** What is handed in of it at a time, unless one record is larger. */
+  ingestPieceBytesMax: 1024 * 1024,
   /** Pushes of one upload, likewise. */
   ingestRequestPushesMax: 8,
-  /** Bytes of all uploads and WebSockets together, likewise; then further uploads are refused. */
-  ingestPendingBytesMax: 32 * 1024 * 1024,
+  /** Memory of all uploads and WebSockets together, likewise; then further uploads are refused. */
+  ingestPendingBytesMax: 128 * 1024 * 1024,
   /** What a compressed body may come to. */
   ingestInflatedBytesMax: 1024 * 1024 * 1024,
-  /** How many times its size it may come to, once it comes to more than so many bytes. */
+  /** How many times what was sent a body may come to, decompressed and decoded, once it comes to more than so
+   *  many bytes. */
   ingestInflationMax: 200,
   ingestInflationFreeBytes: 1024 * 1024,
   /** Rejections that an answer tells one by one; the rest is counted. */
@@ -199,8 +206,8 @@ export const LIMITS = {
   ingestMessageFragmentsMax: 64,
   /** Messages that one of them may have sent without an answer: its credit. */
   ingestSocketCreditMessages: 64,
-  /** Bytes of them that are not stored yet; at that number the socket is not read on. */
-  ingestSocketPendingBytesMax: 1024 * 1024,
+  /** Memory of their records that are not stored yet, in bytes; at that number the socket is not read on. */
+  ingestSocketPendingBytesMax: 4 * 1024 * 1024,
   /** Bytes of answers that a socket has not taken; at that number it is not read on. */
   ingestSocketUnsentBytesMax: 256 * 1024,
   /** Pings a second of one socket; beyond, it is cut. */
@@ -230,8 +237,8 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
   );
   demand(limits.payloadBytesMax <= limits.mqttPendingBytesMax, 'a message fits what may be owed');
   demand(
-    limits.ingestRequestsMax * limits.ingestRequestPendingBytesMax <= limits.ingestPendingBytesMax,
-    'every upload may have its share pending',
+    limits.ingestRequestsMax * limits.ingestPieceBytesMax <= limits.ingestPendingBytesMax,
+    'every upload may have a piece pending',
   );
   demand(limits.ingestMessageBytesMax <= limits.ingestPendingBytesMax, 'a message fits what may be pending');
   demand(limits.recordBytesMax <= limits.commitBytesMax, 'one record fits a transaction');
