@@ -286,7 +286,7 @@ export class EngineRun {
       nextIncarnation: () => ++this.#lastIncarnation,
       answer: outputs.answer,
       note: this.#books.noteOf('sinks'),
-      onDamage: (alert, rig) => this.#books.raise(alert, rig),
+      onAlert: (alert, rig) => this.#books.raise(alert, rig),
     });
   }
 

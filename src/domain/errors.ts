@@ -186,6 +186,12 @@ export const ERROR_CODES = {
     remedy: 'drop',
     meaning: 'The far end of a sink refuses a record for good; it is kept as a dead letter.',
   },
+  HG_SINK_REFUSES_ALL: {
+    remedy: 'retry',
+    meaning:
+      'The far end of a sink refuses every record. Nothing is given up; correct what its answer names, the ' +
+      'sink goes on by itself.',
+  },
   HG_SINK_STATUS: {
     remedy: 'retry',
     meaning: 'An HTTP sink was answered with an error status. The batch is sent again after a wait.',

@@ -72,6 +72,24 @@ export const LIMITS = {
   sinkBatchBytesMax: 1024 * 1024,
   /** What it may say. */
   sinkBatchRowsLimit: 100_000,
+  /** Records after a sink's cursor whose refusal is not decided yet: while none of so many is taken, the far
+   *  end is taken for one that refuses everything. */
+  sinkHeldRecordsMax: 2_000,
+  /** Deliveries that may be refused in a row before a link is given up; twice as many in each of the next four
+   *  rounds, then as many as at first. */
+  sinkRefusedCallsMax: 20,
+  /** Records that become dead letters in a row although the far end has taken none besides. */
+  sinkUnprovenRefusalsMax: 3,
+  /** How long a refused record waits for another one that the far end may take, milliseconds. */
+  sinkQuietMs: 1_000,
+  /** How often the link must break at one record that goes alone before the next ones are tried: where the far
+   *  end answers when a link is opened, and where it does not. */
+  sinkBreaksGreeted: 3,
+  sinkBreaksUngreeted: 5,
+  /** How often it must break at the last record of the log, over links that the far end answered. */
+  sinkBreaksLast: 5,
+  /** Records that are tried past one that breaks the link, likewise in rounds. */
+  sinkProbesMax: 8,
   sinkBatchBytesLimit: 64 * 1024 * 1024,
   /** The longest that a server may have its clients wait (Retry-After), milliseconds. */
   retryAfterMsMax: 60 * 60 * 1_000,
