@@ -21,7 +21,7 @@ import { checkFields, isCursorRow } from '../../src/domain/record-flaw.ts';
 import { RECEIPT, settleAll, withReceipt, type IngestRecord } from '../../src/domain/record.ts';
 import type { SpillRow } from '../../src/domain/timeline.ts';
 import type { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
-import { spilledData, spillText } from '../../src/pipeline/record-json.ts';
+import { spilledData, spillText } from './spill-text.ts';
 import { recordRow } from '../../src/domain/record-row.ts';
 import { standIn, wakeAll, type WaitingLine } from '../../src/pipeline/waiting-line.ts';
 import type { EventStore, StoredSpillRow } from '../../storage/event-store.ts';

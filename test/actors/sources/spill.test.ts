@@ -9,7 +9,7 @@ import { LIMITS } from '../../../src/domain/limits.ts';
 import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
 import { settleAll, type IngestRecord } from '../../../src/domain/record.ts';
 import { BoundedQueue } from '../../../src/pipeline/bounded-queue.ts';
-import { spillText } from '../../../src/pipeline/record-json.ts';
+import { spillText } from '../../../actors/sources/spill-text.ts';
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
 import type { EventStore } from '../../../storage/event-store.ts';
 import { records, seqsOf, settled } from '../../pipeline/fixture.ts';
