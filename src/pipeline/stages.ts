@@ -104,7 +104,7 @@ const NOT_SYNC = /^\[object (?:Async|Generator|AsyncGenerator)Function\]$/;
 function requireSyncFunction(subject: string, value: unknown): void {
   requireFunction(subject, value);
   if (!NOT_SYNC.test(Object.prototype.toString.call(value))) return;
-  const message = `${subject}: its function must not be async or a generator; use transformAsync for one that waits`;
+  const message = `${subject}: its function must not be async or a generator; use transformAsync`;
   throw new HeadgateError('HG_OPTION_INVALID', message, { details: { subject, field: '0' } });
 }
 
