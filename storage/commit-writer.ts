@@ -12,6 +12,7 @@ import { forgetRestored, RESTORED_EVENT } from './tables/lineage.ts';
 import { DEAD_LETTERS, healthOf, RECORDS, SPILL, TIMELINE } from './tables/log-tables.ts';
 import { CURSORS, DEADLINES, SINK_CURSORS, SINKS, SOURCES } from './tables/state-tables.ts';
 import { createChainWriter, type ChainLink } from './tables/timeline-chain.ts';
+import { forgetLoss, LOST_EVENT } from './lost-database.ts';
 import { forgetTruncation, TRUNCATED_EVENT } from './truncation.ts';
 
 /** How far the logs have come, by what is committed. */
@@ -37,16 +38,17 @@ export interface CommitWriter {
 export interface WriterFacts {
   readonly run: number;
   readonly isTruncated: boolean;
+  readonly isLost: boolean;
   readonly isRestored: boolean;
 }
 
 /** The last number given out of each table that counts, by its name. */
 export type Counters = ReadonlyMap<string, number>;
 
-/** Prepares the statements. `isTruncated`, `isRestored`: the database owes a row about that. */
+/** Prepares the statements. `isTruncated`, `isLost`, `isRestored`: the database owes a row about that. */
 export function createCommitWriter(
   db: Database.Database,
-  { run, isTruncated, isRestored }: WriterFacts,
+  { run, isTruncated, isLost, isRestored }: WriterFacts,
 ): CommitWriter {
   const chain = createChainWriter(db);
   const tables = tableWriters(db, run, (values) => chain.take(values));
@@ -59,6 +61,7 @@ export function createCommitWriter(
     if (lastRow !== undefined) chain.close(lastRow.seq);
     const says = (event: string) => unit.timeline.some((row) => row.event === event);
     if (isTruncated && says(TRUNCATED_EVENT)) forgetTruncation(db);
+    if (isLost && says(LOST_EVENT)) forgetLoss(db);
     if (isRestored && says(RESTORED_EVENT)) forgetRestored(db);
     const inserted = tables.records(unit.records);
     tables.sources(unit.sources);

@@ -21,6 +21,8 @@ export interface Piece {
 export interface Consignment {
   /** In order of `seq`. */
   readonly pieces: readonly Piece[];
+  /** What it was read after. */
+  readonly after: number;
   /** Where the cursor goes when all of it is done with; null: it stays. */
   readonly cursor: number | null;
   /** `seq` of rows that are damaged. */

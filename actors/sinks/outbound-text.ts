@@ -18,8 +18,14 @@ export function recordAsJson(record: OutboundRecord, envelope: Envelope): string
   return `${JSON.stringify(head).slice(0, -1)},"data":${data}}`;
 }
 
+/** The far end refused the record. */
 export function refusal(index: number, error: unknown): Rejection {
   return { index, error: errorFacts(error, 'HG_SINK_REFUSED') };
+}
+
+/** The record cannot be sent. */
+export function unsendable(index: number, error: unknown): Rejection {
+  return { ...refusal(index, error), by: 'sink' };
 }
 
 /** Makes something of each record. A record at which `make` throws a refusal becomes a rejection; any other
@@ -35,7 +41,7 @@ export function makeEach<Made>(
       made.push({ index, value: make(record) });
     } catch (error) {
       if (!(error instanceof HeadgateError) || error.remedy !== 'drop') throw error;
-      rejections.push(refusal(index, error));
+      rejections.push(unsendable(index, error));
     }
   }
   return { made, rejections };

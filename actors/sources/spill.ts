@@ -61,6 +61,7 @@ export class Spill {
   #readAfterSeq: number;
   #reading: Promise<void> | null = null;
   #dropped = 0;
+  #onDropped: (records: number) => void = () => {};
   readonly #roomWaiters: WaitingLine = [];
   readonly #emptyWaiters: WaitingLine = [];
   /** Marks of records that came to another end than the database, since it was last waited for. */
@@ -102,9 +103,15 @@ export class Spill {
     return writing < LIMITS.spillPendingRecordsMax && this.#onDisk + writing < this.#recordsMax;
   }
 
-  /** Brings back what is on disk into this outlet from now on. */
-  attach(queue: BoundedQueue<IngestRecord>, recordsMax: number): void {
+  /** Brings back what is on disk into this outlet from now on. `onDropped`: so many found no place on disk.
+   */
+  attach(
+    queue: BoundedQueue<IngestRecord>,
+    recordsMax: number,
+    onDropped: (records: number) => void = () => {},
+  ): void {
     this.#queue = queue;
+    this.#onDropped = onDropped;
     this.#recordsMax = recordsMax;
     this.#stopRetry();
     this.#readBack();
@@ -154,6 +161,7 @@ export class Spill {
     const refused = records.slice(taken.length);
     this.#dropped += refused.length;
     settleAll(refused, 'dropped');
+    if (refused.length > 0) this.#onDropped(refused.length);
     const kept: IngestRecord[] = [];
     const spilled = taken.flatMap((record) => {
       try {

@@ -3,6 +3,7 @@
  *  expected. */
 
 import { isDeepStrictEqual } from 'node:util';
+import { envelopeOf, type MqttEnvelope } from '../../actors/sources/mqtt/mqtt-source.ts';
 import { pushSource, type PushOutcome, type PushSource } from '../../actors/sources/push-source.ts';
 import { errorFacts, messageOf, type ErrorFacts } from '../domain/errors.ts';
 import { readJson, writeJson } from '../domain/json-text.ts';
@@ -43,7 +44,7 @@ export async function runExample(example: Example, config: GatewayConfig): Promi
   const watching = engine.records$.subscribe((item) => items.push(item));
   await clock.runUntil(engine.start());
   try {
-    const outcomes = await clock.runUntil(pushAll(example, engine));
+    const outcomes = await clock.runUntil(pushAll(example, engine, config));
     const output = items.map(outputOf);
     const differences = differencesOf(example.expect, output);
     const fates = outcomes.map((outcome, index) => fateOf(outcome, items, example, index));
@@ -60,7 +61,7 @@ export async function runExample(example: Example, config: GatewayConfig): Promi
 type Input = Example['input'][number];
 
 /** Hands all records in at once, in order: a stage may wait for more than one of them. */
-async function pushAll({ input }: Example, engine: Engine): Promise<PushOutcome[]> {
+async function pushAll({ input }: Example, engine: Engine, config: GatewayConfig): Promise<PushOutcome[]> {
   const sources = new Map<string, PushSource>();
   for (const { tenant, id } of input) {
     const address = addressOf({ id, tenant });
@@ -72,9 +73,17 @@ async function pushAll({ input }: Example, engine: Engine): Promise<PushOutcome[
   return Promise.all(
     input.map(({ tenant, id, data, ...meta }) => {
       const source = sources.get(addressOf({ id, tenant })) as PushSource;
-      return source.push(data, definedOnly(meta));
+      return source.push(asSourceMakesIt(data, config.sources[addressOf({ id, tenant })]), definedOnly(meta));
     }),
   );
+}
+
+/** The data as the source of that name hands it in: an MQTT message is an envelope, not a plain object. */
+function asSourceMakesIt(data: unknown, source: GatewayConfig['sources'][string] | undefined): unknown {
+  if (source?.type !== 'mqtt' || !isMap(data)) return data;
+  const { topic, qos = 0, retain = false, payload, properties } = data as Partial<MqttEnvelope>;
+  if (topic === undefined || !('payload' in data)) return data;
+  return envelopeOf({ topic, qos, retain, ...(properties === undefined ? {} : { properties }) }, payload);
 }
 
 function definedOnly(meta: Omit<Input, 'tenant' | 'id' | 'data'>): Record<string, string | number> {

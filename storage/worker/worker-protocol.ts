@@ -18,8 +18,10 @@ export const FORWARDED_CALLS: Readonly<Record<ForwardedCall, 'reads' | 'writes'>
   readSpilled: 'reads',
   readLetters: 'reads',
   lagOf: 'reads',
+  readState: 'reads',
   markLetters: 'writes',
   purgeLetters: 'writes',
+  writeState: 'writes',
   maintain: 'writes',
 };
 

@@ -2,11 +2,10 @@
  *  items are found by their commas and brackets, and each is parsed by itself. An item that is no JSON costs
  *  itself alone; where brackets or quotes do not fit, all that follows may be of that item. */
 
-import { crc32 } from 'node:zlib';
 import { HeadgateError } from '../../domain/errors.ts';
 import { decodeText } from '../../pipeline/decode/text.ts';
-import { emptyPiece, recordOf, Rejecter, tooLarge, type BodyReader, type Piece } from './piece.ts';
-import type { ReaderOptions } from './piece.ts';
+import { addRecord, emptyPiece, isFullPiece, Rejecter, tooLarge } from './piece.ts';
+import type { BodyReader, Piece, ReaderOptions } from './piece.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -44,24 +43,28 @@ class JsonReader implements BodyReader {
     this.#options = options;
   }
 
-  push(chunk: Buffer): Piece {
-    const piece = emptyPiece();
+  *push(chunk: Buffer): Iterable<Piece> {
     let from = 0;
     if (this.#place === 'start') from = this.#findStart(chunk);
-    if (this.#place === 'list') from = this.#takeItems(piece, chunk, from);
-    if (this.#place === 'after' && !piece.isLast) this.#takeAfter(piece, chunk, from);
+    while (this.#place === 'list' && from < chunk.length) {
+      const piece = emptyPiece();
+      from = this.#takeItems(piece, chunk, from);
+      yield piece;
+    }
+    const piece = emptyPiece();
+    if (this.#place === 'after') this.#takeAfter(piece, chunk, from);
     if (this.#place === 'whole') this.#begin(piece, chunk.subarray(from));
     this.#offset += chunk.length;
-    return piece;
+    yield piece;
   }
 
-  end(): Piece {
+  *end(): Iterable<Piece> {
     const piece = emptyPiece();
     if (this.#place === 'whole' || this.#place === 'start') this.#endItem(piece);
     if (this.#place === 'list') {
       this.#reject(piece, 'the body ends within the list: what follows the last whole item is missing');
     }
-    return piece;
+    yield piece;
   }
 
   /** Where the value begins; the length of the chunk if it does not yet. */
@@ -89,7 +92,7 @@ class JsonReader implements BodyReader {
     return true;
   }
 
-  /** Returns where the list ends; the length of the chunk if it does not. */
+  /** Returns where the list ends, or the piece is full; the length of the chunk if neither. */
   #takeItems(piece: Piece, chunk: Buffer, start: number): number {
     let from = start;
     for (let index = start; index < chunk.length; index++) {
@@ -110,7 +113,7 @@ class JsonReader implements BodyReader {
         if (!isEmptyList) this.#endItem(piece);
         from = index + 1;
         if (byte === CLOSE_LIST) this.#place = 'after';
-        if (byte === CLOSE_LIST || piece.isLast) return from;
+        if (byte === CLOSE_LIST || isFullPiece(piece)) return from;
       }
     }
     this.#begin(piece, chunk.subarray(from));
@@ -146,16 +149,12 @@ class JsonReader implements BodyReader {
     this.#begunBytes = 0;
     this.#isSkipping = false;
     if (wasSkipped) return;
-    const { depthMax, isMarked } = this.#options;
     try {
       const text = decodeText(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
-      piece.values.push(recordOf(text, depthMax));
-      if (isMarked) piece.marks.push(crc32(text));
+      addRecord(piece, text, item, this.#options);
     } catch (error) {
       this.#rejecter.reject(piece, item, error);
-      return;
     }
-    piece.lines.push(item);
   }
 
   #reject(piece: Piece, message: string): void {

@@ -70,6 +70,13 @@ describe('a dead letter', () => {
     expect(field.kept).toMatchObject([{ isTruncated: true }]);
   });
 
+  test('of which only the first bytes were kept says so', () => {
+    const field = new Field();
+    const details = { bytes: 9_000_000, keptBytes: 1_024 };
+    field.bury(new HeadgateError('HG_READ_TOO_LARGE', 'large', { details }), new Uint8Array(1_024), 'decode');
+    expect(field.kept).toMatchObject([{ isTruncated: true, code: 'HG_READ_TOO_LARGE' }]);
+  });
+
   /** What becomes of whatever was thrown. */
   const check = (error: unknown, code: string, message: string) => {
     const field = new Field();
