@@ -35,7 +35,14 @@ class Bench {
     this.queue = new BoundedQueue({ capacity: 10, overflow: 'block', waitMsMax: null, clock });
     this.spill = new Spill(
       {
-        ...{ tenant: 'default', sourceId: 'plc-7', clock, keepsRecords: true, deadLetter: () => {} },
+        ...{
+          tenant: 'default',
+          sourceId: 'plc-7',
+          clock,
+          keepsRecords: true,
+          deadLetter: () => {},
+          onLost: () => {},
+        },
         store: { readSpilled: ({ afterSeq }) => this.#read(afterSeq) },
         ledger: {
           addParcel: (parcel) => void this.parcels.push(parcel),
