@@ -1,7 +1,7 @@
 /** The far ends of the configurations that the documentation shows: real ones on loopback, in the place of the
  *  addresses, paths and secrets that only an example has. */
 
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { AddressInfo } from 'node:net';
@@ -74,10 +74,11 @@ export class DocumentedPeers implements AsyncDisposable {
 
   /** Gives each source its records. `url`: where the gateway listens. */
   async feed(configuration: Configuration, url: string): Promise<void> {
+    const [host] = (configuration['http']?.['allowedHosts'] ?? []) as readonly string[];
     for (const [id, source] of Object.entries(configuration['sources'] ?? {})) {
       if (source['type'] === 'mqtt') await this.#publish([source['topics']].flat());
       if (source['type'] === 'file') appendFileSync(source['path'] as string, ndjson());
-      if (source['type'] === 'push') await ingest(url, id, source['decode']);
+      if (source['type'] === 'push') await ingest(url, id, source['decode'], host);
     }
   }
 
@@ -131,20 +132,25 @@ function ndjson(): string {
   return readings.map((one) => `${JSON.stringify(one)}\n`).join('');
 }
 
-async function ingest(url: string, id: string, decode: unknown): Promise<void> {
+/** `host`: a name that the gateway answers to, where it does not answer to all. */
+async function ingest(url: string, id: string, decode: unknown, host?: string): Promise<void> {
   const isCsv = decode === 'csv';
   const header = Object.keys(reading(1)).join(',');
   const csv = [header, ...readings.map((one) => Object.values(one).join(','))].join('\n');
-  const response = await fetch(`${url}/api/ingest/${id}`, {
-    method: 'POST',
+  const { port } = new URL(url);
+  const request = httpRequest({
+    ...{ host: '127.0.0.1', port, method: 'POST', path: `/api/ingest/${id}` },
     headers: {
+      host: host ?? `127.0.0.1:${port}`,
       authorization: `Bearer ${TOKEN}`,
       'content-type': isCsv ? 'text/csv' : 'application/x-ndjson',
     },
-    body: isCsv ? csv : ndjson(),
   });
-  const answer = (await response.json()) as { accepted?: number };
-  if (answer.accepted !== FED) throw new Error(`${id}: ${JSON.stringify(answer)}`);
+  request.end(isCsv ? csv : ndjson());
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const text = await bodyOf(response);
+  const answer = JSON.parse(text) as { accepted?: number };
+  if (answer.accepted !== FED) throw new Error(`${id}: ${text}`);
 }
 
 /** The modules that the examples name, as a user would write them. */
