@@ -32,6 +32,7 @@ import { RunBooks, type BooksOutputs } from './run-books.ts';
 import { jumpReporter, noteClockAtStart } from './run-clock.ts';
 import { janitorPorts } from './run-janitor.ts';
 import { noteThePast } from './run-past.ts';
+import { lostRecords } from './run-losses.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
 import { BalanceCounts, type RecordBalance } from './record-balance.ts';
 import { RunSettings, type BurstSettings } from './run-settings.ts';
@@ -110,7 +111,11 @@ export class EngineRun {
       this.#counts.received += records.length;
     });
     const keepsRecords = options.records.keep && store !== null;
-    outputs.exit.attach({ ledger, keepsRecords }, () => this.plane.pokeLast());
+    const onLost = lostRecords({
+      ...{ clock, books: this.#books, directory: () => this.directory },
+      storedCursor: (name) => store?.cursors.get(name),
+    });
+    outputs.exit.attach({ ledger, keepsRecords, onLost }, () => this.plane.pokeLast());
     this.#spills = new Spills({
       ...{ store, log, clock, ledger },
       keepsRecords: options.records.keep,

@@ -35,6 +35,9 @@ export interface ExitOptions {
 export interface RunPart {
   readonly ledger: Ledger;
   readonly keepsRecords: boolean;
+  /** Records were lost while the run goes on. Their cursors, and those of later records on their way, are not
+   *  stored any more. */
+  readonly onLost?: (records: Batch) => void;
 }
 
 export class Exit implements Downstream {
@@ -45,6 +48,9 @@ export class Exit implements Downstream {
   #ledger: Ledger | null = null;
   #keepsRecords = false;
   #onRoom: () => void = () => {};
+  #onLost: (records: Batch) => void = () => {};
+  /** Sources that went back, by tenant and id, and when: cursors of records that came before do not count. */
+  readonly #wentBack = new Map<string, number>();
   /** Records on their way into the database. */
   #pending = 0;
   #pendingBytes = 0;
@@ -59,12 +65,14 @@ export class Exit implements Downstream {
   }
 
   /** Connects it to a run of the engine. Where records are not kept, dead letters are all the same. */
-  attach({ ledger, keepsRecords }: RunPart, onRoom: () => void): void {
+  attach({ ledger, keepsRecords, onLost = () => {} }: RunPart, onRoom: () => void): void {
     this.#ledger = ledger;
     this.#stored = 0;
     this.#poisonSeen = 0;
     this.#keepsRecords = keepsRecords;
     this.#onRoom = onRoom;
+    this.#onLost = onLost;
+    this.#wentBack.clear();
   }
 
   /** Records of this run that came to no end: not stored, not left out, not dropped, no dead letter. */
@@ -230,6 +238,19 @@ export class Exit implements Downstream {
   #giveUp(batch: Batch, records: number): void {
     this.#lost += records;
     settleAll(batch, 'lost');
+    if (this.#ledger === null || this.#ledger.isClosed) return;
+    const names = new Set<string>();
+    for (const item of batch) if (item.cursor !== undefined) names.add(nameOf(item));
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const name of names) this.#wentBack.set(name, nowMs);
+    this.#ledger.forgetCursors(names);
+    this.#onLost(batch);
+  }
+
+  /** Whether the record came after its source went back. */
+  #isCurrent(item: FlowItem): boolean {
+    const wentBackMs = this.#wentBack.get(nameOf(item));
+    return wentBackMs === undefined || item.receivedMonoMs > wentBackMs;
   }
 
   /** What is written of a batch. Records that cannot be are left out of `stored`, and are dead letters. */
@@ -241,7 +262,7 @@ export class Exit implements Downstream {
     let bytes = 0;
     for (const item of batch) {
       const { tenant, sourceId, cursor } = item;
-      if (cursor !== undefined)
+      if (cursor !== undefined && (this.#wentBack.size === 0 || this.#isCurrent(item)))
         cursors.set(`${String(tenant)}/${String(sourceId)}`, { tenant, sourceId, cursor });
       if (isPoison(item)) {
         this.#poisonSeen++;
@@ -276,6 +297,10 @@ export class Exit implements Downstream {
       `its data takes ${bytes} bytes; records.bytesMax allows ${recordBytesMax}`,
     );
   }
+}
+
+function nameOf({ tenant, sourceId }: FlowItem): string {
+  return `${tenant}/${sourceId}`;
 }
 
 function without(batch: Batch, refused: ReadonlySet<FlowItem>): Batch {

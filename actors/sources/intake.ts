@@ -92,6 +92,8 @@ class Run {
     this.#rig = rig;
   }
 
+  readonly #failRun = (error: unknown): void => this.#fail(error);
+
   /** Code of the source that is called when its records have come to their end. */
   readonly #receiptThrew = (error: unknown): void => {
     if (!this.#isOver) this.#fail(error);
@@ -103,6 +105,7 @@ class Run {
     const { clock } = this.#ports;
     const previous = this.#rig.closing;
     this.#scope.onClose(() => this.#leave());
+    this.#rig.failRun = this.#failRun;
     const heldOff = heldOffError(this.#rig);
     if (heldOff !== null) {
       this.#fail(heldOff);
@@ -190,6 +193,7 @@ class Run {
   #leave(): void {
     this.#passOn();
     this.#isOver = true;
+    if (this.#rig.failRun === this.#failRun) this.#rig.failRun = null;
     this.#stopConnectTimer();
     this.#abort.abort(RUN_IS_OVER);
   }
