@@ -13,6 +13,16 @@ export function syncFolderOf(file: string): void {
   }
 }
 
+/** Forces a file to the disk. No connection of this process may be open to it. */
+export function syncFile(file: string): void {
+  const descriptor = openSync(file, 'r+');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** Makes this folder, with those above it, unless it is there. That it is there is durable either way. */
 export function makeFolder(folder: string): void {
   const topmost = mkdirSync(folder, { recursive: true }) ?? folder;
