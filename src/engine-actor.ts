@@ -53,6 +53,7 @@ export interface EngineActorParts {
   readonly deadLetter: IntakePorts['deadLetter'];
   readonly keepDeadline: KeepDeadline;
   readonly keepPollPhase: IntakePorts['keepPollPhase'];
+  readonly holdOff: IntakePorts['holdOff'];
   readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
   /** Puts another rate limit in place. */
@@ -94,7 +95,7 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
 
 /** A source, and what one becomes whose wait a crash cut off. */
 function sourcesOf(parts: EngineActorParts) {
-  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, raise } = parts;
+  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, holdOff, raise } = parts;
   const intake = createIntake({
     clock,
     random: random.fork('sources'),
@@ -102,6 +103,7 @@ function sourcesOf(parts: EngineActorParts) {
     arrivals$: plane.arrivals$,
     deadLetter,
     keepPollPhase,
+    holdOff,
     raise,
   });
   const ports = { actors: { intake, wait: createWait(clock, keepDeadline), drain: createDrain(clock) } };

@@ -6,6 +6,7 @@ import type { Actor } from 'xstate';
 import type { Exit } from '../actors/flow/exit.ts';
 import { Plane } from '../actors/flow/plane.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
+import { HoldOffs } from '../actors/sources/hold-offs.ts';
 import { resume } from '../actors/sources/resumption.ts';
 import { Spills } from '../actors/sources/spills.ts';
 import { EndedHealths } from '../actors/supervision/ended-healths.ts';
@@ -69,6 +70,7 @@ export class EngineRun {
   readonly #file: string | null;
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
+  readonly #holdOffs: HoldOffs;
   readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
   #lastIncarnation: number;
   #unwatchClock: () => void = () => {};
@@ -86,9 +88,11 @@ export class EngineRun {
       onRowsStored: (rows) => this.sinks.feed?.rowsStored(rows),
       onRecordsStored: (lastRecordSeq) => this.sinks.feed?.recordsStored(lastRecordSeq),
       onState: (row, actorId) => this.#onState(row, actorId),
+      rigOf: (actorId) => this.directory.byActorId(actorId),
       onLetterFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
     });
     const { ledger, journal } = this.#books;
+    this.#holdOffs = new HoldOffs(clock, store?.deadlines.values() ?? [], (row) => ledger.setDeadline(row));
     this.plane = new Plane({
       clock,
       stages: run.stages,
@@ -128,6 +132,11 @@ export class EngineRun {
   get state(): string {
     const { value } = this.#actor.getSnapshot();
     return typeof value === 'string' ? value : (Object.values(value)[0] as string);
+  }
+
+  /** Null where nothing is stored. */
+  get store(): EventStore | null {
+    return this.#options.store;
   }
 
   start(): void {
@@ -188,7 +197,9 @@ export class EngineRun {
     this.sinks.close();
     this.#spills.close();
     this.#books.deadLetters.close();
+    this.#books.losses.close();
     this.letters?.letterReturn.close();
+    this.#books.close();
     const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
     if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
     return lost;
@@ -215,9 +226,7 @@ export class EngineRun {
   }
 
   refuseUnknown(type: string, message: string): void {
-    const data = { code: 'HG_OPTION_INVALID', message };
-    const event = `${type}.refused`;
-    this.#books.journal.note({ kind: 'command', event, data, actorId: 'registry', cause: null });
+    this.#books.noteRefused(type, message);
   }
 
   /** A cause is a row that is there. */
@@ -246,6 +255,7 @@ export class EngineRun {
       clock,
       sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
+      onDropped: (dropping, records, by) => this.#books.losses.count(dropping, 'dropped', records, { by }),
       spill: this.#spills.of(spec),
       tally: this.#ended.tallyOf(addressOf(spec)),
     });
@@ -254,6 +264,7 @@ export class EngineRun {
     resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
     // What a crash cut off goes on once.
     this.#deadlines.delete(name);
+    this.#holdOffs.resume(rig);
     return rig;
   }
 
@@ -275,7 +286,7 @@ export class EngineRun {
       nextIncarnation: () => ++this.#lastIncarnation,
       answer: outputs.answer,
       note: this.#books.noteOf('sinks'),
-      onDamage: (alert, rig) => this.#books.raise(alert, rig),
+      onAlert: (alert, rig) => this.#books.raise(alert, rig),
     });
   }
 
@@ -308,6 +319,7 @@ export class EngineRun {
       deadLetter: books.buryPayload,
       keepDeadline: books.keepDeadline,
       keepPollPhase: books.keepPollPhase,
+      holdOff: (rig, waitMs) => this.#holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
       onSample: (rows, healths) => {
         books.ledger.addHealth(rows);

@@ -75,6 +75,14 @@ export interface CommitResult {
   readonly duplicates: number;
 }
 
+/** A row of a commit unit that the database refuses. */
+export interface RefusedRow {
+  readonly table: keyof CommitUnit;
+  /** Its place among the unit's rows of that table. */
+  readonly index: number;
+  readonly reason: string;
+}
+
 /** Rows of a log after a place in it, as far as the limits of the query allow. */
 export interface LogQuery {
   /** Rows after this `seq`. */
@@ -200,6 +208,10 @@ export interface EventStore {
    *  @throws HeadgateError HG_STORAGE_BUSY, _FULL, _READONLY, _CORRUPT or _FAILED. Its remedy says what to do
    *  with the unit: `retry` keeps it; `drop` means that its rows would be refused every time. */
   commit(unit: CommitUnit): Promise<CommitResult>;
+  /** Finds the rows for which `commit` refuses a unit with the remedy `drop`: tries each row by itself and
+   *  writes nothing. The unit without these rows is accepted. Slow: for a unit that was refused only.
+   *  @throws HeadgateError as commit, where the database fails for another reason. */
+  examine(unit: CommitUnit): Promise<readonly RefusedRow[]>;
   /** Records in order of `seq`. */
   readRecords(query: LogQuery): Promise<LogPage<OutboundRecord>>;
   /** Alerts in order of `seq`, as records: `data` is the alert. */
@@ -219,6 +231,11 @@ export interface EventStore {
     log: 'records' | 'alerts',
     afterSeq: number,
   ): Promise<{ readonly rows: number; readonly oldestAtMs: number | null }>;
+  /** The text that is kept under this key; null where there is none. */
+  readState(key: string): Promise<string | null>;
+  /** Keeps a text under this key, in a transaction of its own that is flushed to the disk.
+   *  @throws HeadgateError as commit */
+  writeState(key: string, value: string): Promise<void>;
   /** Deletes what retention allows, in steps that never hold up a commit for long; gives freed pages back,
    *  checkpoints the write-ahead log. */
   maintain(request: MaintenanceRequest): Promise<MaintenanceReport>;

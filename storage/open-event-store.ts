@@ -29,6 +29,7 @@ import { logIsGone, moveLostAside, noteLoss, replacedDatabase } from './lost-dat
 import { createMarkKeeper } from './mark-keeper.ts';
 import { moveAside } from './file/move-aside.ts';
 import { finishRestore } from './file/pending-restore.ts';
+import { readState, writeState } from './tables/program-state.ts';
 import { beginRun, endRun, type BegunRun } from './tables/runs.ts';
 import { closedError, guardStorage, storageError } from './file/storage-error.ts';
 import { StoreSession } from './store-session.ts';
@@ -217,6 +218,7 @@ function eventStore(
       mark.committed();
       return result;
     },
+    examine: async (unit) => guard(() => session.examine(unit)),
     readRecords: async (query) => guard(() => session.parts.logs.records(query)),
     readAlerts: async (query) => guard(() => session.parts.logs.alerts(query)),
     readSpilled: async (query) => guard(() => session.parts.logs.spilled(query)),
@@ -228,6 +230,8 @@ function eventStore(
       session.parts.maintenance.forgetSizes();
       return purged;
     },
+    readState: async (key) => guard(() => readState(session.parts.db, key)),
+    writeState: async (key, value) => guard(() => writeState(session.parts.db, key, value)),
     async maintain(request) {
       const report = guard(() => using(() => session.parts.maintenance.maintain(request)));
       mark.write();

@@ -12,7 +12,7 @@ import { HeadgateError } from '../src/domain/errors.ts';
 import { recordKeys, type Ancestor } from '../src/domain/record-keys.ts';
 import type { CommitUnit } from '../src/domain/timeline.ts';
 import { createCommitWriter, type CommitWriter, type Counters, type StoreTail } from './commit-writer.ts';
-import type { CommitResult, LostDatabase, RestoredFrom, TruncatedRows } from './event-store.ts';
+import type { CommitResult, LostDatabase, RefusedRow, RestoredFrom, TruncatedRows } from './event-store.ts';
 import { createLetters, type Letters } from './tables/letters.ts';
 import { createLogReader, type LogReader } from './tables/log-reader.ts';
 import { Maintenance } from './retention/maintenance.ts';
@@ -130,6 +130,11 @@ export class StoreSession {
     this.close();
     exchange();
     this.#parts = this.#prepare(this.#connect());
+  }
+
+  /** As {@link CommitWriter.examine}. */
+  examine(unit: CommitUnit): RefusedRow[] {
+    return this.parts.writer.examine(unit);
   }
 
   close(): void {

@@ -86,6 +86,7 @@ function samples(count: number): HealthRow[] {
     rate1s: 0,
     queueDepth: 0,
     droppedCount: 0,
+    deadLetteredCount: 0,
   }));
 }
 
