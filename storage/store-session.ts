@@ -16,7 +16,7 @@ import type { CommitResult, LostDatabase, RefusedRow, RestoredFrom, TruncatedRow
 import { createLetters, type Letters } from './tables/letters.ts';
 import { createLogReader, type LogReader } from './tables/log-reader.ts';
 import { Maintenance } from './retention/maintenance.ts';
-import { syncFile } from './file/durable-file.ts';
+import { makePrivate, syncFile } from './file/durable-file.ts';
 import { sqliteCode } from './file/storage-error.ts';
 
 interface Parts {
@@ -113,6 +113,7 @@ export class StoreSession {
 
   /** Copies everything that is committed to a file that is not there yet, and forces it to the disk. */
   copyTo(target: string): void {
+    makePrivate(target);
     this.parts.db.prepare('VACUUM INTO ?').run(target);
     syncFile(target);
   }

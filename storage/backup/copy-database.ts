@@ -10,7 +10,7 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { lastIncarnation, lastSeqReader } from '../tables/known-state.ts';
 import { readNames } from '../tables/lineage.ts';
-import { syncFile } from '../file/durable-file.ts';
+import { PRIVATE_MODE, syncFile } from '../file/durable-file.ts';
 import type { Mark } from '../file/mark-file.ts';
 import { databaseFiles } from '../file/move-aside.ts';
 import { openReadOnly } from '../file/readable-database.ts';
@@ -40,7 +40,7 @@ export function copyDatabase(file: string, target: string): void {
 /** Makes the name ours: two copies cannot be written to one file. */
 function claim(target: string): void {
   try {
-    closeSync(openSync(target, 'wx'));
+    closeSync(openSync(target, 'wx', PRIVATE_MODE));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
       throw new HeadgateError('HG_STORAGE_READONLY', `${target}: cannot be written; check its folder`, {
