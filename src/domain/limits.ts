@@ -50,7 +50,8 @@ export const LIMITS = {
   /** Bytes of one record's data as JSON, unless the engine's options say otherwise; a larger one is a dead
    *  letter. */
   recordBytesMax: 1024 * 1024,
-  /** Characters of a record's dedup key, content type and cursor; a record with a longer one is a dead letter. */
+  /** Characters of a record's dedup key, content type and cursor; a record with a longer one is a dead
+   *  letter. */
   dedupKeyCharsMax: 4_096,
   contentTypeCharsMax: 4_096,
   cursorCharsMax: 65_536,
