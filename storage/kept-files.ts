@@ -6,8 +6,8 @@
  *  - Another file stands in its place: that one is left alone. What was stored is copied beside it once, and
  *    nothing is stored until the file is back.
  *  - The log or the shared memory is gone: the log is copied into the database, which is opened anew.
- *  - The database or the log was cut off: what is gone cannot be told. Nothing is stored any more; the next start
- *    looks at every page and at the mark.
+ *  - The database or the log was cut off: what is gone cannot be told. Nothing is stored any more; the next
+ *    start looks at every page and at the mark.
  *  - The lock is gone: it is taken again; where another engine has it, nothing is stored. */
 
 import type Database from 'better-sqlite3';
@@ -59,8 +59,8 @@ export class KeptFiles {
   }
 
   /** Carries out what reads or writes the files; what it gives back holds only if they are still the ones in
-   *  use. Throws what `action` throws, and HeadgateError HG_STORAGE_FAILED, _LOCKED or _CORRUPT while they are
-   *  not. */
+   *  use. Throws what `action` throws, and HeadgateError HG_STORAGE_FAILED, _LOCKED or _CORRUPT while they
+   *  are not. */
   use<Result>(action: () => Result): Result {
     this.#restore();
     const result = action();
@@ -68,7 +68,8 @@ export class KeptFiles {
     return result;
   }
 
-  /** As {@link use}. A unit that was stored and could not be answered is handed in again: it is stored once. */
+  /** As {@link use}. A unit that was stored and could not be answered is handed in again: it is stored once.
+   *  */
   commit(unit: CommitUnit, action: () => CommitResult): CommitResult {
     this.#restore();
     const before = this.#unanswered;

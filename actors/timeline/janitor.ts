@@ -195,7 +195,8 @@ class Broom {
   #warnOfIncident({ change, outcome, rescuedTo }: FileIncident): void {
     if (outcome === 'stopped' && !this.#isNews(`file ${change}`)) return;
     const kept = rescuedTo === null ? '' : `; a copy of what was stored is ${basename(rescuedTo)}`;
-    const message = `${CHANGES[change]} while in use; ${OUTCOMES[outcome]}${kept}. Find the program that did it`;
+    const what = `${CHANGES[change]} while in use; ${OUTCOMES[outcome]}${kept}`;
+    const message = `${what}. Find the program that did it`;
     this.#alert('STORAGE_FILE_CHANGED', 'critical', message, { change, outcome, rescuedTo });
   }
 

@@ -21,8 +21,8 @@ export function modeFor(file: string): number {
   return stat === undefined ? PRIVATE_MODE : stat.mode & 0o777;
 }
 
-/** Makes an empty file for its owner alone, unless there is one. SQLite gives a database's log and shared memory
- *  the mode of the database. Never throws: where the file cannot be made, opening it says why. */
+/** Makes an empty file for its owner alone, unless there is one. SQLite gives a database's log and shared
+ *  memory the mode of the database. Never throws: where the file cannot be made, opening it says why. */
 export function makePrivate(file: string): void {
   try {
     closeSync(openSync(file, 'wx', PRIVATE_MODE));

@@ -1,9 +1,9 @@
-/** Notices that another program took a database's files away, exchanged them or cut them off while they are in
- *  use. SQLite goes on with the files it has open, whatever stands at their names: what is stored then would be
- *  gone with the process.
+/** Notices that another program took a database's files away, exchanged them or cut them off while they are
+ *  in use. SQLite goes on with the files it has open, whatever stands at their names: what is stored then
+ *  would be gone with the process.
  *
- *  Only names are looked at (`stat`): a file descriptor on the database, once closed, would take away the locks
- *  of every connection that this process has to it. */
+ *  Only names are looked at (`stat`): a file descriptor on the database, once closed, would take away the
+ *  locks of every connection that this process has to it. */
 
 import { statSync } from 'node:fs';
 
