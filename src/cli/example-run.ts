@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { envelopeOf, type MqttEnvelope } from '../../actors/sources/mqtt/mqtt-source.ts';
 import { pushSource, type PushOutcome, type PushSource } from '../../actors/sources/push-source.ts';
-import { messageOf } from '../domain/errors.ts';
+import { errorFacts, messageOf, type ErrorFacts } from '../domain/errors.ts';
+import { readJson, writeJson } from '../domain/json-text.ts';
 import { addressOf } from '../domain/address.ts';
 import { SILENT_LOGGER } from '../domain/logger.ts';
 import { isPoison, type FlowItem } from '../domain/record.ts';
@@ -91,15 +92,21 @@ function definedOnly(meta: Omit<Input, 'tenant' | 'id' | 'data'>): Record<string
 }
 
 function outputOf(item: FlowItem): Output {
-  return isPoison(item)
-    ? { poison: `${item.error.code}: ${item.error.message}` }
-    : { data: asJson(item.data) };
+  if (isPoison(item)) return failure(item.error);
+  try {
+    return { data: asStored(item.data) };
+  } catch (error) {
+    return failure(errorFacts(error));
+  }
 }
 
-/** As the log keeps it. */
-function asJson(value: unknown): unknown {
-  const text = JSON.stringify(value) as string | undefined;
-  return text === undefined ? null : JSON.parse(text);
+/** As the log keeps it. @throws HeadgateError HG_RECORD_UNSTORABLE */
+function asStored(data: unknown): unknown {
+  return readJson(writeJson(data));
+}
+
+function failure({ code, message }: ErrorFacts): Output {
+  return { poison: `${code}: ${message}` };
 }
 
 function fateOf(outcome: PushOutcome, items: readonly FlowItem[], example: Example, index: number): Fate {
@@ -129,7 +136,7 @@ function differenceAt(index: number, wanted: Example['expect'][number] | undefin
     return fits ? [] : [`${place}: expected ${wantedText}, got ${shown(got)}`];
   }
   if ('poison' in got) return [`${place}: expected ${wantedText}, got ${shown(got)}`];
-  return valueDifferences(asJson(wanted.data), got.data, `${place}: data`);
+  return valueDifferences(asStored(wanted.data ?? null), got.data, `${place}: data`);
 }
 
 /** The places in which two values of JSON differ. */
@@ -156,6 +163,6 @@ function shown(output: Output): string {
 const SHOWN_CHARS_MAX = 200;
 
 function text(value: unknown): string {
-  const json = JSON.stringify(value) ?? 'nothing';
+  const json = value === undefined ? 'nothing' : writeJson(value);
   return json.length > SHOWN_CHARS_MAX ? `${json.slice(0, SHOWN_CHARS_MAX)}…` : json;
 }
