@@ -41,6 +41,55 @@ const DOUBLED = 'abcdefghijklmnopqrstuvw'
 const times = (count: number, text: string, operator: string) =>
   Array.from({ length: count }, () => text).join(` ${operator} `);
 
+/** Operations that look at a large value from end to end. Two hundred of each must spend the budget. */
+const LARGE_LOOKS: readonly string[] = [
+  'record.data.list == record.data.list',
+  'record.data.map == record.data.other',
+  'record.data.long == record.data.long + ""',
+  'record.data.bytes == record.data.bytes + b""',
+  'record.data.long < record.data.long + "b"',
+  'record.data.bytes < record.data.bytes + b"b"',
+  '-1 in record.data.list',
+  'record.data.long + "b"',
+  'record.data.list + [1]',
+  'record.data.bytes + b"b"',
+  'size(record.data.map)',
+  'size(record.data.pairs)',
+  'record.data.long.contains("b")',
+  'record.data.long.contains("abab")',
+  'record.data.long.contains("ababab")',
+  'record.data.long.indexOf("b", 1)',
+  'record.data.long.lastIndexOf("b")',
+  'record.data.long.lastIndexOf("ababab", 499999)',
+  'record.data.long.split("b")',
+  'record.data.long.replace("b", "c")',
+  'record.data.long.startsWith(record.data.long)',
+  'record.data.long.endsWith(record.data.long)',
+  'record.data.long.charAt(0)',
+  'record.data.long.substring(1)',
+  'record.data.pairs.charAt(90000)',
+  'record.data.long.lowerAscii()',
+  'record.data.long.upperAscii()',
+  'record.data.spaces.trim()',
+  'record.data.list.reverse()',
+  'record.data.words.join()',
+  'strings.quote(record.data.long)',
+  '"%s".format([record.data.long])',
+  '"%s".format([record.data.list])',
+  '"%s".format([record.data.map])',
+  '"%x".format([record.data.bytes])',
+  'bytes(record.data.long)',
+  'string(record.data.bytes)',
+  'record.data.bytes.hex()',
+  'record.data.bytes.base64()',
+  'base64.encode(record.data.bytes)',
+  'base64.decode(record.data.long)',
+  'double(record.data.huge)',
+  'math.greatest(record.data.list)',
+  'record.data.map.exists(k, k == "k0")',
+  'record.data.list.exists(x, x < 0)',
+];
+
 /** By the outcome that each must have with {@link HOSTILE_DATA}. */
 export const HOSTILE_EXPRESSIONS: Readonly<Record<'done' | 'spent' | 'failed', readonly string[]>> = {
   done: [
@@ -58,6 +107,7 @@ export const HOSTILE_EXPRESSIONS: Readonly<Record<'done' | 'spent' | 'failed', r
     'record.data',
   ],
   spent: [
+    ...LARGE_LOOKS.map((look) => `record.data.lists.all(l, dyn(${look}) != null)`),
     'record.data.long.replace(record.data.back, "x")',
     'record.data.long.reverse()',
     'record.data.map == record.data.other',

@@ -11,9 +11,6 @@ import { EvaluationError } from './values.ts';
 /** Evaluations are synchronous and do not nest, so one budget serves them all. */
 let left = 0;
 
-/** No operator takes this for an error of its operand. */
-export class BudgetSpent extends EvaluationError {}
-
 const SPENT_TEXT = `it takes more than ${LIMITS.expressionStepsMax} steps; use a module for that`;
 
 export function beginBudget(): void {
@@ -25,10 +22,10 @@ export function stepsSpent(): number {
   return LIMITS.expressionStepsMax - left;
 }
 
-/** @throws BudgetSpent */
+/** @throws EvaluationError where the budget is spent; it stays so to the end of the evaluation */
 export function charge(steps: number): void {
   left -= steps;
-  if (left < 0) throw new BudgetSpent(SPENT_TEXT);
+  if (left < 0) throw new EvaluationError(SPENT_TEXT);
 }
 
 /** Characters or bytes that are copied or compared in one step. */
@@ -48,9 +45,10 @@ export function chargeKeys(keys: number): void {
 
 const CAUGHT_STEPS = 200;
 
-/** To be called with what an operator caught that goes on after an error: making an error is slow, and a
- *  spent budget ends the whole evaluation. */
+/** To be called with an error that an operator caught in order to go on: making an error is slow. Where it is
+ *  that of a spent budget, this throws it again, as all further charges do.
+ *  @throws the error, unless it is one of the evaluation */
 export function chargeCaught(error: unknown): void {
-  if (error instanceof BudgetSpent || !(error instanceof EvaluationError)) throw error;
+  if (!(error instanceof EvaluationError)) throw error;
   charge(CAUGHT_STEPS);
 }
