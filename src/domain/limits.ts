@@ -186,8 +186,10 @@ export const LIMITS = {
   expressionCharsMax: 4_096,
   expressionNodesMax: 1_000,
   expressionDepthMax: 64,
-  /** What one evaluation may spend within its loops, in parts evaluated and elements looked at. */
-  expressionStepsMax: 50_000,
+  /** Characters of an expression that an error about it shows. */
+  expressionShownCharsMax: 40,
+  /** What one evaluation may spend: parts evaluated, elements and pieces of text looked at. */
+  expressionStepsMax: 200_000,
   /** Characters of a pattern of `matches`, and of a text it is held against. */
   patternCharsMax: 500,
   matchedCharsMax: 8_192,
