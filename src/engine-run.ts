@@ -6,6 +6,7 @@ import type { Actor } from 'xstate';
 import type { Exit } from '../actors/flow/exit.ts';
 import { Plane } from '../actors/flow/plane.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
+import { HoldOffs } from '../actors/sources/hold-offs.ts';
 import { resume } from '../actors/sources/resumption.ts';
 import { Spills } from '../actors/sources/spills.ts';
 import { EndedHealths } from '../actors/supervision/ended-healths.ts';
@@ -68,6 +69,7 @@ export class EngineRun {
   readonly #file: string | null;
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
+  readonly #holdOffs: HoldOffs;
   readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
   #lastIncarnation: number;
 
@@ -87,6 +89,7 @@ export class EngineRun {
       onLetterFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
     });
     const { ledger, journal } = this.#books;
+    this.#holdOffs = new HoldOffs(clock, store?.deadlines.values() ?? [], (row) => ledger.setDeadline(row));
     this.plane = new Plane({
       clock,
       stages: run.stages,
@@ -248,6 +251,7 @@ export class EngineRun {
     resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
     // What a crash cut off goes on once.
     this.#deadlines.delete(name);
+    this.#holdOffs.resume(rig);
     return rig;
   }
 
@@ -302,6 +306,7 @@ export class EngineRun {
       deadLetter: books.buryPayload,
       keepDeadline: books.keepDeadline,
       keepPollPhase: books.keepPollPhase,
+      holdOff: (rig, waitMs) => this.#holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
       onSample: (rows, healths) => {
         books.ledger.addHealth(rows);

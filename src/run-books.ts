@@ -3,7 +3,7 @@
 
 import type { Observer, Subject } from 'rxjs';
 import type { BuryPayload } from '../actors/sources/arriving-records.ts';
-import type { IntakePorts } from '../actors/sources/intake.ts';
+import type { IntakePorts } from '../actors/sources/intake-ports.ts';
 import type { SourceRig } from '../actors/sources/source-rig.ts';
 import type { KeepDeadline } from '../actors/sources/waiting.ts';
 import { AlertDesk } from '../actors/timeline/alert-desk.ts';

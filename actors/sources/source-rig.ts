@@ -62,6 +62,8 @@ export class SourceRig implements Lane {
   resume: ResumedWait | null = null;
   /** Wall time from which polls are counted that a crash of the engine cut off. */
   pollsSinceMs: number | null = null;
+  /** Monotonic time until which the far end wants to be left alone. */
+  #heldOffUntilMonoMs = Number.NEGATIVE_INFINITY;
   /** The phase of its polls is kept over a crash. */
   keepsPollPhase = false;
   recordsProduced = 0;
@@ -133,6 +135,15 @@ export class SourceRig implements Lane {
 
   totals(health: SourceHealth): Totals<SourceCounter> {
     return (this.#tally ?? NO_TALLY).totals(health);
+  }
+
+  /** What is left of the wait that the far end asked for, milliseconds; 0 where there is none. */
+  get heldOffMs(): number {
+    return Math.max(0, this.#heldOffUntilMonoMs - this.#clock.monotonicMs());
+  }
+
+  holdOff(waitMs: number): void {
+    this.#heldOffUntilMonoMs = this.#clock.monotonicMs() + waitMs;
   }
 
   countLate(records: number): void {

@@ -1,6 +1,8 @@
 /** The errors Headgate raises: each has a code, a message that says what to do, and a remedy the runtime
  *  obeys. */
 
+import { LIMITS } from './limits.ts';
+
 /** What the runtime does next. `retry`: try again after a wait. `drop`: give up this item, carry on. `stop`:
  *  end the part that failed; trying again cannot help. */
 export type Remedy = 'retry' | 'drop' | 'stop';
@@ -327,6 +329,12 @@ export function errorFacts(thrown: unknown, fallback: ErrorCode = 'HG_SOURCE_CRA
  *  decide. */
 export function remedyOf(thrown: unknown): Remedy | undefined {
   return thrown instanceof HeadgateError ? thrown.remedy : undefined;
+}
+
+/** How long the far end asked to be left alone, milliseconds; 0 if it did not. */
+export function retryAfterMsOf(thrown: unknown): number {
+  const waitMs = thrown instanceof HeadgateError ? thrown.details['retryAfterMs'] : undefined;
+  return typeof waitMs === 'number' && waitMs > 0 ? Math.min(waitMs, LIMITS.retryAfterMsMax) : 0;
 }
 
 export function messageOf(thrown: unknown): string {

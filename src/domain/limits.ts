@@ -63,6 +63,8 @@ export const LIMITS = {
   /** What it may say. */
   sinkBatchRowsLimit: 100_000,
   sinkBatchBytesLimit: 64 * 1024 * 1024,
+  /** The longest that a server may have its clients wait (Retry-After), milliseconds. */
+  retryAfterMsMax: 60 * 60 * 1_000,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
   payloadBytesMax: 8 * 1024 * 1024,
   /** Alerts that are not stored yet and are shown then; further ones are stored, and counted as suppressed.

@@ -73,6 +73,9 @@ export interface SourceLogic {
   /** Whether `stream` reports an open link by `io.opened()`. Default false: the source streams from the
    *  start. */
   readonly connects?: boolean;
+  /** The far end, without secrets. A wait that it asked for (`retryAfterMs` in an error's details) holds for
+   *  every later run against the same one, also after a restart. */
+  readonly target?: string;
 }
 
 export type OverflowPolicy = 'block' | 'drop-newest' | 'drop-oldest';

@@ -26,8 +26,8 @@ export interface FrameReaderOptions {
   readonly frameBytesMax: number;
   /** A message with more payload is rejected. Default: as many as fit `frameBytesMax`. */
   readonly payloadBytesMax?: number;
-  /** One message; gives whether the next packet may come now. `packetId` is 0 for QoS 0. A message that cannot
-   *  be taken comes with its `rejection`. */
+  /** One message; gives whether the next packet may come now. `packetId` is 0 for QoS 0. A message that
+   *  cannot be taken comes with its `rejection`. */
   readonly message: (message: MqttMessage, packetId: number) => boolean;
   /** Any other packet, whole; its body begins at `bodyAt`. */
   readonly other: (type: number, frame: Buffer, bodyAt: number) => void;

@@ -3,7 +3,7 @@
  *  packets is noted before mqtt.js gets them. */
 
 import { packetBytesMax } from './client-options.ts';
-import { answeredWrongly, connectionLost, packetTooLarge } from './errors.ts';
+import { answeredInTls, answeredWrongly, connectionLost, packetTooLarge } from './errors.ts';
 import { FrameError } from './frame-error.ts';
 import { PACKET_TYPE } from './frames.ts';
 import { MqttTap, type TapOptions } from './tap.ts';
@@ -42,6 +42,8 @@ export function openInbound(options: MqttLinkOptions, on: InboundEvents): MqttTa
         answer = frame[bodyAt + 1] === 0 ? 'accepted' : 'refused';
         const isSessionPresent = ((frame[bodyAt] ?? 0) & 1) === 1;
         if (!isSessionPresent) session.takenIds.clear();
+      } else if (answer === 'none' && frame[0] === TLS_ALERT) {
+        on.refused(answeredInTls(url));
       } else if (answer === 'none' && type !== PACKET_TYPE.auth) {
         on.refused(answeredWrongly(url, PACKET_NAMES[type] ?? 'reserved'));
       }
@@ -58,6 +60,9 @@ function brokenFrame(error: FrameError, { url, payloadBytesMax }: MqttLinkOption
   if (frameBytes !== null) return packetTooLarge(url, frameBytes, payloadBytesMax);
   return connectionLost(url, `what came over it is no MQTT: ${message}`, error);
 }
+
+/** The first byte of a server of TLS that does not understand what it is sent. */
+const TLS_ALERT = 0x15;
 
 /** By packet type (MQTT 5.0, 2.1.2). */
 const PACKET_NAMES = [

@@ -29,7 +29,8 @@ export function tooLargeMessage(
 ): MqttMessage {
   const { topic } = head;
   const payload = Uint8Array.from(kept.subarray(0, KEPT_BYTES_MAX));
-  const problem = `the message to ${shownTopic(topic)} has ${bytes} bytes; payloadBytesMax allows ${bytesMax}`;
+  const what = `the message to ${shownTopic(topic)} has ${bytes} bytes`;
+  const problem = `${what}; payloadBytesMax allows ${bytesMax}`;
   const details = { topic, bytes, bytesMax, keptBytes: payload.length };
   const rejection = new HeadgateError('HG_READ_TOO_LARGE', problem, { remedy: 'drop', details });
   return { ...head, payload, rejection };

@@ -4,6 +4,7 @@
 
 import type { Clock } from '../../../src/domain/clock.ts';
 import type { HeadgateError } from '../../../src/domain/errors.ts';
+import type { TlsOptions } from '../socket/open-socket.ts';
 
 export type Qos = 0 | 1 | 2;
 
@@ -49,14 +50,6 @@ export interface MqttWill {
   readonly retain: boolean;
 }
 
-export interface MqttTls {
-  readonly ca?: PemInput;
-  readonly cert?: PemInput;
-  readonly key?: PemInput;
-  readonly rejectUnauthorized: boolean;
-}
-export type PemInput = string | Uint8Array | readonly (string | Uint8Array)[];
-
 /** What a client must remember of a session from one connection to the next. */
 export interface MqttSessionMemory {
   /** Packet ids of QoS 2 messages taken and not yet released by the broker: the same id again is the same
@@ -72,7 +65,7 @@ export interface MqttLinkOptions {
   readonly clientId: string;
   readonly username: string | undefined;
   readonly password: string | undefined;
-  readonly tls: MqttTls | undefined;
+  readonly tls: TlsOptions | undefined;
   readonly will: MqttWill | undefined;
   readonly clean: boolean;
   /** MQTT 5: how long the broker keeps the session of a client that is away. */
