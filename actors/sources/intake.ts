@@ -2,8 +2,7 @@
  *  takes what it gives into the outlet, and tells the statechart about the link: opened, failed, ended; reads
  *  failing, recovered. */
 
-import type { Subject } from 'rxjs';
-import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
+import type { TimerHandle } from '../../src/domain/clock.ts';
 import {
   HeadgateError,
   messageOf,
@@ -13,13 +12,12 @@ import {
   type Remedy,
 } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import type { Logger } from '../../src/domain/logger.ts';
 import type { Random } from '../../src/domain/random.ts';
 import type { IngestRecord, RecordMeta } from '../../src/domain/record.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
-import { arrivingRecords, type BuryPayload } from './arriving-records.ts';
+import { arrivingRecords } from './arriving-records.ts';
 import { isAsyncIterable, requirePromise } from './stream-kind.ts';
 import { heldOffError, retryAfterFact } from './hold-offs.ts';
 import type { IntakePorts } from './intake-ports.ts';
