@@ -57,7 +57,6 @@ export interface EngineActorParts {
   readonly holdOff: IntakePorts['holdOff'];
   readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
-  readonly onClockJump: SamplerPorts['onClockJump'];
   /** Puts another rate limit in place. */
   readonly limit: (command: RateLimiterCommand) => void;
   readonly onBurstConfigured: MeterPorts['onConfigured'];
@@ -134,13 +133,12 @@ function meterOf({ clock, plane, settings, raise, onBurstConfigured: onConfigure
   return createMeterPort({ clock, plane, options: settings.burst, raise, onConfigured });
 }
 
-function samplerOf({ clock, options, directory, onSample, onClockJump }: EngineActorParts) {
+function samplerOf({ clock, options, directory, onSample }: EngineActorParts) {
   return createSamplerPort({
     clock,
     intervalMs: options.health.intervalMs,
     healths: () => Array.from(directory.rigs(), (rig) => rig.health()),
     onSample,
-    onClockJump,
   });
 }
 

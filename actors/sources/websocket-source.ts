@@ -93,6 +93,8 @@ export function webSocketSource(input: WebSocketSourceOptions): SourceSpec {
   const rejections = rejecter(intake.decode);
   return sourceSpec('websocket', options, rejections.decode, {
     connects: true,
+    // A server does not keep what a client does not read.
+    canWait: false,
     target: publicUrl(options.url),
     stream: (io) => streamMessages(io, options, { intake, rejections }),
   });

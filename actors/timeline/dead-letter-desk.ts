@@ -25,7 +25,7 @@ export interface DeadLetterOrigin {
 
 export interface DeadLetterDeskOptions {
   readonly clock: Clock;
-  readonly keep: (letter: DeadLetter, options: { readonly isAwaited: boolean }) => void;
+  readonly keep: (letter: DeadLetter, origin: DeadLetterOrigin) => void;
   /** A letter that was tried again has failed again. No second letter comes of it. */
   readonly onFailedAgain: (id: number, error: ErrorFacts) => void;
   readonly note: (actorId: string, data: Readonly<Record<string, unknown>>) => void;
@@ -79,7 +79,7 @@ export class DeadLetterDesk {
       isTruncated: kept.isTruncated || isCut(error),
     };
     this.#count++;
-    this.#options.keep(letter, { isAwaited: origin.isAwaited });
+    this.#options.keep(letter, origin);
     this.#tally(origin.actorId, stage, code);
     this.letters$.next(letter);
   }

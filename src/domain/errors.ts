@@ -62,7 +62,7 @@ export const ERROR_CODES = {
   },
   HG_RECORD_UNSTORABLE: {
     remedy: 'drop',
-    meaning: 'The data of a record cannot be written as JSON; it is kept as a dead letter.',
+    meaning: 'A record holds what JSON or the tables cannot say; it is kept as a dead letter.',
   },
   HG_RECORD_TOO_LARGE: {
     remedy: 'drop',
@@ -84,6 +84,12 @@ export const ERROR_CODES = {
     remedy: 'drop',
     meaning:
       'A stage threw for one record; the record went on as a poison record and is kept as a dead letter.',
+  },
+  HG_RECORD_CHANGED: {
+    remedy: 'drop',
+    meaning:
+      'A stage changed more of a record than its data. The record is kept as a dead letter, as it came from its ' +
+      'source.',
   },
   HG_RECONFIGURE_TIMEOUT: {
     remedy: 'retry',
@@ -179,6 +185,12 @@ export const ERROR_CODES = {
   HG_SINK_REFUSED: {
     remedy: 'drop',
     meaning: 'The far end of a sink refuses a record for good; it is kept as a dead letter.',
+  },
+  HG_SINK_REFUSES_ALL: {
+    remedy: 'retry',
+    meaning:
+      'The far end of a sink refuses every record. Nothing is given up; correct what its answer names, the ' +
+      'sink goes on by itself.',
   },
   HG_SINK_STATUS: {
     remedy: 'retry',

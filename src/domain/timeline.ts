@@ -54,6 +54,7 @@ export interface SourceRow {
   readonly lastError: string | null;
   readonly registeredAtMs: number;
   readonly deregisteredAtMs: number | null;
+  readonly deadLettered: number;
 }
 
 /** One row of the `spill` table before it has its `seq`: a record whose outlet was full, on disk until there
@@ -124,6 +125,7 @@ export interface HealthRow {
   readonly rate1s: number;
   readonly queueDepth: number;
   readonly droppedCount: number;
+  readonly deadLetteredCount: number;
 }
 
 /** Where a source would go on; one per source, replaced. */

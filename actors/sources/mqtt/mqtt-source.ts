@@ -173,12 +173,14 @@ export function mqttSource(input: MqttSourceInput): SourceSpec {
       options.transport ?? mqttJsTransport,
     );
   const { decode, take } = intakeOf(options);
-  const member = connection.join({
-    address: memberAddress(options),
-    subscriptions: subscriptionsOf(options),
-    take,
+  const subscriptions = subscriptionsOf(options);
+  const member = connection.join({ address: memberAddress(options), subscriptions, take });
+  return sourceSpec('mqtt', options, decode, {
+    connects: true,
+    // A broker keeps what is not acknowledged, and drops messages without acknowledgement for a slow client.
+    canWait: subscriptions.every(({ qos }) => qos > 0),
+    stream: (io) => member.run(io),
   });
-  return sourceSpec('mqtt', options, decode, { connects: true, stream: (io) => member.run(io) });
 }
 
 function subscriptionsOf({ topics, qos, sharedGroup }: MqttSourceOptions): MqttSubscription[] {
@@ -268,7 +270,11 @@ class Envelope implements MqttEnvelope {
   }
 }
 
-function envelopeOf({ topic, qos, retain, properties }: MqttMessage, payload: unknown): MqttEnvelope {
+/** The data of a record that one message gives. `payload` is the decoded value. */
+export function envelopeOf(
+  { topic, qos, retain, properties }: Omit<MqttMessage, 'payload' | 'dup'>,
+  payload: unknown,
+): MqttEnvelope {
   return properties === undefined
     ? new Envelope(topic, qos, retain, payload)
     : { topic, qos, retain, payload, properties };

@@ -66,7 +66,7 @@ describe('a dead letter', () => {
 
   test('of data that JSON has no word for says that it was not kept whole', () => {
     const field = new Field();
-    field.bury(new Error('no'), { n: 1n }, 'record');
+    field.bury(new Error('no'), { n: new Map() }, 'record');
     expect(field.kept).toMatchObject([{ isTruncated: true }]);
   });
 
