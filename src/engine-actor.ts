@@ -54,6 +54,7 @@ export interface EngineActorParts {
   readonly deadLetter: IntakePorts['deadLetter'];
   readonly keepDeadline: KeepDeadline;
   readonly keepPollPhase: IntakePorts['keepPollPhase'];
+  readonly keepCursor: IntakePorts['keepCursor'];
   readonly holdOff: IntakePorts['holdOff'];
   readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
@@ -96,7 +97,8 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
 
 /** A source, and what one becomes whose wait a crash cut off. */
 function sourcesOf(parts: EngineActorParts) {
-  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, holdOff, raise } = parts;
+  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, keepCursor, holdOff, raise } =
+    parts;
   const intake = createIntake({
     clock,
     random: random.fork('sources'),
@@ -104,6 +106,7 @@ function sourcesOf(parts: EngineActorParts) {
     arrivals$: plane.arrivals$,
     deadLetter,
     keepPollPhase,
+    keepCursor,
     holdOff,
     raise,
   });

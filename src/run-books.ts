@@ -163,6 +163,14 @@ export class RunBooks {
     this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0 });
   };
 
+  readonly keepCursor: IntakePorts['keepCursor'] = (rig, cursor) => {
+    const { tenant, id: sourceId } = rig.spec;
+    rig.cursor = cursor;
+    return new Promise((resolve) => {
+      this.ledger.addParcel({ cursors: [{ tenant, sourceId, cursor }], onSettled: () => resolve() });
+    });
+  };
+
   forgetPollPhase(rig: SourceRig): void {
     if (!rig.keepsPollPhase) return;
     const { tenant, id: sourceId } = rig.spec;

@@ -23,6 +23,8 @@ export interface IntakePorts {
   readonly deadLetter: BuryPayload;
   /** Keeps from when a source counts its polls. */
   readonly keepPollPhase: (rig: SourceRig, sinceMs: number) => void;
+  /** Keeps a cursor without a record; resolves when it is stored, or cannot be. */
+  readonly keepCursor: (rig: SourceRig, cursor: string) => Promise<void>;
   readonly raise: RaiseAlert;
   /** The far end wants to be left alone for so long. */
   readonly holdOff: (rig: SourceRig, waitMs: number) => void;

@@ -324,6 +324,7 @@ class Run {
       },
       log,
       cursor: rig.cursor,
+      keepCursor: (cursor) => this.#ports.keepCursor(rig, cursor),
       pollsSinceMs,
       countPollsFrom: (atMs) => {
         rig.keepsPollPhase = true;

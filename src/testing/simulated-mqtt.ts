@@ -49,6 +49,14 @@ export interface SimulatedMqttBroker {
   readonly connections: number;
   /** Messages thrown away because a client’s queue was full. */
   readonly thrownAway: number;
+  /** What the broker keeps under a client id; null where there is no such session. */
+  session(clientId: string): SimulatedMqttSession | null;
+}
+
+export interface SimulatedMqttSession {
+  readonly filters: readonly string[];
+  /** Messages that wait for the client. */
+  readonly queued: number;
 }
 
 /** A message sent and not acknowledged. */
@@ -277,6 +285,12 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
     },
     get thrownAway() {
       return thrownAway;
+    },
+    session(clientId) {
+      const session = sessions.get(clientId);
+      if (session === undefined) return null;
+      const queued = session.queue.length + session.inflight.length;
+      return { filters: [...session.subscriptions.keys()], queued };
     },
   };
 }

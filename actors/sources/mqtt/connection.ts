@@ -14,11 +14,12 @@ import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import { formatAddress } from '../../../src/domain/address.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import type { Clock } from '../../../src/domain/clock.ts';
-import type { SourceIo } from '../../../src/domain/source.ts';
+import type { FarewellIo, SourceIo } from '../../../src/domain/source.ts';
 import { comesInTime } from '../in-time.ts';
 import { LOSSES, watchLosses } from './broker-losses.ts';
 import { block, Delivery } from './delivery.ts';
 import { connectTimedOut, heldBackTooLong, notStored, shownUrl } from './errors.ts';
+import { KeptSession } from './kept-session.ts';
 import { mqttJsTransport } from './mqtt-js-transport.ts';
 import {
   connectionSchema,
@@ -42,6 +43,11 @@ export interface MqttConnection {
 export interface ConnectionMember {
   /** One run of the source: resolves when `io.signal` aborts. @throws HeadgateError when the link fails. */
   run(io: SourceIo): Promise<void>;
+  /** Names the session that the broker keeps; undefined where it keeps none. */
+  readonly keeps: string | undefined;
+  /** The source does not come back: its subscriptions are taken back, and where it was the last one the
+   *  session is ended. Never rejects. */
+  farewell(io: FarewellIo): Promise<void>;
 }
 
 /** Makes a connection for several sources. Sources whose filters overlap without being the same may get a
@@ -91,6 +97,9 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   const losses = options.brokerLosses ? watchLosses(shownUrl(options.url), speaker) : null;
   /** The broker has been asked to keep a session, so it should know of one. */
   let sessionKnown = false;
+  const kept = new KeptSession(options, transport);
+  /** Subscriptions of sources that are gone, which no link could take back yet. */
+  const orphaned = new Set<string>();
   let line: Line | null = null;
   /** Settled unless a link is still being closed: a session has one link at a time. */
   let closing: Promise<void> = Promise.resolve();
@@ -215,7 +224,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     block(seat);
     try {
       const mine = await Promise.race([lineFor(io), over]);
-      if (mine === OVER || !(await within(mine, over, subscribed(mine, member)))) return;
+      if (mine === OVER || !(await within(mine, over, subscribed(mine, member, io)))) return;
       io.opened();
       await within(mine, over, new Promise<never>(() => {}));
     } finally {
@@ -224,10 +233,34 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     }
   };
 
-  const subscribed = async (mine: Line, member: Member): Promise<void> => {
+  const subscribed = async (mine: Line, member: Member, io: SourceIo): Promise<void> => {
     // A line that could not be opened has failed; `lost` says so, and nothing may look like success before.
     if (!(await mine.opened)) await new Promise<never>(() => {});
+    const filters = member.subscriptions.map(({ filter }) => filter);
+    const old = await kept.begin(io, filters);
     await mine.link.subscribe(member.subscriptions);
+    const used = seating.declaredFilters();
+    await kept.takeBack(io, mine.link, filters, { old, used });
+    const unused = [...orphaned].filter((filter) => !used.has(filter));
+    orphaned.clear();
+    if (unused.length > 0) await mine.link.unsubscribe(unused);
+  };
+
+  const farewell = async (member: Member, io: FarewellIo): Promise<void> => {
+    const hasOthers = seating.dismiss(member);
+    await closing;
+    if (hasOthers) {
+      const used = seating.declaredFilters();
+      for (const { filter } of member.subscriptions) if (!used.has(filter)) orphaned.add(filter);
+      if (line === null) return;
+      const filters = [...orphaned];
+      orphaned.clear();
+      await line.link.unsubscribe(filters).catch(() => {
+        for (const filter of filters) orphaned.add(filter);
+      });
+    } else {
+      await kept.end(io);
+    }
   };
 
   const release = async (member: Member): Promise<void> => {
@@ -245,7 +278,11 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     url: shownUrl(options.url),
     join(member) {
       seating.declare(member);
-      return { run: (io) => run(member, io) };
+      return {
+        run: (io) => run(member, io),
+        keeps: options.clean ? undefined : `${shownUrl(options.url)} ${options.clientId}`,
+        farewell: (io) => farewell(member, io),
+      };
     },
   });
 }
