@@ -239,6 +239,7 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
       // A broker that hangs grants nothing: the one who waits has a timeout for that.
       if (state === 'frozen') return new Promise<never>(() => {});
       subscribe(client, subscriptions);
+      return [];
     },
     async unsubscribe(filters) {
       for (const filter of filters) client.session.subscriptions.delete(filter);

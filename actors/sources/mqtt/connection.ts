@@ -27,6 +27,7 @@ import {
   type MqttConnectionInput,
   type ResolvedConnection,
 } from './options.ts';
+import { watchGrants } from './grant-watch.ts';
 import { createSeating, type Absence, type Member } from './seating.ts';
 import type { MqttLink, MqttMessage, MqttSubscription, MqttTransport } from './transport.ts';
 
@@ -98,6 +99,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   /** The broker has been asked to keep a session, so it should know of one. */
   let sessionKnown = false;
   const kept = new KeptSession(options, transport);
+  const grants = watchGrants(options, speaker);
   /** Subscriptions of sources that are gone, which no link could take back yet. */
   const orphaned = new Set<string>();
   let line: Line | null = null;
@@ -122,6 +124,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
 
   const openLine = (io: SourceIo): Line => {
     const opened = Promise.withResolvers<boolean>();
+    let openedMonoMs: number | null = null;
     const lost = Promise.withResolvers<unknown>();
     const fail = (error: unknown) => {
       opened.resolve(false);
@@ -137,8 +140,10 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     const link = transport(
       { ...options, session },
       {
-        opened({ present }) {
+        opened({ present, differences = [] }) {
           stopWaiting();
+          openedMonoMs = io.clock.monotonicMs();
+          grants.connected(differences);
           if (sessionKnown && !present) {
             const facts = { clientId: options.clientId, url: shownUrl(options.url) };
             io.log.warn(facts, SESSION_LOST);
@@ -161,7 +166,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
         },
         closed(error) {
           delivery.end();
-          fail(error);
+          fail(grants.closed(error, openedMonoMs === null ? null : io.clock.monotonicMs() - openedMonoMs));
         },
       },
       io.clock,
@@ -238,7 +243,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     if (!(await mine.opened)) await new Promise<never>(() => {});
     const filters = member.subscriptions.map(({ filter }) => filter);
     const old = await kept.begin(io, filters);
-    await mine.link.subscribe(member.subscriptions);
+    grants.subscribed(await mine.link.subscribe(member.subscriptions));
     const used = seating.declaredFilters();
     await kept.takeBack(io, mine.link, filters, { old, used });
     const unused = [...orphaned].filter((filter) => !used.has(filter));
