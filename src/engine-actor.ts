@@ -8,6 +8,7 @@ import type { Exit } from '../actors/flow/exit.ts';
 import { createGatePort, createStagesPort, type StagesPorts } from '../actors/flow/flow-ports.ts';
 import type { Plane } from '../actors/flow/plane.ts';
 import { createSamplerPort, type SamplerPorts } from '../actors/health/sampler.ts';
+import { createReconnectPacer } from '../actors/sources/reconnect-pacer.ts';
 import { createIntake } from '../actors/sources/intake.ts';
 import type { IntakePorts } from '../actors/sources/intake-ports.ts';
 import { createDrain, createWait, type KeepDeadline } from '../actors/sources/waiting.ts';
@@ -110,7 +111,10 @@ function sourcesOf(parts: EngineActorParts) {
     holdOff,
     raise,
   });
-  const ports = { actors: { intake, wait: createWait(clock, keepDeadline), drain: createDrain(clock) } };
+  const pacer = createReconnectPacer(clock, parts.options.reconnectsPerSecondMax);
+  const ports = {
+    actors: { intake, wait: createWait(clock, keepDeadline, pacer), drain: createDrain(clock) },
+  };
   return {
     source: sourceMachine.provide(ports),
     backingOffSource: backingOffSourceMachine.provide(ports),

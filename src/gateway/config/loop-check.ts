@@ -67,7 +67,7 @@ function brokerOf(text: string): string | null {
 
 function hostOf({ hostname }: URL): string {
   const name = hostname.toLowerCase();
-  return LOCAL.includes(name) || /^127\./.test(name) ? 'localhost' : name;
+  return LOCAL.includes(name) || name.startsWith('127.') ? 'localhost' : name;
 }
 
 /** Any text, of one level or of several. */
