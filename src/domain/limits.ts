@@ -93,7 +93,7 @@ export const LIMITS = {
   sinkProbesMax: 8,
   sinkBatchBytesLimit: 64 * 1024 * 1024,
   /** Sources that connect again in one second after a failure, unless the engine's options say otherwise. */
-  reconnectsPerSecondMax: 200,
+  reconnectsPerSecondMax: 300,
   /** The longest that a server may have its clients wait (Retry-After), milliseconds. */
   retryAfterMsMax: 60 * 60 * 1_000,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */

@@ -142,3 +142,19 @@ test('of sources that share a session the last one ends it; before, only its own
   await clock.advance(1_000);
   expect(filters()).toBeNull();
 });
+
+test('a stop under a limit says how many messages come again', async () => {
+  const { clock, broker, source, start } = await field({
+    rateLimit: { recordsPerSecondMax: 10, policy: 'delay' },
+  });
+  const rig = await start(source());
+  for (let n = 1; n <= 18; n++) broker.publish('a/1', String(n));
+  await clock.advance(100);
+  await rig.stop({ deadlineMs: 100 });
+  const stored = rig.query('SELECT data FROM records').length;
+  const said = rig.lines.filter(({ message }) => message.includes('sends them again at the next connection'));
+  expect(said.map(({ level, fields }) => [level, fields['messages']])).toEqual([['warn', 18 - stored]]);
+  expect(stored).toBeGreaterThanOrEqual(10);
+  expect(stored).toBeLessThan(18);
+  expect(broker.session('gw-1')).toMatchObject({ queued: 18 - stored });
+});

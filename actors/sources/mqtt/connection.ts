@@ -77,11 +77,19 @@ const SETTLE_MS_MAX = 2_000;
 
 const SESSION_LOST = 'the broker has lost the kept session, and what it held for it';
 
+const COME_AGAIN =
+  'the link is closed before these messages are stored and acknowledged: the broker keeps them in the session ' +
+  'and sends them again at the next connection';
+const UNACKNOWLEDGED =
+  'the link is closed before these messages are stored and acknowledged, and the broker forgets them with the ' +
+  'clean session: set clean: false and a clientId to get them again';
+
 /** A link from its opening to its end. */
 interface Line {
   readonly link: MqttLink;
   readonly delivery: Delivery;
   readonly clock: Clock;
+  readonly log: SourceIo['log'];
   /** True once the broker accepted the connection; false if the line came to an end before. */
   readonly opened: Promise<boolean>;
   /** Resolves with what ended the line. Never, if it was closed because nobody needs it. */
@@ -116,8 +124,13 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   };
   /** What was taken is acknowledged first, as far as it is stored soon: after the good-bye it would come
    *  again. */
-  const settleAndClose = async ({ clock, delivery, link }: Line): Promise<void> => {
+  const settleAndClose = async ({ clock, log, delivery, link }: Line): Promise<void> => {
     await comesInTime(clock, SETTLE_MS_MAX, delivery.settled());
+    const messages = delivery.unacknowledged;
+    if (messages > 0) {
+      const { clean, clientId } = options;
+      log.warn({ url: shownUrl(options.url), clientId, messages }, clean ? UNACKNOWLEDGED : COME_AGAIN);
+    }
     delivery.end();
     await link.close();
   };
@@ -171,9 +184,9 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
       },
       io.clock,
     );
-    const { clock } = io;
+    const { clock, log } = io;
     const current: Line = {
-      ...{ link, delivery, clock, fail, stopWaiting },
+      ...{ link, delivery, clock, log, fail, stopWaiting },
       ...{ opened: opened.promise, lost: lost.promise },
     };
     return current;

@@ -13,7 +13,9 @@ export function shownUrl(url: URL): string {
 const UNAUTHORISED_CODES: ReadonlySet<number> = new Set([4, 5, 134, 135, 138, 140]);
 
 const CONNACK_ADVICE: Readonly<Record<number, string>> = {
-  1: 'it does not speak this MQTT version; set protocolVersion',
+  1:
+    'it does not speak this MQTT version; set protocolVersion: 4 (MQTT 3.1.1; the broker that `headgate start` ' +
+    'brings along speaks nothing else), or 5',
   2: 'it does not accept this client id; set clientId',
   3: 'it is not available now',
   4: 'wrong user name or password; correct username and password',
