@@ -6,6 +6,7 @@ import type { Actor } from 'xstate';
 import type { Exit } from '../actors/flow/exit.ts';
 import { Plane } from '../actors/flow/plane.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
+import { sayFarewell } from './source-farewell.ts';
 import { HoldOffs } from '../actors/sources/hold-offs.ts';
 import { resume } from '../actors/sources/resumption.ts';
 import { Spills } from '../actors/sources/spills.ts';
@@ -74,6 +75,7 @@ export class EngineRun {
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
   readonly #holdOffs: HoldOffs;
+  readonly #forgotten = new Set<string>();
   readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
   #lastIncarnation: number;
   #unwatchClock: () => void = () => {};
@@ -138,7 +140,11 @@ export class EngineRun {
         ledger.touch(rig);
         this.letters?.letterReturn.registered(rig.name);
       },
-      onReleased: (rig) => this.#release(rig),
+      onReleased: (rig, successor) => {
+        this.#release(rig);
+        const isForgotten = sayFarewell(rig, successor, { ...{ clock, log }, books: this.#books });
+        if (isForgotten) this.#forgotten.add(`${rig.spec.tenant}/${rig.spec.id}`);
+      },
       answer: outputs.answer,
       note: this.#books.noteOf('registry'),
     });
@@ -295,7 +301,8 @@ export class EngineRun {
       tally: this.#ended.tallyOf(addressOf(spec)),
     });
     const name = `${spec.tenant}/${spec.id}`;
-    rig.cursor = store?.cursors.get(name) ?? null;
+    // A source whose predecessor said good-bye begins without its cursor.
+    rig.cursor = this.#forgotten.delete(name) ? null : (store?.cursors.get(name) ?? null);
     resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
     // What a crash cut off goes on once.
     this.#deadlines.delete(name);
@@ -354,6 +361,7 @@ export class EngineRun {
       deadLetter: books.buryPayload,
       keepDeadline: books.keepDeadline,
       keepPollPhase: books.keepPollPhase,
+      keepCursor: books.keepCursor,
       holdOff: (rig, waitMs) => this.#holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
       onSample: (rows, healths) => {

@@ -3,7 +3,7 @@
 
 import type { Observer, Subject } from 'rxjs';
 import type { BuryPayload } from '../actors/sources/arriving-records.ts';
-import type { IntakePorts } from '../actors/sources/intake.ts';
+import type { IntakePorts } from '../actors/sources/intake-ports.ts';
 import type { SourceRig } from '../actors/sources/source-rig.ts';
 import type { KeepDeadline } from '../actors/sources/waiting.ts';
 import { AlertDesk } from '../actors/timeline/alert-desk.ts';
@@ -167,6 +167,14 @@ export class RunBooks {
   readonly keepPollPhase: IntakePorts['keepPollPhase'] = ({ spec, state }, dueAtMs) => {
     const { tenant, id: sourceId } = spec;
     this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0 });
+  };
+
+  readonly keepCursor: IntakePorts['keepCursor'] = (rig, cursor) => {
+    const { tenant, id: sourceId } = rig.spec;
+    rig.cursor = cursor;
+    return new Promise((resolve) => {
+      this.ledger.addParcel({ cursors: [{ tenant, sourceId, cursor }], onSettled: () => resolve() });
+    });
   };
 
   forgetPollPhase(rig: SourceRig): void {

@@ -13,7 +13,7 @@ import { createLimit, Gate, type Lane, type Limited } from '../../src/pipeline/g
 import { createPump, type Pump } from '../../src/pipeline/pump.ts';
 import type { Stage } from '../../src/pipeline/stage.ts';
 import { StageTotals } from '../../src/pipeline/stage-totals.ts';
-import type { Arrival } from '../sources/intake.ts';
+import type { Arrival } from '../sources/intake-ports.ts';
 import type { Exit } from './exit.ts';
 
 export interface PlaneOptions {

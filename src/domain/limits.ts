@@ -92,6 +92,8 @@ export const LIMITS = {
   /** Records that are tried past one that breaks the link, likewise in rounds. */
   sinkProbesMax: 8,
   sinkBatchBytesLimit: 64 * 1024 * 1024,
+  /** Sources that connect again in one second after a failure, unless the engine's options say otherwise. */
+  reconnectsPerSecondMax: 300,
   /** The longest that a server may have its clients wait (Retry-After), milliseconds. */
   retryAfterMsMax: 60 * 60 * 1_000,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
