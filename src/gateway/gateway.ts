@@ -210,10 +210,8 @@ export class Gateway implements GatewayControl {
   #prepare(text: ConfigText, origin: ReloadOrigin) {
     const { http } = this.#started.config;
     const { env } = this.#options;
-    const prepared = prepareConfig(text, {
-      ...{ env, nowMs: this.#clock.wallMs() },
-      ...(http.enabled ? { listening: http } : {}),
-    });
+    const around = { env, nowMs: this.#clock.wallMs() };
+    const prepared = prepareConfig(text, http.enabled ? { ...around, listening: http } : around);
     if (isProblems(prepared)) return prepared;
     const problems = this.#continuity.problemsWith(prepared, origin);
     return problems.length > 0 ? problems : prepared;
@@ -228,10 +226,8 @@ export class Gateway implements GatewayControl {
 
   async #start(): Promise<void> {
     if (this.#stopping !== null) {
-      throw new HeadgateError(
-        'HG_ENGINE_STATE',
-        'a gateway that was stopped cannot be started; make another',
-      );
+      const message = 'a gateway that was stopped cannot be started; make another';
+      throw new HeadgateError('HG_ENGINE_STATE', message);
     }
     this.#phase = 'starting';
     this.#startedAtMs = this.#clock.wallMs();

@@ -1,9 +1,8 @@
 /** References in the texts of a configuration: `${NAME}` and `${NAME:-default}` to the environment, `$${` for
  *  the two characters themselves, and `file:PATH` to the content of a file. Examples are left as they are. */
 
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { messageOf } from '../../domain/errors.ts';
+import { fileProblem, readBoundedText } from '../../../storage/file/bounded-file.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { Path } from './config-text.ts';
 import { isSecretPath, mapValues } from './secrets.ts';
@@ -82,43 +81,19 @@ function resolveText(
   }
 }
 
-/** What a file of secrets must not allow: anything to anybody but its owner. */
-const OTHERS = 0o077;
+/** What a file of secrets must not allow: anything to others, and to its group more than reading. Kubernetes
+ *  lets the group read (fsGroup), and makes that group the service's own. */
+const TOO_OPEN = 0o037;
 
 /** Reads a file that a configuration names.
- *  @throws Error whose message goes on after the name of the file. */
+ *  @throws Error whose message, by {@link fileProblem}, goes on after the name of the file. */
 export function readSmallFile(path: string, { mustBePrivate }: { readonly mustBePrivate: boolean }): string {
-  // Looked at before it is opened: opening a named pipe would wait for its writer.
-  if (!statSync(path).isFile()) throw new Error('is not a regular file');
-  const handle = openSync(path, 'r');
-  try {
-    const { mode, size } = fstatSync(handle);
-    if (mustBePrivate && process.platform !== 'win32' && (mode & OTHERS) !== 0) {
+  return readBoundedText(path, {
+    bytesMax: LIMITS.secretBytesMax,
+    refuse: ({ mode }) => {
+      if (!mustBePrivate || process.platform === 'win32' || (mode & TOO_OPEN) === 0) return null;
       const shown = (mode & 0o777).toString(8).padStart(4, '0');
-      throw new Error(`holds a secret and is open to other users (mode ${shown}); chmod 600 it`);
-    }
-    if (size > LIMITS.secretBytesMax) throw new Error(`is larger than ${LIMITS.secretBytesMax} bytes`);
-    const bytes = Buffer.alloc(LIMITS.secretBytesMax + 1);
-    const length = readSync(handle, bytes, 0, bytes.length, 0);
-    if (length > LIMITS.secretBytesMax) throw new Error(`is larger than ${LIMITS.secretBytesMax} bytes`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
-  } finally {
-    closeSync(handle);
-  }
-}
-
-/** Why a file cannot be used, to go on after its name. */
-export function fileProblem(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return 'does not exist';
-    case 'EACCES':
-    case 'EPERM':
-      return 'may not be read by this process';
-    case 'ERR_ENCODING_INVALID_ENCODED_DATA':
-      return 'is no UTF-8 text';
-    default:
-      return messageOf(error);
-  }
+      return `holds a secret and is open to other users (mode ${shown}); chmod 600 it`;
+    },
+  });
 }

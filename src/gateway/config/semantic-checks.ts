@@ -77,6 +77,8 @@ function namesCode(entry: { readonly type: string; readonly decode?: unknown }):
 
 /** The option that an error speaks of, and what it says of it. */
 function optionProblem(error: unknown): { field: string; message: string } {
+  // A name or password that no percent-encoding is of: the address is told of by url-checks.ts.
+  if (error instanceof URIError) return { field: 'url', message: 'cannot be decoded' };
   if (!(error instanceof HeadgateError)) throw error;
   const named = error.details['field'];
   const field = typeof named === 'string' ? named : '';
