@@ -25,7 +25,6 @@ import { eachOf, engineSubjects, reportTo, transitionsOf } from './engine-stream
 import { EngineRun, type RunOutputs } from './engine-run.ts';
 import { formatAddress, parseAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
-import type { Clock } from './domain/clock.ts';
 import { HeadgateError, type ErrorFacts } from './domain/errors.ts';
 import { INACTIVE_STATES, type SourceHealth } from './domain/health.ts';
 import { LIMITS } from './domain/limits.ts';
@@ -44,6 +43,7 @@ import { realClock } from './real-clock.ts';
 import { commandsFor, resolveChanges, resolveConfigNote, type Reconfiguration } from './reconfiguration.ts';
 import { PendingRequests, type AnyCommand, type Registration } from './pending-requests.ts';
 import { readCommand, type Command } from './read-command.ts';
+import { watchClock, type WatchedClock } from './watched-clock.ts';
 
 export interface CreateEngineOptions extends Omit<EngineOptionsInput, 'stages'> {
   /** Stages, in the order records go through them. */
@@ -75,7 +75,7 @@ export class Engine extends EngineNotes {
   readonly health$: Observable<readonly SourceHealth[]>;
 
   #options: EngineOptions;
-  readonly #clock: Clock;
+  readonly #clock: WatchedClock;
   readonly #log: Logger;
   readonly #exit: Exit;
   readonly #outputs: RunOutputs;
@@ -94,7 +94,7 @@ export class Engine extends EngineNotes {
   constructor(input: CreateEngineOptions) {
     super();
     this.#options = resolveOptions(engineOptionsSchema, input, 'createEngine');
-    this.#clock = this.#options.clock ?? realClock;
+    this.#clock = watchClock(this.#options.clock ?? realClock);
     const logger = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
     this.#log = boundedLog(logger, this.#clock);
     this.#exit = new Exit({

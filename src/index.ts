@@ -61,6 +61,7 @@ export { isPoison } from './domain/record.ts';
 export type { Batch, FlowItem, IngestRecord, PoisonRecord, RecordMeta } from './domain/record.ts';
 export type {
   OutboundRecord,
+  DeliveryProgress,
   Rejection,
   SinkHealth,
   SinkIo,

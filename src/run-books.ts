@@ -7,12 +7,17 @@ import type { IntakePorts } from '../actors/sources/intake.ts';
 import type { SourceRig } from '../actors/sources/source-rig.ts';
 import type { KeepDeadline } from '../actors/sources/waiting.ts';
 import { AlertDesk } from '../actors/timeline/alert-desk.ts';
-import { DeadLetterDesk, type DeadLetterDeskOptions } from '../actors/timeline/dead-letter-desk.ts';
+import {
+  DeadLetterDesk,
+  type DeadLetterDeskOptions,
+  type DeadLetterOrigin,
+} from '../actors/timeline/dead-letter-desk.ts';
 import { Journal } from '../actors/timeline/journal.ts';
 import { Ledger } from '../actors/timeline/ledger.ts';
 import { alertOf, logRow } from '../actors/timeline/lifecycle-rules.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { ControllerNote } from '../machines/refusals.ts';
+import { LossMonitor } from '../actors/health/loss-monitor.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { BoundedRows } from './domain/bounded-rows.ts';
@@ -47,6 +52,8 @@ export interface RunBooksOptions {
   /** A source or a sink has another state now. */
   readonly onState: (row: TimelineRow, actorId: string) => void;
   readonly onLetterFailedAgain: DeadLetterDeskOptions['onFailedAgain'];
+  /** The source that is registered under this name in the timeline. */
+  readonly rigOf: (actorId: string) => SourceRig | undefined;
 }
 
 export class RunBooks {
@@ -54,6 +61,7 @@ export class RunBooks {
   readonly journal: Journal;
   readonly alerts: AlertDesk;
   readonly deadLetters: DeadLetterDesk;
+  readonly losses: LossMonitor;
   /** Bursts that began. */
   bursts = 0;
   readonly #options: RunBooksOptions;
@@ -88,9 +96,16 @@ export class RunBooks {
       onBurst: () => settings.burst?.onBurst ?? null,
     });
     this.alerts.alerts$.subscribe(outputs.alerts);
+    this.losses = new LossMonitor({
+      ...{ clock, log },
+      raise: (alert, source) => this.raise(alert, source),
+    });
     this.deadLetters = new DeadLetterDesk({
       clock,
-      keep: (letter, how) => this.ledger.addDeadLetter(letter, how),
+      keep: (letter, origin) => {
+        this.ledger.addDeadLetter(letter, origin);
+        this.#countDeadLetter(letter, origin);
+      },
       onFailedAgain: books.onLetterFailedAgain,
       note: (actorId, data) => {
         const cause = this.journal.lastRowOf(actorId);
@@ -152,6 +167,15 @@ export class RunBooks {
     if (!rig.keepsPollPhase) return;
     const { tenant, id: sourceId } = rig.spec;
     this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', ...noDeadline(rig) });
+  }
+
+  /** Letters of sinks are told of by the sinks. */
+  #countDeadLetter({ stage, code, message }: DeadLetter, origin: DeadLetterOrigin): void {
+    const rig = this.#options.rigOf(origin.actorId);
+    if (rig === undefined) return;
+    rig.deadLettered++;
+    if (origin.record === null) rig.undecodedPayloads++;
+    this.losses.count(rig, 'deadLettered', 1, { stage, code, error: message });
   }
 
   #createLedger(): Ledger {

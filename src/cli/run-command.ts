@@ -15,6 +15,7 @@ import type { Output } from './output.ts';
 export interface RunOptions {
   /** Only looks at the configuration. */
   readonly check?: boolean;
+  /** Lines for people, or JSON. Default: as the configuration says, else for people on a terminal. */
   readonly pretty?: boolean;
   readonly logLevel?: LogLevel;
   /** Seconds; for ever where it is not given. */
@@ -24,9 +25,11 @@ export interface RunOptions {
 /** Resolves when the gateway has drained and ended because it was asked to.
  *  @throws HeadgateError for everything else; its code decides the exit code. */
 export async function runCommand(file: string, options: RunOptions, output: Output): Promise<void> {
-  const { logLevel, duration, pretty = false } = options;
-  const colours = process.stderr.isTTY && (process.env['NO_COLOR'] ?? '') === '';
-  const log = await createGatewayLog({ level: logLevel ?? 'info', pretty, colours });
+  const isTerminal = process.stderr.isTTY;
+  const { logLevel, duration } = options;
+  const colours = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
+  const pretty = options.pretty ?? isTerminal;
+  const log = createGatewayLog({ level: logLevel ?? 'info', pretty, colours });
   keepEnvironmentOutOf(process.report, log);
   const level = logLevel === undefined ? {} : { logLevel };
   const gateway = gatewayOf({ file: resolve(file), env: process.env, log, ...level }, output);
@@ -34,7 +37,8 @@ export async function runCommand(file: string, options: RunOptions, output: Outp
     await output.write(`${file}: the configuration is valid\n`);
     return;
   }
-  if (!pretty && gateway.logFormat === 'pretty') await log.makePretty();
+  if (options.pretty === undefined && gateway.logFormat !== 'auto')
+    log.setPretty(gateway.logFormat === 'pretty');
   const durationMs = duration === undefined ? null : duration * 1_000;
   const code = await runProcess(gateway, { clock: realClock, log, durationMs })
     .catch((error: unknown) => tellProblems(error, output))

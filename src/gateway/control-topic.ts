@@ -203,6 +203,13 @@ class Topic implements ControlTopic {
 
   #take(message: MqttMessage, publisher: MqttPublisher, done: () => void): void {
     if (this.#abort.signal.aborted) return;
+    if (message.rejection !== undefined) {
+      this.counts.refused++;
+      const { code, message: problem } = message.rejection;
+      this.#deps.log.warn({ code, error: problem }, 'a message of the control topic is left out');
+      queueMicrotask(done);
+      return;
+    }
     const work = this.#answer(message, publisher).finally(() => {
       this.#underWay.delete(work);
       done();

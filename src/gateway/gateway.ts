@@ -118,7 +118,7 @@ export class Gateway implements GatewayControl {
   }
 
   /** Whom the log is for, as the configuration has it. */
-  get logFormat(): 'json' | 'pretty' {
+  get logFormat(): 'auto' | 'json' | 'pretty' {
     return this.#started.config.logging.format;
   }
 

@@ -46,7 +46,7 @@ export async function gatewayRig(
   write(config);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const lines: string[] = [];
-  const log = await createGatewayLog({
+  const log = createGatewayLog({
     ...{ level: 'debug', pretty: false },
     write: (line) => void lines.push(line),
   });

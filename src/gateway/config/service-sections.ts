@@ -138,9 +138,12 @@ export const loggingSection = z
       .default('info')
       .describe('The least weighty sort of line that is written.'),
     format: z
-      .enum(['json', 'pretty'])
-      .default('json')
-      .describe('`json`: an object a line. `pretty`: for people.'),
+      .enum(['auto', 'json', 'pretty'])
+      .default('auto')
+      .describe(
+        '`json`: an object a line. `pretty`: for people. ' +
+          '`auto`: for people where the log goes to a terminal.',
+      ),
   })
   .prefault({})
   .describe('Log lines, on stderr.');

@@ -464,7 +464,7 @@ sources:
   a: { type: push }
   b: { type: push, rateLimit: { recordsPerSecondMax: 3, policy: delay } }
 `);
-  expect(sources['a']).toMatchObject({ rateLimit: { recordsPerSecondMax: 7, policy: 'drop' } });
+  expect(sources['a']).toMatchObject({ rateLimit: { recordsPerSecondMax: 7, policy: 'auto' } });
   expect(sources['b']).toMatchObject({ rateLimit: { recordsPerSecondMax: 3, policy: 'delay' } });
 });
 
