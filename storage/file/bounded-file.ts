@@ -10,6 +10,12 @@ export interface BoundedFileOptions {
   readonly refuse?: (stat: Stats) => string | null;
 }
 
+/** Tells a version of a file from the next: another content has another one, also where a link leads
+ *  elsewhere. */
+export function fileVersion({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return [dev, ino, size, mtimeMs, ctimeMs].join(' ');
+}
+
 /** Errors whose message goes on after the name of the file. */
 class UnusableFile extends Error {}
 

@@ -5,7 +5,7 @@ import { engineOptionsSchema } from '../../config/engine-options.ts';
 import { resolveOptions } from '../../config/resolve-options.ts';
 import { addressOf, DEFAULT_TENANT, formatAddress, parseAddress } from '../../domain/address.ts';
 import { HeadgateError } from '../../domain/errors.ts';
-import type { Path } from './config-text.ts';
+import type { Path } from './placed-text.ts';
 import { exposureFindings } from './exposure-checks.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import { moduleProblem } from './modules.ts';

@@ -1,7 +1,7 @@
 /** Addresses that mean something else than they seem to: with characters in a name or password that end the
  *  part they stand in, and passwords that are written out. No message repeats one: it may be secret. */
 
-import type { Path } from './config-text.ts';
+import type { Path } from './placed-text.ts';
 import type { Finding } from './problems.ts';
 import { pathKey } from './references.ts';
 
