@@ -133,8 +133,7 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
-  /** Rows about commands that were refused, in a minute, of each way they come; the rest is one row with
-   *  their number. */
+  /** Rows about commands that were refused, in a minute, of each way they come; one row counts the rest. */
   refusalRowsPerMinuteMax: 60,
   /** Answers of the control topic to those who have not shown a token, in a minute; the rest gets none. */
   controlStrangerAnswersPerMinuteMax: 60,
@@ -184,6 +183,8 @@ export const LIMITS = {
   configProblemsMax: 100,
   /** Bytes of a file that a configuration takes a secret or a certificate from. */
   secretBytesMax: 64 * 1024,
+  /** Bytes of a file of code that a configuration names. */
+  moduleBytesMax: 16 * 1024 * 1024,
   /** Characters and parts of one expression of a configuration. */
   expressionCharsMax: 4_096,
   expressionNodesMax: 1_000,
