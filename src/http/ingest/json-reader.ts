@@ -14,7 +14,7 @@ const BACKSLASH = 0x5c;
 const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
-const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 export function jsonReader(options: ReaderOptions): BodyReader {
   return new JsonReader(options);
@@ -28,6 +28,8 @@ class JsonReader implements BodyReader {
   readonly #rejecter = new Rejecter();
   #place: Place = 'start';
   #offset = 0;
+  /** Bytes of a byte order mark that the body begins with. */
+  #markBytes = 0;
   /** Of the item begun: its bytes so far, whether they are more than it may have, how deep it stands. */
   #begun: Buffer[] = [];
   #begunBytes = 0;
@@ -69,11 +71,25 @@ class JsonReader implements BodyReader {
   #findStart(chunk: Buffer): number {
     for (let index = 0; index < chunk.length; index++) {
       const byte = chunk[index] as number;
-      if (isSpace(byte) || BYTE_ORDER_MARK[this.#offset + index] === byte) continue;
+      if (this.#isOfMark(byte, this.#offset + index)) continue;
+      if (this.#markBytes > 0 && this.#markBytes < BYTE_ORDER_MARK.length) {
+        // Half a mark is no UTF-8: what follows is refused for it.
+        this.#begun.push(BYTE_ORDER_MARK.subarray(0, this.#markBytes));
+        this.#begunBytes += this.#markBytes;
+        this.#place = 'whole';
+        return index;
+      }
+      if (isSpace(byte)) continue;
       this.#place = byte === OPEN_LIST ? 'list' : 'whole';
       return byte === OPEN_LIST ? index + 1 : index;
     }
     return chunk.length;
+  }
+
+  #isOfMark(byte: number, place: number): boolean {
+    if (place !== this.#markBytes || BYTE_ORDER_MARK[place] !== byte) return false;
+    this.#markBytes++;
+    return true;
   }
 
   /** Returns where the list ends, or the piece is full; the length of the chunk if neither. */

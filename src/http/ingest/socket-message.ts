@@ -3,6 +3,7 @@
 
 import { crc32 } from 'node:zlib';
 import { errorFacts, HeadgateError } from '../../domain/errors.ts';
+import { writeJson } from '../../domain/json-text.ts';
 import { isDeeperThan, parseJson, parseShallow } from '../../pipeline/decode/json.ts';
 import { decodeText } from '../../pipeline/decode/text.ts';
 import { ndjsonReader } from './ndjson-reader.ts';
@@ -68,14 +69,14 @@ function readRecords(
   const piece = emptyPiece();
   for (let line = 1; line <= records.length; line++) {
     const record = records[line - 1];
-    if (mayBeDeep && isDeeperThan(depthMax, JSON.stringify(record))) {
+    if (mayBeDeep && isDeeperThan(depthMax, writeJson(record))) {
       const message = `nested deeper than ${depthMax} levels`;
       piece.rejections.push({ line, code: 'HG_RECORD_TOO_DEEP', message });
       continue;
     }
     piece.values.push(record);
     piece.lines.push(line);
-    if (isMarked) piece.marks.push(crc32(JSON.stringify(record)));
+    if (isMarked) piece.marks.push(crc32(writeJson(record)));
   }
   return piece;
 }
