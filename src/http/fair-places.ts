@@ -1,7 +1,7 @@
 /** A number of places that clients share: uploads, WebSockets, live streams, requests.
  *
- *  A client may hold as many places as are left free. One that is alone gets half of them, a second one half of
- *  the rest, and so on: however many places a few clients occupy, and for however long, another one finds a
+ *  A client may hold as many places as are left free. One that is alone gets half of them, a second one half
+ *  of the rest, and so on: however many places a few clients occupy, and for however long, another one finds a
  *  place. */
 
 import type { Principal } from './http-deps.ts';
@@ -20,8 +20,8 @@ export class FairPlaces {
     return this.#taken;
   }
 
-  /** Returns how to give the place back, which may be called more than once; null where there is none for this
-   *  client. */
+  /** Returns how to give the place back, which may be called more than once; null where there is none for
+   *  this client. */
   take(client: string): (() => void) | null {
     const held = this.#held.get(client) ?? 0;
     if (held >= this.#placesMax - this.#taken) return null;

@@ -37,8 +37,8 @@ export interface HttpLimits {
   readonly failedLoginsPerMinuteMax: number;
   /** A request has to be there, headers and body, after so long. */
   readonly requestTimeoutMs: number;
-  /** Bytes a second that an upload has to send on average, after `requestTimeoutMs`, while it is waited for; 0:
-   *  none. */
+  /** Bytes a second that an upload has to send on average, after `requestTimeoutMs`, while it is waited for;
+   *  0: none. */
   readonly uploadBytesPerSecondMin: number;
   readonly liveClientsMax: number;
   readonly liveClientBytesMax: number;

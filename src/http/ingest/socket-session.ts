@@ -3,8 +3,8 @@
  *
  *  What bounds it: a credit of messages without an answer (whoever sends more is not read, and cut when it
  *  is twice as many), the memory of records that wait for their commit, bytes of answers the client does not
- *  take, messages and pings a second. A bound that is reached means that the socket is not read, so that TCP slows the
- *  sender. */
+ *  take, messages and pings a second. A bound that is reached means that the socket is not read, so that TCP
+ *  slows the sender. */
 
 import type { WebSocket } from 'ws';
 import type { PushSource } from '../../../actors/sources/push-source.ts';
