@@ -105,6 +105,7 @@ export class EngineRun {
     this.#spills = new Spills({
       ...{ store, log, clock, ledger },
       keepsRecords: options.records.keep,
+      onLost: this.#countLost,
       deadLetter: (record, stage, error) => this.buryRecord(record, stage, error),
     });
     this.letters = createRunLetters({
@@ -186,14 +187,13 @@ export class EngineRun {
     return this.finished;
   }
 
-  /** Writes what is left and closes the database. To be called once `finished` has resolved. Returns how many
-   *  records no drain has reached: they are lost, and whoever waits for one of them is told. */
-  async close(): Promise<number> {
+  /** Writes what is left and closes the database. To be called once `finished` has resolved. Records that no
+   *  drain has reached are lost: they are counted, and their sources are told. */
+  async close(): Promise<void> {
     const { store, clock, log } = this.#options;
     const { ledger } = this.#books;
     this.#unwatchClock();
-    let lost = 0;
-    for (const rig of this.directory.rigs()) lost += rig.giveUp();
+    for (const rig of this.directory.rigs()) rig.giveUp();
     this.sinks.close();
     this.#spills.close();
     this.#books.deadLetters.close();
@@ -202,7 +202,7 @@ export class EngineRun {
     this.#books.close();
     const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
     if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
-    return lost;
+    this.#countLost(ledger.lostLetters);
   }
 
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
@@ -219,6 +219,8 @@ export class EngineRun {
       sinks: this.sinks.directory.stats(),
     });
   }
+
+  readonly #countLost = (records: number): void => this.#options.outputs.exit.countLost(records);
 
   /** Keeps a record that a stage or the recorder could not use. */
   buryRecord(record: IngestRecord, stage: string, error: unknown): void {
@@ -255,6 +257,7 @@ export class EngineRun {
       clock,
       sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
+      onLost: this.#countLost,
       onDropped: (dropping, records, by) => this.#books.losses.count(dropping, 'dropped', records, { by }),
       spill: this.#spills.of(spec),
       tally: this.#ended.tallyOf(addressOf(spec)),

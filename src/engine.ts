@@ -240,7 +240,7 @@ export class Engine extends EngineNotes {
       admitted: this.#run?.plane.admitted ?? 0,
       dropped: this.#run?.plane.dropped ?? 0,
       delivered: this.#exit.delivered - this.#deliveredBefore,
-      lost: this.#lost,
+      lost: this.#lost + this.#exit.lost,
     };
   }
 
@@ -288,8 +288,8 @@ export class Engine extends EngineNotes {
     this.#ending = run.finished.then(async ({ lostRecords }) => {
       this.#lost = lostRecords;
       this.#exit.end();
-      const unreached = await run.close();
-      this.#lost += unreached + this.#exit.detach();
+      await run.close();
+      this.#lost += this.#exit.detach();
       this.#requests.refuseAll(STOPPED);
     });
     run.start();

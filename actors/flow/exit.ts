@@ -62,7 +62,17 @@ export class Exit implements Downstream {
     this.#onRoom = onRoom;
   }
 
-  /** The run is over. Returns how many records it took and never stored. */
+  /** Records of this run that came to no end: not stored, not left out, not dropped, no dead letter. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Counts records that were lost before they came here. */
+  countLost(records: number): void {
+    this.#lost += records;
+  }
+
+  /** The run is over. Returns how many records of it were lost. */
   detach(): number {
     const lost = this.#lost;
     this.#lost = 0;
@@ -122,7 +132,7 @@ export class Exit implements Downstream {
         this.#pending -= batch.length;
         this.#pendingBytes -= bytes;
         if (outcome === 'stored') this.#show(batch, without(stored, refused), consumers, sinceMs);
-        else this.#giveUp(batch);
+        else this.#giveUp(batch, records.length);
         this.#onRoom();
       },
     });
@@ -148,11 +158,11 @@ export class Exit implements Downstream {
     this.#consumers.clear();
   }
 
-  /** The deadline has come: what consumers have not read is gone for them. Returns how much that was. */
+  /** The deadline has come: what consumers have not read is gone for them. Returns how many records are lost by
+   *  that: none where they are stored, else as many as the slowest consumer has not read. */
   clear(): number {
-    let lost = 0;
-    for (const consumer of this.#consumers) lost += consumer.clear();
-    return lost;
+    const unread = Array.from(this.#consumers, (consumer) => consumer.clear());
+    return this.#ledger !== null && this.#keepsRecords ? 0 : Math.max(0, ...unread);
   }
 
   #deliver(batch: Batch, consumers: readonly Consumer[], sinceMs: number): void {
@@ -188,8 +198,9 @@ export class Exit implements Downstream {
     else this.#ledger.addParcel({ onSettled: settle });
   }
 
-  #giveUp(batch: Batch): void {
-    this.#lost += batch.length;
+  /** `records`: those among them that are no dead letters. */
+  #giveUp(batch: Batch, records: number): void {
+    this.#lost += records;
     settleAll(batch, 'lost');
   }
 

@@ -17,7 +17,7 @@ import { RECEIPT, type IngestRecord } from '../../src/domain/record.ts';
 import type { LetterOrigin } from '../../src/domain/timeline.ts';
 import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
 import type { Lane } from '../../src/pipeline/gate.ts';
-import { dataOfPayload, dataPayload, wireOfPayload } from '../../src/pipeline/letter-payload.ts';
+import { dataOfPayload, dataPayload, wireOfPayload } from '../timeline/letter-payload.ts';
 import type { EventStore, StoredLetter } from '../../storage/event-store.ts';
 import type { SourceRig } from '../sources/source-rig.ts';
 import type { Ledger } from '../timeline/ledger.ts';

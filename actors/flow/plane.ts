@@ -171,6 +171,7 @@ export class Plane {
   /** Ends the stages; what is between them is lost. */
   stopStages(): void {
     this.#nextFlow?.stop();
+    this.#exit.countLost(this.#flow.size);
     this.#flow.stop();
   }
 

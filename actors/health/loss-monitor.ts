@@ -124,7 +124,7 @@ export class LossMonitor {
   /** Raises the alert where the share of what was lost is too large, and takes it back where it is not. */
   #judge(loss: Loss): void {
     const brought = Math.max(loss.lost, loss.source.broughtRecords - loss.broughtBefore);
-    const isHigh = loss.lost > 0 && loss.lost >= brought * LIMITS.lossAlertShareMin;
+    const isHigh = loss.lost > 0 && 100 * loss.lost >= brought * LIMITS.lossAlertPercentMin;
     if (isHigh === loss.isAlerted) return;
     loss.isAlerted = isHigh;
     const { kind, source, lost, reason } = loss;
@@ -138,7 +138,7 @@ export class LossMonitor {
         timestamp: this.#ports.clock.wallMs(),
         message: isHigh
           ? `${source.name}: ${share} % of its records ${message}`
-          : `${source.name}: fewer than ${100 * LIMITS.lossAlertShareMin} % of its records are lost now`,
+          : `${source.name}: fewer than ${LIMITS.lossAlertPercentMin} % of its records are lost now`,
         details: isHigh ? { lost, records: brought, ...reason } : { lost, records: brought },
       },
       source,

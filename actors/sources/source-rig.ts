@@ -35,6 +35,8 @@ export interface RigOptions {
   readonly onDropped: (rig: SourceRig, records: number, by: 'limit' | 'outlet') => void;
   /** Where records go that find no room; null: the outlet's own policy says. */
   readonly spill: Spill | null;
+  /** Records in the outlet were given up. */
+  readonly onLost?: (records: number) => void;
   /** What incarnations before it came to; left out where there was none. */
   readonly tally?: Tally<SourceCounter> | undefined;
 }
@@ -96,7 +98,7 @@ export class SourceRig implements Lane {
   #keptOnDisk = 0;
 
   constructor(options: RigOptions) {
-    const { spec, incarnation, clock, sourceLimit, onItems, onDropped, spill, tally } = options;
+    const { spec, incarnation, clock, sourceLimit, onItems, onDropped, onLost, spill, tally } = options;
     const limit = spec.rateLimit ?? sourceLimit;
     this.spec = spec;
     this.incarnation = incarnation;
@@ -119,6 +121,7 @@ export class SourceRig implements Lane {
       },
       onCleared: (records) => {
         this.#keptOnDisk = this.#spill?.detach(this.queue, records) ?? 0;
+        onLost?.(records.length - this.#keptOnDisk);
         settleAll(records, 'lost');
       },
     });
@@ -222,7 +225,8 @@ export class SourceRig implements Lane {
     await this.queue.whenEmpty();
   }
 
-  /** Gives up what waits in the outlet; returns how much of it is lost. What is on disk stays there. */
+  /** Gives up what waits in the outlet; returns how much of it is lost, which is counted. What is on disk
+   *  stays there. */
   giveUp(): number {
     return this.queue.clear() - this.#keptOnDisk;
   }

@@ -21,7 +21,7 @@ import { checkFields, isCursorRow } from '../../src/domain/record-flaw.ts';
 import { RECEIPT, settleAll, withReceipt, type IngestRecord } from '../../src/domain/record.ts';
 import type { SpillRow } from '../../src/domain/timeline.ts';
 import type { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
-import { spilledData, spillText } from '../../src/pipeline/record-json.ts';
+import { spilledData, spillText } from './spill-text.ts';
 import { recordRow } from '../../src/domain/record-row.ts';
 import { standIn, wakeAll, type WaitingLine } from '../../src/pipeline/waiting-line.ts';
 import type { EventStore, StoredSpillRow } from '../../storage/event-store.ts';
@@ -43,6 +43,8 @@ export interface SpillPorts {
   readonly clock: Clock;
   /** False: records are not kept; the exit crosses nothing out. */
   readonly keepsRecords: boolean;
+  /** Records on their way to disk were lost. */
+  readonly onLost: (records: number) => void;
   /** Keeps what cannot be written as text. */
   readonly deadLetter: (record: IngestRecord, stage: string, error: unknown) => void;
 }
@@ -190,6 +192,7 @@ export class Spill {
       onSettled: (outcome) => {
         this.#writing -= kept.length;
         if (outcome === 'stored') this.#onDisk += kept.length - flawed.size;
+        else this.#ports.onLost(kept.length);
         for (const record of kept) {
           const isFlawed = outcome === 'stored' && flawed.has(record);
           record[RECEIPT]?.settle(isFlawed ? 'deadLettered' : outcome);

@@ -32,8 +32,9 @@ export interface Parcel {
   /** Told once: when it is stored, and with it everything that was added before it; or that it never will be.
    *  */
   readonly onSettled: (outcome: 'stored' | 'lost') => void;
-  /** The database refuses one of its rows. Called before `onSettled`, which then holds for the other rows. Adds
-   *  the dead letter that the record becomes, and returns the mark that no longer holds, if there is one. */
+  /** The database refuses one of its rows. Called before `onSettled`, which then holds for the other
+   *  rows. Adds the dead letter that the record becomes, and returns the mark that no longer holds, if
+   *  there is one. */
   readonly onRefused?: (row: RecordRow, error: ErrorFacts) => CommitMark | undefined;
 }
 

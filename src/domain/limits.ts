@@ -21,9 +21,9 @@ export const LIMITS = {
   mergeQuantumRecords: 256,
   /** Sources that lost a record to the shared limit and are to be served before others. */
   rateLimitClaimsMax: 1_024,
-  /** A source that loses this share of what it brings within a minute, as dead letters or as drops, is an
+  /** A source that loses this part of what it brings within a minute, as dead letters or as drops, is an
    *  alert: at once after this many, else at the end of the minute. */
-  lossAlertShareMin: 0.1,
+  lossAlertPercentMin: 10,
   lossAlertRecordsMin: 10,
   /** Records waiting for their commit before the stages are held back. */
   recorderPendingRecordsMax: 8_192,
@@ -50,7 +50,8 @@ export const LIMITS = {
   /** Bytes of one record's data as JSON, unless the engine's options say otherwise; a larger one is a dead
    *  letter. */
   recordBytesMax: 1024 * 1024,
-  /** Characters of a record's dedup key, content type and cursor; a record with a longer one is a dead letter. */
+  /** Characters of a record's dedup key, content type and cursor; a record with a longer one is a dead
+   *  letter. */
   dedupKeyCharsMax: 4_096,
   contentTypeCharsMax: 4_096,
   cursorCharsMax: 65_536,

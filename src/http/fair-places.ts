@@ -1,8 +1,8 @@
 /** A number of places that clients share: uploads, WebSockets, live streams, requests.
  *
  *  A client may hold as many places as are left free. One that is alone gets half of them, a second one half
- *  of the rest, and so on: however many places a few clients occupy, and for however long, another one finds a
- *  place. */
+ *  of the rest, and so on: however many places a few clients occupy, and for however long, another one finds
+ *  a place. */
 
 import type { Principal } from './http-deps.ts';
 import { clientOf } from './remote-address.ts';

@@ -91,7 +91,7 @@ describe('a database that is gone', () => {
         );
         expect(error.message).toMatch(knows);
       }
-      const verdict = await databaseChecks(file, virtualClock())[0]?.run();
+      const verdict = await databaseChecks(file, virtualClock())[0]?.run(new AbortController().signal);
       expect(verdict).toMatchObject({ level: 'problem', message: expect.stringMatching(knows) });
     };
     truncateSync(file);

@@ -24,7 +24,7 @@ const letter: CommitUnit['deadLetters'][number] = {
 const health: CommitUnit['health'][number] = {
   ...owner,
   ...{ atMs: 1, state: 'streaming', recordsProduced: 1, lastReadTimestamp: null, consecutiveErrors: 0 },
-  ...{ incarnation: 1, restarts: 0, rate1s: 0, queueDepth: 0, droppedCount: 0 },
+  ...{ incarnation: 1, restarts: 0, rate1s: 0, queueDepth: 0, droppedCount: 0, deadLetteredCount: 0 },
 };
 const sink: CommitUnit['sinks'][number] = {
   ...{ tenant: 'default', sinkId: 'cloud', type: 'http', state: 'delivering', incarnation: 1, delivered: 0 },

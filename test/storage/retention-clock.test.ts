@@ -154,7 +154,7 @@ describe('nothing is deleted since the wall clock jumped', () => {
     const sample = {
       ...{ atMs: START_MS, tenant: 'default', sourceId: 'a', state: 'streaming' as const, rate1s: 0 },
       ...{ recordsProduced: 1, lastReadTimestamp: null, consecutiveErrors: 0, incarnation: 1, restarts: 0 },
-      ...{ queueDepth: 0, droppedCount: 0 },
+      ...{ queueDepth: 0, droppedCount: 0, deadLetteredCount: 0 },
     };
     const unit = { deadLetters: [letter, letter], health: [sample, sample] };
     await store.commit(commitUnit({ ...unit, timeline: [timelineRow({ seq: 1 }), timelineRow({ seq: 2 })] }));

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { decodeSchema, sourceSchema } from '../../../src/config/source-options.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import type { HeadgateError } from '../../../src/domain/errors.ts';
+import { PLAIN_DATA } from '../../../src/domain/json-text.ts';
 import type { Receipt } from '../../../src/domain/receipt.ts';
 import type { RecordMeta } from '../../../src/domain/record.ts';
 import type { DecodeFunction, SourceIo, SourceSpec } from '../../../src/domain/source.ts';
@@ -267,6 +268,11 @@ class Envelope implements MqttEnvelope {
     this.qos = qos;
     this.retain = retain;
     this.payload = payload;
+  }
+
+  /** Its fields are all there is to it: it is stored as a plain object is. */
+  get [PLAIN_DATA](): true {
+    return true;
   }
 }
 
