@@ -1,8 +1,8 @@
 /** Records as the text that sinks send and write. */
 
 import { errorFacts, HeadgateError } from '../../src/domain/errors.ts';
+import { writeJson } from '../../src/domain/json-text.ts';
 import type { OutboundRecord, Rejection } from '../../src/domain/sink.ts';
-import { dataAsJson } from '../../src/pipeline/record-json.ts';
 
 /** What goes out of a record. `data`: its data alone. `record`: its key, its place and times as well. */
 export type Envelope = 'record' | 'data';
@@ -11,7 +11,7 @@ export type Envelope = 'record' | 'data';
  *  sourceSeq, atMs, contentType and dedupKey where there are any, data.
  *  @throws HeadgateError HG_RECORD_UNSTORABLE */
 export function recordAsJson(record: OutboundRecord, envelope: Envelope): string {
-  const data = dataAsJson(record.data);
+  const data = writeJson(record.data);
   if (envelope === 'data') return data;
   const { key, seq, tenant, sourceId, incarnation, sourceSeq, atMs, contentType, dedupKey } = record;
   const head = { key, seq, tenant, sourceId, incarnation, sourceSeq, atMs, contentType, dedupKey };

@@ -1,7 +1,7 @@
-/** One open file being read: chunk by chunk into lines, line by line into records that know where the next
- *  one begins. */
+/** One open file being read: chunk by chunk into lines, line by line into records whose cursors say where
+ *  the next one begins. Before a chunk is used, the bytes before it are compared with what was read of
+ *  them. */
 
-import type { FileHandle } from 'node:fs/promises';
 import { HeadgateError } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import {
@@ -11,52 +11,51 @@ import {
   type LineSplitterOptions,
 } from '../../../src/pipeline/decode/line-splitter.ts';
 import type { Rejecter } from '../../../src/pipeline/decode/payload-intake.ts';
-import { rowDecoder, type RowDecoder, type RowFormat } from '../../../src/pipeline/decode/rows.ts';
+import {
+  rowDecoder,
+  type CsvOptions,
+  type RowDecoder,
+  type RowFormat,
+} from '../../../src/pipeline/decode/rows.ts';
 import { asDecodeError } from '../../../src/pipeline/decode/text.ts';
-import { headCrc, readHead, type FilePlace, type OpenFile } from './place.ts';
+import type { FileBytes, FileFacts } from './file-bytes.ts';
+import type { OpenFile } from './open-file.ts';
+import { CHUNK_BYTES, PlaceTracker } from './place-tracker.ts';
+import { HEAD_BYTES_MAX, readBytes, TAIL_BYTES_MAX, type FilePlace, type Tail } from './place.ts';
+import { crc32 } from 'node:zlib';
 
-const CHUNK_BYTES = 64 * 1024;
 const LINE_FEED = 0x0a;
 
 export interface ReadingPlan {
-  readonly path: string;
   readonly format: RowFormat;
+  readonly csv: CsvOptions;
   readonly lineBytesMax: number;
   readonly rejections: Rejecter;
 }
 
 /** `end`: there is no more, for now. `rewritten`: the file no longer holds what was read of it: it was
- *  emptied, and perhaps filled again. Nothing was handed in then. */
-type ChunkOutcome = 'more' | 'end' | 'rewritten';
+ *  emptied or written over. Nothing was handed in then. */
+export type ChunkOutcome = 'more' | 'end' | 'rewritten';
 
-export interface FileReading {
-  readonly inode: string;
-  /** Hands in what the next chunk brings, waiting for room where there is none. */
-  readChunk(io: SourceIo): Promise<ChunkOutcome>;
-  /** Hands in a last line without a line end. */
-  finish(io: SourceIo): Promise<void>;
-  close(): Promise<void>;
-}
-
-type Start = FilePlace | { readonly from: 'beginning' | 'end' };
+/** Where the reading begins. */
+export type Start = FilePlace | { readonly from: 'beginning' | 'end' };
 
 /** Takes over `file`: closes it if it cannot be read, else `close` does.
  *  @throws HeadgateError HG_DECODE_FAILED (retry) where the names of the columns cannot be read. */
 export async function fileReading(file: OpenFile, plan: ReadingPlan, start: Start): Promise<FileReading> {
   try {
-    const rows = rowDecoder(plan.format);
+    const rows = rowDecoder(plan.format, plan.csv);
     let position = await startPosition(file, start);
-    if (position.startOffset > 0 && !rows.ready && !(await learnColumns(file.handle, rows, plan))) {
+    if (position.startOffset > 0 && !rows.ready && !(await learnColumns(file, rows, plan))) {
       position = { startOffset: 0 };
     }
     const splitter = lineSplitter({
-      lineBytesMax: plan.lineBytesMax,
-      csv: plan.format === 'csv',
-      ...position,
+      ...{ lineBytesMax: plan.lineBytesMax, csv: plan.format === 'csv', ...position },
+      ...{ reportEnds: true, skipHoles: true },
     });
-    return new Reading(file, plan, rows, splitter, position.startOffset, await readHead(file.handle));
+    return new FileReading(file, plan, rows, splitter, await trackerFor(file, position));
   } catch (error) {
-    await file.handle.close();
+    await file.bytes.close();
     throw error;
   }
 }
@@ -68,21 +67,32 @@ type StartPosition = Pick<LineSplitterOptions, 'startNumber' | 'skipFirst'> & {
 async function startPosition(file: OpenFile, start: Start): Promise<StartPosition> {
   if ('offset' in start) return { startOffset: start.offset, startNumber: start.line };
   if (start.from === 'beginning' || file.sizeBytes === 0) return { startOffset: 0 };
-  const last = Buffer.alloc(1);
-  await file.handle.read(last, 0, 1, file.sizeBytes - 1);
+  const last = await readBytes(file.bytes, file.sizeBytes - 1, 1);
   return { startOffset: file.sizeBytes, skipFirst: last[0] !== LINE_FEED };
 }
 
+async function trackerFor(file: OpenFile, position: StartPosition): Promise<PlaceTracker> {
+  const { inode, mtimeMs, bytes } = file;
+  const { startOffset: offset, startNumber: line = 1 } = position;
+  const head = await readBytes(bytes, 0, Math.min(offset, HEAD_BYTES_MAX));
+  const tailBytes = Math.min(offset, TAIL_BYTES_MAX);
+  // A compressed file was put aside and is not rewritten: going back in it would mean to begin again.
+  const tail = bytes.isCompressed ? NO_BYTES : await readBytes(bytes, offset - tailBytes, tailBytes);
+  return new PlaceTracker({ inode, offset, line, head, tail, mtimeMs });
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
 /** Reads the row that names the columns, which stands at the beginning wherever the reading goes on. */
-async function learnColumns(handle: FileHandle, rows: RowDecoder, plan: ReadingPlan): Promise<boolean> {
-  const splitter = lineSplitter({ lineBytesMax: plan.lineBytesMax, csv: true });
+async function learnColumns(file: OpenFile, rows: RowDecoder, plan: ReadingPlan): Promise<boolean> {
+  const splitter = lineSplitter({ lineBytesMax: plan.lineBytesMax, csv: true, skipHoles: true });
   const chunk = Buffer.alloc(CHUNK_BYTES);
   for (let offset = 0; !rows.ready;) {
-    const { bytesRead } = await handle.read(chunk, 0, CHUNK_BYTES, offset);
+    const bytesRead = await file.bytes.read(chunk, 0, CHUNK_BYTES, offset);
     if (bytesRead === 0) return false;
     offset += bytesRead;
     for (const line of splitter.push(chunk.subarray(0, bytesRead))) {
-      if (!rows.ready) decodeColumns(line, rows, plan);
+      if (!rows.ready) decodeColumns(line, rows, file.path, plan.lineBytesMax);
     }
   }
   return true;
@@ -90,13 +100,13 @@ async function learnColumns(handle: FileHandle, rows: RowDecoder, plan: ReadingP
 
 /** Without its columns a table has no meaning: the run ends, to be tried again when somebody has mended the
  *  file. */
-function decodeColumns(line: Line, rows: RowDecoder, plan: ReadingPlan): void {
+function decodeColumns(line: Line, rows: RowDecoder, path: string, lineBytesMax: number): void {
   try {
-    if (line.overlong) throw tooLong(line, plan);
+    if (line.overlong) throw tooLong(line, path, lineBytesMax);
     rows.decode(line);
   } catch (error) {
     const { message, details } = asDecodeError(error, line.number);
-    throw new HeadgateError('HG_DECODE_FAILED', `the header of "${plan.path}" is bad: ${message}`, {
+    throw new HeadgateError('HG_DECODE_FAILED', `the header of "${path}" is bad: ${message}`, {
       remedy: 'retry',
       details,
       cause: error,
@@ -104,25 +114,26 @@ function decodeColumns(line: Line, rows: RowDecoder, plan: ReadingPlan): void {
   }
 }
 
-function tooLong(line: Line, plan: ReadingPlan): HeadgateError {
-  const { path, lineBytesMax } = plan;
+function tooLong(line: Line, path: string, lineBytesMax: number): HeadgateError {
   const problem = `is longer than ${lineBytesMax} bytes and is left out; raise lineBytesMax`;
   return new HeadgateError('HG_READ_TOO_LARGE', `line ${line.number} of "${path}" ${problem}`, {
     details: { line: line.number, lineBytesMax },
   });
 }
 
-class Reading implements FileReading {
-  readonly inode: string;
-  readonly #handle: FileHandle;
+export class FileReading {
+  readonly file: OpenFile;
+  /** What stands around the text of a place in a cursor. */
+  toCursor: (placeText: string) => string = (placeText) => `${placeText}}`;
+  readonly #bytes: FileBytes;
   readonly #plan: ReadingPlan;
   readonly #rows: RowDecoder;
   readonly #splitter: LineSplitter;
-  readonly #chunk = Buffer.alloc(CHUNK_BYTES);
-  /** How far the file was read, and its first bytes as they were then. */
-  #offset: number;
-  #head: Buffer;
-  /** At first nobody knows: the outlet may still be full from the run before. */
+  readonly #tracker: PlaceTracker;
+  /** Bytes of zero that the operator has not been told of. */
+  #holeBytesSeen = 0;
+  #sizeBytes: number;
+  /** Unknown at first: the outlet may still be full from the run before. */
   #hasRoom = false;
 
   constructor(
@@ -130,57 +141,135 @@ class Reading implements FileReading {
     plan: ReadingPlan,
     rows: RowDecoder,
     splitter: LineSplitter,
-    offset: number,
-    head: Buffer,
+    tracker: PlaceTracker,
   ) {
-    this.inode = file.inode;
-    this.#handle = file.handle;
+    this.file = file;
+    this.#bytes = file.bytes;
     this.#plan = plan;
     this.#rows = rows;
     this.#splitter = splitter;
-    this.#offset = offset;
-    this.#head = head.subarray(0, offset);
+    this.#tracker = tracker;
+    this.#sizeBytes = file.sizeBytes;
   }
 
+  get inode(): string {
+    return this.file.inode;
+  }
+
+  /** The place behind the last line. */
+  get place(): FilePlace {
+    return this.#tracker.place;
+  }
+
+  /** The same as JSON, without the brace at its end. */
+  get placeText(): string {
+    return this.#tracker.text;
+  }
+
+  /** Bytes that were there and had not been read when the file was last looked at. */
+  get unreadBytes(): number {
+    return this.#bytes.isCompressed ? 0 : Math.max(this.#sizeBytes - this.#tracker.lineOffset, 0);
+  }
+
+  /** Whether anything of the file was read, be it but a part of a line. */
+  get hasBegun(): boolean {
+    return this.#tracker.offset > 0;
+  }
+
+  async facts(): Promise<FileFacts> {
+    const facts = await this.#bytes.facts();
+    this.#sizeBytes = facts.sizeBytes;
+    return facts;
+  }
+
+  /** Whether there is more than was read, or less. */
+  async hasChanged(): Promise<{ readonly changed: boolean; readonly isLinked: boolean }> {
+    const { sizeBytes, isLinked } = await this.facts();
+    return { changed: sizeBytes !== this.#tracker.offset, isLinked };
+  }
+
+  /** Hands in what the next chunk brings, waiting for room where there is none.
+   *  @throws HeadgateError HG_DECODE_FAILED where a compressed file is damaged. */
   async readChunk(io: SourceIo): Promise<ChunkOutcome> {
-    const { bytesRead } = await this.#handle.read(this.#chunk, 0, CHUNK_BYTES, this.#offset);
+    const { buffer, at } = this.#tracker.target;
+    const bytesRead = await this.#bytes.read(buffer, at, CHUNK_BYTES, this.#tracker.offset);
     // Compared after the reading: what was read before a rewriting would otherwise pass for a part of what
     // came after.
-    const head = (await readHead(this.#handle)).subarray(0, this.#offset + bytesRead);
-    if (!head.subarray(0, this.#head.length).equals(this.#head)) return 'rewritten';
-    if (bytesRead === 0) return (await this.#handle.stat()).size < this.#offset ? 'rewritten' : 'end';
-    this.#head = head;
-    this.#offset += bytesRead;
-    await this.#handIn(io, this.#splitter.push(this.#chunk.subarray(0, bytesRead)));
+    if (!(await this.#isUnchanged())) return 'rewritten';
+    if (bytesRead === 0) return this.#atEnd(io);
+    const lines = this.#splitter.push(this.#tracker.accept(bytesRead));
+    await this.#handIn(io, lines);
+    this.#tracker.finishChunk();
     return 'more';
   }
 
+  /** Hands in a last line without a line end. */
   async finish(io: SourceIo): Promise<void> {
+    this.#reportHole(io);
     await this.#handIn(io, this.#splitter.end());
   }
 
+  /** The same open file from its beginning: what was read of it is there no more. */
+  async restarted(): Promise<FileReading> {
+    const { sizeBytes, mtimeMs } = await this.#bytes.facts();
+    return fileReading({ ...this.file, sizeBytes, mtimeMs }, this.#plan, { from: 'beginning' });
+  }
+
   close(): Promise<void> {
-    return this.#handle.close();
+    return this.#bytes.close();
+  }
+
+  async #atEnd(io: SourceIo): Promise<ChunkOutcome> {
+    if (this.#bytes.isCompressed) return 'end';
+    const unread = this.#sizeBytes;
+    const { sizeBytes, mtimeMs } = await this.#bytes.facts();
+    if (sizeBytes < this.#tracker.offset) {
+      this.#sizeBytes = unread;
+      return 'rewritten';
+    }
+    this.#sizeBytes = sizeBytes;
+    if (mtimeMs !== this.#tracker.mtimeMs) this.#tracker.mtimeMs = mtimeMs;
+    this.#reportHole(io);
+    return 'end';
+  }
+
+  async #isUnchanged(): Promise<boolean> {
+    if (this.#bytes.isCompressed) return true;
+    const { tail, head } = this.#tracker.expected;
+    if (tail.length === 0) return true;
+    const [block, first] = await Promise.all([
+      readBytes(this.#bytes, this.#tracker.offset - tail.length, tail.length),
+      head.length === 0 ? head : readBytes(this.#bytes, 0, head.length),
+    ]);
+    return block.equals(tail) && first.equals(head);
   }
 
   async #handIn(io: SourceIo, lines: readonly Line[]): Promise<void> {
     for (const line of lines) {
       if (!this.#hasRoom) await io.room();
       if (io.signal.aborted) return;
+      if (this.#splitter.holeBytes > this.#holeBytesSeen) this.#reportHole(io);
+      if (line.overlong && line.isOverlongEnd !== true) {
+        this.#reportTooLong(io, line);
+        continue;
+      }
+      if (this.#tracker.isBehind(line.endOffset)) {
+        this.#tracker.advance(line.endOffset, line.nextNumber, await this.#tailBefore(line.endOffset));
+      } else {
+        this.#tracker.advance(line.endOffset, line.nextNumber);
+      }
       this.#hasRoom = this.#handInLine(io, line);
     }
   }
 
   #handInLine(io: SourceIo, line: Line): boolean {
     if (!this.#rows.ready) {
-      decodeColumns(line, this.#rows, this.#plan);
+      decodeColumns(line, this.#rows, this.file.path, this.#plan.lineBytesMax);
       return true;
     }
-    if (line.overlong) {
-      io.readFailed(tooLong(line, this.#plan));
-      return true;
-    }
-    const meta = { cursor: this.#cursorAfter(line) };
+    const meta = { cursor: this.toCursor(this.#tracker.text) };
+    // A later run goes on behind a line that was left out.
+    if (line.overlong) return io.emitAll([], meta);
     try {
       const values = this.#rows.decode(line);
       return values.length === 0 || io.emitAll(values, meta);
@@ -189,13 +278,31 @@ class Reading implements FileReading {
     }
   }
 
-  #cursorAfter(line: Line): string {
-    const place: FilePlace = {
-      inode: this.inode,
-      offset: line.endOffset,
-      line: line.nextNumber,
-      headCrc: headCrc(this.#head, line.endOffset),
-    };
-    return JSON.stringify(place);
+  /** Of a line that ended in an earlier chunk: rows with a quote that is never closed are found out late.
+   *  */
+  async #tailBefore(offset: number): Promise<Tail> {
+    if (this.#bytes.isCompressed) return { from: offset, crc: 0 };
+    const from = Math.max(offset - TAIL_BYTES_MAX, 0);
+    return { from, crc: crc32(await readBytes(this.#bytes, from, offset - from)) };
+  }
+
+  #reportTooLong(io: SourceIo, line: Line): void {
+    if (!this.#rows.ready) decodeColumns(line, this.#rows, this.file.path, this.#plan.lineBytesMax);
+    const { path } = this.file;
+    const error = tooLong(line, path, this.#plan.lineBytesMax);
+    const offset = this.#tracker.lineOffset;
+    io.readFailed(error);
+    io.alert('FILE_LINE_SKIPPED', error.message, { path, offset, line: line.number });
+  }
+
+  #reportHole(io: SourceIo): void {
+    const bytes = this.#splitter.holeBytes - this.#holeBytesSeen;
+    if (bytes === 0) return;
+    this.#holeBytesSeen = this.#splitter.holeBytes;
+    const { path } = this.file;
+    const offset = this.#tracker.lineOffset;
+    io.alert('FILE_HOLE', `"${path}" holds ${bytes} bytes of zero near offset ${offset}; they are skipped`, {
+      ...{ path, offset, bytes },
+    });
   }
 }

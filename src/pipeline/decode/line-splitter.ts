@@ -1,5 +1,5 @@
-/** Cuts a stream of bytes into lines, or into CSV rows, whose quoted fields may span lines. Holds at most one
- *  line of `lineBytesMax` bytes and the chunk it was given; how the stream was cut into chunks changes
+/** Cuts a stream of bytes into lines, or into CSV rows, whose quoted fields may span lines. Holds at most
+ *  one line of `lineBytesMax` bytes and the chunk it was given; how the stream was cut into chunks changes
  *  nothing.
  *
  *  A longer line is reported once as `overlong`, without its bytes, and skipped up to its end. A quote that
@@ -25,6 +25,8 @@ export interface Line {
   readonly endOffset: number;
   readonly nextNumber: number;
   readonly overlong: boolean;
+  /** With `reportEnds`: the end of an overlong line that was reported before. */
+  readonly isOverlongEnd?: boolean;
 }
 
 export interface LineSplitterOptions {
@@ -37,6 +39,11 @@ export interface LineSplitterOptions {
   readonly startNumber?: number;
   /** The stream begins in the middle of a line, which is skipped. */
   readonly skipFirst?: boolean;
+  /** Reports an overlong line once more at its end, so that reading can go on behind it. */
+  readonly reportEnds?: boolean;
+  /** Bytes of zero at the beginning of a line are no part of it: they are a hole that a writer left, which
+   *  went on at its old offset in a file that was emptied. */
+  readonly skipHoles?: boolean;
 }
 
 export interface LineSplitter {
@@ -44,6 +51,8 @@ export interface LineSplitter {
   push(chunk: Uint8Array): Line[];
   /** What is left at the end of the stream: the last line, if it had no line end. */
   end(): Line[];
+  /** Bytes of zero that were skipped so far. */
+  readonly holeBytes: number;
 }
 
 export function lineSplitter(options: LineSplitterOptions): LineSplitter {
@@ -56,6 +65,9 @@ type Field = 'start' | 'plain' | 'quoted' | 'quote-in-quoted';
 class Splitter implements LineSplitter {
   readonly #lineBytesMax: number;
   readonly #csv: boolean;
+  readonly #reportsEnds: boolean;
+  readonly #skipsHoles: boolean;
+  holeBytes = 0;
   /** The current line begins at `from`, has been looked at up to `scanned`; bytes are there up to `filled`.
    */
   #buffer: Uint8Array = NO_BYTES;
@@ -68,6 +80,8 @@ class Splitter implements LineSplitter {
   #offset: number;
   #number: number;
   #skipping: boolean;
+  /** Whether the line being skipped was reported as overlong. */
+  #isReported = false;
   /** Of the current CSV row: the kind of field, the first line feed within quotes (-1: none), how many of
    *  them. */
   #field: Field = 'start';
@@ -80,7 +94,11 @@ class Splitter implements LineSplitter {
     startOffset = 0,
     startNumber = 1,
     skipFirst = false,
+    reportEnds = false,
+    skipHoles = false,
   }: LineSplitterOptions) {
+    this.#reportsEnds = reportEnds;
+    this.#skipsHoles = skipHoles;
     this.#lineBytesMax = lineBytesMax;
     this.#csv = csv;
     this.#offset = startOffset;
@@ -100,6 +118,7 @@ class Splitter implements LineSplitter {
   #cut(atEnd: boolean): Line[] {
     const lines: Line[] = [];
     for (;;) {
+      if (this.#skipsHoles) this.#skipHole();
       const index = this.#findEnd();
       if (index >= 0) this.#take(index, true, lines);
       else if (this.#isOverLimit() || (atEnd && this.#isUnclosed())) this.#giveUp(lines);
@@ -141,7 +160,18 @@ class Splitter implements LineSplitter {
     this.#filled = kept;
   }
 
-  /** The index of the line feed that ends the current line, or -1. Looks no further than a line may reach. */
+  #skipHole(): void {
+    if (this.#skipping || this.#scanned !== this.#from || this.#buffer[this.#from] !== 0) return;
+    let end = this.#from;
+    while (end < this.#filled && this.#buffer[end] === 0) end++;
+    const length = end - this.#from;
+    this.holeBytes += length;
+    this.#offset += length;
+    this.#from = this.#scanned = end;
+  }
+
+  /** The index of the line feed that ends the current line, or -1. Looks no further than a line may reach.
+   *  */
   #findEnd(): number {
     const limit = this.#skipping ? this.#filled : Math.min(this.#filled, this.#from + this.#lineBytesMax + 1);
     if (!this.#csv || this.#skipping) {
@@ -181,11 +211,16 @@ class Splitter implements LineSplitter {
     const stop = length > 0 && this.#buffer[index - 1] === CARRIAGE_RETURN ? index - 1 : index;
     const number = this.#number;
     const wasSkipped = this.#skipping;
+    const isOverlongEnd = wasSkipped && this.#isReported;
     const bytes = wasSkipped ? NO_BYTES : this.#buffer.subarray(this.#from, stop);
     this.#offset += length + (hasLineFeed ? 1 : 0);
     this.#number += this.#breaks + (hasLineFeed ? 1 : 0);
     this.#from = hasLineFeed ? index + 1 : index;
     this.#beginLine();
+    if (isOverlongEnd && this.#reportsEnds && hasLineFeed) {
+      const end = { endOffset: this.#offset, nextNumber: this.#number };
+      lines.push({ bytes, number, ...end, overlong: true, isOverlongEnd });
+    }
     if (wasSkipped) return;
     lines.push({ bytes, number, endOffset: this.#offset, nextNumber: this.#number, overlong: false });
   }
@@ -197,7 +232,7 @@ class Splitter implements LineSplitter {
 
   #beginLine(): void {
     this.#scanned = this.#from;
-    this.#skipping = false;
+    this.#skipping = this.#isReported = false;
     this.#field = 'start';
     this.#firstBreak = -1;
     this.#breaks = 0;
@@ -214,7 +249,7 @@ class Splitter implements LineSplitter {
     const number = this.#number;
     this.#dropScanned();
     this.#firstBreak = -1;
-    this.#skipping = true;
+    this.#skipping = this.#isReported = true;
     lines.push({
       bytes: NO_BYTES,
       number,

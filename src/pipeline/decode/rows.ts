@@ -1,23 +1,26 @@
 /** Decoding line by line, so that one bad line among good ones costs itself alone. */
 
-import { csvHeader, csvRow } from './csv.ts';
+import { csvHeader, csvRow, isHeader, type CsvOptions } from './csv.ts';
 import { parseJson } from './json.ts';
 import type { Line } from './line-splitter.ts';
 import { decodeText } from './text.ts';
+
+export type { CsvOptions } from './csv.ts';
 
 /** Formats of one record a line. */
 export type RowFormat = 'ndjson' | 'csv' | 'text';
 
 export interface RowDecoder {
-  /** The row's value in a list; an empty list for a row that is no record: an empty line, the header.
+  /** The row's value in a list; an empty list for a row that is no record: an empty line, the header, also
+   *  where it stands again.
    *  @throws HeadgateError HG_DECODE_FAILED with the number of the line. */
   decode(line: Line): readonly unknown[];
   /** False while the row that names the columns is still to come. */
   readonly ready: boolean;
 }
 
-export function rowDecoder(format: RowFormat): RowDecoder {
-  if (format === 'csv') return csvRows();
+export function rowDecoder(format: RowFormat, csv: CsvOptions = {}): RowDecoder {
+  if (format === 'csv') return csvRows(csv);
   const toValues =
     format === 'text'
       ? (line: Line) => [decodeText(line.bytes, line.number)]
@@ -26,13 +29,16 @@ export function rowDecoder(format: RowFormat): RowDecoder {
   return { decode: toValues, ready: true };
 }
 
-function csvRows(): RowDecoder {
+function csvRows(options: CsvOptions): RowDecoder {
   let header: readonly string[] | null = null;
   return {
     decode({ bytes, number }) {
       if (isBlank(bytes)) return [];
-      if (header !== null) return [csvRow(bytes, header, number)];
-      header = csvHeader(bytes, number);
+      if (header !== null) {
+        const row = csvRow(bytes, header, number, options);
+        return isHeader(row, header) ? [] : [row];
+      }
+      header = csvHeader(bytes, number, options);
       return [];
     },
     get ready() {

@@ -1,0 +1,301 @@
+/** Follows one name through all that happens to its files: growth, rotation, rewriting in place, removal.
+ *
+ *  - The file of the last committed place is read on, under whatever name it has now. Then come the files
+ *    that were put aside after it, oldest first, and then the one that has the name.
+ *  - The file read before is kept open and looked at until the next rotation, or until it is removed: a
+ *    process may write to it until it opens the new one.
+ *  - Where content was there and cannot be found again, an alert names the file and the offset. */
+
+import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
+import type { SourceIo } from '../../../src/domain/source.ts';
+import { inodeOf, openFile, openIfThere, type OpenFile } from './open-file.ts';
+import { HEAD_BYTES_MAX, holdsPlace, parsePlace, type FilePlace } from './place.ts';
+import { fileReading, type FileReading, type ReadingPlan, type Start } from './reading.ts';
+import { birthOf, listRotated } from './rotated-files.ts';
+import { findByContent, findPlace, nextFile, type Predecessor, type Successor } from './rotation.ts';
+
+export interface FollowPlan extends ReadingPlan {
+  readonly path: string;
+  readonly mode: 'tail' | 'read';
+  readonly startAt: 'beginning' | 'end';
+  readonly pollMs: number;
+  readonly rotated: readonly string[];
+}
+
+/** Reads until the run is over, or in mode `read` until the end of the file.
+ *  @throws HeadgateError of opening and reading. */
+export async function followFile(io: SourceIo, plan: FollowPlan): Promise<void> {
+  const follower = new Follower(io, plan);
+  try {
+    await follower.begin();
+    await follower.follow();
+  } finally {
+    await follower.close();
+  }
+}
+
+class Follower {
+  readonly #io: SourceIo;
+  readonly #plan: FollowPlan;
+  #reading: FileReading | null = null;
+  /** The file before, which may still grow. */
+  #previous: FileReading | null = null;
+  /** Where the reading of the file before ended, as text and as it is. */
+  #before: { readonly text: string; readonly place: FilePlace } | null = null;
+  /** Files that were put aside before the one being read. */
+  #older: ReadonlySet<string> = new Set();
+  /** Inodes of files that cannot be read and were reported. */
+  readonly #skipped = new Set<string>();
+  /** The file was renamed, and was looked at once more since. */
+  #renamedSeen = false;
+
+  constructor(io: SourceIo, plan: FollowPlan) {
+    this.#io = io;
+    this.#plan = plan;
+  }
+
+  get #main(): FileReading {
+    return this.#reading as FileReading;
+  }
+
+  /** Opens the file where the last committed record says to go on. */
+  async begin(): Promise<void> {
+    const { cursor } = this.#io;
+    const place = parsePlace(cursor);
+    if (place === null) {
+      const from = cursor === null ? this.#plan.startAt : 'beginning';
+      await this.#read(await openFile(this.#plan.path), { from }, true);
+      return;
+    }
+    const { before } = place;
+    if (before !== null) await this.#resumePrevious(before);
+    const current = await openIfThere(this.#plan.path);
+    try {
+      await this.#resume(place, current);
+    } finally {
+      if (current !== null && current !== this.#reading?.file) await current.bytes.close();
+    }
+  }
+
+  async #resume(place: FilePlace, current: OpenFile | null): Promise<void> {
+    const isHere = current !== null && current.inode === place.inode;
+    if (isHere && (await holdsPlace(current.bytes, place))) return this.#read(current, place, true);
+    const found = await findPlace(this.#plan, place);
+    if (found !== null) return this.#read(found, place);
+    const isCopy = current !== null && !isHere && place.offset >= HEAD_BYTES_MAX;
+    if (isCopy && (await holdsPlace(current.bytes, place))) return this.#read(current, place, true);
+    const lost: Predecessor = {
+      ...{ place, mtimeMs: place.mtimeMs ?? Number.POSITIVE_INFINITY, older: new Set(), isLost: true },
+    };
+    const next = await this.#nextAfter(lost);
+    if (next === null) {
+      // Tells why there is nothing.
+      await (await openFile(this.#plan.path)).bytes.close();
+      throw notThere(this.#plan.path);
+    }
+    this.#alertMissing(isHere ? 'FILE_REWRITTEN' : 'FILE_LOST', place.offset, 0);
+    await this.#read(next.file, { from: 'beginning' }, next.isCurrent);
+  }
+
+  async #resumePrevious(before: FilePlace): Promise<void> {
+    this.#before = { text: textOf(before), place: before };
+    const isCurrent = (await inodeOf(this.#plan.path)) === before.inode;
+    const file = isCurrent ? null : await findPlace(this.#plan, before);
+    if (file === null) return;
+    this.#previous = await fileReading(file, this.#plan, before);
+    this.#previous.toCursor = this.#cursorOfPrevious;
+  }
+
+  async #read(file: OpenFile, start: Start, isCurrent = false): Promise<void> {
+    this.#takeReading(await fileReading(file, this.#plan, start));
+    this.#renamedSeen = false;
+    const rotated = isCurrent ? await listRotated(this.#plan) : [];
+    this.#older = new Set(rotated.map(birthOf));
+  }
+
+  #takeReading(reading: FileReading): void {
+    this.#reading = reading;
+    reading.toCursor = this.#cursorOfMain;
+  }
+
+  readonly #cursorOfMain = (place: string): string =>
+    this.#before === null ? `${place}}` : `${place},"before":${this.#before.text}}`;
+
+  readonly #cursorOfPrevious = (place: string): string => {
+    const text = `${place}}`;
+    const { place: known } = this.#before as { place: FilePlace };
+    this.#before = { text, place: known };
+    return `${this.#main.placeText},"before":${text}}`;
+  };
+
+  async follow(): Promise<void> {
+    this.#io.opened();
+    for (;;) {
+      const outcome = await this.#readChunk();
+      if (this.#io.signal.aborted) return;
+      if (outcome === 'more') continue;
+      if (outcome === 'rewritten') await this.#onRewritten();
+      else if (await this.#atEnd()) return;
+    }
+  }
+
+  async #readChunk(): Promise<'more' | 'end' | 'rewritten'> {
+    try {
+      return await this.#main.readChunk(this.#io);
+    } catch (error) {
+      if (!(error instanceof HeadgateError) || !this.#main.file.bytes.isCompressed) throw error;
+      await this.#onDamaged(error);
+      return this.#io.signal.aborted ? 'end' : 'more';
+    }
+  }
+
+  /** Returns whether the reading is over. */
+  async #atEnd(): Promise<boolean> {
+    const { mode, pollMs } = this.#plan;
+    const next = await this.#next();
+    const isOld = next !== null && !next.isCurrent;
+    // Whoever renamed the file may still write to it for a moment: it is looked at once more.
+    if (next !== null && (isOld || this.#renamedSeen || mode === 'read')) {
+      await this.#goOnWith(next);
+      return false;
+    }
+    if (next !== null) {
+      this.#renamedSeen = true;
+      await next.file.bytes.close();
+    } else if (mode === 'read') {
+      await this.#main.finish(this.#io);
+      return true;
+    }
+    await this.#readPrevious();
+    this.#io.readSucceeded();
+    await this.#io.clock.sleep(pollMs, this.#io.signal);
+    return this.#io.signal.aborted;
+  }
+
+  async #next(): Promise<Successor | null> {
+    const inode = await inodeOf(this.#plan.path);
+    if (inode === this.#main.inode) return null;
+    const { isLinked, mtimeMs } = await this.#main.facts();
+    // The name is free, and the file has kept it until now: there is nothing yet.
+    if (inode === null && !isLinked) return null;
+    const place = this.#placeOfMain();
+    return this.#nextAfter({ place, mtimeMs, older: this.#older, isLost: false });
+  }
+
+  #placeOfMain(): FilePlace {
+    return { ...this.#main.place, before: this.#before?.place ?? null };
+  }
+
+  #nextAfter(last: Predecessor): Promise<Successor | null> {
+    return nextFile(this.#plan, last, this.#skipped, (path, reason) =>
+      this.#alertUnreadable(path, 0, reason),
+    );
+  }
+
+  async #goOnWith({ file, isCurrent, isProven }: Successor): Promise<void> {
+    const last = this.#main;
+    try {
+      await last.finish(this.#io);
+    } catch (error) {
+      await file.bytes.close();
+      throw error;
+    }
+    if (!isProven) this.#alertMissing('FILE_LOST', last.place.offset, 0);
+    await this.#previous?.close();
+    this.#previous = last;
+    last.toCursor = this.#cursorOfPrevious;
+    this.#before = { text: `${last.placeText}}`, place: last.place };
+    if (last.file.bytes.isCompressed) await this.#closePrevious();
+    await this.#read(file, { from: 'beginning' }, isCurrent);
+  }
+
+  /** Looks whether something was written to the file before after all. */
+  async #readPrevious(): Promise<void> {
+    if (this.#previous === null) return;
+    const { changed, isLinked } = await this.#previous.hasChanged();
+    if (changed) {
+      for (;;) {
+        const outcome = await this.#previous.readChunk(this.#io);
+        if (this.#io.signal.aborted) return;
+        if (outcome === 'more') continue;
+        if (outcome === 'rewritten') await this.#closePrevious();
+        break;
+      }
+    }
+    // Held open, a removed file would take up the disk.
+    if (!isLinked) await this.#closePrevious();
+  }
+
+  async #closePrevious(): Promise<void> {
+    await this.#previous?.close();
+    this.#previous = null;
+  }
+
+  /** The file was emptied or written over. A copy that was made before has the rest of what it held. */
+  async #onRewritten(): Promise<void> {
+    const reading = this.#main;
+    const { place } = reading;
+    const copy = await findByContent(place, await listRotated(this.#plan));
+    if (copy !== null) {
+      await reading.close();
+      await this.#read(copy, place);
+      return;
+    }
+    if (reading.hasBegun) this.#alertMissing('FILE_REWRITTEN', place.offset, reading.unreadBytes);
+    this.#takeReading(await reading.restarted());
+  }
+
+  /** A compressed file that cannot be read to its end is still being written, or is broken. */
+  async #onDamaged(error: HeadgateError): Promise<void> {
+    const { file, place } = this.#main;
+    const before = await file.bytes.facts();
+    await this.#io.clock.sleep(this.#plan.pollMs, this.#io.signal);
+    const after = await file.bytes.facts();
+    if (before.sizeBytes !== after.sizeBytes || before.mtimeMs !== after.mtimeMs) {
+      this.#takeReading(await fileReading(file, this.#plan, place));
+      return;
+    }
+    const next = await this.#next();
+    if (next === null) throw error;
+    this.#alertUnreadable(file.path, place.offset, messageOf(error));
+    this.#before = { text: `${this.#main.placeText}}`, place };
+    await this.#closePrevious();
+    await this.#main.close();
+    await this.#read(next.file, { from: 'beginning' }, next.isCurrent);
+  }
+
+  #alertMissing(event: 'FILE_REWRITTEN' | 'FILE_LOST', offset: number, unreadBytes: number): void {
+    const { path } = this.#plan;
+    const what =
+      event === 'FILE_LOST' ? 'was removed, or moved where it is not found' : 'was rewritten in place';
+    const known = unreadBytes === 0 ? '' : `, ${unreadBytes} bytes at least`;
+    const message = `"${path}" ${what}; what it held after offset ${offset} may be missing${known}`;
+    this.#io.alert(event, message, { path, offset, ...(unreadBytes === 0 ? {} : { unreadBytes }) });
+  }
+
+  #alertUnreadable(path: string, offset: number, reason: string): void {
+    const problem = `cannot be read from offset ${offset} and is left out: ${reason}`;
+    this.#io.alert('FILE_UNREADABLE', `the rotated file "${path}" ${problem}`, { path, offset });
+  }
+
+  async close(): Promise<void> {
+    await this.#closePrevious();
+    await this.#reading?.close();
+    this.#reading = null;
+  }
+}
+
+function textOf(of: FilePlace): string {
+  const { before: _, tail, ...place } = of;
+  return JSON.stringify({ ...place, ...(tail === null ? {} : { tailFrom: tail.from, tailCrc: tail.crc }) });
+}
+
+function notThere(path: string): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_REFUSED',
+    `the file "${path}" is being replaced; it is looked for again`,
+    {
+      details: { path },
+    },
+  );
+}
