@@ -214,9 +214,10 @@ function judge(answer: HttpAnswerHead, { place, secrets }: Target, nowMs: number
   });
 }
 
-function advice({ status, header }: HttpAnswerHead, retryAfterMs: number | null): string {
+function advice(answer: HttpAnswerHead, retryAfterMs: number | null): string {
+  const { status } = answer;
   if (status >= 300 && status <= 399) {
-    const location = header('location') ?? '';
+    const location = answer.header('location') ?? '';
     const where = URL.canParse(location) ? `, ${publicUrl(location)}` : '';
     return `; redirects are not followed, set url to the address it leads to${where}`;
   }

@@ -114,7 +114,7 @@ describe('what the server sees', () => {
 
   test('the records that can be written, without the one that cannot', async () => {
     const { asked, url } = await startServer();
-    const batch = [outbound(1), outbound(2, 7n), outbound(3)];
+    const batch = [outbound(1), outbound(2, new Map()), outbound(3)];
     expect(await deliverTo(url, { format: 'json' }, batch)).toMatchObject([
       { index: 1, error: { code: 'HG_RECORD_UNSTORABLE' } },
     ]);
@@ -123,7 +123,7 @@ describe('what the server sees', () => {
 
   test('nothing, where no record can be written', async () => {
     const { asked, url } = await startServer();
-    expect(await deliverTo(url, {}, [outbound(1, 1n)])).toHaveLength(1);
+    expect(await deliverTo(url, {}, [outbound(1, new Map())])).toHaveLength(1);
     expect(asked).toEqual([]);
   });
 });
