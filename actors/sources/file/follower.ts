@@ -47,6 +47,8 @@ class Follower {
   /** There was no record in the file when it was looked at last, so that nothing would show that it was
    *  filled, copied and emptied since. */
   #wasBlank = false;
+  /** When the file, which was written over since, had last been written to as it was known. */
+  #rewrittenAfterMs = Number.POSITIVE_INFINITY;
   /** Inodes of files that cannot be read and were reported. */
   readonly #skipped = new Set<string>();
   /** Nothing came at the last poll: a line without its end is no line that is just being written. */
@@ -114,6 +116,7 @@ class Follower {
   async #read(file: OpenFile, start: Start, isCurrent = false): Promise<void> {
     this.#takeReading(await fileReading(file, this.#plan, start));
     this.#wasBlank = false;
+    this.#rewrittenAfterMs = Number.POSITIVE_INFINITY;
     if (isCurrent) await this.#noteOlder();
     else this.#older = new Set();
   }
@@ -134,8 +137,7 @@ class Follower {
 
   readonly #cursorOfPrevious = (place: string): string => {
     const text = `${place}}`;
-    const { place: known } = this.#before as { place: FilePlace };
-    this.#before = { text, place: known };
+    this.#before = { text, place: (this.#before as { place: FilePlace }).place };
     return `${this.#main.placeText},"before":${text}}`;
   };
 
@@ -170,7 +172,7 @@ class Follower {
     const { mode, pollMs } = this.#plan;
     const next = await this.#next();
     if (next !== null) {
-      await this.#goOnWith(next);
+      await this.#goOnTo(next);
       return false;
     }
     if (mode === 'read') {
@@ -189,7 +191,8 @@ class Follower {
   async #next(): Promise<Successor | null> {
     const inode = await inodeOf(this.#plan.path);
     if (inode === this.#main.inode) return null;
-    const { isLinked, mtimeMs } = await this.#main.facts();
+    const { isLinked, mtimeMs: writtenMs } = await this.#main.facts();
+    const mtimeMs = Math.min(writtenMs, this.#rewrittenAfterMs);
     // The name is free, and the file has kept it until now: there is nothing yet.
     if (inode === null && !isLinked) return null;
     const place = this.#placeOfMain();
@@ -197,13 +200,20 @@ class Follower {
   }
 
   #placeOfMain(): FilePlace {
-    return { ...this.#main.place, before: this.#before?.place ?? null };
+    return { ...this.#main.place, before: (this.#previous ?? this.#before)?.place ?? null };
   }
 
   #nextAfter(last: Predecessor): Promise<Successor | null> {
     return nextFile(this.#plan, last, this.#skipped, (path, reason) =>
       this.#alertUnreadable(path, 0, reason),
     );
+  }
+
+  async #goOnTo(next: Successor): Promise<void> {
+    const wasBlank = this.#wasBlank;
+    this.#wasBlank = false;
+    if (wasBlank && (await this.#readUnread())) await next.file.bytes.close();
+    else await this.#goOnWith(next);
   }
 
   async #goOnWith({ file, isCurrent, isProven }: Successor): Promise<void> {
@@ -272,7 +282,10 @@ class Follower {
 
   async #closePrevious(): Promise<void> {
     await this.#finishPrevious();
-    await this.#previous?.close();
+    if (this.#previous === null) return;
+    const { place } = this.#previous;
+    this.#before = { text: textOf(place), place };
+    await this.#previous.close();
     this.#previous = null;
   }
 
@@ -288,6 +301,7 @@ class Follower {
     }
     if (reading.hasBegun) this.#alertMissing('FILE_REWRITTEN', place.offset, reading.unreadBytes);
     if (await this.#readUnread()) return;
+    this.#rewrittenAfterMs = reading.mtimeMs;
     this.#takeReading(await reading.restarted());
     if ((await inodeOf(this.#plan.path)) === reading.inode) await this.#noteOlder();
   }
@@ -296,8 +310,9 @@ class Follower {
    *  made of it while nothing of it had been read. Returns whether there is one. */
   async #readUnread(): Promise<boolean> {
     const reading = this.#main;
-    const { isLinked } = await reading.facts();
-    if (!isLinked) return false;
+    await this.#readPrevious();
+    const { isLinked, sizeBytes } = await reading.facts();
+    if ((!isLinked && sizeBytes > 0) || this.#io.signal.aborted) return false;
     const place = this.#placeOfMain();
     const next = await this.#nextAfter({ place, mtimeMs: reading.mtimeMs, older: this.#older, isLost: true });
     if (next === null) return false;
@@ -323,8 +338,8 @@ class Follower {
     const next = await this.#next();
     if (next === null) throw error;
     this.#alertUnreadable(file.path, place.offset, messageOf(error));
-    this.#before = { text: textOf(place), place };
     await this.#closePrevious();
+    this.#before = { text: textOf(place), place };
     await this.#main.close();
     await this.#read(next.file, { from: 'beginning' }, next.isCurrent);
   }

@@ -192,11 +192,12 @@ export class FileReading {
     return facts;
   }
 
-  /** Whether there is more than was read, or less. */
+  /** Whether the file was written to since it was read, or holds more or less than was read. */
   async hasChanged(): Promise<{ readonly changed: boolean; readonly isLinked: boolean }> {
-    const { sizeBytes, isLinked } = await this.facts();
+    const { sizeBytes, mtimeMs, isLinked } = await this.facts();
+    const isAsRead = sizeBytes === this.#tracker.offset && mtimeMs === this.#tracker.mtimeMs;
     // How much a compressed file holds shows when it is read.
-    return { changed: this.#bytes.isCompressed || sizeBytes !== this.#tracker.offset, isLinked };
+    return { changed: this.#bytes.isCompressed || !isAsRead, isLinked };
   }
 
   /** Hands in what the next chunk brings, waiting for room where there is none.

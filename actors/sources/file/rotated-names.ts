@@ -152,8 +152,8 @@ function numbersRise(byNumbers: readonly Ordered[]): boolean {
     const higher = byNumbers[index] as Ordered;
     const written = Math.sign(higher.mtimeMs - lower.mtimeMs);
     // A compressed file was born when it was compressed.
-    const isCompressed = lower.rotated.isCompressed || higher.rotated.isCompressed;
-    if (isCompressed || Math.sign(higher.birthMs - lower.birthMs) === written) rising += written;
+    const isComparable = lower.rotated.isCompressed === higher.rotated.isCompressed;
+    if (isComparable && Math.sign(higher.birthMs - lower.birthMs) === written) rising += written;
   }
   return rising > 0;
 }

@@ -201,6 +201,8 @@ export class FileWorld {
     const oldest = this.#aside.shift();
     if (oldest === undefined) return;
     this.#destroy(oldest.content);
+    // It had been read to its end: nothing shows that there was more.
+    if (oldest.wasLate) oldest.content.wasUnseen = true;
     unlinkSync(oldest.path);
   }
 
