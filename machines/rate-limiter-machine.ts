@@ -14,7 +14,8 @@ export type RateLimiterCommand = {
   Request;
 
 type RateLimiterFact =
-  | { type: 'limit.hit'; scope: 'global' | 'source'; recordsPerSecondMax: number }
+  /** `source`: the one whose record was the first to be refused or held back. */
+  | { type: 'limit.hit'; scope: 'global' | 'source'; recordsPerSecondMax: number; source: string }
   /** Nothing was refused for a full window. */
   | { type: 'limit.cleared'; dropped: number };
 

@@ -28,10 +28,18 @@ export type SourceFact =
       remedy: Remedy | undefined;
       monoMs: number;
       roll: number;
+      /** How long the far end wants to be left alone; no wait is shorter. */
+      retryAfterMs?: number;
     }
   | { type: 'link.ended'; monoMs: number; roll: number }
   | { type: 'reads.failing'; error: ErrorFacts; consecutiveErrors: number }
-  | { type: 'reads.exhausted'; error: ErrorFacts; consecutiveErrors: number; roll: number }
+  | {
+      type: 'reads.exhausted';
+      error: ErrorFacts;
+      consecutiveErrors: number;
+      roll: number;
+      retryAfterMs?: number;
+    }
   | { type: 'reads.recovered' }
   | { type: 'wait.over' }
   | { type: 'drain.finished'; forced: boolean; lostRecords: number }
@@ -147,7 +155,7 @@ const sourceSetup = setup({
         failures,
         openedMonoMs: null,
         crashesMonoMs: isCrash(event) ? [...crashes, event.monoMs] : crashes,
-        waitMs: backoffMs(context.restart.backoff, failures, event.roll),
+        waitMs: Math.max(backoffMs(context.restart.backoff, failures, event.roll), event.retryAfterMs ?? 0),
       };
     }),
     waitAfterEnd: assign({
@@ -156,7 +164,10 @@ const sourceSetup = setup({
     }),
     coolDown: assign({
       waitMs: ({ context: { breaker, restart }, event }) =>
-        coolDownWaitMs(breaker.coolDownMs, restart.backoff.jitter, 'roll' in event ? event.roll : 0),
+        Math.max(
+          coolDownWaitMs(breaker.coolDownMs, restart.backoff.jitter, 'roll' in event ? event.roll : 0),
+          'retryAfterMs' in event ? (event.retryAfterMs ?? 0) : 0,
+        ),
       openedMonoMs: null,
     }),
     forgiveFailures: assign({ failures: 0, crashesMonoMs: [], openedMonoMs: null }),

@@ -53,9 +53,9 @@ export interface EngineActorParts {
   readonly deadLetter: IntakePorts['deadLetter'];
   readonly keepDeadline: KeepDeadline;
   readonly keepPollPhase: IntakePorts['keepPollPhase'];
+  readonly holdOff: IntakePorts['holdOff'];
   readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
-  readonly onClockJump: SamplerPorts['onClockJump'];
   /** Puts another rate limit in place. */
   readonly limit: (command: RateLimiterCommand) => void;
   readonly onBurstConfigured: MeterPorts['onConfigured'];
@@ -95,7 +95,7 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
 
 /** A source, and what one becomes whose wait a crash cut off. */
 function sourcesOf(parts: EngineActorParts) {
-  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, raise } = parts;
+  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, holdOff, raise } = parts;
   const intake = createIntake({
     clock,
     random: random.fork('sources'),
@@ -103,6 +103,7 @@ function sourcesOf(parts: EngineActorParts) {
     arrivals$: plane.arrivals$,
     deadLetter,
     keepPollPhase,
+    holdOff,
     raise,
   });
   const ports = { actors: { intake, wait: createWait(clock, keepDeadline), drain: createDrain(clock) } };
@@ -131,13 +132,12 @@ function meterOf({ clock, plane, settings, raise, onBurstConfigured: onConfigure
   return createMeterPort({ clock, plane, options: settings.burst, raise, onConfigured });
 }
 
-function samplerOf({ clock, options, directory, onSample, onClockJump }: EngineActorParts) {
+function samplerOf({ clock, options, directory, onSample }: EngineActorParts) {
   return createSamplerPort({
     clock,
     intervalMs: options.health.intervalMs,
     healths: () => Array.from(directory.rigs(), (rig) => rig.health()),
     onSample,
-    onClockJump,
   });
 }
 

@@ -6,6 +6,7 @@ import type { Actor } from 'xstate';
 import type { Exit } from '../actors/flow/exit.ts';
 import { Plane } from '../actors/flow/plane.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
+import { HoldOffs } from '../actors/sources/hold-offs.ts';
 import { resume } from '../actors/sources/resumption.ts';
 import { Spills } from '../actors/sources/spills.ts';
 import { EndedHealths } from '../actors/supervision/ended-healths.ts';
@@ -17,7 +18,6 @@ import type { EventStore } from '../storage/event-store.ts';
 import { closeStore } from './close-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { addressOf } from './domain/address.ts';
-import type { Clock } from './domain/clock.ts';
 import { HeadgateError, messageOf } from './domain/errors.ts';
 import type { SourceCounter, SourceHealth, SourceState } from './domain/health.ts';
 import type { Logger } from './domain/logger.ts';
@@ -29,12 +29,14 @@ import type { ConfigNote } from './engine-report.ts';
 import { isConfigureCommand, isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { RunBooks, type BooksOutputs } from './run-books.ts';
+import { jumpReporter, noteClockAtStart } from './run-clock.ts';
 import { janitorPorts } from './run-janitor.ts';
 import { noteThePast } from './run-past.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
 import { RunSettings, type BurstSettings } from './run-settings.ts';
 import { databaseFile, runStats, type RunStats } from './run-stats.ts';
 import { SinkWing } from './sink-wing.ts';
+import type { WatchedClock } from './watched-clock.ts';
 
 /** Where a run shows what it does; these outlive it. */
 export interface RunOutputs extends BooksOutputs {
@@ -46,7 +48,7 @@ export interface RunOutputs extends BooksOutputs {
 export interface RunOptions {
   readonly options: EngineOptions;
   readonly stages: readonly Stage[];
-  readonly clock: Clock;
+  readonly clock: WatchedClock;
   readonly random: Random;
   readonly log: Logger;
   readonly store: EventStore | null;
@@ -68,8 +70,10 @@ export class EngineRun {
   readonly #file: string | null;
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
+  readonly #holdOffs: HoldOffs;
   readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
   #lastIncarnation: number;
+  #unwatchClock: () => void = () => {};
 
   constructor(run: RunOptions) {
     const { options, clock, store, outputs, log } = run;
@@ -84,9 +88,11 @@ export class EngineRun {
       onRowsStored: (rows) => this.sinks.feed?.rowsStored(rows),
       onRecordsStored: (lastRecordSeq) => this.sinks.feed?.recordsStored(lastRecordSeq),
       onState: (row, actorId) => this.#onState(row, actorId),
+      rigOf: (actorId) => this.directory.byActorId(actorId),
       onLetterFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
     });
     const { ledger, journal } = this.#books;
+    this.#holdOffs = new HoldOffs(clock, store?.deadlines.values() ?? [], (row) => ledger.setDeadline(row));
     this.plane = new Plane({
       clock,
       stages: run.stages,
@@ -128,9 +134,17 @@ export class EngineRun {
     return typeof value === 'string' ? value : (Object.values(value)[0] as string);
   }
 
+  /** Null where nothing is stored. */
+  get store(): EventStore | null {
+    return this.#options.store;
+  }
+
   start(): void {
     const { store, clock } = this.#options;
-    if (store !== null) noteThePast(store, clock.wallMs(), this.#books.journal, this.#books.alerts);
+    const { journal, alerts: desk } = this.#books;
+    this.#unwatchClock = clock.watch(jumpReporter({ clock, journal, desk }));
+    if (store !== null) noteThePast(store, clock.wallMs(), journal, desk);
+    noteClockAtStart(store, { clock, journal, desk });
     this.#actor.start();
     this.#actor.send({ type: 'engine.start' });
     this.letters?.letterReturn.look();
@@ -177,12 +191,15 @@ export class EngineRun {
   async close(): Promise<number> {
     const { store, clock, log } = this.#options;
     const { ledger } = this.#books;
+    this.#unwatchClock();
     let lost = 0;
     for (const rig of this.directory.rigs()) lost += rig.giveUp();
     this.sinks.close();
     this.#spills.close();
     this.#books.deadLetters.close();
+    this.#books.losses.close();
     this.letters?.letterReturn.close();
+    this.#books.close();
     const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
     if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
     return lost;
@@ -209,9 +226,7 @@ export class EngineRun {
   }
 
   refuseUnknown(type: string, message: string): void {
-    const data = { code: 'HG_OPTION_INVALID', message };
-    const event = `${type}.refused`;
-    this.#books.journal.note({ kind: 'command', event, data, actorId: 'registry', cause: null });
+    this.#books.noteRefused(type, message);
   }
 
   /** A cause is a row that is there. */
@@ -240,6 +255,7 @@ export class EngineRun {
       clock,
       sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
+      onDropped: (dropping, records, by) => this.#books.losses.count(dropping, 'dropped', records, { by }),
       spill: this.#spills.of(spec),
       tally: this.#ended.tallyOf(addressOf(spec)),
     });
@@ -248,6 +264,7 @@ export class EngineRun {
     resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
     // What a crash cut off goes on once.
     this.#deadlines.delete(name);
+    this.#holdOffs.resume(rig);
     return rig;
   }
 
@@ -269,7 +286,7 @@ export class EngineRun {
       nextIncarnation: () => ++this.#lastIncarnation,
       answer: outputs.answer,
       note: this.#books.noteOf('sinks'),
-      onDamage: (alert, rig) => this.#books.raise(alert, rig),
+      onAlert: (alert, rig) => this.#books.raise(alert, rig),
     });
   }
 
@@ -302,6 +319,7 @@ export class EngineRun {
       deadLetter: books.buryPayload,
       keepDeadline: books.keepDeadline,
       keepPollPhase: books.keepPollPhase,
+      holdOff: (rig, waitMs) => this.#holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
       onSample: (rows, healths) => {
         books.ledger.addHealth(rows);
@@ -310,10 +328,6 @@ export class EngineRun {
         outputs.health.next(healths);
       },
       janitor: janitorPorts(store, () => this.sinks.needs(), books.journal, books.alerts),
-      onClockJump: (jumpMs) => {
-        const row = { kind: 'clock', event: 'clock.jumped', data: { jumpMs } } as const;
-        books.journal.note({ ...row, actorId: 'healthMonitor', cause: null });
-      },
     });
   }
 }

@@ -13,7 +13,7 @@ import { engineOptionsSchema, type EngineOptions, type EngineOptionsInput } from
 import { resolveOptions } from './config/resolve-options.ts';
 import { NOT_STARTED, requireCapacity, requireMs, STOP_DEADLINE_MS, STOPPED } from './engine-checks.ts';
 import { deadLettersOf, type DeadLetters } from './dead-letters.ts';
-import { EngineCommands } from './engine-commands.ts';
+import { EngineNotes } from './engine-notes.ts';
 import type {
   CommandOptions,
   ConfigNote,
@@ -25,7 +25,6 @@ import { eachOf, engineSubjects, reportTo, transitionsOf } from './engine-stream
 import { EngineRun, type RunOutputs } from './engine-run.ts';
 import { formatAddress, parseAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
-import type { Clock } from './domain/clock.ts';
 import { HeadgateError, type ErrorFacts } from './domain/errors.ts';
 import { INACTIVE_STATES, type SourceHealth } from './domain/health.ts';
 import { LIMITS } from './domain/limits.ts';
@@ -44,6 +43,7 @@ import { realClock } from './real-clock.ts';
 import { commandsFor, resolveChanges, resolveConfigNote, type Reconfiguration } from './reconfiguration.ts';
 import { PendingRequests, type AnyCommand, type Registration } from './pending-requests.ts';
 import { readCommand, type Command } from './read-command.ts';
+import { watchClock, type WatchedClock } from './watched-clock.ts';
 
 export interface CreateEngineOptions extends Omit<EngineOptionsInput, 'stages'> {
   /** Stages, in the order records go through them. */
@@ -58,7 +58,7 @@ export function createEngine(options: CreateEngineOptions = {}): Engine {
   return new Engine(options);
 }
 
-export class Engine extends EngineCommands {
+export class Engine extends EngineNotes {
   /** Batches of records, once stored (where nothing is kept: after the stages). Holds nothing back. */
   readonly batches$: Observable<Batch>;
   /** The same, one by one; poison records among them, in their place. */
@@ -75,7 +75,7 @@ export class Engine extends EngineCommands {
   readonly health$: Observable<readonly SourceHealth[]>;
 
   #options: EngineOptions;
-  readonly #clock: Clock;
+  readonly #clock: WatchedClock;
   readonly #log: Logger;
   readonly #exit: Exit;
   readonly #outputs: RunOutputs;
@@ -94,7 +94,7 @@ export class Engine extends EngineCommands {
   constructor(input: CreateEngineOptions) {
     super();
     this.#options = resolveOptions(engineOptionsSchema, input, 'createEngine');
-    this.#clock = this.#options.clock ?? realClock;
+    this.#clock = watchClock(this.#options.clock ?? realClock);
     const logger = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
     this.#log = boundedLog(logger, this.#clock);
     this.#exit = new Exit({
@@ -175,11 +175,8 @@ export class Engine extends EngineCommands {
    *  @throws HeadgateError HG_ENGINE_STATE while the engine does not run; HG_OPTION_INVALID for data that is
    *  not plain, or too much. */
   noteConfig(note: ConfigNote, options: CommandOptions = {}): number {
-    const read = resolveConfigNote(note, options);
-    if (this.#run === null || this.#isOver) {
-      throw new HeadgateError('HG_ENGINE_STATE', 'the engine does not run; start it first');
-    }
-    return this.#run.noteConfig(read.note, read.cause);
+    const { note: plain, cause } = resolveConfigNote(note, options);
+    return this.atWork().noteConfig(plain, cause);
   }
 
   /** Asks the registry for all sources: those that are registered and those that ended last. */
@@ -196,9 +193,8 @@ export class Engine extends EngineCommands {
   /** @throws HeadgateError HG_SINK_UNKNOWN */
   sinkHealth(id: string): SinkHealth {
     const name = formatAddress(parseAddress(String(id)));
-    const found = this.sinks().findLast(
-      ({ tenant, sinkId }) => formatAddress({ tenant, sourceId: sinkId }) === name,
-    );
+    const nameOf = ({ tenant, sinkId: sourceId }: SinkHealth) => formatAddress({ tenant, sourceId });
+    const found = this.sinks().findLast((one) => nameOf(one) === name);
     if (found === undefined) throw new HeadgateError('HG_SINK_UNKNOWN', `no sink "${name}" is registered`);
     return found;
   }
@@ -271,6 +267,11 @@ export class Engine extends EngineCommands {
     return state === 'stopped' || state === 'failed';
   }
 
+  protected atWork(): EngineRun {
+    if (this.#run !== null && !this.#isOver) return this.#run;
+    throw new HeadgateError('HG_ENGINE_STATE', 'the engine does not run; start it first');
+  }
+
   #healths(): SourceHealth[] {
     return this.#run?.healths() ?? [];
   }
@@ -283,8 +284,7 @@ export class Engine extends EngineCommands {
     this.#startedAtMs = this.#clock.wallMs();
     this.#deliveredBefore = this.#exit.delivered;
     this.#lost = 0;
-    const run = await this.#wire(random, store);
-    this.#run = run;
+    const run = (this.#run = await this.#wire(random, store));
     this.#ending = run.finished.then(async ({ lostRecords }) => {
       this.#lost = lostRecords;
       this.#exit.end();

@@ -8,6 +8,7 @@ export type { DeregisterSinkOptions, ReconfigureOptions, StopOptions } from './e
 export type { Reconfiguration } from './reconfiguration.ts';
 export type { EngineStats, SinkStats, SourceStats } from './engine-stats.ts';
 export type { Command } from './read-command.ts';
+export type { SinkBacklog } from './sink-wing.ts';
 export type { Registration } from './pending-requests.ts';
 export { VERSION } from './version.ts';
 
@@ -60,6 +61,7 @@ export { isPoison } from './domain/record.ts';
 export type { Batch, FlowItem, IngestRecord, PoisonRecord, RecordMeta } from './domain/record.ts';
 export type {
   OutboundRecord,
+  DeliveryProgress,
   Rejection,
   SinkHealth,
   SinkIo,

@@ -7,14 +7,21 @@ import type { IntakePorts } from '../actors/sources/intake.ts';
 import type { SourceRig } from '../actors/sources/source-rig.ts';
 import type { KeepDeadline } from '../actors/sources/waiting.ts';
 import { AlertDesk } from '../actors/timeline/alert-desk.ts';
-import { DeadLetterDesk, type DeadLetterDeskOptions } from '../actors/timeline/dead-letter-desk.ts';
+import {
+  DeadLetterDesk,
+  type DeadLetterDeskOptions,
+  type DeadLetterOrigin,
+} from '../actors/timeline/dead-letter-desk.ts';
 import { Journal } from '../actors/timeline/journal.ts';
 import { Ledger } from '../actors/timeline/ledger.ts';
 import { alertOf, logRow } from '../actors/timeline/lifecycle-rules.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { ControllerNote } from '../machines/refusals.ts';
+import { LossMonitor } from '../actors/health/loss-monitor.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
+import { BoundedRows } from './domain/bounded-rows.ts';
+import { LIMITS } from './domain/limits.ts';
 import { isBurstAlert, type Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
@@ -45,6 +52,8 @@ export interface RunBooksOptions {
   /** A source or a sink has another state now. */
   readonly onState: (row: TimelineRow, actorId: string) => void;
   readonly onLetterFailedAgain: DeadLetterDeskOptions['onFailedAgain'];
+  /** The source that is registered under this name in the timeline. */
+  readonly rigOf: (actorId: string) => SourceRig | undefined;
 }
 
 export class RunBooks {
@@ -52,9 +61,11 @@ export class RunBooks {
   readonly journal: Journal;
   readonly alerts: AlertDesk;
   readonly deadLetters: DeadLetterDesk;
+  readonly losses: LossMonitor;
   /** Bursts that began. */
   bursts = 0;
   readonly #options: RunBooksOptions;
+  readonly #refusals: BoundedRows<Parameters<Journal['note']>[0]>;
 
   constructor(books: RunBooksOptions) {
     const { settings, clock, log, store, outputs } = books;
@@ -66,6 +77,15 @@ export class RunBooks {
       lastSeq: store?.lastSeq ?? 0,
       onRow: (row) => this.#onRow(row),
     });
+    this.#refusals = new BoundedRows({
+      clock,
+      perMinuteMax: LIMITS.refusalRowsPerMinuteMax,
+      write: (row) => void this.journal.note(row),
+      writeCount: (count) => {
+        const row = { kind: 'command', event: 'commands.refused', data: { count } } as const;
+        this.journal.note({ ...row, actorId: 'registry', cause: null });
+      },
+    });
     this.alerts = new AlertDesk({
       clock,
       log,
@@ -76,9 +96,16 @@ export class RunBooks {
       onBurst: () => settings.burst?.onBurst ?? null,
     });
     this.alerts.alerts$.subscribe(outputs.alerts);
+    this.losses = new LossMonitor({
+      ...{ clock, log },
+      raise: (alert, source) => this.raise(alert, source),
+    });
     this.deadLetters = new DeadLetterDesk({
       clock,
-      keep: (letter, how) => this.ledger.addDeadLetter(letter, how),
+      keep: (letter, origin) => {
+        this.ledger.addDeadLetter(letter, origin);
+        this.#countDeadLetter(letter, origin);
+      },
       onFailedAgain: books.onLetterFailedAgain,
       note: (actorId, data) => {
         const cause = this.journal.lastRowOf(actorId);
@@ -91,8 +118,21 @@ export class RunBooks {
   /** Writes the rows of a controller that are no transitions. */
   noteOf(controller: string) {
     return (cause: object, { kind, event, data, actorId }: ControllerNote): void => {
-      this.journal.note({ kind, event, data, actorId: actorId ?? controller, cause });
+      const row = { kind, event, data, actorId: actorId ?? controller, cause };
+      if (kind === 'command' && event.endsWith('.refused')) this.#refusals.add(row);
+      else this.journal.note(row);
     };
+  }
+
+  /** A command that no controller was given, since it cannot be understood. */
+  noteRefused(type: string, message: string): void {
+    const data = { code: 'HG_OPTION_INVALID', message };
+    this.#refusals.add({ kind: 'command', event: `${type}.refused`, data, actorId: 'registry', cause: null });
+  }
+
+  /** Writes what is only counted so far. */
+  close(): void {
+    this.#refusals.flush();
   }
 
   /** Raises an alert that comes of what this source or sink did last. */
@@ -127,6 +167,15 @@ export class RunBooks {
     if (!rig.keepsPollPhase) return;
     const { tenant, id: sourceId } = rig.spec;
     this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', ...noDeadline(rig) });
+  }
+
+  /** Letters of sinks are told of by the sinks. */
+  #countDeadLetter({ stage, code, message }: DeadLetter, origin: DeadLetterOrigin): void {
+    const rig = this.#options.rigOf(origin.actorId);
+    if (rig === undefined) return;
+    rig.deadLettered++;
+    if (origin.record === null) rig.undecodedPayloads++;
+    this.losses.count(rig, 'deadLettered', 1, { stage, code, error: message });
   }
 
   #createLedger(): Ledger {

@@ -22,7 +22,7 @@ function noteOutage(
   nowMs: number,
   journal: Journal,
 ): void {
-  const data = { previousRun: run, fromMs: lastAtMs, toMs: nowMs, lengthMs: nowMs - lastAtMs };
+  const data = { previousRun: run, fromMs: lastAtMs, toMs: nowMs, lengthMs: Math.max(0, nowMs - lastAtMs) };
   const cause = journal.note({ kind: 'gap', event: 'engine.outage', data, actorId: 'engine', cause: null });
   for (const { actor, incarnation, state } of unfinished) {
     journal.noteLostEnd(incarnation === null ? actor : `${actor}#${incarnation}`, state, cause);

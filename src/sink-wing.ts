@@ -10,7 +10,8 @@ import type { DeadLetterDesk } from '../actors/timeline/dead-letter-desk.ts';
 import type { Ledger } from '../actors/timeline/ledger.ts';
 import type { OperatorAlert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
-import { messageOf, type ErrorCode } from './domain/errors.ts';
+import { writeJson } from './domain/json-text.ts';
+import { messageOf, type ErrorCode, type ErrorFacts } from './domain/errors.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { SinkState } from './domain/sink.ts';
@@ -25,8 +26,17 @@ export interface SinkWingOptions extends Pick<SinkDirectoryPorts, 'nextIncarnati
   readonly keepsRecords: boolean;
   readonly ledger: Ledger;
   readonly deadLetters: DeadLetterDesk;
-  /** A sink found rows that do not fit their checksum; called once in a run. */
-  readonly onDamage: (alert: OperatorAlert, rig: SinkRig) => void;
+  /** A sink has something to say that an operator should know. */
+  readonly onAlert: (alert: OperatorAlert, rig: SinkRig) => void;
+}
+
+/** What a sink has still to deliver. */
+export interface SinkBacklog {
+  readonly reads: 'records' | 'alerts';
+  /** Counted by their numbers: records that were passed over as known count too. */
+  readonly records: number;
+  /** Epoch milliseconds of the first of them; null: there is none. */
+  readonly oldestAtMs: number | null;
 }
 
 /** What the actor system needs of it. */
@@ -80,6 +90,14 @@ export class SinkWing {
     };
   }
 
+  /** What the sink of this name has not delivered, registered or not; null: none has a cursor. */
+  async undelivered(name: string): Promise<SinkBacklog | null> {
+    const cursor = this.directory.cursorOf(name);
+    if (cursor === null || this.feed === null) return null;
+    const { rows, oldestAtMs } = await this.feed.lagOf(cursor.reads, cursor.seq);
+    return { reads: cursor.reads, records: rows, oldestAtMs };
+  }
+
   /** The run is over: what is under way is given up, and nothing is booked any more. */
   close(): void {
     for (const rig of this.directory.rigs()) {
@@ -97,7 +115,7 @@ export class SinkWing {
   }
 
   #books(): SinkBooks {
-    const { clock, ledger, deadLetters, onDamage } = this.#options;
+    const { clock, ledger, deadLetters, onAlert } = this.#options;
     return new SinkBooks({
       clock,
       ledger,
@@ -107,15 +125,16 @@ export class SinkWing {
         const contentType = record.contentType ?? null;
         const origin = { incarnation, sourceSeq, atMs, dedupKey, contentType, recordSeq };
         // As JSON also where it is a string: a retry makes the same data of it.
-        const payload = JSON.stringify(record.data);
+        const payload = writeJson(record.data);
         const whose = { tenant, sourceId, actorId: rig.actorId, record: origin, isAwaited: true };
         deadLetters.bury(whose, rig.stage, payload, error, 'HG_SINK_REFUSED');
       },
       damaged: (rig, seqs) => {
         if (this.#isDamageTold) return;
         this.#isDamageTold = true;
-        onDamage(damageAlert(rig, seqs, clock.wallMs()), rig);
+        onAlert(damageAlert(rig, seqs, clock.wallMs()), rig);
       },
+      refusesAll: (rig, reason) => onAlert(refusesAllAlert(rig, reason, clock.wallMs()), rig),
     });
   }
 }
@@ -131,6 +150,17 @@ function damageAlert(rig: SinkRig, seqs: readonly number[], timestamp: number): 
     timestamp,
     message: `${rig.stage} passed over stored records that do not fit their checksum; look at the disk`,
     details: { code: 'HG_RECORD_DAMAGED' satisfies ErrorCode, seqs: seqs.slice(0, SEQS_NAMED_MAX) },
+  };
+}
+
+function refusesAllAlert(rig: SinkRig, { code, message }: ErrorFacts, timestamp: number): OperatorAlert {
+  return {
+    event: 'SINK_REFUSES_ALL',
+    severity: 'critical',
+    sourceId: null,
+    timestamp,
+    message: `the far end of ${rig.stage} takes no record; all of them wait in the log: ${message}`,
+    details: { code, lastSeq: rig.cursor },
   };
 }
 

@@ -2,8 +2,9 @@
  *  mark that tells nothing. */
 
 import { formatAddress } from './domain/address.ts';
-import type { EventStore } from '../storage/event-store.ts';
+import type { EventStore, LostDatabase } from '../storage/event-store.ts';
 import { RESTORED_EVENT } from '../storage/tables/lineage.ts';
+import { LOST_EVENT } from '../storage/lost-database.ts';
 import { TRUNCATED_EVENT } from '../storage/truncation.ts';
 
 export interface StorageFinding {
@@ -15,7 +16,7 @@ export interface StorageFinding {
 }
 
 export function findingsOf(
-  store: Pick<EventStore, 'spilled' | 'movedAside' | 'restored' | 'truncated' | 'markIsUnreadable'>,
+  store: Pick<EventStore, 'spilled' | 'movedAside' | 'restored' | 'truncated' | 'lost' | 'markIsUnreadable'>,
 ): StorageFinding[] {
   const findings: StorageFinding[] = store.spilled.map(({ tenant, sourceId, records }) => ({
     event: 'spill.left',
@@ -39,9 +40,35 @@ export function findingsOf(
     const alert = { name: 'STORAGE_TRUNCATED', message };
     findings.push({ event: TRUNCATED_EVENT, data: { timeline, records }, alert });
   }
+  if (store.lost !== null) findings.push(lossFinding(store.lost));
   if (store.markIsUnreadable) findings.push({ event: 'mark.unreadable', data: {}, alert: null });
   return findings;
 }
+
+function lossFinding(lost: LostDatabase): StorageFinding {
+  const { what, timelineSeq, recordSeq, movedTo } = lost;
+  const known =
+    timelineSeq === null
+      ? 'how far it had come is not known'
+      : `it had ${recordSeq} records and ${timelineSeq} timeline rows at least`;
+  const left = movedTo === null ? '' : `; what is left of it is kept as ${movedTo}`;
+  const message = {
+    gone: `the database is gone, and a fresh one was begun; ${known}${left}. Restore a backup, or put it back`,
+    replaced:
+      `another database stands in the place of the one that was here; ${known}. Restore a backup by ` +
+      'headgate restore, or put it back',
+    logGone:
+      'the write-ahead log of a run that was killed is gone: unless a program has copied it into the ' +
+      'database, the last transactions are missing. Compare with the senders, or restore a backup',
+  }[what];
+  return { event: LOST_EVENT, data: { ...lost }, alert: { name: LOSS_ALERTS[what], message } };
+}
+
+const LOSS_ALERTS = {
+  gone: 'STORAGE_GONE',
+  replaced: 'STORAGE_REPLACED',
+  logGone: 'STORAGE_LOG_GONE',
+} as const;
 
 function missing(what: string, { found, known }: { found: number; known: number }): string {
   if (known <= found) return `no ${what}`;

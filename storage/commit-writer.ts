@@ -1,15 +1,18 @@
 /** Writes one commit unit: everything in one transaction, or nothing. */
 
 import type Database from 'better-sqlite3';
+import { messageOf } from '../src/domain/errors.ts';
 import type { CommitMark } from '../src/domain/receipt.ts';
 import type { CommitUnit, DeadlineRow, LetterFailure, SinkCursorRow } from '../src/domain/timeline.ts';
-import { bulkInsert } from './tables/bulk-insert.ts';
-import type { CommitResult } from './event-store.ts';
+import { bulkInsert, type SqlValue } from './tables/bulk-insert.ts';
+import type { CommitResult, RefusedRow } from './event-store.ts';
+import { isFaultOfRows } from './file/storage-error.ts';
 import { lastIncarnation, lastSeqReader } from './tables/known-state.ts';
 import { forgetRestored, RESTORED_EVENT } from './tables/lineage.ts';
 import { DEAD_LETTERS, healthOf, RECORDS, SPILL, TIMELINE } from './tables/log-tables.ts';
 import { CURSORS, DEADLINES, SINK_CURSORS, SINKS, SOURCES } from './tables/state-tables.ts';
 import { createChainWriter, type ChainLink } from './tables/timeline-chain.ts';
+import { forgetLoss, LOST_EVENT } from './lost-database.ts';
 import { forgetTruncation, TRUNCATED_EVENT } from './truncation.ts';
 
 /** How far the logs have come, by what is committed. */
@@ -25,6 +28,8 @@ export interface StoreTail {
 export interface CommitWriter {
   /** Commits one unit. Throws SQLite's own errors. */
   commit(unit: CommitUnit): CommitResult;
+  /** The rows that the tables refuse. Writes nothing. Throws SQLite's own errors that no row is the cause of. */
+  examine(unit: CommitUnit): RefusedRow[];
   tail(): StoreTail;
   counters(): Counters;
 }
@@ -32,53 +37,45 @@ export interface CommitWriter {
 export interface WriterFacts {
   readonly run: number;
   readonly isTruncated: boolean;
+  readonly isLost: boolean;
   readonly isRestored: boolean;
 }
 
 /** The last number given out of each table that counts, by its name. */
 export type Counters = ReadonlyMap<string, number>;
 
-/** Prepares the statements. `isTruncated`, `isRestored`: the database owes a row about that. */
+/** Prepares the statements. `isTruncated`, `isLost`, `isRestored`: the database owes a row about that. */
 export function createCommitWriter(
   db: Database.Database,
-  { run, isTruncated, isRestored }: WriterFacts,
+  { run, isTruncated, isLost, isRestored }: WriterFacts,
 ): CommitWriter {
   const chain = createChainWriter(db);
-  const timeline = bulkInsert(db, TIMELINE, (values) => chain.take(values));
-  const records = bulkInsert(db, RECORDS);
-  const sources = bulkInsert(db, SOURCES);
-  const deadLetters = bulkInsert(db, DEAD_LETTERS);
-  const health = bulkInsert(db, healthOf(run));
-  const cursors = bulkInsert(db, CURSORS);
-  const spilled = bulkInsert(db, SPILL);
-  const sinks = bulkInsert(db, SINKS);
-  const sinkCursors = sinkCursorWriter(db);
-  const deadlines = deadlineWriter(db);
-  const marks = markWriter(db);
-  const failures = letterFailureWriter(db);
+  const tables = tableWriters(db, run, (values) => chain.take(values));
   const lastRecordSeq = lastSeqReader(db, 'records');
   const lastTimelineSeq = lastSeqReader(db, 'timeline');
   const counters = db.prepare('SELECT name, seq FROM sqlite_sequence').raw();
   const write = db.transaction((unit: CommitUnit): number => {
-    timeline(unit.timeline);
+    tables.timeline(unit.timeline);
     const lastRow = unit.timeline.at(-1);
     if (lastRow !== undefined) chain.close(lastRow.seq);
     const says = (event: string) => unit.timeline.some((row) => row.event === event);
     if (isTruncated && says(TRUNCATED_EVENT)) forgetTruncation(db);
+    if (isLost && says(LOST_EVENT)) forgetLoss(db);
     if (isRestored && says(RESTORED_EVENT)) forgetRestored(db);
-    const inserted = records(unit.records);
-    sources(unit.sources);
-    deadLetters(unit.deadLetters);
-    health(unit.health);
-    cursors(unit.cursors);
-    spilled(unit.spilled);
-    marks(unit.marks);
-    failures(unit.letterFailures);
-    sinks(unit.sinks);
-    sinkCursors(unit.sinkCursors);
-    deadlines(unit.deadlines);
+    const inserted = tables.records(unit.records);
+    tables.sources(unit.sources);
+    tables.deadLetters(unit.deadLetters);
+    tables.health(unit.health);
+    tables.cursors(unit.cursors);
+    tables.spilled(unit.spilled);
+    tables.marks(unit.marks);
+    tables.letterFailures(unit.letterFailures);
+    tables.sinks(unit.sinks);
+    tables.sinkCursors(unit.sinkCursors);
+    tables.deadlines(unit.deadlines);
     return unit.records.length - inserted;
   });
+  const examine = rowExaminer(db, tables);
   return {
     commit(unit) {
       chain.begin();
@@ -87,6 +84,13 @@ export function createCommitWriter(
       chain.committed();
       return { duplicates, lastRecordSeq: lastRecordSeq() };
     },
+    examine(unit) {
+      try {
+        return examine(unit);
+      } finally {
+        chain.begin();
+      }
+    },
     tail: () => ({
       timelineSeq: lastTimelineSeq(),
       recordSeq: lastRecordSeq(),
@@ -94,6 +98,65 @@ export function createCommitWriter(
       link: chain.tail,
     }),
     counters: () => new Map(counters.all() as [string, number][]),
+  };
+}
+
+/** Writes rows of one table, in order, and returns how many it wrote where that may be fewer. */
+type TableWriter<Row> = (rows: readonly Row[]) => number | void;
+
+type TableWriters = {
+  readonly [Table in Exclude<keyof CommitUnit, 'records'>]: TableWriter<CommitUnit[Table][number]>;
+} & { readonly records: (rows: CommitUnit['records']) => number };
+
+function tableWriters(
+  db: Database.Database,
+  run: number,
+  seen: (values: readonly SqlValue[]) => void,
+): TableWriters {
+  return {
+    timeline: bulkInsert(db, TIMELINE, seen),
+    records: bulkInsert(db, RECORDS),
+    sources: bulkInsert(db, SOURCES),
+    deadLetters: bulkInsert(db, DEAD_LETTERS),
+    health: bulkInsert(db, healthOf(run)),
+    cursors: bulkInsert(db, CURSORS),
+    spilled: bulkInsert(db, SPILL),
+    marks: markWriter(db),
+    letterFailures: letterFailureWriter(db),
+    sinks: bulkInsert(db, SINKS),
+    sinkCursors: sinkCursorWriter(db),
+    deadlines: deadlineWriter(db),
+  };
+}
+
+/** Thrown to roll a trial back. */
+const TRIAL_IS_OVER = new Error('the trial is over');
+
+/** Tries each row in a savepoint of its own, within a transaction that is rolled back. Rows that are accepted
+ *  stay until then, so that a row that collides with another of the unit is found too. */
+function rowExaminer(db: Database.Database, tables: TableWriters): (unit: CommitUnit) => RefusedRow[] {
+  const inSavepoint = db.transaction((write: TableWriter<unknown>, row: unknown) => void write([row]));
+  const trial = db.transaction((unit: CommitUnit, refused: RefusedRow[]): never => {
+    for (const table of Object.keys(tables) as (keyof CommitUnit)[]) {
+      for (const [index, row] of unit[table].entries()) {
+        try {
+          inSavepoint(tables[table] as TableWriter<unknown>, row);
+        } catch (error) {
+          if (!isFaultOfRows(error)) throw error;
+          refused.push({ table, index, reason: messageOf(error) });
+        }
+      }
+    }
+    throw TRIAL_IS_OVER;
+  });
+  return (unit) => {
+    const refused: RefusedRow[] = [];
+    try {
+      trial.immediate(unit, refused);
+    } catch (error) {
+      if (error !== TRIAL_IS_OVER) throw error;
+    }
+    return refused;
   };
 }
 

@@ -47,6 +47,19 @@ export interface TruncatedRows {
   readonly records: { readonly found: number; readonly known: number };
 }
 
+/** A database, or its end, that was not where it should have been at the opening. */
+export interface LostDatabase {
+  /** `gone`: the file was missing or empty, and a fresh one was begun. `replaced`: another database stood in its
+   *  place. `logGone`: the run before was killed, and its write-ahead log was missing. */
+  readonly what: 'gone' | 'replaced' | 'logGone';
+  /** What the mark beside it knew: its name and the last numbers it gave out; null where there was no mark. */
+  readonly dbUuid: string | null;
+  readonly timelineSeq: number | null;
+  readonly recordSeq: number | null;
+  /** The file name under which what was left of it is kept, without its folder; null: nothing was left. */
+  readonly movedTo: string | null;
+}
+
 /** The backup that a database was restored from. */
 export interface RestoredFrom extends TruncatedRows {
   /** The name of the database that was backed up. `found` are the last numbers of the backup, `known` those
@@ -60,6 +73,14 @@ export interface CommitResult {
   readonly lastRecordSeq: number;
   /** Records that were passed over, since their dedup key is in the log already. */
   readonly duplicates: number;
+}
+
+/** A row of a commit unit that the database refuses. */
+export interface RefusedRow {
+  readonly table: keyof CommitUnit;
+  /** Its place among the unit's rows of that table. */
+  readonly index: number;
+  readonly reason: string;
 }
 
 /** Rows of a log after a place in it, as far as the limits of the query allow. */
@@ -108,7 +129,10 @@ export interface SpillSummary {
 }
 
 export interface MaintenanceRequest {
+  /** Wall time now, epoch milliseconds. It may jump: nothing is deleted for that. */
   readonly nowMs: number;
+  /** Monotonic time now; ages run on it. */
+  readonly monoMs: number;
   readonly retention: RetentionOptions;
   /** Sinks that need the record log, and the alerts, from these `seq` on: the lowest counts. Null: none. */
   readonly recordsNeededAfter: number | null;
@@ -165,12 +189,18 @@ export interface EventStore {
   /** What was found missing at the opening: the mark beside the file knows of later rows than the file
    *  has. */
   readonly truncated: TruncatedRows | null;
+  /** What should have been there, and was not; null: nothing is known to be missing. */
+  readonly lost: LostDatabase | null;
   /** The mark beside the file was there and could not be read, so that nothing could be held against it. */
   readonly markIsUnreadable: boolean;
   /** Writes everything in one transaction, or nothing.
    *  @throws HeadgateError HG_STORAGE_BUSY, _FULL, _READONLY, _CORRUPT or _FAILED. Its remedy says what to do
    *  with the unit: `retry` keeps it; `drop` means that its rows would be refused every time. */
   commit(unit: CommitUnit): Promise<CommitResult>;
+  /** Finds the rows for which `commit` refuses a unit with the remedy `drop`: tries each row by itself and
+   *  writes nothing. The unit without these rows is accepted. Slow: for a unit that was refused only.
+   *  @throws HeadgateError as commit, where the database fails for another reason. */
+  examine(unit: CommitUnit): Promise<readonly RefusedRow[]>;
   /** Records in order of `seq`. */
   readRecords(query: LogQuery): Promise<LogPage<OutboundRecord>>;
   /** Alerts in order of `seq`, as records: `data` is the alert. */
@@ -190,6 +220,11 @@ export interface EventStore {
     log: 'records' | 'alerts',
     afterSeq: number,
   ): Promise<{ readonly rows: number; readonly oldestAtMs: number | null }>;
+  /** The text that is kept under this key; null where there is none. */
+  readState(key: string): Promise<string | null>;
+  /** Keeps a text under this key, in a transaction of its own that is flushed to the disk.
+   *  @throws HeadgateError as commit */
+  writeState(key: string, value: string): Promise<void>;
   /** Deletes what retention allows, in steps that never hold up a commit for long; gives freed pages back,
    *  checkpoints the write-ahead log. */
   maintain(request: MaintenanceRequest): Promise<MaintenanceReport>;

@@ -1,22 +1,34 @@
 /** Opens a database for one engine.
  *
- *  In this order, so that nothing is touched that is not ours: look at the file; take the engine's lock;
- *  look again, at every page; move a damaged database aside; connect; close the run that crashed and begin
- *  the next; hold the numbers against the mark. Whatever fails on the way frees the lock again. */
+ *  In this order, so that nothing is touched that is not ours: look at the file; take the engine's lock; finish
+ *  a restore that was cut off; look again, at every page; move a damaged database aside, or what is left of one
+ *  that is gone; connect; close the run that crashed and begin the next; hold the numbers against the mark.
+ *  Whatever fails on the way frees the lock again. */
 
 import type Database from 'better-sqlite3';
+import { existsSync } from 'node:fs';
 import { HeadgateError } from '../src/domain/errors.ts';
 import type { Ancestor } from '../src/domain/record-keys.ts';
 import type { CommitUnit } from '../src/domain/timeline.ts';
 import { canonicalPath, IN_MEMORY, isInMemory } from './file/database-path.ts';
 import { lockIsMarked, takeEngineLock, type EngineLock } from './file/engine-lock.ts';
-import type { EventStore, OpenOptions, RestoredFrom, TruncatedRows, UnfinishedActor } from './event-store.ts';
+import type {
+  EventStore,
+  LostDatabase,
+  OpenOptions,
+  RestoredFrom,
+  TruncatedRows,
+  UnfinishedActor,
+} from './event-store.ts';
 import { inspectDatabase, notADatabase } from './file/inspect-database.ts';
 import { cursorKey, readKnownState, type KnownState } from './tables/known-state.ts';
 import { readAncestors, readRestored } from './tables/lineage.ts';
 import { readMark } from './file/mark-file.ts';
+import { logIsGone, moveLostAside, noteLoss, replacedDatabase } from './lost-database.ts';
 import { createMarkKeeper } from './mark-keeper.ts';
 import { moveAside } from './file/move-aside.ts';
+import { finishRestore } from './file/pending-restore.ts';
+import { readState, writeState } from './tables/program-state.ts';
 import { beginRun, endRun, type BegunRun } from './tables/runs.ts';
 import { closedError, guardStorage, storageError } from './file/storage-error.ts';
 import { StoreSession } from './store-session.ts';
@@ -32,10 +44,14 @@ interface OpenDatabase extends BegunRun, KnownState {
   readonly db: Database.Database;
   readonly unfinished: readonly UnfinishedActor[];
   readonly truncated: TruncatedRows | null;
+  readonly lost: LostDatabase | null;
   readonly markIsUnreadable: boolean;
   readonly ancestors: readonly Ancestor[];
   readonly restored: RestoredFrom | null;
 }
+
+/** Whether the write-ahead log was there before anybody opened the file. */
+type LockedOptions = OpenOptions & { readonly hadLog: boolean };
 
 /** A store in the thread of its caller. */
 export interface LocalStore extends EventStore {
@@ -46,14 +62,16 @@ export interface LocalStore extends EventStore {
 /** @throws HeadgateError HG_STORAGE_LOCKED, _READONLY, _NOT_A_DATABASE, _VERSION, _BUSY, _FULL or _FAILED. */
 export async function openEventStore(options: OpenOptions): Promise<LocalStore> {
   if (isInMemory(options.path)) {
-    return eventStore(IN_MEMORY, begin(openInMemory(), options, null, null), null, null);
+    return eventStore(IN_MEMORY, begin(openInMemory(), options, NOTHING_BEFORE), null, null);
   }
   const file = canonicalPath(options.path);
+  // Before anybody opens it: that alone makes a new log.
+  const hadLog = existsSync(`${file}-wal`);
   const first = retryBusy(file, () => inspectDatabase(file, { checkPages: false }));
   if (first === 'foreign' || (first === 'unreadable' && !lockIsMarked(file))) throw notADatabase(file, first);
   const lock = takeEngineLock(file);
   try {
-    const { opened, movedAside } = openLocked(file, lock, options);
+    const { opened, movedAside } = openLocked(file, lock, { ...options, hadLog });
     return eventStore(file, opened, lock, movedAside);
   } catch (error) {
     lock.release();
@@ -64,8 +82,9 @@ export async function openEventStore(options: OpenOptions): Promise<LocalStore> 
 function openLocked(
   file: string,
   lock: EngineLock,
-  options: OpenOptions,
+  options: LockedOptions,
 ): { opened: OpenDatabase; movedAside: string | null } {
+  finishRestore(file);
   const finding = retryBusy(file, () => inspectDatabase(file, { checkPages: true }));
   // Without a header the file could be anybody's; with our mark beside it, it is ours and damaged.
   if (finding === 'foreign' || (finding === 'unreadable' && lock.gatewayId === null)) {
@@ -73,20 +92,29 @@ function openLocked(
   }
   if (finding !== 'damaged' && finding !== 'unreadable') {
     try {
-      return { opened: connect(file, lock, options), movedAside: null };
+      const isAbsent = finding === 'absent' || finding === 'blank';
+      const lost = isAbsent ? moveLostAside(file, lock, options.nowMs) : null;
+      return { opened: connect(file, lock, options, lost), movedAside: null };
     } catch (error) {
       // What the look at the pages could not see, the first queries did.
       if (storageError(error, file).code !== 'HG_STORAGE_CORRUPT') throw error;
     }
   }
   const movedAside = moveAside(file, 'damaged', options.nowMs);
-  return { opened: connect(file, lock, options), movedAside };
+  return { opened: connect(file, lock, options, null), movedAside };
 }
 
-function connect(file: string, lock: EngineLock, options: OpenOptions): OpenDatabase {
+function connect(
+  file: string,
+  lock: EngineLock,
+  options: LockedOptions,
+  lost: LostDatabase | null,
+): OpenDatabase {
   const db = retryBusy(file, () => openWritable(file));
   try {
-    const opened = retryBusy(file, () => begin(db, options, lock.gatewayId, readMark(file)));
+    const opened = retryBusy(file, () =>
+      begin(db, options, { gatewayId: lock.gatewayId, mark: readMark(file), lost, hadLog: options.hadLog }),
+    );
     // The name of a new database goes into the main file at once: the mark knows it by its name, even where
     // the whole log is lost.
     if (opened.run === 1) db.pragma('wal_checkpoint(PASSIVE)');
@@ -98,22 +126,48 @@ function connect(file: string, lock: EngineLock, options: OpenOptions): OpenData
   }
 }
 
-function begin(
-  db: Database.Database,
-  options: OpenOptions,
-  gatewayId: string | null,
-  mark: ReturnType<typeof readMark>,
-): OpenDatabase {
+/** What is known of the file from beside it. */
+interface Before {
+  readonly gatewayId: string | null;
+  readonly mark: ReturnType<typeof readMark>;
+  readonly lost: LostDatabase | null;
+  readonly hadLog: boolean;
+}
+
+const NOTHING_BEFORE: Before = { gatewayId: null, mark: null, lost: null, hadLog: true };
+
+function begin(db: Database.Database, options: OpenOptions, before: Before): OpenDatabase {
+  const { gatewayId, mark, hadLog } = before;
   const begun = beginRun(db, options, gatewayId);
   const isOfThis = mark !== null && mark !== 'unreadable' && mark.dbUuid === begun.dbUuid;
+  const hasCrashed = begun.previousRun?.end === 'crash';
+  const found = readKnownState(db);
+  const numbers = { timelineSeq: found.lastSeq, recordSeq: found.lastRecordSeq };
+  const isOfAnother = mark !== null && mark !== 'unreadable' && !isOfThis;
+  const lost = noteLoss(
+    db,
+    before.lost ??
+      (isOfAnother
+        ? replacedDatabase(mark)
+        : logIsGone({ hadLog, hasCrashed }, isOfThis ? mark : null, numbers)),
+  );
   const truncated = noteTruncation(db, isOfThis ? mark : null);
   const known = readKnownState(db);
   const lastIncarnation = Math.max(known.lastIncarnation, isOfThis ? mark.incarnation : 0);
-  const hasCrashed = begun.previousRun?.end === 'crash';
   const unfinished = hasCrashed ? (db.prepare(UNFINISHED_SQL).all() as UnfinishedActor[]) : [];
   const markIsUnreadable = mark === 'unreadable';
   const lineage = { ancestors: readAncestors(db), restored: readRestored(db) };
-  return { db, ...known, ...begun, ...lineage, lastIncarnation, unfinished, truncated, markIsUnreadable };
+  return {
+    db,
+    ...known,
+    ...begun,
+    ...lineage,
+    lastIncarnation,
+    unfinished,
+    truncated,
+    lost,
+    markIsUnreadable,
+  };
 }
 
 function retryBusy<Result>(file: string, action: () => Result): Result {
@@ -154,6 +208,7 @@ function eventStore(
       mark.committed();
       return result;
     },
+    examine: async (unit) => guard(() => session.examine(unit)),
     readRecords: async (query) => guard(() => session.parts.logs.records(query)),
     readAlerts: async (query) => guard(() => session.parts.logs.alerts(query)),
     readSpilled: async (query) => guard(() => session.parts.logs.spilled(query)),
@@ -165,6 +220,8 @@ function eventStore(
       session.parts.maintenance.forgetSizes();
       return purged;
     },
+    readState: async (key) => guard(() => readState(session.parts.db, key)),
+    writeState: async (key, value) => guard(() => writeState(session.parts.db, key, value)),
     async maintain(request) {
       const report = guard(() => session.parts.maintenance.maintain(request));
       mark.write();
@@ -174,7 +231,12 @@ function eventStore(
       if (!isOpen) return;
       isOpen = false;
       try {
-        if (end !== null) guardStorage(file, () => endRun(session.parts.db, known.run, end.atMs));
+        if (end !== null) {
+          guardStorage(file, () => {
+            session.parts.maintenance.close();
+            endRun(session.parts.db, known.run, end.atMs);
+          });
+        }
       } finally {
         mark.write();
         session.close();

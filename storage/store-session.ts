@@ -12,7 +12,7 @@ import { HeadgateError } from '../src/domain/errors.ts';
 import { recordKeys, type Ancestor } from '../src/domain/record-keys.ts';
 import type { CommitUnit } from '../src/domain/timeline.ts';
 import { createCommitWriter, type CommitWriter, type Counters, type StoreTail } from './commit-writer.ts';
-import type { CommitResult, RestoredFrom, TruncatedRows } from './event-store.ts';
+import type { CommitResult, LostDatabase, RefusedRow, RestoredFrom, TruncatedRows } from './event-store.ts';
 import { createLetters, type Letters } from './tables/letters.ts';
 import { createLogReader, type LogReader } from './tables/log-reader.ts';
 import { Maintenance } from './retention/maintenance.ts';
@@ -33,6 +33,7 @@ export interface SessionFacts {
   readonly dbUuid: string;
   readonly ancestors: readonly Ancestor[];
   readonly truncated: TruncatedRows | null;
+  readonly lost: LostDatabase | null;
   readonly restored: RestoredFrom | null;
 }
 
@@ -99,6 +100,11 @@ export class StoreSession {
     }
   }
 
+  /** As {@link CommitWriter.examine}. */
+  examine(unit: CommitUnit): RefusedRow[] {
+    return this.parts.writer.examine(unit);
+  }
+
   close(): void {
     const db = this.#parts?.db;
     this.#parts = null;
@@ -132,12 +138,13 @@ export class StoreSession {
   }
 
   #prepare(db: Database.Database): Parts {
-    const { file, run, dbUuid, truncated, restored } = this.#facts;
+    const { file, run, dbUuid, truncated, lost, restored } = this.#facts;
     return {
       db,
       writer: createCommitWriter(db, {
         run,
         isTruncated: truncated !== null,
+        isLost: lost !== null,
         isRestored: restored !== null,
       }),
       logs: createLogReader(db, recordKeys(this.#facts)),

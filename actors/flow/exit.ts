@@ -4,7 +4,9 @@
 import { Buffer } from 'node:buffer';
 import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';
+import { checkFields, isCursorRow } from '../../src/domain/record-flaw.ts';
 import { errorFacts, HeadgateError } from '../../src/domain/errors.ts';
+import { writeJson } from '../../src/domain/json-text.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import {
   isPoison,
@@ -19,7 +21,6 @@ import { recordRow, type RecordRow } from '../../src/domain/record-row.ts';
 import type { CursorRow } from '../../src/domain/timeline.ts';
 import { Consumer } from '../../src/pipeline/consumer.ts';
 import type { Downstream } from '../../src/pipeline/pump.ts';
-import { dataAsJson } from '../../src/pipeline/record-json.ts';
 import type { Ledger } from '../timeline/ledger.ts';
 
 export interface ExitOptions {
@@ -103,16 +104,24 @@ export class Exit implements Downstream {
       return;
     }
     const { records, cursors, marks, stored, bytes } = this.#rowsOf(batch);
+    const refused = new Set<FlowItem>();
     this.#pending += batch.length;
     this.#pendingBytes += bytes;
     this.#ledger.addParcel({
       records,
       cursors,
       marks,
+      onRefused: (row, error) => {
+        const item = itemOf(row, records, stored);
+        refused.add(item);
+        this.#options.deadLetter(item, 'record', error);
+        const mark = item[RECEIPT]?.mark;
+        return mark?.kind === 'letter' ? mark : undefined;
+      },
       onSettled: (outcome) => {
         this.#pending -= batch.length;
         this.#pendingBytes -= bytes;
-        if (outcome === 'stored') this.#show(batch, stored, consumers, sinceMs);
+        if (outcome === 'stored') this.#show(batch, without(stored, refused), consumers, sinceMs);
         else this.#giveUp(batch);
         this.#onRoom();
       },
@@ -189,16 +198,18 @@ export class Exit implements Downstream {
     const records: RecordRow[] = [];
     const marks: CommitMark[] = [];
     const cursors = new Map<string, CursorRow>();
-    const refused = new Set<unknown>();
+    const refused = new Set<FlowItem>();
     let bytes = 0;
     for (const item of batch) {
       const { tenant, sourceId, cursor } = item;
-      if (cursor !== undefined) cursors.set(`${tenant}/${sourceId}`, { tenant, sourceId, cursor });
+      if (cursor !== undefined)
+        cursors.set(`${String(tenant)}/${String(sourceId)}`, { tenant, sourceId, cursor });
       if (isPoison(item)) continue;
       try {
+        checkFields(item);
         const row = recordRow(item, this.#jsonOf(item));
         records.push(row);
-        bytes += row.data.length;
+        bytes += row.data.length + (row.dedupKey?.length ?? 0);
         const mark = item[RECEIPT]?.mark;
         if (mark !== undefined) marks.push(mark);
       } catch (error) {
@@ -206,14 +217,14 @@ export class Exit implements Downstream {
         this.#options.deadLetter(item, 'record', errorFacts(error, 'HG_RECORD_UNSTORABLE'));
       }
     }
-    const stored = refused.size === 0 ? batch : batch.filter((item) => !refused.has(item));
-    return { records, marks, cursors: [...cursors.values()], stored, bytes };
+    const kept = [...cursors.values()].filter(isCursorRow);
+    return { records, marks, cursors: kept, stored: without(batch, refused), bytes };
   }
 
   /** @throws HeadgateError HG_RECORD_UNSTORABLE, HG_RECORD_TOO_LARGE */
   #jsonOf({ data }: IngestRecord): string {
     const { recordBytesMax } = this.#options;
-    const json = dataAsJson(data);
+    const json = writeJson(data, recordBytesMax);
     // A character takes three bytes at most: most records need not be measured.
     if (json.length * 3 <= recordBytesMax) return json;
     const bytes = Buffer.byteLength(json);
@@ -223,6 +234,15 @@ export class Exit implements Downstream {
       `its data takes ${bytes} bytes; records.bytesMax allows ${recordBytesMax}`,
     );
   }
+}
+
+function without(batch: Batch, refused: ReadonlySet<FlowItem>): Batch {
+  return refused.size === 0 ? batch : batch.filter((item) => !refused.has(item));
+}
+
+/** The item of which a row was made: poison has none, the others have theirs in order. */
+function itemOf(row: RecordRow, rows: readonly RecordRow[], stored: Batch): FlowItem {
+  return stored.filter((item) => !isPoison(item))[rows.indexOf(row)] as FlowItem;
 }
 
 interface Rows {

@@ -43,13 +43,13 @@ export function createGatePort(clock: Clock, plane: Plane, apply: (command: Rate
     };
     const limited = plane.limited$.subscribe(
       scope.guard((event) => {
-        const { limit } = event;
-        lastMonoMs = Math.max(clock.monotonicMs(), limit.pausedUntilMs);
+        const { limit, lane } = event;
+        lastMonoMs = Math.max(lastMonoMs, clock.monotonicMs(), event.untilMs);
         dropped += event.dropped;
         if (timer !== undefined) return;
         timer = clock.setTimeout(look, RATE_WINDOW_MS);
         const { scope: limitScope, recordsPerSecondMax } = limit.options;
-        scope.send({ type: 'limit.hit', scope: limitScope, recordsPerSecondMax });
+        scope.send({ type: 'limit.hit', scope: limitScope, recordsPerSecondMax, source: lane.name });
       }),
     );
     // A limit that was being hit counts as hit until a window has passed, whatever takes its place.

@@ -66,9 +66,12 @@ export class LetterReturn {
       onItems: () => options.arrive(this.#lane),
     });
     this.#lane = {
+      name: 'dead letters',
       queue,
       limit: null,
-      queued: false,
+      // The database keeps a letter until its record is stored.
+      canWait: true,
+      turn: null,
       onRefused: (record) => record[RECEIPT]?.settle('dropped'),
     };
   }

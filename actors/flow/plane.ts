@@ -9,7 +9,7 @@ import type { Clock } from '../../src/domain/clock.ts';
 import type { PoisonRecord } from '../../src/domain/record.ts';
 import type { RateLimitOptions } from '../../src/domain/source.ts';
 import { Flow, type StageReport } from '../../src/pipeline/flow.ts';
-import { createLimit, Gate, type Lane, type Limit } from '../../src/pipeline/gate.ts';
+import { createLimit, Gate, type Lane, type Limited } from '../../src/pipeline/gate.ts';
 import { createPump, type Pump } from '../../src/pipeline/pump.ts';
 import type { Stage } from '../../src/pipeline/stage.ts';
 import { StageTotals } from '../../src/pipeline/stage-totals.ts';
@@ -23,12 +23,6 @@ export interface PlaneOptions {
   readonly globalLimit: RateLimitOptions | null;
   readonly exit: Exit;
   readonly onPoison: (item: PoisonRecord, stageName: string) => void;
-}
-
-/** A limit was reached; `dropped` records were refused for it. */
-export interface Limited {
-  readonly limit: Limit;
-  readonly dropped: number;
 }
 
 export class Plane {
@@ -59,9 +53,9 @@ export class Plane {
       clock,
       limit: globalLimit === null ? null : createLimit(globalLimit),
       onItems: () => this.#pump.poke(),
-      onLimited: (limit, dropped) => {
-        this.#dropped += dropped;
-        this.limited$.next({ limit, dropped });
+      onLimited: (event) => {
+        this.#dropped += event.dropped;
+        this.limited$.next(event);
       },
     });
     this.#pump = createPump(

@@ -1,5 +1,5 @@
-/** The sampler: looks at every source at an interval, keeps what it saw in the health table, and notices when
- *  the wall clock has jumped. */
+/** The sampler: looks at every source at an interval, and keeps what it saw in the health table. It also reads
+ *  the wall clock every second, so that a jump is noticed while nothing else happens. */
 
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import type { SourceHealth, SourceState } from '../../src/domain/health.ts';
@@ -13,11 +13,10 @@ export interface SamplerPorts {
   readonly intervalMs: number;
   readonly healths: () => readonly SourceHealth[];
   readonly onSample: (rows: readonly HealthRow[], healths: readonly SourceHealth[]) => void;
-  readonly onClockJump: (jumpMs: number) => void;
 }
 
-/** A difference between wall and monotonic time larger than this within one interval is a jump, not drift. */
-const CLOCK_JUMP_MS = 1_000;
+/** From one reading of the wall clock to the next; the clock itself reports what it notices. */
+const CLOCK_READING_MS = 1_000;
 
 const AILING: ReadonlySet<SourceState> = new Set<SourceState>([
   'degraded',
@@ -35,17 +34,13 @@ type HealthEdge =
   | { type: 'sources.well' };
 
 /** Reports `sources.ailing` when the first source ails, `sources.well` when none does any more. */
-export function createSamplerPort({ clock, intervalMs, healths, onSample, onClockJump }: SamplerPorts) {
+export function createSamplerPort({ clock, intervalMs, healths, onSample }: SamplerPorts) {
   return managed<undefined, HealthEdge | PartFact>(partFailed, (scope) => {
     let timer: TimerHandle = undefined;
     let isAiling = false;
-    let offsetMs = clock.wallMs() - clock.monotonicMs();
     let dueMs = clock.monotonicMs() + intervalMs;
 
     const sample = () => {
-      const nowOffsetMs = clock.wallMs() - clock.monotonicMs();
-      if (Math.abs(nowOffsetMs - offsetMs) > CLOCK_JUMP_MS) onClockJump(Math.round(nowOffsetMs - offsetMs));
-      offsetMs = nowOffsetMs;
       const seen = healths();
       onSample(
         seen.map((health) => healthRow(health, clock.wallMs())),
@@ -62,7 +57,16 @@ export function createSamplerPort({ clock, intervalMs, healths, onSample, onCloc
       timer = clock.setTimeout(scope.guard(sample), dueMs - clock.monotonicMs());
     };
     timer = clock.setTimeout(scope.guard(sample), intervalMs);
-    scope.onClose(() => clock.clearTimeout(timer));
+    let readingTimer: TimerHandle = undefined;
+    const readClock = () => {
+      clock.wallMs();
+      readingTimer = clock.setTimeout(scope.guard(readClock), CLOCK_READING_MS);
+    };
+    readClock();
+    scope.onClose(() => {
+      clock.clearTimeout(timer);
+      clock.clearTimeout(readingTimer);
+    });
   });
 }
 

@@ -2,6 +2,7 @@
  *  and what becomes of those that do not. */
 
 import { errorFacts, HeadgateError, type ErrorFacts } from '../../src/domain/errors.ts';
+import { readJson } from '../../src/domain/json-text.ts';
 import type { OutboundRecord, SinkSpec } from '../../src/domain/sink.ts';
 import type { StoredLetter } from '../../storage/event-store.ts';
 
@@ -20,6 +21,8 @@ export interface Piece {
 export interface Consignment {
   /** In order of `seq`. */
   readonly pieces: readonly Piece[];
+  /** What it was read after. */
+  readonly after: number;
   /** Where the cursor goes when all of it is done with; null: it stays. */
   readonly cursor: number | null;
   /** `seq` of rows that are damaged. */
@@ -54,7 +57,7 @@ function recordOf(letter: StoredLetter, keyOf: (seq: number) => string): Outboun
   if (letter.isTruncated || seq === undefined) {
     throw new HeadgateError('HG_LETTER_TRUNCATED', `dead letter ${letter.id} was not kept whole`);
   }
-  return { ...blankRecord(letter), seq, key: keyOf(seq), data: JSON.parse(letter.payload) as unknown };
+  return { ...blankRecord(letter), seq, key: keyOf(seq), data: readJson(letter.payload) };
 }
 
 function blankRecord({

@@ -1,20 +1,23 @@
 /** One link of a sink, from before its opening until it has closed: opens it, reads what the log holds after
  *  the cursor, delivers it, and writes down how far it came.
  *
- *  Guarantees. Records go out in the order of the log. The cursor never passes a record that is not done
+ *  Guarantees. Records go out in the order of the log, but for those that the far end did not take: they may
+ *  be tried again behind others ({@link HandOver}). The cursor never passes a record that is not done
  *  with: delivered, filtered, or kept as a dead letter. One batch is under way at a time and one more is read
  *  ahead: memory does not grow with the lag. A batch comes again only after a failure, a stop whose deadline
  *  came, or a crash; its records then bear the same keys. */
 
 import type { Clock } from '../../src/domain/clock.ts';
-import { errorFacts, HeadgateError, messageOf, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
+import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
 import type { Logger } from '../../src/domain/logger.ts';
-import type { OutboundRecord, SinkLink } from '../../src/domain/sink.ts';
+import type { SinkLink } from '../../src/domain/sink.ts';
 import { Bell } from './bell.ts';
-import { pieceOf, pieceOfLetter, type Consignment, type Piece } from './consignment.ts';
+import { pieceOf, pieceOfLetter, type Consignment } from './consignment.ts';
+import { HandOver, RUN_IS_OVER } from './hand-over.ts';
+import { LetterHandOver } from './letter-hand-over.ts';
 import type { LogFeed, LogName, Reader } from './log-feed.ts';
 import { fromStorage, Pages } from './pages.ts';
-import { NO_REFUSALS, refusalsOf } from './refusals.ts';
 import type { SinkBooks } from './sink-books.ts';
 import type { SinkRig } from './sink-rig.ts';
 import { TimedCalls } from './timed-call.ts';
@@ -35,6 +38,12 @@ export interface DeliveryListener {
   failed(error: unknown): void;
 }
 
+/** What hands batches to one link. */
+interface Hands {
+  readonly log: HandOver;
+  readonly letters: LetterHandOver;
+}
+
 /** How often a reader with nothing to do looks after all. Nothing should ever come of it. */
 const SAFETY_LOOK_MS = 60_000;
 
@@ -52,7 +61,9 @@ export class Delivery implements Reader {
   #linkError: { readonly error: unknown } | null = null;
   #areLettersDue = true;
   #looksAfterAll = false;
-  /** The log is known to hold nothing between the cursor and this `seq`. */
+  /** What is after the cursor, up to this `seq`, was handed over or is held back. */
+  #position: number;
+  /** The log is known to hold nothing between that and this `seq`. */
   #emptyUntil = 0;
   /** Where a drain ends; null: there is none. */
   #drainTo: number | null = null;
@@ -61,6 +72,7 @@ export class Delivery implements Reader {
     this.log = rig.spec.reads;
     this.#ports = ports;
     this.#rig = rig;
+    this.#position = rig.cursor;
     this.#listener = listener;
     this.#bell = new Bell(ports.clock);
     this.#calls = new TimedCalls(ports.clock);
@@ -103,23 +115,39 @@ export class Delivery implements Reader {
 
   #isOpen = false;
 
+  #handsFor(link: SinkLink): Hands {
+    const { books, feed } = this.#ports;
+    const ports = {
+      ...{ books, calls: this.#calls },
+      lastSeq: () => feed.lastSeq(this.log),
+      isOver: () => this.#isLeft,
+      recovered: () => this.#listener.recovered(),
+    };
+    return { log: new HandOver(ports, this.#rig, link), letters: new LetterHandOver(ports, this.#rig) };
+  }
+
   /** Never rejects. */
   async #work(): Promise<void> {
     let link: SinkLink | null = null;
+    let isSound = false;
     const unjoin = this.#ports.feed.join(this);
     try {
       link = await this.#open();
       this.#isOpen = true;
       if (!this.#isLeft) this.#listener.opened();
-      while (!this.#isLeft) await this.#turn(link);
+      const hands = this.#handsFor(link);
+      while (!this.#isLeft) await this.#turn(link, hands);
+      isSound = true;
     } catch (error) {
       if (!this.#isLeft) this.#listener.failed(error);
     } finally {
       unjoin();
       this.#isLeft = true;
-      this.#abort.abort(RUN_IS_OVER);
+      // A link that stands is left in order: there is nothing to give up.
+      if (!isSound) this.#abort.abort(RUN_IS_OVER);
       await this.#calls.settled;
       if (link !== null) await this.#close(link);
+      this.#abort.abort(RUN_IS_OVER);
     }
   }
 
@@ -170,14 +198,18 @@ export class Delivery implements Reader {
   }
 
   /** Delivers what there is, or waits until there is something. */
-  async #turn(link: SinkLink): Promise<void> {
+  async #turn(link: SinkLink, hands: Hands): Promise<void> {
     if (this.#linkError !== null) throw this.#linkError.error;
     const consignment = this.#isDrained ? null : await this.#next();
     if (consignment !== null) {
-      await this.#carry(link, consignment);
+      await this.#carry(link, hands, consignment);
       return;
     }
     if (this.#isLeft) return;
+    if (this.#rig.undecided.isOpen && this.#linkError === null) {
+      await this.#waitForMore(hands);
+      return;
+    }
     if (this.#isDrained) this.#listener.drained();
     const { clock } = this.#ports;
     const dueMs = clock.monotonicMs() + SAFETY_LOOK_MS;
@@ -189,12 +221,13 @@ export class Delivery implements Reader {
 
   /** What comes now is no longer for this sink. */
   get #isDrained(): boolean {
-    return this.#drainTo !== null && this.#reached >= this.#drainTo && !this.#areLettersDue;
+    const isAtEnd = this.#drainTo !== null && this.#reached >= this.#drainTo && !this.#areLettersDue;
+    return isAtEnd && this.#rig.cursor >= this.#position;
   }
 
-  /** Nothing that is stored up to this `seq` is left to be delivered. */
+  /** Nothing that is stored up to this `seq` is left to be handed over. */
   get #reached(): number {
-    return Math.max(this.#rig.cursor, this.#emptyUntil);
+    return Math.max(this.#position, this.#emptyUntil);
   }
 
   async #next(): Promise<Consignment | null> {
@@ -208,15 +241,16 @@ export class Delivery implements Reader {
     await this.#linger();
     if (this.#isLeft || this.#linkError !== null) return null;
     const seenSeq = feed.lastSeq(this.log);
-    const { cursor, spec } = this.#rig;
-    const page = await this.#pages.after(cursor);
-    if (page.lastSeq <= cursor) {
+    const { spec } = this.#rig;
+    const after = this.#position;
+    const page = await this.#pages.after(after);
+    if (page.lastSeq <= after) {
       this.#emptyUntil = seenSeq;
       return null;
     }
     this.#pages.readAhead(page.lastSeq);
     const pieces = page.rows.map((record) => pieceOf(spec, record, null));
-    return { pieces, cursor: page.lastSeq, damaged: page.damaged };
+    return { pieces, after, cursor: page.lastSeq, damaged: page.damaged };
   }
 
   async #queuedLetters(): Promise<Consignment | null> {
@@ -227,7 +261,7 @@ export class Delivery implements Reader {
     if (letters.length === 0) return null;
     this.#areLettersDue = true;
     const pieces = letters.map((letter) => pieceOfLetter(spec, letter, (seq) => feed.keyOf(this.log, seq)));
-    return { pieces, cursor: null, damaged: [] };
+    return { pieces, after: this.#position, cursor: null, damaged: [] };
   }
 
   /** An incomplete batch waits for company. */
@@ -235,63 +269,44 @@ export class Delivery implements Reader {
     const { clock, feed } = this.#ports;
     const { lingerMs, rowsMax } = this.#rig.spec.batch;
     const dueMs = clock.monotonicMs() + lingerMs;
-    while (feed.lastSeq(this.log) - this.#rig.cursor < rowsMax) {
+    while (feed.lastSeq(this.log) - this.#position < rowsMax) {
       const restMs = dueMs - clock.monotonicMs();
       if (restMs <= 0 || this.#isLeft || this.#linkError !== null || this.#drainTo !== null) return;
       await this.#bell.heard(restMs);
     }
   }
 
-  async #carry(link: SinkLink, { pieces, cursor, damaged }: Consignment): Promise<void> {
-    const { books } = this.#ports;
+  async #carry(link: SinkLink, hands: Hands, consignment: Consignment): Promise<void> {
     const rig = this.#rig;
-    await this.#hand(link, pieces, cursor !== null);
-    books.countDamaged(rig, damaged);
-    if (cursor !== null) books.moveCursor(rig, cursor);
+    if (consignment.cursor === null) {
+      await hands.letters.handOver(link, consignment.pieces);
+    } else if (await hands.log.handOver(consignment)) this.#position = consignment.cursor;
+    else this.#goBack();
     // Letters are not read again, nor are more of them made, before what became of these is stored.
-    if (cursor === null || rig.unsavedAfter !== null) await books.flush(rig);
+    if (consignment.cursor === null || rig.unsavedAfter !== null) await this.#ports.books.flush(rig);
   }
 
-  /** Delivers these pieces, in parts if the far end refuses them as a whole, and writes down what became of
-   *  each. */
-  async #hand(link: SinkLink, pieces: readonly Piece[], movesCursor: boolean): Promise<void> {
-    const going = pieces.filter(({ outbound }) => outbound !== null);
-    const refusals = going.length === 0 ? NO_REFUSALS : await this.#deliver(link, going);
-    if (refusals === 'split') {
-      const half = pieces.indexOf(going[going.length >> 1] as Piece);
-      await this.#hand(link, pieces.slice(0, half), movesCursor);
-      if (this.#isLeft) throw RUN_IS_OVER;
-      await this.#hand(link, pieces.slice(half), movesCursor);
-      return;
+  /** Records are undecided, and the log has no other that could be tried: it may have soon. */
+  async #waitForMore({ log }: Hands): Promise<void> {
+    const { clock, feed } = this.#ports;
+    const reached = this.#reached;
+    const dueMs = clock.monotonicMs() + LIMITS.sinkQuietMs;
+    for (let restMs: number = LIMITS.sinkQuietMs; restMs > 0; restMs = dueMs - clock.monotonicMs()) {
+      if (this.#drainTo !== null) break;
+      await this.#bell.heard(restMs);
+      if (this.#isLeft || this.#linkError !== null || this.#areLettersDue) return;
+      if (feed.lastSeq(this.log) > reached) return;
     }
-    const { books } = this.#ports;
-    for (const piece of pieces) books.settle(this.#rig, piece, refusals.get(piece) ?? null);
-    const last = pieces.at(-1);
-    if (movesCursor && last !== undefined) books.moveCursor(this.#rig, last.record.seq);
-    if (this.#rig.isReleased || going.length === 0) return;
-    if (this.#rig.countDelivery(going.length - refusals.size) && !this.#isLeft) this.#listener.recovered();
+    log.settleInSilence();
+    this.#goBack();
   }
 
-  /** Delivers a batch. Gives back which of it were refused and why; `split`: the far end refuses it as such,
-   *  and it is more than one. */
-  async #deliver(link: SinkLink, going: readonly Piece[]): Promise<ReadonlyMap<Piece, ErrorFacts> | 'split'> {
-    const batch = going.map(({ outbound }) => outbound as OutboundRecord);
-    const { deliverTimeoutMs } = this.#rig.spec;
-    try {
-      const outcome = await this.#calls.run('to deliver a batch', deliverTimeoutMs, () =>
-        link.deliver(batch),
-      );
-      return refusalsOf(outcome, going);
-    } catch (error) {
-      if (remedyOf(error) !== 'drop') throw error;
-      const [only] = going;
-      if (only === undefined || going.length > 1) return 'split';
-      return new Map([[only, errorFacts(error, 'HG_SINK_REFUSED')]]);
-    }
+  /** Records right after the cursor are tried again. */
+  #goBack(): void {
+    this.#position = this.#rig.cursor;
+    this.#emptyUntil = 0;
   }
 }
-
-const RUN_IS_OVER = new HeadgateError('HG_LINK_LOST', 'the run of this sink is over');
 
 function isLink(value: unknown): value is SinkLink {
   const { deliver, close } = (value ?? {}) as Partial<SinkLink>;

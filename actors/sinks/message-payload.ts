@@ -37,7 +37,8 @@ export function payloadOf(
   if (format === 'json') return recordAsJson(record, envelope);
   if (format === 'text') {
     if (typeof data === 'string') return data;
-    if (typeof data === 'number' || typeof data === 'boolean') return String(data);
+    if (typeof data === 'number' || typeof data === 'bigint' || typeof data === 'boolean')
+      return String(data);
     throw new HeadgateError('HG_SINK_REFUSED', 'its data is no text; set format: "json", or transform it');
   }
   const bytes = bytesOf(data);

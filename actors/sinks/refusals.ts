@@ -4,12 +4,20 @@ import { errorFacts, HeadgateError, type ErrorFacts } from '../../src/domain/err
 import type { Rejection } from '../../src/domain/sink.ts';
 import type { Piece } from './consignment.ts';
 
-export const NO_REFUSALS: ReadonlyMap<Piece, ErrorFacts> = new Map();
+/** Why a record was not taken, and by whom. */
+export interface Refusal {
+  readonly facts: ErrorFacts;
+  readonly by: NonNullable<Rejection['by']>;
+}
+
+export type Refusals = ReadonlyMap<Piece, Refusal>;
+
+export const NO_REFUSALS: Refusals = new Map();
 
 /** @throws HeadgateError HG_SINK_FAILED if that is no list of rejections: nothing is known to be safe then */
-export function refusalsOf(outcome: unknown, going: readonly Piece[]): ReadonlyMap<Piece, ErrorFacts> {
+export function refusalsOf(outcome: unknown, going: readonly Piece[]): Refusals {
   if (!Array.isArray(outcome) || outcome.length === 0) return NO_REFUSALS;
-  const refusals = new Map<Piece, ErrorFacts>();
+  const refusals = new Map<Piece, Refusal>();
   for (const rejection of outcome as readonly Partial<Rejection>[]) {
     const piece = going[rejection?.index ?? -1];
     if (piece === undefined || rejection?.error === undefined) {
@@ -18,7 +26,10 @@ export function refusalsOf(outcome: unknown, going: readonly Piece[]): ReadonlyM
         'deliver() gave back a list that is none of rejections: { index, error } each',
       );
     }
-    refusals.set(piece, reasonOf(rejection.error));
+    refusals.set(piece, {
+      facts: reasonOf(rejection.error),
+      by: rejection.by === 'sink' ? 'sink' : 'farEnd',
+    });
   }
   return refusals;
 }

@@ -17,6 +17,8 @@ export interface SinkBooksOptions {
   readonly bury: (rig: SinkRig, record: OutboundRecord, error: ErrorFacts) => void;
   /** These rows of the log do not fit their checksum. */
   readonly damaged: (rig: SinkRig, seqs: readonly number[]) => void;
+  /** The far end takes no record at all, for this reason. */
+  readonly refusesAll: (rig: SinkRig, reason: ErrorFacts) => void;
 }
 
 export class SinkBooks {
@@ -54,6 +56,13 @@ export class SinkBooks {
     if (rig.isReleased || seqs.length === 0) return;
     rig.damaged += seqs.length;
     this.#options.damaged(rig, seqs);
+  }
+
+  /** Says so once, until a record is taken again. */
+  refusesAll(rig: SinkRig, reason: ErrorFacts): void {
+    if (rig.isReleased || rig.deliveredAtRefusal === rig.delivered) return;
+    rig.deliveredAtRefusal = rig.delivered;
+    this.#options.refusesAll(rig, reason);
   }
 
   /** Resolves when what was written down of this sink is stored. */

@@ -115,6 +115,13 @@ export class SinkDirectory implements SinkRegister {
     return seqs.length === 0 ? null : Math.min(...seqs.map(({ seq }) => seq));
   }
 
+  /** How far the sink of this name came, registered or not; null: none of this name has a cursor. */
+  cursorOf(name: string): SinkCursor | null {
+    const rig = this.#byName.get(name)?.rig;
+    if (rig !== undefined) return { reads: rig.spec.reads, seq: rig.cursor };
+    return this.#leftovers.get(name) ?? null;
+  }
+
   refusal(command: SinksCommand): ErrorFacts | null {
     if (command.type === 'sinks.list' || command.type === 'sinks.close') return null;
     const name = subjectName(command);

@@ -14,6 +14,7 @@ import {
 } from '../../src/domain/sink.ts';
 import { Tally, type Totals } from '../../src/domain/tally.ts';
 import type { SinkRow } from '../../src/domain/timeline.ts';
+import { Undecided } from './undecided.ts';
 
 export interface SinkRigOptions {
   readonly spec: SinkSpec;
@@ -57,7 +58,13 @@ export class SinkRig {
   cursor: number;
   /** Dead letters of records after this `seq` are not stored yet; null: all are. */
   unsavedAfter: number | null = null;
+  /** What is known of records after the cursor. */
+  readonly undecided = new Undecided();
+  /** Deliveries of dead letters that broke the link, one after the other. */
+  readonly letterBreaks = { id: 0, count: 0, rowsMax: Number.POSITIVE_INFINITY };
   delivered = 0;
+  /** Records delivered when the far end was last found to refuse everything; null: it never was. */
+  deliveredAtRefusal: number | null = null;
   filtered = 0;
   deadLettered = 0;
   /** Rows passed over, since they do not fit their checksum. */

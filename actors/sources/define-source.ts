@@ -19,6 +19,8 @@ export interface SourceKind<Options> {
   stream(io: SourceIo, options: Options): AsyncIterable<unknown> | Promise<void>;
   /** Whether the source calls `io.opened()` itself. Default false. */
   readonly connects?: boolean;
+  /** Whether the source can be held back without loss; see {@link SourceLogic.canWait}. Default true. */
+  readonly canWait?: boolean;
 }
 
 /** The schema of a kind's own options, each a zod type. */
@@ -59,6 +61,7 @@ export function defineSource<S extends Shape = Record<never, never>>(
       z.output<ReturnType<typeof sourceSchema<Record<never, never>>>>;
     return sourceSpec(kind.type, options, null, {
       connects: kind.connects ?? false,
+      canWait: kind.canWait ?? true,
       stream: (io) => kind.stream(io, options),
     });
   };

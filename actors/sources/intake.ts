@@ -4,7 +4,14 @@
 
 import type { Subject } from 'rxjs';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
-import { HeadgateError, messageOf, remedyOf, type ErrorFacts, type Remedy } from '../../src/domain/errors.ts';
+import {
+  HeadgateError,
+  messageOf,
+  remedyOf,
+  retryAfterMsOf,
+  type ErrorFacts,
+  type Remedy,
+} from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import type { Random } from '../../src/domain/random.ts';
@@ -13,6 +20,8 @@ import type { SourceIo } from '../../src/domain/source.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
 import { arrivingRecords, type BuryPayload } from './arriving-records.ts';
+import { isAsyncIterable, requirePromise } from './stream-kind.ts';
+import { heldOffError, retryAfterFact } from './hold-offs.ts';
 import { sourceAlerts, type RaiseAlert } from './source-alerts.ts';
 import type { SourceRig } from './source-rig.ts';
 
@@ -31,6 +40,8 @@ export interface IntakePorts {
   /** Keeps from when a source counts its polls. */
   readonly keepPollPhase: (rig: SourceRig, sinceMs: number) => void;
   readonly raise: RaiseAlert;
+  /** The far end wants to be left alone for so long. */
+  readonly holdOff: (rig: SourceRig, waitMs: number) => void;
 }
 
 type IntakeScope = Scope<SourceFact>;
@@ -51,6 +62,7 @@ function linkFailed(ports: IntakePorts, error: unknown, facts?: ErrorFacts): Sou
     remedy,
     monoMs: ports.clock.monotonicMs(),
     roll: ports.random.next(),
+    ...retryAfterFact(error),
   };
 }
 
@@ -91,6 +103,11 @@ class Run {
     const { clock } = this.#ports;
     const previous = this.#rig.closing;
     this.#scope.onClose(() => this.#leave());
+    const heldOff = heldOffError(this.#rig);
+    if (heldOff !== null) {
+      this.#fail(heldOff);
+      return;
+    }
     if (previous === null && this.#rig.spec.logic.connects !== true) {
       this.#start();
       return;
@@ -165,6 +182,7 @@ class Run {
   #fail(error: unknown): void {
     if (this.#isOver) return;
     const facts = this.#rig.countError(error);
+    this.#noteHoldOff(error);
     this.#rig.hasFailed = true;
     this.#scope.send(linkFailed(this.#ports, error, facts));
   }
@@ -282,16 +300,29 @@ class Run {
     if (this.#isOver) return;
     const rig = this.#rig;
     const error = rig.countError(thrown);
+    this.#noteHoldOff(thrown);
     const { consecutiveErrors } = rig;
     this.#ports.log.debug({ source: rig.name, ...error, consecutiveErrors }, 'a read failed');
     if (consecutiveErrors >= rig.spec.breaker.failures) {
       rig.hasFailed = true;
       const roll = this.#ports.random.next();
-      this.#scope.send({ type: 'reads.exhausted', error, consecutiveErrors, roll });
+      this.#scope.send({
+        type: 'reads.exhausted',
+        error,
+        consecutiveErrors,
+        roll,
+        ...retryAfterFact(thrown),
+      });
     } else if (consecutiveErrors >= rig.spec.degradedAfterErrors) {
       // Told at every further failure: the link may not have stood when the count was reached.
       this.#scope.send({ type: 'reads.failing', error, consecutiveErrors });
     }
+  }
+
+  #noteHoldOff(error: unknown): void {
+    const waitMs = retryAfterMsOf(error);
+    // What is left of a wait is no new one.
+    if (waitMs > this.#rig.heldOffMs) this.#ports.holdOff(this.#rig, waitMs);
   }
 
   #createIo(): SourceIo {
@@ -336,15 +367,3 @@ const ENCODER = new TextEncoder();
 
 /** Why a run's signal aborts. One for all: a reason made anew for each would cost a stack trace. */
 const RUN_IS_OVER = new HeadgateError('HG_SOURCE_STOPPED', 'the run of this source is over');
-
-function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
-}
-
-function requirePromise(value: unknown): Promise<void> {
-  if (value instanceof Promise) return value as Promise<void>;
-  throw new HeadgateError(
-    'HG_SOURCE_NO_STREAM',
-    'stream() must return an async iterable (an async generator) or a promise',
-  );
-}

@@ -1,6 +1,8 @@
-/** What the system says of a connection that did not come about, in words that say what to do. */
+/** What the system says of a connection that did not come about, in words that say what to do. Sources and
+ *  sinks of every kind take their advice from here. */
 
 import { messageOf } from '../../src/domain/errors.ts';
+import { tlsAdvice } from './tls-advice.ts';
 
 const ADVICE: Readonly<Record<string, string>> = {
   EMFILE: 'this process may open no more files or connections; raise its limit (LimitNOFILE, ulimit -n)',
@@ -12,14 +14,30 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENETUNREACH: 'the network cannot be reached',
   ETIMEDOUT: 'the host does not answer',
   ECONNRESET: 'it closed the connection before it answered',
+  EPIPE: 'it closed the connection before it answered',
+  EACCES: 'this system does not allow the connection; see its firewall and the rights of this process',
+  EPERM: 'this system does not allow the connection; see its firewall and the rights of this process',
+  EADDRNOTAVAIL: 'the address cannot be connected to from here, or all local ports are in use',
 };
 
 /** Why there is no connection, by the system's code where there is one, else in the error's own words: those
- *  of the innermost cause say most. */
-export function linkAdvice(code: string, error: unknown): string {
-  const known = ADVICE[code];
-  if (known !== undefined) return known;
-  return code === '' ? innermostMessage(error) : code;
+ *  of the innermost cause say most. `nowMs` is the wall time, with which advice on certificates compares
+ *  their dates. */
+export function linkAdvice(code: string, error: unknown, nowMs?: number): string {
+  const message = innermostMessage(error);
+  const known = ADVICE[code] ?? tlsAdvice(opensslCode(message) ?? code, { error, message, nowMs });
+  if (known !== null) return known;
+  // fetch refuses ports of other protocols, and says no more than this.
+  if (message === 'bad port')
+    return 'the port belongs to another protocol, so fetch refuses it; choose another';
+  return code === '' ? message : code;
+}
+
+/** Where a handshake fails while something is written, the system's code is EPROTO and OpenSSL's reason
+ *  stands in the message: `…:error:0A00010B:SSL routines:function:wrong version number:…`. */
+function opensslCode(message: string): string | null {
+  const reason = /:error:[0-9A-F]+:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1];
+  return reason === undefined ? null : `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`;
 }
 
 const CAUSES_MAX = 4;

@@ -68,7 +68,7 @@ type Options = z.output<typeof simulatedSourceSchema>;
 export function simulatedSource(input: SimulatedSourceOptions): SourceSpec {
   const options = resolveOptions(simulatedSourceSchema, input, 'simulatedSource');
   checkPattern(options);
-  return sourceSpec(options.type, options, null, { stream: streamOf(options) });
+  return sourceSpec(options.type, options, null, { canWait: false, stream: streamOf(options) });
 }
 
 const PATTERNS = ['intervalMs', 'burst', 'stream'] as const;

@@ -20,6 +20,7 @@ import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
 import type { Spill } from './spill.ts';
 import type { BurstWindow } from '../../src/pipeline/burst-window.ts';
 import { createLimit, type Lane, type Limit } from '../../src/pipeline/gate.ts';
+import type { Turn } from '../../src/pipeline/fair-queue.ts';
 import { RateMeter } from '../../src/pipeline/rate-meter.ts';
 
 export interface RigOptions {
@@ -30,6 +31,8 @@ export interface RigOptions {
   readonly sourceLimit: RateLimitOptions | null;
   /** The outlet has items where it had none. */
   readonly onItems: (lane: Lane) => void;
+  /** Records of it were dropped: by a limit, or because its outlet was full. */
+  readonly onDropped: (rig: SourceRig, records: number, by: 'limit' | 'outlet') => void;
   /** Where records go that find no room; null: the outlet's own policy says. */
   readonly spill: Spill | null;
   /** What incarnations before it came to; left out where there was none. */
@@ -51,7 +54,7 @@ export class SourceRig implements Lane {
   deregisteredAtMs: number | null = null;
   /** Kept up to date by the journal, which sees every transition. */
   state: SourceState = 'connecting';
-  queued = false;
+  turn: Turn<Lane> | null = null;
   /** The burst meter's window; made at the first arrival. */
   burst: BurstWindow | null = null;
   /** The last run, until it has settled. Two runs of a source never overlap. */
@@ -62,6 +65,8 @@ export class SourceRig implements Lane {
   resume: ResumedWait | null = null;
   /** Wall time from which polls are counted that a crash of the engine cut off. */
   pollsSinceMs: number | null = null;
+  /** Monotonic time until which the far end wants to be left alone. */
+  #heldOffUntilMonoMs = Number.NEGATIVE_INFINITY;
   /** The phase of its polls is kept over a crash. */
   keepsPollPhase = false;
   recordsProduced = 0;
@@ -73,6 +78,10 @@ export class SourceRig implements Lane {
   lastError: { code: string; message: string; atMs: number } | null = null;
   /** Records that a limiter refused. */
   refused = 0;
+  /** Payloads and records of it that became dead letters. */
+  deadLettered = 0;
+  /** Those of them of which no record came. */
+  undecodedPayloads = 0;
   /** Records handed in after their run was over; never mixed with those of a later one. */
   lateRecords = 0;
   /** Released: what is counted from now on is no part of what it told when it ended. */
@@ -82,10 +91,12 @@ export class SourceRig implements Lane {
   #tally: Tally<SourceCounter> | null;
   readonly #spill: Spill | null;
   readonly #clock: Clock;
+  readonly #onDropped: RigOptions['onDropped'];
   #newsMark = 0;
   #keptOnDisk = 0;
 
-  constructor({ spec, incarnation, clock, sourceLimit, onItems, spill, tally }: RigOptions) {
+  constructor(options: RigOptions) {
+    const { spec, incarnation, clock, sourceLimit, onItems, onDropped, spill, tally } = options;
     const limit = spec.rateLimit ?? sourceLimit;
     this.spec = spec;
     this.incarnation = incarnation;
@@ -93,6 +104,7 @@ export class SourceRig implements Lane {
     this.actorId = `${this.name}#${incarnation}`;
     this.#tally = tally ?? null;
     this.#clock = clock;
+    this.#onDropped = onDropped;
     this.registeredAtMs = clock.wallMs();
     this.limit = limit === null ? null : createLimit(limit);
     this.queue = new BoundedQueue({
@@ -101,14 +113,21 @@ export class SourceRig implements Lane {
       waitMsMax: spec.outlet.waitMsMax,
       clock,
       onItems: () => onItems(this),
-      onDropped: (records) => settleAll(records, 'dropped'),
+      onDropped: (records) => {
+        settleAll(records, 'dropped');
+        onDropped(this, records.length, 'outlet');
+      },
       onCleared: (records) => {
         this.#keptOnDisk = this.#spill?.detach(this.queue, records) ?? 0;
         settleAll(records, 'lost');
       },
     });
     this.#spill = spill;
-    spill?.attach(this.queue, spec.outlet.spillRecordsMax);
+    spill?.attach(this.queue, spec.outlet.spillRecordsMax, (records) => onDropped(this, records, 'outlet'));
+  }
+
+  get canWait(): boolean {
+    return this.spec.logic.canWait ?? true;
   }
 
   get nowMs(): number {
@@ -118,6 +137,7 @@ export class SourceRig implements Lane {
   onRefused(record: IngestRecord): void {
     this.refused++;
     record[RECEIPT]?.settle('dropped');
+    this.#onDropped(this, 1, 'limit');
   }
 
   countRecords(records: number, monoMs: number): void {
@@ -133,6 +153,15 @@ export class SourceRig implements Lane {
 
   totals(health: SourceHealth): Totals<SourceCounter> {
     return (this.#tally ?? NO_TALLY).totals(health);
+  }
+
+  /** What is left of the wait that the far end asked for, milliseconds; 0 where there is none. */
+  get heldOffMs(): number {
+    return Math.max(0, this.#heldOffUntilMonoMs - this.#clock.monotonicMs());
+  }
+
+  holdOff(waitMs: number): void {
+    this.#heldOffUntilMonoMs = this.#clock.monotonicMs() + waitMs;
   }
 
   countLate(records: number): void {
@@ -152,7 +181,7 @@ export class SourceRig implements Lane {
 
   /** Whether its numbers have changed since this was last asked. */
   hasNews(): boolean {
-    const mark = this.recordsProduced + this.dropped + this.consecutiveErrors / 1_000_000;
+    const mark = this.recordsProduced + this.dropped + this.deadLettered + this.consecutiveErrors / 1_000_000;
     if (mark === this.#newsMark) return false;
     this.#newsMark = mark;
     return true;
@@ -160,6 +189,11 @@ export class SourceRig implements Lane {
 
   get dropped(): number {
     return this.queue.dropped - this.#keptOnDisk + this.refused + (this.#spill?.dropped ?? 0);
+  }
+
+  /** Records and payloads it brought, whatever became of them. */
+  get broughtRecords(): number {
+    return this.recordsProduced + this.undecodedPayloads;
   }
 
   /** Takes records into the outlet, or to disk. Returns whether there is room for more. */
@@ -209,6 +243,7 @@ export class SourceRig implements Lane {
       queueDepth: this.queue.size + this.queue.held,
       spilledRecords: this.#spill?.size ?? 0,
       droppedCount: this.dropped,
+      deadLetteredCount: this.deadLettered,
       lateRecords: this.lateRecords,
     };
   }
@@ -228,6 +263,7 @@ export class SourceRig implements Lane {
       lastError: this.lastError === null ? null : `${this.lastError.code}: ${this.lastError.message}`,
       registeredAtMs: this.registeredAtMs,
       deregisteredAtMs: this.deregisteredAtMs,
+      deadLettered: this.deadLettered,
     };
   }
 }

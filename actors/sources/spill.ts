@@ -17,6 +17,7 @@ import { messageOf } from '../../src/domain/errors.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { Receipt, type CommitMark } from '../../src/domain/receipt.ts';
+import { checkFields, isCursorRow } from '../../src/domain/record-flaw.ts';
 import { RECEIPT, settleAll, withReceipt, type IngestRecord } from '../../src/domain/record.ts';
 import type { SpillRow } from '../../src/domain/timeline.ts';
 import type { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
@@ -60,6 +61,7 @@ export class Spill {
   #readAfterSeq: number;
   #reading: Promise<void> | null = null;
   #dropped = 0;
+  #onDropped: (records: number) => void = () => {};
   readonly #roomWaiters: WaitingLine = [];
   readonly #emptyWaiters: WaitingLine = [];
   /** Marks of records that came to another end than the database, since it was last waited for. */
@@ -101,9 +103,15 @@ export class Spill {
     return writing < LIMITS.spillPendingRecordsMax && this.#onDisk + writing < this.#recordsMax;
   }
 
-  /** Brings back what is on disk into this outlet from now on. */
-  attach(queue: BoundedQueue<IngestRecord>, recordsMax: number): void {
+  /** Brings back what is on disk into this outlet from now on. `onDropped`: so many found no place on disk.
+   */
+  attach(
+    queue: BoundedQueue<IngestRecord>,
+    recordsMax: number,
+    onDropped: (records: number) => void = () => {},
+  ): void {
     this.#queue = queue;
+    this.#onDropped = onDropped;
     this.#recordsMax = recordsMax;
     this.#stopRetry();
     this.#readBack();
@@ -153,6 +161,7 @@ export class Spill {
     const refused = records.slice(taken.length);
     this.#dropped += refused.length;
     settleAll(refused, 'dropped');
+    if (refused.length > 0) this.#onDropped(refused.length);
     const kept: IngestRecord[] = [];
     const spilled = taken.flatMap((record) => {
       try {
@@ -168,13 +177,23 @@ export class Spill {
       }
     });
     if (kept.length === 0) return;
+    const flawed = new Set<IngestRecord>();
     this.#writing += kept.length;
     this.#ports.ledger.addParcel({
       spilled,
+      onRefused: (row, error) => {
+        const record = kept[spilled.indexOf(row as SpillRow)] as IngestRecord;
+        flawed.add(record);
+        this.#ports.deadLetter(record, 'record', error);
+        return undefined;
+      },
       onSettled: (outcome) => {
         this.#writing -= kept.length;
-        if (outcome === 'stored') this.#onDisk += kept.length;
-        settleAll(kept, outcome);
+        if (outcome === 'stored') this.#onDisk += kept.length - flawed.size;
+        for (const record of kept) {
+          const isFlawed = outcome === 'stored' && flawed.has(record);
+          record[RECEIPT]?.settle(isFlawed ? 'deadLettered' : outcome);
+        }
         this.#changed();
       },
     });
@@ -281,5 +300,8 @@ export class Spill {
 
 /** @throws HeadgateError HG_RECORD_UNSTORABLE */
 function spillRow(record: IngestRecord): SpillRow {
-  return { ...recordRow(record, spillText(record.data)), cursor: record.cursor ?? null };
+  checkFields(record);
+  const { tenant, sourceId, cursor } = record;
+  const isKept = cursor !== undefined && isCursorRow({ tenant, sourceId, cursor });
+  return { ...recordRow(record, spillText(record.data)), cursor: isKept ? cursor : null };
 }

@@ -4,22 +4,43 @@
  *    by the far end in whatever manner, ends the run; the engine connects anew.
  *  - While the outlet is full the socket is not read, so that the far end's own buffers fill. WebSocket knows
  *    no acknowledgement: what is under way when a link breaks is lost.
+ *  - A message above `messageBytesMax` is read over and is a dead letter, and the link stays: a server that
+ *    repeats it would end every link.
  *  - A ping that brings no sign of life in time (HG_LINK_TIMEOUT) finds links that are dead without a word;
  *    while the socket is not read it is not counted.
  *  - Compression is off, since it costs memory for each connection. Redirects are not followed. User name and
  *    password in `url` become an Authorization header; no message shows them, nor the query. */
 
+import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { WebSocket, type RawData } from 'ws';
 import { decodeSchema, milliseconds, sourceSchema } from '../../src/config/source-options.ts';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
-import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
+import type { HeadgateError } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
-import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
+import {
+  payloadIntake,
+  rejecter,
+  type PayloadIntake,
+  type Rejecter,
+} from '../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from './define-source.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http/url.ts';
-import { linkAdvice } from './link-advice.ts';
+import type { TlsOptions } from './socket/open-socket.ts';
+import { tlsSchema } from './socket/tls-options.ts';
+import {
+  closedError,
+  INVALID_DATA,
+  lostError,
+  notUtf8,
+  refusedError,
+  silentError,
+  statusError,
+  tooLarge,
+} from './web-socket-errors.ts';
+import { openWebSocket, type OpenedWebSocket } from './socket/open-web-socket.ts';
+import { KEPT_BYTES_MAX } from './socket/web-socket-frames.ts';
 
 const PROTOCOL_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const protocolName = z.string().regex(PROTOCOL_NAME, 'is no name of a subprotocol');
@@ -45,7 +66,7 @@ export const webSocketSourceSchema = sourceSchema({
     .int()
     .min(1)
     .default(LIMITS.payloadBytesMax)
-    .describe('Bytes of one message; a longer one ends the connection.'),
+    .describe('Bytes of one message; a longer one is read over and becomes a dead letter.'),
   pingIntervalMs: milliseconds(1)
     .nullable()
     .default(30_000)
@@ -55,6 +76,10 @@ export const webSocketSourceSchema = sourceSchema({
     .union([z.string().transform((message) => [message]), z.array(z.string())])
     .default([])
     .describe('Messages to send after each opening.'),
+  tls: tlsSchema.optional(),
+}).refine(({ url, tls }) => tls === undefined || url.startsWith('wss:'), {
+  path: ['tls'],
+  message: 'needs a url that begins with wss://',
 });
 
 export type WebSocketSourceOptions = z.input<typeof webSocketSourceSchema>;
@@ -65,20 +90,25 @@ type Options = z.output<typeof webSocketSourceSchema>;
 export function webSocketSource(input: WebSocketSourceOptions): SourceSpec {
   const options = resolveOptions(webSocketSourceSchema, input, 'webSocketSource');
   const intake = payloadIntake({ format: options.decode });
-  return sourceSpec('websocket', options, intake.decode, {
+  const rejections = rejecter(intake.decode);
+  return sourceSpec('websocket', options, rejections.decode, {
     connects: true,
-    stream: (io) => streamMessages(io, options, intake),
+    // A server does not keep what a client does not read.
+    canWait: false,
+    target: publicUrl(options.url),
+    stream: (io) => streamMessages(io, options, { intake, rejections }),
   });
 }
 
 /** The longest a closing handshake is waited for. */
 const CLOSE_WAIT_MS = 500;
 
-async function streamMessages(io: SourceIo, options: Options, intake: PayloadIntake): Promise<void> {
+async function streamMessages(io: SourceIo, options: Options, readers: Readers): Promise<void> {
   const over = Promise.withResolvers<void>();
   const ended = new AbortController();
-  const socket = connect(options);
-  const inbox = new Inbox(io, socket, intake);
+  const { socket, frames } = connect(options, () => inbox.noteLife());
+  const inbox = new Inbox(io, socket, readers);
+  let messages = 0;
   const stop = () => over.resolve();
   let opened = false;
   // What had come before the end is handed in before the end is told, or it would be lost.
@@ -92,15 +122,27 @@ async function streamMessages(io: SourceIo, options: Options, intake: PayloadInt
     io.opened();
     watch(io, socket, inbox, options, ended.signal).catch(fail);
   });
-  socket.on('message', (data, isBinary) => inbox.take(data, isBinary, fail));
+  socket.on('message', (data, isBinary) => {
+    const bytes = frames.cutBytes(messages++);
+    const payload = bytes === undefined ? bytesOf(data) : bytesOf(data).subarray(0, KEPT_BYTES_MAX);
+    const rejection = bytes === undefined ? null : tooLarge(options, bytes, payload.length);
+    if (rejection === null && !isBinary && !isUtf8(payload)) {
+      socket.close(INVALID_DATA);
+      fail(notUtf8(options));
+    } else {
+      inbox.take({ payload, isBinary, rejection }, fail);
+    }
+  });
   socket.on('pong', () => inbox.noteLife());
   socket.on('ping', () => inbox.noteLife());
-  socket.on('unexpected-response', (request, { statusCode = 0 }) => {
-    fail(statusError(options, statusCode));
-    request.destroy();
+  socket.on('unexpected-response', (request, response) => {
+    void statusError(io, options, response).then((error) => {
+      fail(error);
+      request.destroy();
+    });
   });
   // Stays for good: an emitter without a listener for errors takes the process down.
-  socket.on('error', (error) => fail(opened ? lostError(options, error) : refusedError(options, error)));
+  socket.on('error', (error) => fail(opened ? lostError(options, error) : refusedError(io, options, error)));
   socket.on('close', (code, reason) => fail(closedError(options, code, reason.toString())));
 
   try {
@@ -113,18 +155,34 @@ async function streamMessages(io: SourceIo, options: Options, intake: PayloadInt
   }
 }
 
-function connect(options: Options): WebSocket {
+function connect(options: Options, alive: () => void): OpenedWebSocket {
   const authorization = basicAuthorization(options.url);
-  return new WebSocket(bareUrl(options.url), [...options.protocols], {
+  const { messageBytesMax } = options;
+  return openWebSocket({
+    url: new URL(bareUrl(options.url)),
+    protocols: options.protocols,
     headers: {
       'user-agent': 'headgate',
       ...(authorization === null ? {} : { authorization }),
       ...options.headers,
     },
-    maxPayload: options.messageBytesMax,
-    perMessageDeflate: false,
-    followRedirects: false,
+    tls: options.tls as TlsOptions | undefined,
+    rule: { kind: 'cut', messageBytesMax },
+    messageBytesMax: Math.max(messageBytesMax, KEPT_BYTES_MAX),
+    alive,
   });
+}
+
+interface Readers {
+  readonly intake: PayloadIntake;
+  readonly rejections: Rejecter;
+}
+
+interface Message {
+  readonly payload: Uint8Array;
+  readonly isBinary: boolean;
+  /** Why it is a dead letter, whatever it holds. */
+  readonly rejection: HeadgateError | null;
 }
 
 /** Messages on their way from the socket to the outlet: one at a time, the socket paused while there is no
@@ -132,18 +190,18 @@ function connect(options: Options): WebSocket {
 class Inbox {
   readonly #io: SourceIo;
   readonly #socket: WebSocket;
-  readonly #intake: PayloadIntake;
-  readonly #waiting: { payload: Uint8Array; isBinary: boolean }[] = [];
+  readonly #readers: Readers;
+  readonly #waiting: Message[] = [];
   #isDraining = false;
   /** At first nobody knows: the outlet may still be full from the run before. */
   #hasRoom = false;
   #drained: Promise<void> = Promise.resolve();
   onLife: (() => void) | null = null;
 
-  constructor(io: SourceIo, socket: WebSocket, intake: PayloadIntake) {
+  constructor(io: SourceIo, socket: WebSocket, readers: Readers) {
     this.#io = io;
     this.#socket = socket;
-    this.#intake = intake;
+    this.#readers = readers;
   }
 
   /** Resolves when all that came is handed in. */
@@ -156,10 +214,10 @@ class Inbox {
     this.onLife?.();
   }
 
-  take(data: RawData, isBinary: boolean, fail: (error: unknown) => void): void {
+  take(message: Message, fail: (error: unknown) => void): void {
     if (this.#io.signal.aborted) return;
     this.noteLife();
-    this.#waiting.push({ payload: bytesOf(data), isBinary });
+    this.#waiting.push(message);
     if (this.#isDraining) return;
     this.#drained = this.#drain();
     this.#drained.catch(fail);
@@ -170,10 +228,9 @@ class Inbox {
     this.#isDraining = true;
     try {
       for (let message = this.#waiting.shift(); message !== undefined; message = this.#waiting.shift()) {
-        const meta = message.isBinary ? { contentType: 'application/octet-stream' } : undefined;
         if (!this.#hasRoom) await this.#waitForRoom();
         if (this.#io.signal.aborted) return;
-        for (const hasRoom of this.#intake.receive(this.#io, message.payload, meta)) {
+        for (const hasRoom of this.#handIn(message)) {
           if (!hasRoom) await this.#waitForRoom();
           if (this.#io.signal.aborted) return;
         }
@@ -182,6 +239,13 @@ class Inbox {
       this.#isDraining = false;
       if (this.#socket.isPaused) this.#socket.resume();
     }
+  }
+
+  #handIn({ payload, isBinary, rejection }: Message): Iterable<boolean> {
+    const { intake, rejections } = this.#readers;
+    const meta = isBinary ? { contentType: 'application/octet-stream' } : undefined;
+    if (rejection !== null) return [rejections.reject(this.#io, payload, rejection, meta)];
+    return intake.receive(this.#io, payload, meta);
   }
 
   async #waitForRoom(): Promise<void> {
@@ -230,51 +294,4 @@ async function hangUp(io: SourceIo, socket: WebSocket): Promise<void> {
   if (socket.isPaused) socket.resume();
   socket.close(1_000);
   await io.clock.sleep(CLOSE_WAIT_MS, patience.signal);
-}
-
-function statusError({ url }: Options, status: number): HeadgateError {
-  const place = publicUrl(url);
-  return status === 401 || status === 403
-    ? new HeadgateError('HG_LINK_UNAUTHORISED', `${place} answered ${status}; correct the credentials`, {
-        details: { status },
-      })
-    : new HeadgateError('HG_LINK_REFUSED', `${place} answered ${status} instead of opening a WebSocket`, {
-        details: { status },
-      });
-}
-
-function refusedError({ url }: Options, error: Error): HeadgateError {
-  const { code } = error as { code?: string };
-  const reason = linkAdvice(code ?? '', error);
-  return new HeadgateError('HG_LINK_REFUSED', `no connection to ${publicUrl(url)}: ${reason}`, {
-    cause: error,
-  });
-}
-
-function lostError({ url, messageBytesMax }: Options, error: Error): HeadgateError {
-  const place = publicUrl(url);
-  if ((error as { code?: string }).code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') {
-    return new HeadgateError(
-      'HG_READ_TOO_LARGE',
-      `${place} sent a message of more than ${messageBytesMax} bytes; raise messageBytesMax`,
-      { details: { messageBytesMax } },
-    );
-  }
-  return new HeadgateError('HG_LINK_LOST', `the connection to ${place} broke: ${messageOf(error)}`, {
-    cause: error,
-  });
-}
-
-function closedError({ url }: Options, code: number, reason: string): HeadgateError {
-  const words = reason === '' ? '' : `, "${reason}"`;
-  return new HeadgateError('HG_LINK_LOST', `${publicUrl(url)} closed the connection (${code}${words})`, {
-    details: { closeCode: code },
-  });
-}
-
-function silentError({ url, pongTimeoutMs }: Options): HeadgateError {
-  return new HeadgateError(
-    'HG_LINK_TIMEOUT',
-    `${publicUrl(url)} gave no sign of life for ${pongTimeoutMs} ms`,
-  );
 }

@@ -2,6 +2,7 @@
  *  transaction takes as many as its limits allow; lifecycle rows, letters and samples go with them as they
  *  are, unless they have piled up: then a part of them goes first, by itself. */
 
+import type { ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { CommitMark } from '../../src/domain/receipt.ts';
 import { WaitingLetters } from './waiting-letters.ts';
@@ -31,6 +32,9 @@ export interface Parcel {
   /** Told once: when it is stored, and with it everything that was added before it; or that it never will be.
    *  */
   readonly onSettled: (outcome: 'stored' | 'lost') => void;
+  /** The database refuses one of its rows. Called before `onSettled`, which then holds for the other rows. Adds
+   *  the dead letter that the record becomes, and returns the mark that no longer holds, if there is one. */
+  readonly onRefused?: (row: RecordRow, error: ErrorFacts) => CommitMark | undefined;
 }
 
 /** What one transaction takes of records: at least one parcel, however large. */
@@ -206,6 +210,13 @@ export class Basket {
     return this.#parcels.splice(0, count);
   }
 
+  /** Takes out the letters that wait, for a unit that others were taken out of. */
+  takeLetters(): Pick<CommitUnit, 'deadLetters' | 'letterFailures'> {
+    const letterFailures = this.#letterFailures;
+    this.#letterFailures = [];
+    return { deadLetters: this.#deadLetters.takeAll(), letterFailures };
+  }
+
   /** Tells everyone who waits that it will not be. */
   lose(): void {
     for (const { onSettled } of this.#parcels.splice(0)) onSettled('lost');
@@ -243,8 +254,9 @@ function rowsOf({ records, spilled }: Parcel): number {
 
 function bytesOf({ records, spilled }: Parcel): number {
   let bytes = 0;
-  for (const row of records ?? []) bytes += row.data.length;
-  for (const row of spilled ?? []) bytes += row.data.length;
+  for (const rows of [records, spilled]) {
+    for (const row of rows ?? []) bytes += row.data.length + (row.dedupKey?.length ?? 0);
+  }
   return bytes;
 }
 

@@ -4,7 +4,7 @@
 import { Subject } from 'rxjs';
 import { formatAddress } from '../../src/domain/address.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
-import { errorFacts, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
+import { errorFacts, HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { RECEIPT, type IngestRecord } from '../../src/domain/record.ts';
 import type { DeadLetter, LetterOrigin } from '../../src/domain/timeline.ts';
@@ -25,7 +25,7 @@ export interface DeadLetterOrigin {
 
 export interface DeadLetterDeskOptions {
   readonly clock: Clock;
-  readonly keep: (letter: DeadLetter, options: { readonly isAwaited: boolean }) => void;
+  readonly keep: (letter: DeadLetter, origin: DeadLetterOrigin) => void;
   /** A letter that was tried again has failed again. No second letter comes of it. */
   readonly onFailedAgain: (id: number, error: ErrorFacts) => void;
   readonly note: (actorId: string, data: Readonly<Record<string, unknown>>) => void;
@@ -76,9 +76,10 @@ export class DeadLetterDesk {
       lastAtMs: nowMs,
       origin: record === null || form === undefined ? record : { ...record, form },
       ...kept,
+      isTruncated: kept.isTruncated || isCut(error),
     };
     this.#count++;
-    this.#options.keep(letter, { isAwaited: origin.isAwaited });
+    this.#options.keep(letter, origin);
     this.#tally(origin.actorId, stage, code);
     this.letters$.next(letter);
   }
@@ -145,6 +146,13 @@ export class DeadLetterDesk {
 /** Whether it is as the wire had it, not decoded yet. */
 function isOfTheWire(stage: string, payload: unknown): payload is string | Uint8Array {
   return stage === 'decode' && (typeof payload === 'string' || payload instanceof Uint8Array);
+}
+
+/** Whether the error says that only the first bytes of the payload were kept. */
+function isCut(error: unknown): boolean {
+  if (!(error instanceof HeadgateError)) return false;
+  const { bytes, keptBytes } = error.details;
+  return typeof bytes === 'number' && typeof keptBytes === 'number' && keptBytes < bytes;
 }
 
 function isFacts(error: unknown): error is { code: string; message: string } {

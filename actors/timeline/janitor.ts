@@ -109,7 +109,7 @@ class Broom {
     try {
       const filledShareMax = this.#filledShareMax;
       const report = await this.#store.maintain({
-        ...{ nowMs: clock.wallMs(), retention, filledShareMax },
+        ...{ nowMs: clock.wallMs(), monoMs: clock.monotonicMs(), retention, filledShareMax },
         ...needs(),
       });
       if (this.#scope.isClosed) return;

@@ -199,10 +199,11 @@ export class Journal {
     data: Readonly<Record<string, unknown>> | null,
   ): number {
     const { clock, run, onRow } = this.#options;
+    // Before the number is taken: where the clock has jumped, the row about that comes first.
+    const atMs = clock.wallMs();
+    const monoMs = Math.round(clock.monotonicMs() * 1_000) / 1_000;
     const seq = ++this.#seq;
     const { tenant, actor, incarnation } = subject;
-    const monoMs = Math.round(clock.monotonicMs() * 1_000) / 1_000;
-    const atMs = clock.wallMs();
     onRow({
       seq,
       run,

@@ -4,7 +4,7 @@
  *
  *  Guarantee: what `flush` promises is stored when it resolves. When the database cannot take a unit, it is
  *  kept and tried again with growing waits; nothing is lost but what goes beyond the bound on waiting
- *  timeline rows, and that leaves a gap row. */
+ *  timeline rows, and that leaves a gap row. A row that the database refuses takes no other row with it. */
 
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import type { ErrorFacts } from '../../src/domain/errors.ts';
@@ -23,6 +23,7 @@ import type {
 } from '../../src/domain/timeline.ts';
 import { Basket, type CommitLimits, type Parcel } from './basket.ts';
 import type { CommitCounts } from './commit-tally.ts';
+import { RefusedRows } from './refused-rows.ts';
 import { UnitWriter, worthOf, type Committer } from './unit-writer.ts';
 
 /** How it stands, as `StorageStats` of src/engine-stats.ts has it. */
@@ -80,6 +81,7 @@ export class Ledger {
   /** When a transaction with records was last begun. */
   #lastParcelsMs = Number.NEGATIVE_INFINITY;
   readonly #writer: UnitWriter;
+  readonly #refusedRows: RefusedRows;
   /** Since when something is in the basket, about; monotonic. */
   #waitingSinceMs: number | null = null;
   /** The unit that is being written, and since when it waits. */
@@ -98,6 +100,7 @@ export class Ledger {
       ...{ store, clock, onGivenUp, onFailed, onRecovered, onGone },
       onWaiting: () => this.#boundWaitingRows(),
     });
+    this.#refusedRows = new RefusedRows({ takeLetters: () => this.#basket.takeLetters(), onGivenUp });
   }
 
   /** Whether the last commit failed and is being tried again. */
@@ -255,11 +258,13 @@ export class Ledger {
   /** The next transaction is begun before anybody is told of this one: what they do then takes its time, and
    *  the thread of the storage need not wait for it. */
   async #commit(unit: CommitUnit, parcels: readonly Parcel[]): Promise<void> {
-    const outcome = await this.#writer.write(unit);
+    const { outcome, unit: written } = await this.#writer.write(unit, (part, refused) =>
+      this.#refusedRows.takenOut(part, parcels, refused),
+    );
     const { lastRecordSeq } = this.#writer;
     if (outcome === 'lost') {
       this.#isClosed = true;
-      this.#lost += worthOf(unit);
+      this.#lost += worthOf(written);
     } else this.#writer.recovered();
     this.#writing = null;
     this.#underWay = null;
@@ -267,8 +272,8 @@ export class Ledger {
     try {
       for (const { onSettled } of parcels) onSettled(outcome === 'written' ? 'stored' : 'lost');
       if (outcome !== 'written') return;
-      this.#options.onWritten(unit.timeline);
-      if (unit.records.length > 0) this.#options.onRecords?.(lastRecordSeq);
+      this.#options.onWritten(written.timeline);
+      if (written.records.length > 0) this.#options.onRecords?.(lastRecordSeq);
     } finally {
       if (this.#basket.hasParcels) this.#schedule(this.#parcelDelayMs());
       else if (!this.#basket.isEmpty) this.#schedule(GATHER_MS);

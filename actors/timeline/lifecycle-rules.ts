@@ -72,8 +72,39 @@ const PART_ALERTS: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   },
 };
 
+const CONFIG_ALERTS: Readonly<Record<string, Rule>> = {
+  'config.sinkRemoved': {
+    event: 'SINK_REMOVED',
+    severity: 'warning',
+    message:
+      'is gone from the configuration and has records to deliver; put it back, or name it under removed',
+  },
+  'config.sinkForgotten': {
+    event: 'SINK_FORGOTTEN',
+    severity: 'critical',
+    message:
+      'was gone from the configuration for so long that its cursor is given up with what it had to deliver',
+  },
+};
+
+/** Of a row about the configuration. */
+function configAlertOf({ event, data, atMs }: TimelineRow): OperatorAlert | null {
+  const rule = CONFIG_ALERTS[event];
+  if (rule === undefined || data === null) return null;
+  const message = `sink "${String(data['sink'])}" ${rule.message}`;
+  return {
+    event: rule.event,
+    severity: rule.severity,
+    sourceId: null,
+    timestamp: atMs,
+    message,
+    details: data,
+  };
+}
+
 /** The alert that this row calls for, if it does. */
 export function alertOf(row: TimelineRow): OperatorAlert | null {
+  if (row.kind === 'config') return configAlertOf(row);
   if (row.kind !== 'transition' || row.toState === null) return null;
   const rule = rulesFor(row)?.[row.toState];
   if (rule === undefined) return null;
@@ -105,6 +136,8 @@ export function logRow(log: Logger, row: TimelineRow): void {
     else log.debug(fields, `${actor}: ${from} → ${to}`);
   } else if (row.kind === 'command' && event.endsWith('.refused')) {
     log.warn({ actor, event, seq, ...data }, 'a command was refused');
+  } else if (event === 'commands.refused') {
+    log.warn({ actor, seq, ...data }, 'more commands were refused');
   } else if (event === 'storage.cleaned') {
     log.info({ actor, seq, ...data }, 'rows whose time had come were deleted');
   } else if (row.kind === 'registered' || row.kind === 'deregistered') {

@@ -1,5 +1,6 @@
 /** Writes one commit unit at a time: tries until it is written, refused for good, or lost since there is no
- *  time left. While the database fails, waits between the tries grow.
+ *  time left. While the database fails, waits between the tries grow. A unit that is refused for single rows of
+ *  it is written without them.
  *
  *  A disk that hangs never answers. Whoever closes gives such a unit up: it counts as lost, so that nobody
  *  acknowledges what is in it, whatever the disk makes of it later. */
@@ -8,12 +9,14 @@ import { backoffMs } from '../../src/domain/backoff.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts, HeadgateError, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
 import type { CommitUnit } from '../../src/domain/timeline.ts';
-import type { CommitResult } from '../../storage/event-store.ts';
+import type { CommitResult, RefusedRow } from '../../storage/event-store.ts';
 import { CommitTally, type CommitCounts } from './commit-tally.ts';
 
 /** The part of the storage's interface that is needed here. */
 export interface Committer {
   commit(unit: CommitUnit): Promise<CommitResult>;
+  /** Left out: a unit that is refused is refused as a whole. */
+  examine?(unit: CommitUnit): Promise<readonly RefusedRow[]>;
 }
 
 export interface UnitWriterOptions {
@@ -30,8 +33,18 @@ export interface UnitWriterOptions {
   readonly onWaiting: () => void;
 }
 
-/** `lost`: there will be no more tries, of this unit or of another. */
-export type UnitOutcome = 'written' | 'refused' | 'lost';
+export interface WrittenUnit {
+  /** `lost`: there will be no more tries, of this unit or of another. */
+  readonly outcome: 'written' | 'refused' | 'lost';
+  /** The unit without the rows that were refused. */
+  readonly unit: CommitUnit;
+}
+
+/** Takes refused rows out of a unit. */
+export type TakeOut = (unit: CommitUnit, refused: readonly RefusedRow[]) => CommitUnit;
+
+/** How often a unit is examined: refused rows may be replaced by others, which may be refused as well. */
+const EXAMINATIONS_MAX = 3;
 
 /** Failures after which a writer that is in a hurry gives up: some 750 ms of waits between them. */
 const HURRIED_FAILURES_MAX = 5;
@@ -77,16 +90,17 @@ export class UnitWriter {
     return { ...this.#tally.counts(), isStalled: this.isStalled, stalledBy: this.#failedBy };
   }
 
-  /** To be called again only when the unit before has come to its end. */
-  write(unit: CommitUnit): Promise<UnitOutcome> {
+  /** To be called again only when the unit before has come to its end. `takeOut` is given the rows that the
+   *  database refuses. */
+  write(unit: CommitUnit, takeOut: TakeOut): Promise<WrittenUnit> {
     return new Promise((resolve, reject) => {
       this.#giveUpNow = () => {
         this.#giveUp(unit, new HeadgateError('HG_STORAGE_STOPPED', 'the storage does not answer'));
-        resolve('lost');
+        resolve({ outcome: 'lost', unit });
       };
-      this.#tryOn(unit).then((outcome) => {
+      this.#tryOn(unit, takeOut).then((written) => {
         this.#giveUpNow = null;
-        resolve(outcome);
+        resolve(written);
       }, reject);
     });
   }
@@ -107,23 +121,40 @@ export class UnitWriter {
     giveUpNow();
   }
 
-  async #tryOn(unit: CommitUnit): Promise<UnitOutcome> {
-    for (;;) {
+  async #tryOn(whole: CommitUnit, takeOut: TakeOut): Promise<WrittenUnit> {
+    let unit = whole;
+    for (let examinationsLeft = EXAMINATIONS_MAX; ;) {
       try {
-        await this.#commit(unit);
-        return 'written';
+        const refused = await this.#commitOrExamine(unit, examinationsLeft > 0);
+        if (this.#isAbandoned) return { outcome: 'lost', unit };
+        if (refused === null) return { outcome: 'written', unit };
+        unit = takeOut(unit, refused);
+        examinationsLeft--;
       } catch (error) {
-        if (this.#isAbandoned) return 'lost';
+        if (this.#isAbandoned) return { outcome: 'lost', unit };
         const outcome = this.#outcomeOf(error);
         if (outcome !== null) this.#giveUp(unit, error);
         if (isGone(error)) this.#options.onGone(errorFacts(error));
-        if (outcome !== null) return outcome;
+        if (outcome !== null) return { outcome, unit };
         this.#failed(error);
         this.#options.onWaiting();
         const { clock } = this.#options;
         await clock.sleep(backoffMs(RETRY, this.#attempts, 0), this.#abort.signal);
-        if (this.#isAbandoned) return 'lost';
+        if (this.#isAbandoned) return { outcome: 'lost', unit };
       }
+    }
+  }
+
+  /** Null: it is written. Else the rows for which it was refused. */
+  async #commitOrExamine(unit: CommitUnit, mayExamine: boolean): Promise<readonly RefusedRow[] | null> {
+    try {
+      await this.#commit(unit);
+      return null;
+    } catch (error) {
+      if (!mayExamine || this.#isAbandoned || remedyOf(error) !== 'drop') throw error;
+      const refused = (await this.#options.store?.examine?.(unit)) ?? [];
+      if (refused.length === 0) throw error;
+      return refused;
     }
   }
 
@@ -138,7 +169,7 @@ export class UnitWriter {
   }
 
   /** What the unit has come to by this failure; null: it is tried again. */
-  #outcomeOf(error: unknown): UnitOutcome | null {
+  #outcomeOf(error: unknown): WrittenUnit['outcome'] | null {
     if (isGone(error)) return 'lost';
     if (remedyOf(error) === 'drop') return 'refused';
     return --this.#failuresLeft <= 0 ? 'lost' : null;

@@ -3,8 +3,10 @@
  *  expected. */
 
 import { isDeepStrictEqual } from 'node:util';
+import { envelopeOf, type MqttEnvelope } from '../../actors/sources/mqtt/mqtt-source.ts';
 import { pushSource, type PushOutcome, type PushSource } from '../../actors/sources/push-source.ts';
-import { messageOf } from '../domain/errors.ts';
+import { errorFacts, messageOf, type ErrorFacts } from '../domain/errors.ts';
+import { readJson, writeJson } from '../domain/json-text.ts';
 import { addressOf } from '../domain/address.ts';
 import { SILENT_LOGGER } from '../domain/logger.ts';
 import { isPoison, type FlowItem } from '../domain/record.ts';
@@ -42,7 +44,7 @@ export async function runExample(example: Example, config: GatewayConfig): Promi
   const watching = engine.records$.subscribe((item) => items.push(item));
   await clock.runUntil(engine.start());
   try {
-    const outcomes = await clock.runUntil(pushAll(example, engine));
+    const outcomes = await clock.runUntil(pushAll(example, engine, config));
     const output = items.map(outputOf);
     const differences = differencesOf(example.expect, output);
     const fates = outcomes.map((outcome, index) => fateOf(outcome, items, example, index));
@@ -59,7 +61,7 @@ export async function runExample(example: Example, config: GatewayConfig): Promi
 type Input = Example['input'][number];
 
 /** Hands all records in at once, in order: a stage may wait for more than one of them. */
-async function pushAll({ input }: Example, engine: Engine): Promise<PushOutcome[]> {
+async function pushAll({ input }: Example, engine: Engine, config: GatewayConfig): Promise<PushOutcome[]> {
   const sources = new Map<string, PushSource>();
   for (const { tenant, id } of input) {
     const address = addressOf({ id, tenant });
@@ -71,9 +73,17 @@ async function pushAll({ input }: Example, engine: Engine): Promise<PushOutcome[
   return Promise.all(
     input.map(({ tenant, id, data, ...meta }) => {
       const source = sources.get(addressOf({ id, tenant })) as PushSource;
-      return source.push(data, definedOnly(meta));
+      return source.push(asSourceMakesIt(data, config.sources[addressOf({ id, tenant })]), definedOnly(meta));
     }),
   );
+}
+
+/** The data as the source of that name hands it in: an MQTT message is an envelope, not a plain object. */
+function asSourceMakesIt(data: unknown, source: GatewayConfig['sources'][string] | undefined): unknown {
+  if (source?.type !== 'mqtt' || !isMap(data)) return data;
+  const { topic, qos = 0, retain = false, payload, properties } = data as Partial<MqttEnvelope>;
+  if (topic === undefined || !('payload' in data)) return data;
+  return envelopeOf({ topic, qos, retain, ...(properties === undefined ? {} : { properties }) }, payload);
 }
 
 function definedOnly(meta: Omit<Input, 'tenant' | 'id' | 'data'>): Record<string, string | number> {
@@ -82,15 +92,21 @@ function definedOnly(meta: Omit<Input, 'tenant' | 'id' | 'data'>): Record<string
 }
 
 function outputOf(item: FlowItem): Output {
-  return isPoison(item)
-    ? { poison: `${item.error.code}: ${item.error.message}` }
-    : { data: asJson(item.data) };
+  if (isPoison(item)) return failure(item.error);
+  try {
+    return { data: asStored(item.data) };
+  } catch (error) {
+    return failure(errorFacts(error));
+  }
 }
 
-/** As the log keeps it. */
-function asJson(value: unknown): unknown {
-  const text = JSON.stringify(value) as string | undefined;
-  return text === undefined ? null : JSON.parse(text);
+/** As the log keeps it. @throws HeadgateError HG_RECORD_UNSTORABLE */
+function asStored(data: unknown): unknown {
+  return readJson(writeJson(data));
+}
+
+function failure({ code, message }: ErrorFacts): Output {
+  return { poison: `${code}: ${message}` };
 }
 
 function fateOf(outcome: PushOutcome, items: readonly FlowItem[], example: Example, index: number): Fate {
@@ -120,7 +136,7 @@ function differenceAt(index: number, wanted: Example['expect'][number] | undefin
     return fits ? [] : [`${place}: expected ${wantedText}, got ${shown(got)}`];
   }
   if ('poison' in got) return [`${place}: expected ${wantedText}, got ${shown(got)}`];
-  return valueDifferences(asJson(wanted.data), got.data, `${place}: data`);
+  return valueDifferences(asStored(wanted.data ?? null), got.data, `${place}: data`);
 }
 
 /** The places in which two values of JSON differ. */
@@ -147,6 +163,6 @@ function shown(output: Output): string {
 const SHOWN_CHARS_MAX = 200;
 
 function text(value: unknown): string {
-  const json = JSON.stringify(value) ?? 'nothing';
+  const json = value === undefined ? 'nothing' : writeJson(value);
   return json.length > SHOWN_CHARS_MAX ? `${json.slice(0, SHOWN_CHARS_MAX)}…` : json;
 }

@@ -1,12 +1,22 @@
-/** `explain`: why an actor is in the state it is in, told as the chain of causes, first cause first. */
+/** `explain`: why an actor is in the state it is in, told as the chain of causes, first cause first;
+ *  below it, for a source or a sink, the last error and what was lost on the way. */
 
+import { addressOf, sinkName } from '../domain/address.ts';
 import { realClock } from '../real-clock.ts';
 import type { Row, TimelineReader } from '../../storage/reading/timeline-reader.ts';
 import type { Output } from './output.ts';
-import { clip } from './printable.ts';
+import { displayWidth } from './printable.ts';
 import { withReader, writeAll, type ReadOptions } from './read-commands.ts';
-import { readableCell, readableReason, readableDuration, readableTime, stateColour } from './readable.ts';
+import {
+  readableCell,
+  readableDuration,
+  readableReason,
+  readableTime,
+  readableWords,
+  stateColour,
+} from './readable.ts';
 import { jsonDocumentWriter } from './row-writers.ts';
+import { wrapStyled, wrapWords, type StyledText } from './wrap.ts';
 
 export interface ExplainOptions extends ReadOptions {
   /** Epoch milliseconds. */
@@ -30,26 +40,50 @@ export function explainCommand(
       output.note(`nothing is known of ${readableCell(actor)} at ${readableTime(options.at)}`);
       return;
     }
-    const lines = chain.map((row, depth) => chainLine(reader, row, depth, output));
-    await output.write([headline(reader, last, options.at, output), '', ...lines, ''].join('\n'));
+    const lines = chain.flatMap((row, depth) => chainLines(reader, row, depth, output));
+    const layout = { columns: output.columns, hang: '  ', before: 0 };
+    const head = wrapWords(headline(reader, chain, options.at), layout, output);
+    const losses = options.at === undefined ? lossLines(reader, last, output) : [];
+    await output.write([...head, '', ...lines, ...losses, ''].join('\n'));
   });
 }
 
 /** Chains can be long; deeper links than this are not indented further. */
 const INDENT_LEVELS_MAX = 12;
 
-/** `plc-7 is backingOff, for 4 min 5 s (since …)`. */
-function headline(reader: TimelineReader, last: Row, atMs: number | undefined, output: Output): string {
-  const actor = output.style('bold', readableCell(last.actor));
+/** `plc-7 is backingOff: nothing listens at … (for 4 min 5 s, since …)`. */
+function headline(reader: TimelineReader, chain: readonly Row[], atMs: number | undefined): StyledText[] {
+  const last = chain.at(-1) as Row;
+  const actor: StyledText = { text: readableCell(last.actor), style: 'bold' };
   const since = readableTime(last.at_ms);
   if (typeof last.at_ms !== 'number' || typeof last.to_state !== 'string') {
-    return `${actor}: ${readableCell(last.event)}, at ${since}`;
+    return [actor, { text: `${readableCell(last.event)}, at ${since}` }];
   }
   const endMs = atMs ?? presentOf(reader);
   const held = readableDuration(endMs - last.at_ms);
   const verb = atMs === undefined ? 'is' : 'was';
-  const moment = atMs === undefined ? '' : ` at ${readableTime(atMs)}`;
-  return `${actor} ${verb} ${stateText(last.to_state, output)}${moment}, for ${held} (since ${since})`;
+  const reason = isGood(last.to_state) ? '' : reasonOf(chain);
+  const colon = reason === '' ? '' : ':';
+  const state = readableCell(last.to_state);
+  const style = stateColour(last.to_state);
+  const told: StyledText[] =
+    atMs === undefined
+      ? [{ text: state + colon, style }]
+      : [{ text: state, style }, { text: `at ${readableTime(atMs)}${colon}` }];
+  const span = { text: `(for ${held}, since ${since})` };
+  return [actor, { text: verb }, ...told, { text: reason }, span].filter(({ text }) => text !== '');
+}
+
+/** States that need no reason. */
+function isGood(state: string): boolean {
+  return stateColour(state) === 'green' || ['running', 'open', 'flowing', 'recording'].includes(state);
+}
+
+/** What the last row of the actor that says so in words says. */
+function reasonOf(chain: readonly Row[]): string {
+  const { actor } = chain.at(-1) as Row;
+  const told = chain.findLast((row) => row.actor === actor && readableWords(row.data) !== '');
+  return told === undefined ? '' : readableWords(told.data);
 }
 
 /** The time up to which the log speaks: its end where the engine has stopped, else now. */
@@ -59,37 +93,32 @@ function presentOf(reader: TimelineReader): number {
   return last?.kind === 'ended' && typeof last.at_ms === 'number' ? last.at_ms : nowMs;
 }
 
-/** `time  └─ actor  event  from → to  (after 3.2 s)  reason`. */
-function chainLine(reader: TimelineReader, row: Row, depth: number, output: Output): string {
+/** `time  └─ actor  event  from → to  (after 3.2 s)  reason`, on as many lines as that takes. */
+function chainLines(reader: TimelineReader, row: Row, depth: number, output: Output): string[] {
   const indent = depth === 0 ? '' : `${'   '.repeat(Math.min(depth, INDENT_LEVELS_MAX) - 1)}└─ `;
   const head = `${readableTime(row.at_ms)}  ${indent}`;
-  const parts: [text: string, style: Parameters<Output['style']>[0] | undefined][] = [
-    [readableCell(row.actor), 'cyan'],
-    [readableCell(row.event), undefined],
-  ];
   const change = readableStep(row, heldBefore(reader, row));
-  if (change !== '') parts.push([change, stateColour(row.to_state)]);
-  const reason = readableReason(row.data);
-  if (reason !== '') parts.push([reason, 'gray']);
-  return head + fitted(parts, output, output.columns === null ? null : output.columns - head.length);
+  const parts: StyledText[] = [
+    { text: readableCell(row.actor), style: 'cyan' },
+    { text: readableCell(row.event) },
+    { text: change, style: stateColour(row.to_state) },
+    { text: readableReason(row.data), style: 'gray' },
+  ];
+  const { columns } = output;
+  const before = displayWidth(head);
+  const isNarrow = columns !== null && columns - before < ROOM_MIN;
+  const hang = ' '.repeat(isNarrow ? HANG_NARROW : before + 2);
+  const [first = '', ...more] = wrapStyled(
+    parts.filter(({ text }) => text !== ''),
+    { columns, hang, before },
+    output,
+  );
+  return [(head + first).trimEnd(), ...more];
 }
 
-/** Styles the parts after cutting them to the room there is: a cut escape sequence would colour the rest. */
-function fitted(
-  parts: readonly [text: string, style: Parameters<Output['style']>[0] | undefined][],
-  output: Output,
-  room: number | null,
-): string {
-  let left = room ?? Number.POSITIVE_INFINITY;
-  const shown: string[] = [];
-  for (const [text, style] of parts) {
-    if (left <= 0) break;
-    const cut = clip(text, left);
-    left -= cut.length + 2;
-    shown.push(style === undefined ? cut : output.style(style, cut));
-  }
-  return shown.join('  ');
-}
+/** Columns below which a line goes on under its time rather than under its text. */
+const ROOM_MIN = 40;
+const HANG_NARROW = 6;
 
 /** `streaming (for 2 s) → draining`; for a row that changes no state, `in streaming for 2 s`. */
 function readableStep(row: Row, heldMs: number | null): string {
@@ -116,8 +145,23 @@ function heldBefore(reader: TimelineReader, row: Row): number | null {
   return before !== undefined && began(before) ? atMs - Number(before.at_ms) : null;
 }
 
-function stateText(state: string, output: Output): string {
-  const colour = stateColour(state);
-  const text = readableCell(state);
-  return colour === undefined ? text : output.style(colour, text);
+/** `last error: …`, `3 dead letters, 12 dropped`: what no transition shows. */
+function lossLines(reader: TimelineReader, { actor }: Row, output: Output): string[] {
+  const subject = [...reader.sources(), ...reader.sinks()].find((row) => actorOf(row) === actor);
+  if (subject === undefined) return [];
+  const { last_error: lastError, dead_lettered: dead, dropped } = subject;
+  const facts: StyledText[] = [];
+  if (typeof lastError === 'string')
+    facts.push({ text: `last error: ${readableCell(lastError)}`, style: 'yellow' });
+  if (Number(dead) > 0) facts.push({ text: `${readableCell(dead)} dead letters`, style: 'red' });
+  if (Number(dropped) > 0) facts.push({ text: `${readableCell(dropped)} records dropped`, style: 'red' });
+  const layout = { columns: output.columns, hang: '  ', before: 0 };
+  return facts.length === 0 ? [] : ['', ...facts.flatMap((fact) => wrapStyled([fact], layout, output))];
+}
+
+function actorOf({ tenant, source_id: source, sink_id: sink }: Row): string {
+  const id = String(sink ?? source);
+  return sink === undefined
+    ? addressOf({ tenant: String(tenant), id })
+    : sinkName({ tenant: String(tenant), id });
 }

@@ -60,6 +60,13 @@ export function readableData(data: unknown): string {
     .join(' ');
 }
 
+/** What a row's data says in words: `the broker hung up`; empty where it says nothing. */
+export function readableWords(data: unknown): string {
+  if (!isPlainObject(data)) return '';
+  const { message, error } = data;
+  return typeof message === 'string' ? printable(message) : readableWords(error);
+}
+
 /** A row's data as the reason for it: what happened in words first, `the broker hung up (HG_LINK_LOST)`. */
 export function readableReason(data: unknown): string {
   if (!isPlainObject(data)) return readableData(data);

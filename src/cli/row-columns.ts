@@ -50,30 +50,31 @@ export const ALERT_COLUMNS: readonly Column<Row>[] = [
 
 export const SOURCE_COLUMNS: readonly Column<Row>[] = [
   { title: 'source', shrinks: true, cell: (row) => nameOf(row, row.source_id), style: () => 'cyan' },
-  { title: 'type', cell: (row) => readableCell(row.type) },
+  { title: 'type', spare: 3, cell: (row) => readableCell(row.type) },
   { title: 'state', cell: (row) => readableCell(row.state), style: (row) => stateColour(row.state) },
-  { title: 'incarnation', align: 'right', cell: (row) => readableCell(row.incarnation) },
-  { title: 'restarts', align: 'right', cell: (row) => readableCell(row.restarts) },
+  { title: 'incarnation', spare: 1, align: 'right', cell: (row) => readableCell(row.incarnation) },
+  { title: 'restarts', spare: 2, align: 'right', cell: (row) => readableCell(row.restarts) },
   { title: 'records', align: 'right', cell: (row) => readableCell(row.records_produced) },
+  { title: 'dead', align: 'right', cell: (row) => readableCell(row.dead_lettered) },
   { title: 'dropped', align: 'right', cell: (row) => readableCell(row.dropped) },
   { title: 'errors', align: 'right', cell: (row) => readableCell(row.consecutive_errors) },
-  { title: 'last read', cell: (row) => readableTime(row.last_read_at_ms) },
+  { title: 'last read', spare: 4, cell: (row) => readableTime(row.last_read_at_ms) },
   { title: 'last error', shrinks: true, cell: (row) => readableCell(row.last_error) },
 ];
 
 export const SINK_COLUMNS: readonly Column<Row>[] = [
   { title: 'sink', shrinks: true, cell: (row) => nameOf(row, row.sink_id), style: () => 'cyan' },
-  { title: 'type', cell: (row) => readableCell(row.type) },
+  { title: 'type', spare: 3, cell: (row) => readableCell(row.type) },
   { title: 'state', cell: (row) => readableCell(row.state), style: (row) => stateColour(row.state) },
-  { title: 'incarnation', align: 'right', cell: (row) => readableCell(row.incarnation) },
-  { title: 'reads', cell: (row) => readableCell(row.reads) },
-  { title: 'cursor', align: 'right', cell: (row) => readableCell(row.cursor) },
+  { title: 'incarnation', spare: 1, align: 'right', cell: (row) => readableCell(row.incarnation) },
+  { title: 'reads', spare: 2, cell: (row) => readableCell(row.reads) },
+  { title: 'cursor', spare: 4, align: 'right', cell: (row) => readableCell(row.cursor) },
   { title: 'lag', align: 'right', cell: (row) => readableCell(row.lag_records) },
   { title: 'delivered', align: 'right', cell: (row) => readableCell(row.delivered) },
   { title: 'filtered', align: 'right', cell: (row) => readableCell(row.filtered) },
   { title: 'dead', align: 'right', cell: (row) => readableCell(row.dead_lettered) },
   { title: 'errors', align: 'right', cell: (row) => readableCell(row.consecutive_errors) },
-  { title: 'last delivery', cell: (row) => readableTime(row.last_delivery_at_ms) },
+  { title: 'last delivery', spare: 5, cell: (row) => readableTime(row.last_delivery_at_ms) },
   { title: 'last error', shrinks: true, cell: (row) => readableCell(row.last_error) },
 ];
 

@@ -15,6 +15,7 @@ import type { Output } from './output.ts';
 export interface RunOptions {
   /** Only looks at the configuration. */
   readonly check?: boolean;
+  /** Lines for people, or JSON. Default: as the configuration says, else for people on a terminal. */
   readonly pretty?: boolean;
   readonly logLevel?: LogLevel;
   /** Seconds; for ever where it is not given. */
@@ -24,9 +25,11 @@ export interface RunOptions {
 /** Resolves when the gateway has drained and ended because it was asked to.
  *  @throws HeadgateError for everything else; its code decides the exit code. */
 export async function runCommand(file: string, options: RunOptions, output: Output): Promise<void> {
-  const { logLevel, duration, pretty = false } = options;
-  const colours = process.stderr.isTTY && (process.env['NO_COLOR'] ?? '') === '';
-  const log = await createGatewayLog({ level: logLevel ?? 'info', pretty, colours });
+  const isTerminal = process.stderr.isTTY;
+  const { logLevel, duration } = options;
+  const colours = isTerminal && (process.env['NO_COLOR'] ?? '') === '';
+  const pretty = options.pretty ?? isTerminal;
+  const log = createGatewayLog({ level: logLevel ?? 'info', pretty, colours });
   keepEnvironmentOutOf(process.report, log);
   const level = logLevel === undefined ? {} : { logLevel };
   const gateway = gatewayOf({ file: resolve(file), env: process.env, log, ...level }, output);
@@ -34,9 +37,12 @@ export async function runCommand(file: string, options: RunOptions, output: Outp
     await output.write(`${file}: the configuration is valid\n`);
     return;
   }
-  if (!pretty && gateway.logFormat === 'pretty') await log.makePretty();
+  if (options.pretty === undefined && gateway.logFormat !== 'auto')
+    log.setPretty(gateway.logFormat === 'pretty');
   const durationMs = duration === undefined ? null : duration * 1_000;
-  const code = await runProcess(gateway, { clock: realClock, log, durationMs }).finally(leaveSoon);
+  const code = await runProcess(gateway, { clock: realClock, log, durationMs })
+    .catch((error: unknown) => tellProblems(error, output))
+    .finally(leaveSoon);
   if (code !== 0) throw new HeadgateError('HG_ENGINE_ESCALATED', 'the gateway has ended; its log says why');
 }
 
@@ -45,10 +51,15 @@ export function gatewayOf(options: GatewayOptions, output: Output): Gateway {
   try {
     return createGateway(options);
   } catch (error) {
-    const problems = error instanceof HeadgateError ? error.details['problems'] : undefined;
-    for (const problem of (problems ?? []) as readonly ConfigProblem[]) output.note(formatProblem(problem));
-    throw error;
+    return tellProblems(error, output);
   }
+}
+
+/** Prints the problems of a configuration that an error holds, and throws it on. */
+function tellProblems(error: unknown, output: Output): never {
+  const problems = error instanceof HeadgateError ? error.details['problems'] : undefined;
+  for (const problem of (problems ?? []) as readonly ConfigProblem[]) output.note(formatProblem(problem));
+  throw error;
 }
 
 const LEAVE_MS = 2_000;

@@ -12,11 +12,12 @@ export function addRun(program: Command, output: Output): void {
     .description(
       'Runs a gateway from its configuration, YAML or JSON, until it is told to end. SIGTERM and SIGINT ' +
         'drain and end it, a second one ends it at once; SIGHUP, or a change of the file, applies what ' +
-        'differs in it. The log goes to stderr, a JSON document a line.',
+        'differs in it. The log goes to stderr: for people on a terminal, else a JSON document a line.',
     )
     .argument('<file>', 'the configuration')
     .option('--check', 'only say what is wrong with the configuration')
-    .option('--pretty', 'a log for people, not for machines')
+    .option('--pretty', 'a log for people, wherever it goes')
+    .option('--no-pretty', 'a JSON document a line, wherever it goes')
     .addOption(new Option('--log-level <level>', 'the least weighty lines to write').choices(LOG_LEVELS))
     .option('--duration <seconds>', 'end by itself after so long', seconds)
     .action(async (file: string, options: RunOptions) => {

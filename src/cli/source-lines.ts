@@ -33,7 +33,7 @@ export function indentedTable<Item>(
 
 /** From so many columns on, a source's row is shown whole; without those spared it fits into 60. */
 const WIDE_COLUMNS = 78;
-const SPARED = ['type', 'waiting'];
+const SPARED = ['type', 'waiting', 'errors'];
 
 const SOURCE_COLUMNS: readonly Column<SourceHealth>[] = [
   { title: 'source', cell: (source) => source.sourceId, shrinks: true },
@@ -47,6 +47,12 @@ const SOURCE_COLUMNS: readonly Column<SourceHealth>[] = [
     cell: (source) => String(source.consecutiveErrors),
     align: 'right',
     style: (source) => (source.consecutiveErrors > 0 ? 'yellow' : undefined),
+  },
+  {
+    title: 'dead',
+    cell: (source) => String(source.deadLetteredCount),
+    align: 'right',
+    style: (source) => (source.deadLetteredCount > 0 ? 'red' : undefined),
   },
   {
     title: 'dropped',

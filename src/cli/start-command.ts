@@ -57,7 +57,7 @@ export async function startCommand(options: StartOptions, output: Output): Promi
   await using field = await startField();
   const view = createLiveView(process.stdout, { progressLineMs: PROGRESS_LINE_MS });
   try {
-    const log = await logTo(view, output);
+    const log = logTo(view, output);
     const gateway = gatewayOf({ file, env: environmentOf(field, options), log }, output);
     const startedMs = realClock.monotonicMs();
     const exitCode = await runProcess(gateway, {
@@ -111,7 +111,7 @@ function environmentOf(field: Field, { port }: StartOptions): Record<string, str
 const LEVEL_STYLES: Readonly<Record<string, Style>> = { info: 'dim', warn: 'yellow' };
 
 /** The log as lines among the others: written to stderr they would tear the live view. */
-function logTo(view: LiveView, output: Output): Promise<GatewayLog> {
+function logTo(view: LiveView, output: Output): GatewayLog {
   return createGatewayLog({
     level: 'info',
     pretty: false,

@@ -17,10 +17,11 @@ export async function validateCommand(
   const problems = reading.ok ? codeProblems(reading.config, file) : reading.problems;
   const ok = problems.length === 0;
   if (options.json === true) {
-    const digest = ok && reading.ok ? { digest: reading.digest } : {};
-    await output.write(`${JSON.stringify({ ok, file, ...digest, problems })}\n`);
+    const more = ok && reading.ok ? { digest: reading.digest, warnings: reading.warnings } : {};
+    await output.write(`${JSON.stringify({ ok, file, ...more, problems })}\n`);
   } else if (ok && reading.ok) await output.write(`${file}: ${summary(reading.config)}\n`);
   else await output.write(problems.map((problem) => line(problem, output)).join(''));
+  if (reading.ok) for (const one of reading.warnings) output.note(`warning: ${formatProblem(one)}`);
   if (!ok) throw invalidConfig(file, problems.length);
 }
 

@@ -98,9 +98,13 @@ export const breakerSchema = z.strictObject({
 export const rateLimitSchema = z.strictObject({
   recordsPerSecondMax: z.number().int().min(1).describe('Records a second that are let in.'),
   policy: z
-    .enum(['drop', 'delay'])
-    .default('drop')
-    .describe('What becomes of further ones: refused, or held until there is room.'),
+    .enum(['auto', 'drop', 'delay'])
+    .default('auto')
+    .describe(
+      'What becomes of further ones: `delay` holds them until there is room, `drop` refuses them, `auto` ' +
+        'delays sources that can be held back (file, http, push, mqtt with acknowledgements) and drops ' +
+        'records of the others.',
+    ),
   scope: z
     .enum(['global', 'source'])
     .default('global')

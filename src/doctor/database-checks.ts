@@ -5,6 +5,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { engineLockHolder } from '../../storage/file/engine-lock.ts';
 import { inspectDatabase } from '../../storage/file/inspect-database.ts';
+import { lossHint } from '../../storage/file/mark-file.ts';
+import { readPendingRestore } from '../../storage/file/pending-restore.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import type { Clock } from '../domain/clock.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
@@ -33,15 +35,29 @@ export function databaseChecks(path: string, clock: Clock): Check[] {
 }
 
 function fileVerdict(file: string): Verdict {
+  if (readPendingRestore(file) !== null) {
+    return warning(
+      `a restore of ${file} was cut off`,
+      'start the gateway, or restore again: it is finished then',
+    );
+  }
   const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   const isReadWhole = bytes <= READ_BYTES_MAX;
   try {
     const found = inspectDatabase(file, { checkPages: isReadWhole });
     switch (found) {
       case 'absent':
+      case 'blank': {
+        const hint = lossHint(file);
+        if (hint !== null) {
+          return problem(
+            `${file} is ${found === 'absent' ? 'not there' : 'empty'}; ${hint}`,
+            'the next start begins a fresh one and raises STORAGE_GONE',
+          );
+        }
+        if (found === 'blank') return ok(`${file} is empty: the first start fills it`);
         return ok(`there is no ${file} yet: the first start makes it`);
-      case 'blank':
-        return ok(`${file} is empty: the first start fills it`);
+      }
       case 'foreign':
         return problem(`${file} is a database of another program`, 'name another path');
       case 'unreadable':

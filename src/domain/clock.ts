@@ -19,6 +19,9 @@ export interface Clock {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** No gateway was ever built before: a wall clock that says less was never set. */
+export const EARLIEST_WALL_MS = Date.UTC(2020, 0, 1);
+
 /** {@link Clock.sleep} for any pair of timer functions. */
 export function sleepOn(
   clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>,

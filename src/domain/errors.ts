@@ -1,6 +1,8 @@
 /** The errors Headgate raises: each has a code, a message that says what to do, and a remedy the runtime
  *  obeys. */
 
+import { LIMITS } from './limits.ts';
+
 /** What the runtime does next. `retry`: try again after a wait. `drop`: give up this item, carry on. `stop`:
  *  end the part that failed; trying again cannot help. */
 export type Remedy = 'retry' | 'drop' | 'stop';
@@ -60,7 +62,7 @@ export const ERROR_CODES = {
   },
   HG_RECORD_UNSTORABLE: {
     remedy: 'drop',
-    meaning: 'The data of a record cannot be written as JSON; it is kept as a dead letter.',
+    meaning: 'A record holds what JSON or the tables cannot say; it is kept as a dead letter.',
   },
   HG_RECORD_TOO_LARGE: {
     remedy: 'drop',
@@ -82,6 +84,12 @@ export const ERROR_CODES = {
     remedy: 'drop',
     meaning:
       'A stage threw for one record; the record went on as a poison record and is kept as a dead letter.',
+  },
+  HG_RECORD_CHANGED: {
+    remedy: 'drop',
+    meaning:
+      'A stage changed more of a record than its data. The record is kept as a dead letter, as it came from its ' +
+      'source.',
   },
   HG_RECONFIGURE_TIMEOUT: {
     remedy: 'retry',
@@ -177,6 +185,12 @@ export const ERROR_CODES = {
   HG_SINK_REFUSED: {
     remedy: 'drop',
     meaning: 'The far end of a sink refuses a record for good; it is kept as a dead letter.',
+  },
+  HG_SINK_REFUSES_ALL: {
+    remedy: 'retry',
+    meaning:
+      'The far end of a sink refuses every record. Nothing is given up; correct what its answer names, the ' +
+      'sink goes on by itself.',
   },
   HG_SINK_STATUS: {
     remedy: 'retry',
@@ -327,6 +341,12 @@ export function errorFacts(thrown: unknown, fallback: ErrorCode = 'HG_SOURCE_CRA
  *  decide. */
 export function remedyOf(thrown: unknown): Remedy | undefined {
   return thrown instanceof HeadgateError ? thrown.remedy : undefined;
+}
+
+/** How long the far end asked to be left alone, milliseconds; 0 if it did not. */
+export function retryAfterMsOf(thrown: unknown): number {
+  const waitMs = thrown instanceof HeadgateError ? thrown.details['retryAfterMs'] : undefined;
+  return typeof waitMs === 'number' && waitMs > 0 ? Math.min(waitMs, LIMITS.retryAfterMsMax) : 0;
 }
 
 export function messageOf(thrown: unknown): string {

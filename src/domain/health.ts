@@ -22,7 +22,13 @@ export const INACTIVE_STATES: ReadonlySet<SourceState> = new Set<SourceState>([
 ]);
 
 /** What of a source's health only rises, from 0 with each incarnation. */
-export const SOURCE_COUNTERS = ['recordsProduced', 'droppedCount', 'lateRecords', 'restarts'] as const;
+export const SOURCE_COUNTERS = [
+  'recordsProduced',
+  'droppedCount',
+  'deadLetteredCount',
+  'lateRecords',
+  'restarts',
+] as const;
 
 export type SourceCounter = (typeof SOURCE_COUNTERS)[number];
 
@@ -49,6 +55,8 @@ export interface SourceHealth {
   readonly spilledRecords: number;
   /** Records its outlet or a limiter dropped. */
   readonly droppedCount: number;
+  /** Payloads and records of it that became dead letters on their way to the log. */
+  readonly deadLetteredCount: number;
   /** Records its code handed in after their run was over; they are counted and not taken. */
   readonly lateRecords: number;
 }

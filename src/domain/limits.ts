@@ -19,6 +19,12 @@ export const LIMITS = {
   sourceTurnRecordsMax: 16_384,
   /** Records one outlet gives before the merge turns to the next. */
   mergeQuantumRecords: 256,
+  /** Sources that lost a record to the shared limit and are to be served before others. */
+  rateLimitClaimsMax: 1_024,
+  /** A source that loses this part of what it brings within a minute, as dead letters or as drops, is an
+   *  alert: at once after this many, else at the end of the minute. */
+  lossAlertPercentMin: 10,
+  lossAlertRecordsMin: 10,
   /** Records waiting for their commit before the stages are held back. */
   recorderPendingRecordsMax: 8_192,
   /** Records a consumer's queue holds unless it says otherwise. */
@@ -44,6 +50,10 @@ export const LIMITS = {
   /** Bytes of one record's data as JSON, unless the engine's options say otherwise; a larger one is a dead
    *  letter. */
   recordBytesMax: 1024 * 1024,
+  /** Characters of a record's dedup key, content type and cursor; a record with a longer one is a dead letter. */
+  dedupKeyCharsMax: 4_096,
+  contentTypeCharsMax: 4_096,
+  cursorCharsMax: 65_536,
   /** Characters of a payload that a dead letter keeps; a longer one is cut and cannot be retried. */
   deadLetterPayloadCharsMax: 1024 * 1024,
   /** Times a dead letter may fail before it is parked. */
@@ -62,9 +72,32 @@ export const LIMITS = {
   sinkBatchBytesMax: 1024 * 1024,
   /** What it may say. */
   sinkBatchRowsLimit: 100_000,
+  /** Records after a sink's cursor whose refusal is not decided yet: while none of so many is taken, the far
+   *  end is taken for one that refuses everything. */
+  sinkHeldRecordsMax: 2_000,
+  /** Deliveries that may be refused in a row before a link is given up; twice as many in each of the next four
+   *  rounds, then as many as at first. */
+  sinkRefusedCallsMax: 20,
+  /** Records that become dead letters in a row although the far end has taken none besides. */
+  sinkUnprovenRefusalsMax: 3,
+  /** How long a refused record waits for another one that the far end may take, milliseconds. */
+  sinkQuietMs: 1_000,
+  /** How often the link must break at one record that goes alone before the next ones are tried: where the far
+   *  end answers when a link is opened, and where it does not. */
+  sinkBreaksGreeted: 3,
+  sinkBreaksUngreeted: 5,
+  /** How often it must break at the last record of the log, over links that the far end answered. */
+  sinkBreaksLast: 5,
+  /** Records that are tried past one that breaks the link, likewise in rounds. */
+  sinkProbesMax: 8,
   sinkBatchBytesLimit: 64 * 1024 * 1024,
+  /** The longest that a server may have its clients wait (Retry-After), milliseconds. */
+  retryAfterMsMax: 60 * 60 * 1_000,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
   payloadBytesMax: 8 * 1024 * 1024,
+  /** Bytes and columns of the row that names the columns of a CSV: every record takes them with it. */
+  csvHeaderBytesMax: 64 * 1024,
+  csvColumnsMax: 4_096,
   /** Alerts that are not stored yet and are shown then; further ones are stored, and counted as suppressed.
    *  */
   unshownAlertsMax: 20_000,
@@ -97,6 +130,15 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
+  /** Rows about commands that were refused, in a minute, of each way they come; the rest is one row with their
+   *  number. */
+  refusalRowsPerMinuteMax: 60,
+  /** Answers of the control topic to those who have not shown a token, in a minute; the rest gets none. */
+  controlStrangerAnswersPerMinuteMax: 60,
+  /** Characters of a topic that a row repeats. */
+  topicRowCharsMax: 256,
+  /** Characters of a text that a program keeps in the engine's database. */
+  programStateCharsMax: 4 * 1024 * 1024,
   /** Lines of the log that read the same, in a minute; and how many different ones are told apart. */
   logLinesPerMinuteMax: 60,
   logLinesKnownMax: 10_000,
@@ -106,6 +148,15 @@ export const LIMITS = {
    *  milliseconds. A disk that hangs then keeps what it has, and what is not stored counts as lost. */
   storageAnswerMsMax: 5_000,
   closingMsMax: 30_000,
+  /** A step of the wall clock against the monotonic one that counts as a jump, milliseconds. Both clocks are
+   *  slewed alike, so that slewing is none. */
+  clockJumpMs: 100,
+  /** How long the wall clock must have run without a jump before it is believed, milliseconds. An outage that
+   *  it tells is believed after a thirtieth of the outage, within these bounds. */
+  clockBeliefMsMin: 10 * 60 * 1_000,
+  clockBeliefMsMax: 24 * 60 * 60 * 1_000,
+  /** Rows about jumps of the clock, in a minute; further jumps are counted in the next row. */
+  clockRowsPerMinuteMax: 60,
   /** Causes `explain` follows back. */
   explainDepthMax: 1_000,
   /** Questions that wait for the thread that reads the database. */
@@ -141,15 +192,19 @@ export const LIMITS = {
   matchedCharsMax: 8_192,
   /** Uploads over HTTP that are read at a time; further ones are refused. */
   ingestRequestsMax: 64,
-  /** Bytes that one upload may have handed in and not stored yet; at that number its body is not read on. */
-  ingestRequestPendingBytesMax: 512 * 1024,
+  /** Memory, in bytes, that records of one upload may take from their decoding until they are stored; at that
+   *  number its body is not read on. */
+  ingestRequestPendingBytesMax: 4 * 1024 * 1024,
+  /** What is handed in of it at a time, unless one record is larger. */
+  ingestPieceBytesMax: 1024 * 1024,
   /** Pushes of one upload, likewise. */
   ingestRequestPushesMax: 8,
-  /** Bytes of all uploads and WebSockets together, likewise; then further uploads are refused. */
-  ingestPendingBytesMax: 32 * 1024 * 1024,
+  /** Memory of all uploads and WebSockets together, likewise; then further uploads are refused. */
+  ingestPendingBytesMax: 128 * 1024 * 1024,
   /** What a compressed body may come to. */
   ingestInflatedBytesMax: 1024 * 1024 * 1024,
-  /** How many times its size it may come to, once it comes to more than so many bytes. */
+  /** How many times what was sent a body may come to, decompressed and decoded, once it comes to more than so
+   *  many bytes. */
   ingestInflationMax: 200,
   ingestInflationFreeBytes: 1024 * 1024,
   /** Rejections that an answer tells one by one; the rest is counted. */
@@ -169,8 +224,8 @@ export const LIMITS = {
   ingestMessageFragmentsMax: 64,
   /** Messages that one of them may have sent without an answer: its credit. */
   ingestSocketCreditMessages: 64,
-  /** Bytes of them that are not stored yet; at that number the socket is not read on. */
-  ingestSocketPendingBytesMax: 1024 * 1024,
+  /** Memory of their records that are not stored yet, in bytes; at that number the socket is not read on. */
+  ingestSocketPendingBytesMax: 4 * 1024 * 1024,
   /** Bytes of answers that a socket has not taken; at that number it is not read on. */
   ingestSocketUnsentBytesMax: 256 * 1024,
   /** Pings a second of one socket; beyond, it is cut. */
@@ -200,8 +255,8 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
   );
   demand(limits.payloadBytesMax <= limits.mqttPendingBytesMax, 'a message fits what may be owed');
   demand(
-    limits.ingestRequestsMax * limits.ingestRequestPendingBytesMax <= limits.ingestPendingBytesMax,
-    'every upload may have its share pending',
+    limits.ingestRequestsMax * limits.ingestPieceBytesMax <= limits.ingestPendingBytesMax,
+    'every upload may have a piece pending',
   );
   demand(limits.ingestMessageBytesMax <= limits.ingestPendingBytesMax, 'a message fits what may be pending');
   demand(limits.recordBytesMax <= limits.commitBytesMax, 'one record fits a transaction');
@@ -209,6 +264,7 @@ export function checkLimits(limits: typeof LIMITS = LIMITS): string[] {
     limits.deadLetterPayloadCharsMax <= limits.payloadBytesMax,
     'a dead letter is no larger than a payload',
   );
+  demand(limits.clockBeliefMsMin <= limits.clockBeliefMsMax, 'a clock can be believed');
   demand(limits.historyRows <= limits.historyRowsMax, 'a page fits what may be asked for');
   demand(limits.queryBytesMax <= limits.queryMemoryBytesMax, 'what a query gives fits what it may hold');
   return problems;

@@ -96,6 +96,11 @@ export function withData<Data>(record: IngestRecord, data: Data): IngestRecord<D
   return receipt === undefined ? changed : withReceipt(changed, receipt);
 }
 
+/** What a transform returned, as the data of the next record: of a record it is that record's data. */
+export function dataOf(returned: unknown): unknown {
+  return returned instanceof ArrivedRecord ? (returned.data as unknown) : returned;
+}
+
 /** Gives a record that was just made its receipt. */
 export function withReceipt<Data>(record: IngestRecord<Data>, receipt: Receipt): IngestRecord<Data> {
   (record as { [RECEIPT]?: Receipt })[RECEIPT] = receipt;

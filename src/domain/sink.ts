@@ -50,21 +50,40 @@ export interface SinkIo {
   failed(error: unknown): void;
 }
 
-/** A record the far end will never take: it becomes a dead letter, the others of its batch are delivered. */
+/** A record that is not taken; the others of its batch are delivered. It becomes a dead letter as soon as the
+ *  far end is seen to take others. While the far end takes nothing at all, the refusals are taken for trouble
+ *  of the link, and the records wait. */
 export interface Rejection {
   /** Its place in the batch, from 0. */
   readonly index: number;
   readonly error: ErrorFacts;
+  /** `sink`: the record was not sent, because it cannot be put into the form asked for. It becomes a dead
+   *  letter whatever else the far end takes. Default: `farEnd`. */
+  readonly by?: 'sink' | 'farEnd';
+}
+
+/** How far a delivery has come. */
+export interface DeliveryProgress {
+  /** The record at `index` of the batch is safe at the far end, whatever becomes of the rest: it is not sent
+   *  again when the delivery fails. Calls after the delivery has settled are ignored. */
+  taken(index: number): void;
 }
 
 /** One open link. Calls never overlap: `deliver` is called again only when the one before has settled. */
 export interface SinkLink {
+  /** Whether the far end answered while the link was opened. A link that opens and then breaks at the same
+   *  record again and again speaks against that record; where opening asks nobody, it may be the far end. */
+  readonly greeted?: boolean;
   /** Delivers a batch, in order. Resolves when all of it is safe at the far end, but for the rejections it
-   *  returns. @throws HeadgateError remedy `retry`: nothing is known to be safe; the same batch comes again,
-   *  over a new link, after a wait (`details.retryAfterMs`, where the far end named one). `drop`: the far end
-   *  refuses the batch as such; it is split to find the record at fault. `stop`: the sink fails for good.
-   *  Anything else thrown is a defect of the sink's code: `retry` within the breaker's bounds. */
-  deliver(batch: readonly OutboundRecord[]): Promise<readonly Rejection[] | void>;
+   *  returns. @throws HeadgateError remedy `retry`: nothing is known to be safe but what `progress` was told;
+   *  the rest comes again, over a new link, after a wait (`details.retryAfterMs`, where the far end named
+   *  one). `drop`: the far end refuses the batch as such; it is split to find the record at fault. `stop`: the
+   *  sink fails for good. Anything else thrown is a defect of the sink's code: `retry` within the breaker's
+   *  bounds. */
+  deliver(
+    batch: readonly OutboundRecord[],
+    progress?: DeliveryProgress,
+  ): Promise<readonly Rejection[] | void>;
   /** Lets everything go; called once, after the last delivery has settled. Must not reject. */
   close(): Promise<void>;
 }

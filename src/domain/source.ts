@@ -73,6 +73,12 @@ export interface SourceLogic {
   /** Whether `stream` reports an open link by `io.opened()`. Default false: the source streams from the
    *  start. */
   readonly connects?: boolean;
+  /** Whether the source can be held back without loss: the far end keeps what is not read yet. A rate limit
+   *  with the policy `auto` delays such a source, and drops records of others. Default true. */
+  readonly canWait?: boolean;
+  /** The far end, without secrets. A wait that it asked for (`retryAfterMs` in an error's details) holds for
+   *  every later run against the same one, also after a restart. */
+  readonly target?: string;
 }
 
 export type OverflowPolicy = 'block' | 'drop-newest' | 'drop-oldest';
@@ -109,8 +115,9 @@ export interface BreakerOptions {
 
 export interface RateLimitOptions {
   readonly recordsPerSecondMax: number;
-  /** `drop`: refuse the record, then pause; `delay`: hold it until the window has room. */
-  readonly policy: 'drop' | 'delay';
+  /** `delay`: hold the record until the window has room; `drop`: refuse it, then pause; `auto`: delay the
+   *  records of sources that can wait ({@link SourceLogic.canWait}), drop those of the others. */
+  readonly policy: 'auto' | 'drop' | 'delay';
   /** `global`: one window for all sources together; `source`: one for each. */
   readonly scope: 'global' | 'source';
   readonly algorithm: 'sliding-window' | 'token-bucket';

@@ -54,6 +54,7 @@ export interface SourceRow {
   readonly lastError: string | null;
   readonly registeredAtMs: number;
   readonly deregisteredAtMs: number | null;
+  readonly deadLettered: number;
 }
 
 /** One row of the `spill` table before it has its `seq`: a record whose outlet was full, on disk until there
@@ -124,6 +125,7 @@ export interface HealthRow {
   readonly rate1s: number;
   readonly queueDepth: number;
   readonly droppedCount: number;
+  readonly deadLetteredCount: number;
 }
 
 /** Where a source would go on; one per source, replaced. */
@@ -167,15 +169,16 @@ export interface SinkRow {
 
 /** What a source or a sink waits for, as an absolute time, so that a start after a crash waits for the rest
  *  only. `wait`: a state of a source that ends by itself; `poll`: its next read; `sink`: a state of the sink
- *  whose id stands in `sourceId`. One per id and kind, replaced; `dueAtMs: null` deletes it. */
+ *  whose id stands in `sourceId`; `retryAfter`: how long the far end of a source
+ *  wants to be left alone. One per id and kind, replaced; `dueAtMs: null` deletes it. */
 export interface DeadlineRow {
   readonly tenant: string;
   readonly sourceId: string;
-  readonly kind: 'wait' | 'poll' | 'sink';
+  readonly kind: 'wait' | 'poll' | 'sink' | 'retryAfter';
   readonly state: SourceState | SinkState;
   /** Epoch milliseconds. */
   readonly dueAtMs: number | null;
-  /** Failures in a row so far. */
+  /** Failures in a row so far; of `retryAfter` a checksum of the far end's address. */
   readonly failures: number;
 }
 

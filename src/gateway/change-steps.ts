@@ -33,18 +33,17 @@ export interface ChangeStep {
   apply(by: Caused): Promise<unknown>;
   /** Takes it back. Called only where `apply` has resolved. */
   revert(by: Caused): Promise<unknown>;
-  /** Lets go of what was kept for the way back, once there is none any more; null where nothing was. */
-  readonly settle: ((by: Caused) => Promise<unknown>) | null;
 }
 
 /** Steps of a group are taken side by side, group after group: first what may be refused without a trace,
  *  then what ends before what begins, so that an id, a file or a client name that moves is free when it is
- *  taken. */
+ *  taken. `isKept` says whether the cursor of a sink that is not configured is kept. */
 export function changeSteps(
   engine: ChangeableEngine,
   running: PreparedConfig,
   next: PreparedConfig,
   changes: readonly ConfigChange[],
+  isKept: (address: string) => boolean,
 ): readonly (readonly ChangeStep[])[] {
   const of = (section: string, action: ConfigChange['action']) =>
     changes
@@ -52,7 +51,7 @@ export function changeSteps(
       .filter(({ fields }) => fields === undefined || fields.some((field) => !GATEWAYS_OWN.has(field)))
       .map(({ path }) => ({ path, id: path.slice(section.length + 1) }));
   const sources = subjects(sourceCommands(engine), running.sources, next.sources);
-  const sinks = subjects(sinkCommands(engine), running.sinks, next.sinks);
+  const sinks = subjects(sinkCommands(engine, isKept), running.sinks, next.sinks);
   return [
     flowSteps(engine, running, next, changes),
     of('sources', 'removed').map(sources.removed),
@@ -84,7 +83,6 @@ function flowSteps(
       path: touched.map(({ path }) => path).join(', '),
       apply: (by) => engine.reconfigure(flowOf(next), by),
       revert: (by) => engine.reconfigure(flowOf(running), by),
-      settle: null,
     },
   ];
 }
@@ -105,8 +103,8 @@ interface SubjectCommands<Spec> {
   readonly update: SubjectCommand<Spec>;
   /** Takes it out in such a way that `register` brings it back where it stood. */
   readonly remove: SubjectCommand<Spec>;
-  /** Takes it out for good, whether it was removed before or not; null where `remove` keeps nothing. */
-  readonly forget: SubjectCommand<Spec> | null;
+  /** Takes it out, and leaves what there was before it was registered. */
+  readonly discard: SubjectCommand<Spec>;
 }
 
 function sourceCommands(engine: ChangeableEngine): SubjectCommands<SourceSpec> {
@@ -117,14 +115,17 @@ function sourceCommands(engine: ChangeableEngine): SubjectCommands<SourceSpec> {
     register: (spec, by) => otherwise(register(spec, by), 'HG_SOURCE_DUPLICATE', () => update(spec, by)),
     update: (spec, by) => otherwise(update(spec, by), 'HG_SOURCE_UNKNOWN', () => register(spec, by)),
     remove: (spec, by) => otherwise(remove(spec, by), 'HG_SOURCE_UNKNOWN', () => Promise.resolve()),
-    forget: null,
+    discard: remove,
   };
 }
 
-function sinkCommands(engine: ChangeableEngine): SubjectCommands<SinkSpec> {
+function sinkCommands(
+  engine: ChangeableEngine,
+  isKept: (address: string) => boolean,
+): SubjectCommands<SinkSpec> {
   const register = (spec: SinkSpec, by: Caused) => engine.registerSink(spec, by);
   const update = (spec: SinkSpec, by: Caused) => engine.updateSink(spec, by);
-  // Its cursor stays until nothing of the version can fail any more: it is where the sink would go on.
+  // Its cursor stays: it is where the sink would go on, should the version fail or the sink come back.
   const deregister = (spec: SinkSpec, by: Caused, keepCursor: boolean) =>
     otherwise(engine.deregisterSink(addressOf(spec), { ...by, keepCursor }), 'HG_SINK_UNKNOWN', () =>
       Promise.resolve(),
@@ -133,7 +134,7 @@ function sinkCommands(engine: ChangeableEngine): SubjectCommands<SinkSpec> {
     register: (spec, by) => otherwise(register(spec, by), 'HG_SINK_DUPLICATE', () => update(spec, by)),
     update: (spec, by) => otherwise(update(spec, by), 'HG_SINK_UNKNOWN', () => register(spec, by)),
     remove: (spec, by) => deregister(spec, by, true),
-    forget: (spec, by) => deregister(spec, by, false),
+    discard: (spec, by) => deregister(spec, by, isKept(addressOf(spec))),
   };
 }
 
@@ -165,9 +166,7 @@ function subjects<Spec extends Named>(
   running: ReadonlyMap<string, Spec>,
   next: ReadonlyMap<string, Spec>,
 ) {
-  const { register, update, remove, forget } = commands;
-  const discard = forget ?? remove;
-  const settling = (gone: Spec): ChangeStep['settle'] => (forget === null ? null : (by) => forget(gone, by));
+  const { register, update, remove, discard } = commands;
   return {
     added: ({ path, id }: Subject): ChangeStep => {
       const spec = specOf(next, id);
@@ -175,7 +174,6 @@ function subjects<Spec extends Named>(
         path,
         apply: (by) => register(spec, by),
         revert: (by) => discard(spec, by),
-        settle: null,
       };
     },
     changed: ({ path, id }: Subject): ChangeStep => {
@@ -185,7 +183,6 @@ function subjects<Spec extends Named>(
           path,
           apply: (by) => update(after, by),
           revert: (by) => update(before, by),
-          settle: null,
         };
       }
       // With another tenant it is another one.
@@ -204,7 +201,6 @@ function subjects<Spec extends Named>(
           await discard(after, by);
           await register(before, by);
         },
-        settle: settling(before),
       };
     },
     removed: ({ path, id }: Subject): ChangeStep => {
@@ -213,7 +209,6 @@ function subjects<Spec extends Named>(
         path,
         apply: (by) => remove(spec, by),
         revert: (by) => register(spec, by),
-        settle: settling(spec),
       };
     },
   };

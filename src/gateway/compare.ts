@@ -19,10 +19,15 @@ export interface ConfigDifference {
 const MAPS = ['sources', 'sinks'] as const;
 
 /** Sections that change as a whole, while the gateway runs. */
-const LIVE_PARTS = ['stages', 'burst', 'examples'] as const;
+const LIVE_PARTS = ['stages', 'burst', 'examples', 'removed'] as const;
 
 /** Settings that count at once although the rest of their section does not. */
-const LIVE_SETTINGS = new Set(['logging.level', 'engine.stopDeadlineMs']);
+const LIVE_SETTINGS = new Set([
+  'logging.level',
+  'engine.stopDeadlineMs',
+  'engine.removedGraceMs',
+  'auth.open',
+]);
 
 /** Sections that count from the next start on. */
 const START_SECTIONS = ['engine', 'storage', 'http', 'logging', 'control', 'metrics'] as const;

@@ -2,9 +2,11 @@
  *  engine, and gives the answer. */
 
 import { createAuthenticator, lackOfScope, type Authenticator } from '../http/auth.ts';
+import { hasSubject } from '../http/command-note.ts';
 import type { StoredToken } from '../http/http-deps.ts';
 import type { Clock } from '../domain/clock.ts';
 import { formatAddress } from '../domain/address.ts';
+import { BoundedRows } from '../domain/bounded-rows.ts';
 import { errorFacts, HeadgateError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Logger } from '../domain/logger.ts';
@@ -33,11 +35,15 @@ export interface ControlAnswer {
 export interface Answered {
   readonly answer: ControlAnswer;
   readonly sender: Sender;
+  /** It came from somebody who has shown no token, and many such came this minute: it gets no answer. */
+  readonly isUnanswered: boolean;
 }
 
 export interface ControlCommands {
   /** Answers one message. Commands go to the engine in the order of the calls. Never rejects. */
   answer(message: MqttMessage): Promise<Answered>;
+  /** Writes down what is only counted so far. */
+  close(): void;
 }
 
 export function createControlCommands(deps: ControlCommandsDeps): ControlCommands {
@@ -46,15 +52,59 @@ export function createControlCommands(deps: ControlCommandsDeps): ControlCommand
     ...{ tokens, clock, failedLoginsPerMinuteMax },
     opensWithoutTokens: true,
   });
-  return { answer: (message) => answerTo(deps, authenticator, message) };
+  const desk: Desk = { deps, authenticator, ...boundedNotes(deps) };
+  return {
+    answer: (message) => answerTo(desk, message),
+    close() {
+      desk.looks.flush();
+      desk.refusals.flush();
+      desk.strangers.flush();
+    },
+  };
 }
 
-async function answerTo(
-  deps: ControlCommandsDeps,
-  authenticator: Authenticator,
-  message: MqttMessage,
-): Promise<Answered> {
+interface Desk {
+  readonly deps: ControlCommandsDeps;
+  readonly authenticator: Authenticator;
+  /** Commands that only look: each is a row, up to a number a minute. */
+  readonly looks: BoundedRows<Facts>;
+  readonly refusals: BoundedRows<Facts>;
+  /** Counts answers to those who have shown no token. */
+  readonly strangers: BoundedRows<null>;
+}
+
+type Facts = Readonly<Record<string, unknown>>;
+
+function boundedNotes(deps: ControlCommandsDeps): Pick<Desk, 'looks' | 'refusals' | 'strangers'> {
+  const { clock } = deps;
+  const perMinuteMax = LIMITS.refusalRowsPerMinuteMax;
+  return {
+    looks: new BoundedRows({
+      ...{ clock, perMinuteMax },
+      write: (data) => void note(deps, 'config.command', data),
+      writeCount: (count) => void note(deps, 'config.commands', { over: 'mqtt', count }),
+    }),
+    refusals: new BoundedRows({
+      ...{ clock, perMinuteMax },
+      write: (data) => void note(deps, 'config.commandRefused', data),
+      writeCount: (count) => void note(deps, 'config.commandsRefused', { over: 'mqtt', count }),
+    }),
+    strangers: new BoundedRows<null>({
+      ...{ clock, perMinuteMax: LIMITS.controlStrangerAnswersPerMinuteMax },
+      write: () => {},
+      writeCount: (count) => {
+        const next = 'see who may publish to the topic; the broker can keep others out';
+        deps.log.warn({ count, next }, 'messages of the control topic without a valid token got no answer');
+      },
+    }),
+  };
+}
+
+async function answerTo(desk: Desk, message: MqttMessage): Promise<Answered> {
+  const { deps } = desk;
   let sender = senderOf(null);
+  let isStranger = true;
+  const topic = message.topic.slice(0, LIMITS.topicRowCharsMax);
   try {
     if (message.payload.length > LIMITS.controlMessageBytesMax) {
       throw invalid(`a message may have ${LIMITS.controlMessageBytesMax} bytes`);
@@ -63,20 +113,38 @@ async function answerTo(
     sender = senderOf(parsed);
     // It would be carried out again with every new connection.
     if (message.retain) throw invalid('a retained message is no command; publish it without "retain"');
-    const name = requireLogin(authenticator, sender);
+    const name = requireLogin(desk.authenticator, sender);
+    isStranger = false;
     const command = readControl(parsed);
     requireScope(name, command);
-    const cause = note(deps, 'config.command', { ...subjectOf(sender), topic: message.topic, by: name.name });
+    const cause = noteCommand(desk, command, { ...subjectOf(sender), topic, by: name.name });
     const result = await carryOut(deps.gateway, command, cause);
-    return { sender, answer: { ...correlation(sender), type: sender.type, ok: true, ...result } };
+    const answer = { ...correlation(sender), type: sender.type, ok: true, ...result };
+    return { sender, answer, isUnanswered: false };
   } catch (error) {
     const { code, message: text } = errorFacts(error, 'HG_HTTP_DEFECT');
     const said = text.slice(0, LIMITS.errorMessageCharsMax);
-    note(deps, 'config.commandRefused', { ...subjectOf(sender), topic: message.topic, code, message: said });
+    desk.refusals.add({ ...subjectOf(sender), topic, code, message: said.slice(0, REFUSAL_CHARS_MAX) });
     const details = error instanceof HeadgateError ? error.details : {};
     const answer = { ...correlation(sender), type: sender.type, ok: false, code, message: said, details };
-    return { sender, answer };
+    return { sender, answer, isUnanswered: isStranger && !desk.strangers.add(null) };
   }
+}
+
+/** Characters of the reason that a row about a refused message repeats. */
+const REFUSAL_CHARS_MAX = 300;
+
+/** The row that what the command leads to names as its cause. There is none for one that only looks, and for
+ *  one about what is not there. */
+function noteCommand({ deps, looks }: Desk, command: ControlMessage, data: Facts): number | undefined {
+  if (command.type === 'registry.list' || command.type === 'sinks.list') {
+    looks.add(data);
+    return undefined;
+  }
+  const { engine } = deps.gateway;
+  // An engine that does not run says so in its answer.
+  if (engine.state === 'running' && !hasSubject(engine, command.type, command.id)) return undefined;
+  return note(deps, 'config.command', data);
 }
 
 type LoggedIn = NonNullable<ReturnType<Authenticator['authenticate']>['principal']>;
@@ -159,8 +227,8 @@ function correlation({ correlationId }: Sender): object {
 /** An engine that does not run keeps no rows; its answer to the command says so. */
 function note(
   { gateway, log }: ControlCommandsDeps,
-  event: 'config.command' | 'config.commandRefused',
-  data: Readonly<Record<string, unknown>>,
+  event: `config.${string}`,
+  data: Facts,
 ): number | undefined {
   try {
     return gateway.engine.noteConfig({ event, data });

@@ -34,6 +34,9 @@ export interface ControlTopicOptions extends Pick<
   readonly replyTopic: string;
   /** Of the subscription and of the answers. */
   readonly qos: 0 | 1;
+  /** Checked where the configuration is read. */
+  readonly allowOpen?: boolean;
+  readonly allowPlaintext?: boolean;
 }
 
 export type ControlTopicDeps = ControlCommandsDeps;
@@ -53,7 +56,7 @@ export interface ControlTopic {
 
 /** @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID */
 export function createControlTopic(options: ControlTopicOptions, deps: ControlTopicDeps): ControlTopic {
-  const { topic, replyTopic, qos, ...link } = options;
+  const { topic, replyTopic, qos, allowOpen: _, allowPlaintext: __, ...link } = options;
   const fields = resolveOptions(connectionSchema, definedOnly(link), 'control.mqtt');
   requireTopic('topic', filterProblem(topic));
   requireTopic('replyTopic', replyProblem(replyTopic, topicMatcher(topic)));
@@ -98,6 +101,7 @@ class Topic implements ControlTopic {
   async stop(): Promise<void> {
     this.#abort.abort();
     await this.#running;
+    this.#commands.close();
     this.state = 'stopped';
   }
 
@@ -199,6 +203,13 @@ class Topic implements ControlTopic {
 
   #take(message: MqttMessage, publisher: MqttPublisher, done: () => void): void {
     if (this.#abort.signal.aborted) return;
+    if (message.rejection !== undefined) {
+      this.counts.refused++;
+      const { code, message: problem } = message.rejection;
+      this.#deps.log.warn({ code, error: problem }, 'a message of the control topic is left out');
+      queueMicrotask(done);
+      return;
+    }
     const work = this.#answer(message, publisher).finally(() => {
       this.#underWay.delete(work);
       done();
@@ -214,6 +225,7 @@ class Topic implements ControlTopic {
     const answered = await this.#commands.answer(kept);
     if (answered.answer.ok) this.counts.answered++;
     else this.counts.refused++;
+    if (answered.isUnanswered) return;
     try {
       await publisher.publish(this.#publicationOf(kept, answered));
     } catch (error) {

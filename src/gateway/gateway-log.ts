@@ -3,9 +3,9 @@
  *  that would act on a terminal or begin a line of their own. */
 
 import pino from 'pino';
-import { HeadgateError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
-import { printable, printableJson } from '../domain/printable-text.ts';
+import { printableJson } from '../domain/printable-text.ts';
+import { readableLine } from './log-format.ts';
 import type { LogLevel } from './log-levels.ts';
 
 export interface GatewayLog extends Logger {
@@ -14,13 +14,13 @@ export interface GatewayLog extends Logger {
   /** From now on these values are shown as `***`, wherever they stand in a line. Values of fewer than
    *  {@link SECRET_CHARS_MIN} characters are not: they would mask half of the log. */
   hide(secrets: Iterable<string>): void;
-  /** From now on lines are for people. @throws HeadgateError HG_PEER_MISSING */
-  makePretty(): Promise<void>;
+  /** From now on lines are for people, or for machines. */
+  setPretty(pretty: boolean): void;
 }
 
 export interface GatewayLogOptions {
   readonly level: LogLevel;
-  /** For people, where it is not for machines; needs the package pino-pretty. */
+  /** Lines for people rather than JSON. */
   readonly pretty: boolean;
   readonly colours?: boolean;
   /** Takes each line with its end. Default: stderr. */
@@ -32,11 +32,11 @@ export const SECRET_CHARS_MIN = 4;
 /** Fields that bear secrets by their name, at the top of a line or one level below. */
 const SECRET_FIELDS = ['password', 'passphrase', 'secret', 'token', 'authorization', 'cookie'];
 
-/** @throws HeadgateError HG_PEER_MISSING where `pretty` is asked for and pino-pretty is not installed. */
-export async function createGatewayLog(options: GatewayLogOptions): Promise<GatewayLog> {
+export function createGatewayLog(options: GatewayLogOptions): GatewayLog {
   const write = options.write ?? standardError();
-  const pretty = () => prettyFormat(options.colours ?? false);
-  let format = options.pretty ? await pretty() : printableJson;
+  const formatOf = (pretty: boolean) =>
+    pretty ? (line: string) => readableLine(line, options.colours ?? false) : printableJson;
+  let format = formatOf(options.pretty);
   let hidden: readonly string[] = [];
   const logger = pino(
     {
@@ -62,8 +62,8 @@ export async function createGatewayLog(options: GatewayLogOptions): Promise<Gate
       // The longest first: one may be the beginning of another.
       hidden = [...forms].sort((one, other) => other.length - one.length);
     },
-    makePretty: async () => {
-      format = await pretty();
+    setPretty: (pretty) => {
+      format = formatOf(pretty);
     },
   };
 }
@@ -86,29 +86,4 @@ function standardError(): (text: string) => void {
   // Nobody reads the log any more: no reason to stop working.
   destination.on('error', () => undefined);
   return (text) => void destination.write(text);
-}
-
-/** Lines for people. Loaded late: a gateway that writes JSON has no need of the package. */
-async function prettyFormat(colorize: boolean): Promise<(line: string) => string> {
-  const { prettyFactory } = await import('pino-pretty').catch((cause: unknown) => {
-    throw new HeadgateError(
-      'HG_PEER_MISSING',
-      'a readable log (--pretty, logging.format: pretty) needs the package pino-pretty: ' +
-        'run `npm install pino-pretty`, or leave the log as JSON',
-      { cause, details: { package: 'pino-pretty' } },
-    );
-  });
-  const pretty = prettyFactory({
-    colorize,
-    ignore: 'name',
-    translateTime: 'SYS:HH:MM:ss.l',
-    singleLine: true,
-  });
-  return (line) => pretty(JSON.parse(line, (_key, value: unknown) => safeValue(value))).trimEnd();
-}
-
-function safeValue(value: unknown): unknown {
-  if (typeof value === 'string') return printable(value);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [printable(key), one]));
 }

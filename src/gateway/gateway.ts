@@ -9,6 +9,7 @@ import type { SinkSpec } from '../domain/sink.ts';
 import type { SourceSpec } from '../domain/source.ts';
 import { realClock } from '../real-clock.ts';
 import { ConfigFile } from './config-file.ts';
+import { Continuity } from './continuity.ts';
 import { watchConfig } from './config-watch.ts';
 import { sinkSpecOf, sourceSpecOf } from './config/specs.ts';
 import { openDoors, type Doors } from './doors.ts';
@@ -25,6 +26,7 @@ import type {
 } from './gateway-control.ts';
 import type { GatewayLog } from './gateway-log.ts';
 import type { GatewayOptions } from './gateway-options.ts';
+import { invalidConfig, NO_FILE, NOT_RUNNING } from './gateway-problems.ts';
 import { watchLife, type LifeWatch } from './life-watch.ts';
 import {
   isProblems,
@@ -44,16 +46,10 @@ export type { GatewayOptions };
 export function createGateway(options: GatewayOptions): Gateway {
   const { env, text = '', format = 'yaml' } = options;
   const file = options.file === undefined ? null : new ConfigFile(options.file);
-  const prepared = prepareConfig(file?.read() ?? { text, format, file: null }, { env });
+  const nowMs = (options.clock ?? realClock).wallMs();
+  const prepared = prepareConfig(file?.read() ?? { text, format, file: null }, { env, nowMs });
   if (isProblems(prepared)) throw invalidConfig(options.file, prepared);
   return new Gateway(options, file, prepared);
-}
-
-function invalidConfig(file: string | undefined, problems: readonly ConfigProblem[]): HeadgateError {
-  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  return new HeadgateError('HG_CONFIG_INVALID', `the configuration ${file ?? ''} has ${count}`, {
-    details: { problems },
-  });
 }
 
 export class Gateway implements GatewayControl {
@@ -66,6 +62,7 @@ export class Gateway implements GatewayControl {
   readonly #log: GatewayLog;
   readonly #notifier: ServiceNotifier;
   readonly #started: PreparedConfig;
+  readonly #continuity: Continuity;
   readonly #reloader: Reloader;
   readonly #end: () => void;
   /** What is open, last first. */
@@ -92,9 +89,14 @@ export class Gateway implements GatewayControl {
       logger: log,
       ...(clock === undefined ? {} : { clock }),
     });
+    this.#continuity = new Continuity({ clock: this.#clock, log, engine: this.engine });
     this.#reloader = createReloader({
       ...{ clock: this.#clock, log, engine: this.engine, started },
-      onApplied: (next) => this.#adopt(next),
+      isKept: (address) => this.#continuity.isKept(address),
+      onApplied: (next, row) => {
+        this.#adopt(next);
+        void this.#continuity.applied(next, row);
+      },
     });
     const ended = Promise.withResolvers<void>();
     this.ended = ended.promise;
@@ -116,7 +118,7 @@ export class Gateway implements GatewayControl {
   }
 
   /** Whom the log is for, as the configuration has it. */
-  get logFormat(): 'json' | 'pretty' {
+  get logFormat(): 'auto' | 'json' | 'pretty' {
     return this.#started.config.logging.format;
   }
 
@@ -143,7 +145,8 @@ export class Gateway implements GatewayControl {
       this.#log.warn({ origin, next }, 'the configuration came from no file that could be read again');
     }
     this.#notifier.notify('RELOADING=1');
-    const prepare = (running: PreparedConfig) => (file === null ? running : this.#prepare(file.read()));
+    const prepare = (running: PreparedConfig) =>
+      file === null ? running : this.#prepare(file.read(), origin);
     const outcome = await this.#change({ origin, key: 'file', prepare });
     this.#notifier.notify('READY=1');
     this.#life?.look();
@@ -157,7 +160,7 @@ export class Gateway implements GatewayControl {
   }
 
   async validate(text: string, format: ConfigFormat): Promise<readonly ConfigProblem[]> {
-    const prepared = this.#prepare({ text, format, file: this.#file?.path ?? null });
+    const prepared = this.#prepare({ text, format, file: this.#file?.path ?? null }, 'api');
     return isProblems(prepared) ? prepared : [];
   }
 
@@ -169,7 +172,9 @@ export class Gateway implements GatewayControl {
       ...(by === undefined ? {} : { by }),
       prepare: () => {
         const problem = persist ? (file === null ? NO_FILE : file.problemWith(format)) : null;
-        return problem === null ? this.#prepare({ text, format, file: file?.path ?? null }) : [problem];
+        return problem === null
+          ? this.#prepare({ text, format, file: file?.path ?? null }, origin)
+          : [problem];
       },
       ...(persist && file !== null ? { persist: () => file.replace(text) } : {}),
     });
@@ -202,16 +207,23 @@ export class Gateway implements GatewayControl {
     return this.#reloader.reload({ ...request, prepare });
   }
 
-  #prepare(text: ConfigText) {
+  #prepare(text: ConfigText, origin: ReloadOrigin) {
     const { http } = this.#started.config;
     const { env } = this.#options;
-    return prepareConfig(text, { env, ...(http.enabled ? { listening: http } : {}) });
+    const prepared = prepareConfig(text, {
+      ...{ env, nowMs: this.#clock.wallMs() },
+      ...(http.enabled ? { listening: http } : {}),
+    });
+    if (isProblems(prepared)) return prepared;
+    const problems = this.#continuity.problemsWith(prepared, origin);
+    return problems.length > 0 ? problems : prepared;
   }
 
   /** What is no part of the engine follows the configuration. */
-  #adopt({ config, secrets }: PreparedConfig): void {
+  #adopt({ config, secrets, warnings }: PreparedConfig): void {
     this.#log.hide(secrets);
     this.#log.setLevel(this.#options.logLevel ?? config.logging.level);
+    for (const { path, message } of warnings) this.#log.warn({ setting: path }, message);
   }
 
   async #start(): Promise<void> {
@@ -249,11 +261,17 @@ export class Gateway implements GatewayControl {
     const metrics = await openMetrics({ ...shared, engine, reloads: this.#reloader }, this.#parts);
     await engine.start();
     this.#parts.defer(() => this.#stopEngine());
+    await this.#continuity.open();
+    const problems = this.#continuity.problemsWith(running, 'start');
+    if (problems.length > 0) throw invalidConfig(this.#options.file, problems);
+    this.#parts.defer(() => this.#continuity.close());
     const seq = engine.noteConfig({
       event: 'config.applied',
       data: { origin: 'start', version: this.#reloader.version, digest: running.digest },
     });
     const by = { cause: seq };
+    // Before anything listens: it is written down that there are tokens.
+    await this.#continuity.applied(running, seq);
     await Promise.all([...running.sinks.values()].map((spec) => engine.registerSink(spec, by)));
     this.#doors = this.#parts.use(
       await openDoors({
@@ -334,12 +352,3 @@ export class Gateway implements GatewayControl {
 }
 
 const LOST_NEXT = 'sources that wait for an acknowledgement send it again; raise engine.stopDeadlineMs';
-
-const NOWHERE = { file: null, line: null, column: null, path: '' };
-
-const NO_FILE: ConfigProblem = {
-  ...NOWHERE,
-  message: 'the gateway was started without a file; leave out "persist"',
-};
-
-const NOT_RUNNING: ConfigProblem = { ...NOWHERE, message: 'the gateway does not run; start it' };

@@ -15,9 +15,13 @@ import type { ConfigFormat, ConfigProblem } from './gateway-control.ts';
 
 export interface PreparedConfig {
   readonly config: GatewayConfig;
+  /** The whole text it was read from, with its secrets. */
+  readonly text: string;
   /** As it was written, secrets masked. */
   readonly document: Readonly<Record<string, unknown>>;
   readonly digest: string;
+  /** What is valid and seldom meant. */
+  readonly warnings: readonly ConfigProblem[];
   /** What no line of the log may show. */
   readonly secrets: readonly string[];
   /** By the name each has in the file. */
@@ -37,6 +41,8 @@ export interface ConfigText {
 
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Epoch milliseconds. */
+  readonly nowMs?: number;
   /** Where the HTTP server listens, if it does already: its tokens may change, it does not. */
   readonly listening?: HttpOptions;
 }
@@ -44,11 +50,11 @@ export interface Surroundings {
 /** Returns everything that is wrong, where something is. Never throws. */
 export function prepareConfig(
   { text, format, file }: ConfigText,
-  { env, listening }: Surroundings,
+  { listening, ...surroundings }: Surroundings,
 ): PreparedConfig | readonly ConfigProblem[] {
-  const reading = readConfig(text, { format, file, env });
+  const reading = readConfig(text, { format, file, ...surroundings });
   if (!reading.ok) return reading.problems;
-  const { config, document, digest, secrets } = reading;
+  const { config, document, digest, secrets, warnings } = reading;
   const problems: ConfigProblem[] = [];
   const attempt = <Made>(path: string, make: () => Made): Made | null => {
     try {
@@ -66,7 +72,7 @@ export function prepareConfig(
     attempt('http', () => requireSafeAddress(listening ?? config.http, config.auth.tokens.length));
   }
   if (engine === null || problems.length > 0) return problems;
-  return { config, document, digest, secrets, sources, sinks, engine };
+  return { text, config, document, digest, secrets, warnings, sources, sinks, engine };
 }
 
 export function isProblems(

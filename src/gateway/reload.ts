@@ -28,8 +28,10 @@ export interface ReloadPorts {
   readonly log: Logger;
   readonly engine: ChangeableEngine;
   readonly started: PreparedConfig;
-  /** The version runs now: what is no part of the engine follows it. Must not throw. */
-  readonly onApplied: (next: PreparedConfig) => void;
+  /** The version runs now, and `row` says so: what is no part of the engine follows it. Must not throw. */
+  readonly onApplied: (next: PreparedConfig, row: number | null) => void;
+  /** Whether the cursor of a sink that is not configured is kept. */
+  readonly isKept: (address: string) => boolean;
 }
 
 export interface Reloader {
@@ -143,18 +145,17 @@ class SerialReloader implements Reloader {
       ...boundedDifference(difference),
     });
     const by = seq === null ? {} : { cause: seq };
-    const steps = changeSteps(engine, running, next, difference.changes);
+    const steps = changeSteps(engine, running, next, difference.changes, this.#ports.isKept);
     const { done, problems } = await takeAll(steps, by);
     if (problems.length === 0) problems.push(...this.#persist(request));
     if (problems.length > 0) {
       problems.push(...(await takeBack(done, by)));
       return this.#fail(request, difference, problems);
     }
-    this.#tellUnsettled(await settle(done, by));
     this.#running = next;
     this.#version += 1;
-    this.#ports.onApplied(next);
-    this.#note('config.applied', { ...askedBy(request), version: this.#version, digest: next.digest }, by);
+    const applied = { ...askedBy(request), version: this.#version, digest: next.digest };
+    this.#ports.onApplied(next, this.#note('config.applied', applied, by));
     this.#tellApplied(request, difference);
     return this.#outcome(request, 'applied', difference);
   }
@@ -198,13 +199,6 @@ class SerialReloader implements Reloader {
     if (needsRestart.length === 0) return;
     const next = 'restart the gateway to make them count';
     log.warn({ origin, needsRestart, next }, 'some settings count only from the next start on');
-  }
-
-  /** The version stands all the same. */
-  #tellUnsettled(problems: readonly ConfigProblem[]): void {
-    if (problems.length === 0) return;
-    const next = 'records are kept for it until it is deregistered over the API or by the library';
-    this.#ports.log.warn({ problems, next }, 'the cursor of a sink that is gone could not be taken out');
   }
 
   /** Null where the engine takes no notes: it is on its way down. */
@@ -263,12 +257,6 @@ async function takeBack(done: Groups, by: By): Promise<ConfigProblem[]> {
     }
   }
   return problems;
-}
-
-/** Lets go of what was kept for a way back. Returns what could not be let go of. */
-async function settle(done: Groups, by: By): Promise<ConfigProblem[]> {
-  const steps = done.flat().filter((step) => step.settle !== null);
-  return failures(steps, await Promise.allSettled(steps.map(async (step) => step.settle?.(by))));
 }
 
 function failures(group: readonly ChangeStep[], results: readonly PromiseSettledResult<unknown>[]) {

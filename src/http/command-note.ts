@@ -16,6 +16,8 @@ export interface NotedCommand {
 /** To be called once a command is known to be well formed, just before it is given. */
 export function noteCommand(engine: Engine, { type, id, principal }: NotedCommand): CommandOptions {
   try {
+    // What is about nothing that is there is refused; the engine keeps count of that.
+    if (!hasSubject(engine, type, id)) return {};
     const data = { over: 'api', type, id, by: principal.name };
     return { cause: engine.noteConfig({ event: 'config.command', data }) };
   } catch (error) {
@@ -23,4 +25,10 @@ export function noteCommand(engine: Engine, { type, id, principal }: NotedComman
     if (error instanceof HeadgateError && error.code === 'HG_ENGINE_STATE') return {};
     throw error;
   }
+}
+
+/** Whether there is a source or sink that a command is about; true for one that brings it along. */
+export function hasSubject(engine: Engine, type: string, id: string): boolean {
+  if (type.endsWith('.register')) return true;
+  return type.startsWith('sinks.') ? engine.hasSink(id) : engine.hasSource(id);
 }

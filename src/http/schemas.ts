@@ -90,6 +90,7 @@ export const sourceHealthSchema = z
     queueDepth: z.number(),
     spilledRecords: z.number(),
     droppedCount: z.number(),
+    deadLetteredCount: z.number(),
     lateRecords: z.number(),
   })
   .openapi('SourceHealth');

@@ -39,6 +39,11 @@ export const SOURCE_METRICS: readonly MetricDefinition[] = [
   ...states,
   counter('records', 'Records the source handed on.', 'recordsProduced'),
   counter('dropped_records', 'Records its outlet or a rate limit dropped.', 'droppedCount'),
+  counter(
+    'dead_lettered_records',
+    'Payloads and records of it that became dead letters.',
+    'deadLetteredCount',
+  ),
   counter('late_records', 'Records handed in after their run was over; none was taken.', 'lateRecords'),
   counter('restarts', 'Times it was started again after a failure.', 'restarts'),
   errors('Failed reads, and links that failed or were lost, by the code of the error.'),

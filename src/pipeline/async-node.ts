@@ -1,8 +1,9 @@
 /** A stage whose function returns a promise: a bounded number of calls in flight, results in the order of
  *  arrival. */
 
-import { errorFacts } from '../domain/errors.ts';
+import { errorFacts, HeadgateError } from '../domain/errors.ts';
 import {
+  dataOf,
   isPoison,
   poison,
   RECEIPT,
@@ -13,7 +14,7 @@ import {
 } from '../domain/record.ts';
 import type { Downstream, Upstream } from './pump.ts';
 import { RingBuffer } from './ring-buffer.ts';
-import type { AsyncStage, StagePorts } from './stage.ts';
+import { isSameRecord, recordChanged, type AsyncStage, type StagePorts } from './stage.ts';
 
 interface Slot {
   readonly input: FlowItem;
@@ -82,8 +83,12 @@ export class AsyncNode implements Upstream, Downstream {
   async #run(record: IngestRecord, slot: Slot): Promise<void> {
     this.#inFlight++;
     this.#inFlightMax = Math.max(this.#inFlightMax, this.#inFlight);
+    // The function may keep the record and change it at any time.
+    const lent = withData(record, record.data);
     try {
-      slot.item = withData(record, await this.#stage.run(record));
+      slot.item = withData(record, dataOf(await this.#stage.run(lent)));
+      if (!isSameRecord(lent, record))
+        throw new HeadgateError('HG_RECORD_CHANGED', recordChanged(lent, record).message);
     } catch (error) {
       const poisoned = poison(errorFacts(error, 'HG_STAGE_THREW'), record);
       this.#ports.counts.failed++;

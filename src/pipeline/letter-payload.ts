@@ -3,7 +3,8 @@
 
 import { LIMITS } from '../domain/limits.ts';
 import type { DeadLetter, LetterOrigin } from '../domain/timeline.ts';
-import { bytesAsText, bytesOfText, dataAsJson, hasBytes, payloadAsText, withBytes } from './record-json.ts';
+import { readJson, writeJson } from '../domain/json-text.ts';
+import { bytesAsText, bytesOfText, hasBytes, payloadAsText, withBytes } from './record-json.ts';
 
 export type LetterPayload = Pick<DeadLetter, 'payload' | 'isTruncated'> & Pick<LetterOrigin, 'form'>;
 
@@ -16,7 +17,7 @@ export function wirePayload(payload: string | Uint8Array): LetterPayload {
 export function dataPayload(data: unknown): LetterPayload {
   if (typeof data === 'string') return { ...cut(data), form: 'text' };
   try {
-    return { ...cut(dataAsJson(data)), ...(hasBytes(data) ? { form: 'frames' as const } : {}) };
+    return { ...cut(writeJson(data)), ...(hasBytes(data) ? { form: 'frames' as const } : {}) };
   } catch {
     return { ...cut(payloadAsText(data)), isTruncated: true };
   }
@@ -28,7 +29,7 @@ export function wireOfPayload(payload: string): Uint8Array {
 
 export function dataOfPayload(payload: string, form: LetterOrigin['form']): unknown {
   if (form === 'text') return payload;
-  const data = JSON.parse(payload) as unknown;
+  const data = readJson(payload);
   return form === 'frames' ? withBytes(data) : data;
 }
 

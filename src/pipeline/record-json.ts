@@ -1,52 +1,68 @@
-/** Records' data as JSON text, for the log and for dead letters. */
+/** Records' data as text: for the log, for the spill and for dead letters. */
 
+import { inspect } from 'node:util';
+import { deserialize, serialize } from 'node:v8';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
-
-/** The data as JSON. Bytes become `{ "base64": "…" }`; a value JSON has no word for at all is `null`.
- *  @throws HeadgateError HG_RECORD_UNSTORABLE for a circular structure, a bigint, or depth beyond the stack.
- *  */
-export function dataAsJson(data: unknown): string {
-  try {
-    const text = hasBytes(data) ? JSON.stringify(withoutBytes(data)) : JSON.stringify(data);
-    return text ?? 'null';
-  } catch (error) {
-    throw new HeadgateError(
-      'HG_RECORD_UNSTORABLE',
-      `its data cannot be written as JSON: ${messageOf(error)}`,
-    );
-  }
-}
+import { isNativeJson, writeJson } from '../domain/json-text.ts';
+import { isCloneable } from './cloneable.ts';
 
 /** Any payload as text for a dead letter. Never throws. */
 export function payloadAsText(payload: unknown): string {
   if (typeof payload === 'string') return payload;
   if (payload instanceof Uint8Array) return bytesAsText(payload);
   try {
-    return dataAsJson(payload);
+    return writeJson(payload);
   } catch {
-    return messageOf(payload);
+    return inspected(payload);
   }
 }
 
-/** A record's data as text that gives the same data back: bytes and frames as such, everything else as JSON
- *  has it.
- *  @throws HeadgateError HG_RECORD_UNSTORABLE */
+/** For people to read. Calls no code of the value's own. */
+function inspected(value: unknown): string {
+  try {
+    const bounds = { depth: 10, maxArrayLength: 1_000, maxStringLength: 10_000, breakLength: Infinity };
+    return inspect(value, { ...bounds, customInspect: false });
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** A record's data as text that gives the same data back, of whatever kind it is: bytes and frames as such, what
+ *  JSON says without a change as JSON, anything else as V8 writes it for a clone.
+ *  @throws HeadgateError HG_RECORD_UNSTORABLE for what has no faithful copy */
 export function spillText(data: unknown): string {
-  if (data instanceof Uint8Array) return `b${base64(data)}`;
+  if (isBytes(data)) return `b${base64(data)}`;
   if (isFrames(data)) return `f${JSON.stringify(data.map(base64))}`;
-  return `j${dataAsJson(data)}`;
+  try {
+    if (isNativeJson(data)) return `j${JSON.stringify(data)}`;
+    if (isCloneable(data)) return `v${base64(serialize(data))}`;
+  } catch (error) {
+    throw unspillable(`: ${messageOf(error)}`);
+  }
+  throw unspillable('');
+}
+
+function unspillable(why: string): HeadgateError {
+  const message = `the outlet was full, and its data has no faithful copy on disk${why}; use plain data`;
+  return new HeadgateError('HG_RECORD_UNSTORABLE', message);
 }
 
 /** What {@link spillText} was made of. */
 export function spilledData(text: string): unknown {
   const content = text.slice(1);
   if (text.startsWith('b')) return bytesOf(content);
+  if (text.startsWith('v')) return deserialize(Buffer.from(content, 'base64'));
   const parsed: unknown = JSON.parse(content);
   return text.startsWith('f') ? (parsed as string[]).map(bytesOf) : parsed;
 }
 
+/** Bytes of the plain kind: a buffer comes back as a buffer. */
+function isBytes(data: unknown): data is Uint8Array {
+  return data instanceof Uint8Array && Object.getPrototypeOf(data) === Uint8Array.prototype;
+}
+
 function isFrames(data: unknown): data is Uint8Array[] {
-  return Array.isArray(data) && data.length > 0 && data.every((part) => part instanceof Uint8Array);
+  return Array.isArray(data) && data.length > 0 && Array.from(data).every(isBytes);
 }
 
 function base64(bytes: Uint8Array): string {
@@ -76,21 +92,19 @@ export function bytesOfText(text: string): Uint8Array {
 
 const BASE64_PREFIX = 'base64:';
 
+/** Whether there are bytes in data that {@link writeJson} has written. */
 export function hasBytes(data: unknown): boolean {
-  return (
-    data instanceof Uint8Array || (Array.isArray(data) && data.some((part) => part instanceof Uint8Array))
-  );
+  if (data instanceof Uint8Array) return true;
+  if (typeof data !== 'object' || data === null || data instanceof Date) return false;
+  return Object.values(data).some(hasBytes);
 }
 
-function withoutBytes(data: unknown): unknown {
-  if (data instanceof Uint8Array) return { base64: base64(data) };
-  return Array.isArray(data) ? data.map(withoutBytes) : data;
-}
-
-/** Data that was written by {@link dataAsJson} and had bytes in it, with its bytes. */
+/** Data that was written by {@link writeJson} and had bytes in it, with its bytes. */
 export function withBytes(data: unknown): unknown {
   if (Array.isArray(data)) return data.map(withBytes);
-  if (typeof data !== 'object' || data === null || Object.keys(data).length !== 1) return data;
-  const text = (data as { base64?: unknown }).base64;
-  return typeof text === 'string' ? bytesOf(text) : data;
+  if (typeof data !== 'object' || data === null) return data;
+  const entries = Object.entries(data);
+  const [[name, text] = []] = entries;
+  if (entries.length === 1 && name === 'base64' && typeof text === 'string') return bytesOf(text);
+  return Object.fromEntries(entries.map(([key, value]) => [key, withBytes(value)]));
 }

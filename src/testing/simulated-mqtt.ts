@@ -9,6 +9,7 @@
  *  broker.publish('plant/a', '{"speed":7}'); */
 
 import { connectionLost, connectionFailed, connectionRefused } from '../../actors/sources/mqtt/errors.ts';
+import { tooLargeMessage } from '../../actors/sources/mqtt/rejected-message.ts';
 import { isShared, topicMatcher } from '../../actors/sources/mqtt/topics.ts';
 import type {
   MqttLink,
@@ -112,7 +113,7 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
       if (message === undefined) return;
       const packetId = message.qos === 0 ? 0 : nextPacketId(session);
       if (packetId > 0) session.inflight.push({ message, packetId });
-      client.isHeld = !client.events.message(message, packetId);
+      client.isHeld = !client.events.message(asTaken(message, client.options), packetId);
     }
   };
 
@@ -283,6 +284,14 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
 function nextPacketId(session: Session): number {
   session.packetId = (session.packetId % PACKET_ID_MAX) + 1;
   return session.packetId;
+}
+
+/** As the real transport hands a message in. */
+function asTaken(message: MqttMessage, { payloadBytesMax: bytesMax }: MqttLinkOptions): MqttMessage {
+  const { payload } = message;
+  return payload.length > bytesMax
+    ? tooLargeMessage(message, payload, { bytes: payload.length, bytesMax })
+    : message;
 }
 
 function withQos(message: MqttMessage, granted: Qos): MqttMessage {

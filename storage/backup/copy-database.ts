@@ -11,6 +11,7 @@ import { HeadgateError } from '../../src/domain/errors.ts';
 import { lastIncarnation, lastSeqReader } from '../tables/known-state.ts';
 import { readNames } from '../tables/lineage.ts';
 import type { Mark } from '../file/mark-file.ts';
+import { databaseFiles } from '../file/move-aside.ts';
 import { openReadOnly } from '../file/readable-database.ts';
 import { schemaVersion } from '../file/schema.ts';
 import { guardStorage } from '../file/storage-error.ts';
@@ -66,7 +67,7 @@ export function syncFile(file: string): void {
 }
 
 export function removeDatabase(file: string): void {
-  for (const suffix of ['', '-wal', '-shm', '-journal', '-mark']) rmSync(file + suffix, { force: true });
+  for (const name of databaseFiles(file)) rmSync(name, { force: true });
 }
 
 /** How far a database has come, as the mark beside it says it; null for one that bears no name, or is of the

@@ -3,20 +3,22 @@
  *  What stood there is moved aside, never deleted. The restored database bears another name (`db_uuid`) for
  *  what comes from now on, and remembers the one before for what it holds: so no key that was ever told to a
  *  far end is told for another record, whatever was stored between the backup and now. Until it has its place
- *  it is `FILE.restoring`; whoever was killed meanwhile restores again. */
+ *  it is `FILE.restoring`. A restore that is killed has either changed nothing, or is finished by the next
+ *  start (pending-restore.ts). */
 
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { demandSound } from './backup-database.ts';
 import { copyDatabase, markOf, removeDatabase, syncFile } from './copy-database.ts';
 import { canonicalPath } from '../file/database-path.ts';
-import { syncFolderOf } from '../file/durable-file.ts';
 import { takeEngineLock, type EngineLock } from '../file/engine-lock.ts';
 import type { RestoredFrom } from '../event-store.ts';
 import { inspectDatabase, notADatabase } from '../file/inspect-database.ts';
 import { readNames, renameDatabase } from '../tables/lineage.ts';
-import { markFileOf, readMark, writeMark, type Mark } from '../file/mark-file.ts';
-import { moveAside } from '../file/move-aside.ts';
+import { readMark, writeMark, type Mark } from '../file/mark-file.ts';
+import { asideName } from '../file/move-aside.ts';
+import { announceRestore, finishRestore, restoringFileOf } from '../file/pending-restore.ts';
 import { existingFile } from '../file/readable-database.ts';
 import { guardStorage } from '../file/storage-error.ts';
 import { verifyDatabase } from '../verify/verify-database.ts';
@@ -82,25 +84,24 @@ function replace(
   lock: EngineLock,
   { nowMs, uuid }: RestoreOptions,
 ): Pick<RestoreReport, 'movedAside' | 'from'> {
-  const part = `${file}.restoring`;
+  const part = restoringFileOf(file);
   // Of a restore that was killed: with the lock in hand there is no other.
-  removeDatabase(part);
+  finishRestore(file);
   copyDatabase(source, part);
   let prepared: Prepared;
   try {
     prepared = rename(part, uuid(), readMark(file));
-    if (prepared.mark !== null) writeMark(part, prepared.mark);
     syncFile(part);
+    if (prepared.mark !== null) writeMark(part, prepared.mark);
   } catch (error) {
     removeDatabase(part);
     throw error;
   }
   // From here on names change, and nothing else.
   const stood = existsSync(file);
-  const aside = moveAside(file, 'replaced', nowMs);
-  if (existsSync(markFileOf(part))) renameSync(markFileOf(part), markFileOf(file));
-  renameSync(part, file);
-  syncFolderOf(file);
+  const aside = basename(asideName(file, 'replaced', nowMs));
+  announceRestore(file, { movedTo: aside });
+  finishRestore(file);
   if (prepared.gatewayId !== null) lock.remember(prepared.gatewayId);
   return { movedAside: stood ? aside : null, from: prepared.from };
 }

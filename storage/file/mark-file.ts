@@ -44,6 +44,19 @@ export function markFileOf(file: string): string {
   return `${file}-mark`;
 }
 
+/** What a reader says where there is no database: that one was there, and how far it had come. */
+export function lossHint(file: string): string | null {
+  const mark = readMark(file);
+  if (mark === null) return null;
+  if (mark === 'unreadable')
+    return `${markFileOf(file)} says that a database stood there; it is lost or moved`;
+  const { recordSeq, timelineSeq } = mark;
+  return (
+    `the mark beside it knows a database with ${recordSeq} records and ${timelineSeq} timeline rows that is ` +
+    'lost or moved; put it back, or restore a backup'
+  );
+}
+
 function checksumOf(mark: Mark): number {
   return crc32(JSON.stringify(mark));
 }

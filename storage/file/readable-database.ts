@@ -5,6 +5,8 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { isInMemory } from './database-path.ts';
+import { lossHint } from './mark-file.ts';
+import { readPendingRestore } from './pending-restore.ts';
 import { BUSY_TIMEOUT_MS, notADatabase, refuseNewer } from './inspect-database.ts';
 import { APPLICATION_ID, applicationId, schemaVersion } from './schema.ts';
 import { sqliteCode, storageError } from './storage-error.ts';
@@ -16,12 +18,30 @@ export function existingFile(path: string): string {
   const stat = isInMemory(path) ? undefined : statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) {
     const shown = isInMemory(path) ? path : file;
-    const message = `${shown}: there is no such file; name the database file of an engine`;
+    const hint = isInMemory(path) ? null : absenceHint(file);
+    const message = `${shown}: there is no such file; ${hint ?? 'name the database file of an engine'}`;
     throw new HeadgateError('HG_STORAGE_NOT_FOUND', message, { details: { file: shown } });
+  }
+  if (stat.isFile() && stat.size === 0) {
+    const hint = absenceHint(file);
+    if (hint !== null) throw emptied(file, hint);
   }
   // A pipe would block the process, and SQLite's word for a folder is that it cannot open it.
   if (!stat.isFile()) throw notADatabase(file, 'unreadable');
   return file;
+}
+
+/** Why there is no database where there should be one; null: nothing is known of one. */
+function absenceHint(file: string): string | null {
+  if (readPendingRestore(file) !== null) {
+    return 'a restore of it was cut off; start the engine, or restore again, and it is finished';
+  }
+  return lossHint(file);
+}
+
+function emptied(file: string, hint: string): HeadgateError {
+  const message = `${file}: is empty; ${hint}`;
+  return new HeadgateError('HG_STORAGE_NOT_A_DATABASE', message, { details: { file } });
 }
 
 /** @throws HeadgateError HG_STORAGE_NOT_A_DATABASE, _VERSION, _READONLY, _BUSY or _FAILED. */

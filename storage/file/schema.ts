@@ -202,6 +202,10 @@ const MIGRATIONS: readonly string[] = [
   DROP INDEX timeline_actor;
   CREATE INDEX timeline_actor ON timeline (actor, seq, kind, event);
   `,
+  `
+  ALTER TABLE sources ADD COLUMN dead_lettered INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE health ADD COLUMN dead_lettered_count INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

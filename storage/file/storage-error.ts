@@ -88,6 +88,12 @@ export function storageError(thrown: unknown, file: string): HeadgateError {
   });
 }
 
+/** Whether the rows that were written are at fault: the same rows would be refused every time, and others would
+ *  not. */
+export function isFaultOfRows(thrown: unknown): boolean {
+  return storageError(thrown, '').remedy === 'drop';
+}
+
 /** Runs `action`; whatever it throws leaves as a {@link HeadgateError} about `file`. */
 export function guardStorage<Result>(file: string, action: () => Result): Result {
   try {

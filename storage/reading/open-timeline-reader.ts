@@ -91,13 +91,28 @@ function readPage(
   query: (filter: TimelineFilter, range: SeqRange | null, sought: Sought | null) => Query,
 ): Row[] {
   const { sinceMs, untilMs } = filter;
-  let range: SeqRange | null = null;
-  if (sinceMs !== undefined || untilMs !== undefined) {
-    range = times.seqRange(sinceMs ?? Number.NEGATIVE_INFINITY, untilMs ?? Number.POSITIVE_INFINITY);
-    if (range === null) return [];
+  const backwards = readsBackwards(filter);
+  const rows: Row[] = [];
+  for (const range of rangesOf(times, sinceMs, untilMs, backwards)) {
+    const limit = filter.limit === undefined ? {} : { limit: filter.limit - rows.length };
+    if (limit.limit !== undefined && limit.limit <= 0) break;
+    for (const row of rowsOf(db, query({ ...filter, ...limit }, range, fewestRows(db, whole, range)))) {
+      rows.push(row);
+    }
   }
-  const rows = rowsOf(db, query(filter, range, fewestRows(db, whole, range)));
-  return readsBackwards(filter) ? rows.reverse() : rows;
+  return backwards ? rows.reverse() : rows;
+}
+
+/** Where the rows are, in the order in which they are read; null: anywhere. */
+function rangesOf(
+  times: SeqAtTime,
+  sinceMs: number | undefined,
+  untilMs: number | undefined,
+  backwards: boolean,
+): readonly (SeqRange | null)[] {
+  if (sinceMs === undefined && untilMs === undefined) return [null];
+  const ranges = times.seqRanges(sinceMs ?? Number.NEGATIVE_INFINITY, untilMs ?? Number.POSITIVE_INFINITY);
+  return backwards ? ranges.toReversed() : ranges;
 }
 
 /** Entries of an index that are counted: a walk of about a millisecond. An index with no more of them is

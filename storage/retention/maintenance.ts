@@ -14,7 +14,8 @@ import { statSync } from 'node:fs';
 import { FILLED_SHARE_MAX } from '../../src/domain/retention.ts';
 import { isInMemory } from '../file/database-path.ts';
 import type { MaintenanceReport, MaintenanceRequest } from '../event-store.ts';
-import { RetainedTable } from './retained-table.ts';
+import { AgeClock, type AgeReading } from './age-clock.ts';
+import { RetainedTable, type RetainedClass } from './retained-table.ts';
 import { RetentionMarks } from './retention-marks.ts';
 import { TimelineArchive } from './timeline-archive.ts';
 
@@ -24,6 +25,8 @@ const FREE_SHARE_MAX = 0.25;
 const VACUUMED_PAGES_MAX = 256;
 /** What SQLite allows where there is no bound. */
 const PAGES_MAX = 4_294_967_294;
+
+type MarkedClass = RetainedClass | 'timeline';
 
 interface Step {
   readonly deleted: MaintenanceReport['deleted'];
@@ -36,6 +39,10 @@ export class Maintenance {
   readonly #db: Database.Database;
   readonly #file: string;
   readonly #marks: RetentionMarks;
+  readonly #ages: AgeClock;
+  /** The last rows that were there at the opening, of classes that were not looked at since: an outage makes
+   *  them older, and not those that came after it. */
+  readonly #lastAtOpening = new Map<MarkedClass, number>();
   readonly #archive: TimelineArchive;
   readonly #tables: readonly RetainedTable[];
   readonly #pageBytes: number;
@@ -45,8 +52,15 @@ export class Maintenance {
     this.#db = db;
     this.#file = file;
     this.#marks = new RetentionMarks(db);
+    this.#ages = new AgeClock(db);
     this.#archive = new TimelineArchive(db, dbUuid);
     this.#tables = (['records', 'deadLetters', 'health'] as const).map((name) => new RetainedTable(db, name));
+    for (const [name, bounds] of [
+      ...this.#tables.map((table) => [table.name, table.bounds()] as const),
+      ['timeline', this.#archive.bounds()] as const,
+    ]) {
+      if (bounds !== null) this.#lastAtOpening.set(name, bounds.last);
+    }
     this.#pageBytes = this.#pragma('page_size');
     this.#isIncremental = this.#pragma('auto_vacuum') === 2;
   }
@@ -77,20 +91,28 @@ export class Maintenance {
     for (const table of this.#tables) table.forgetSizes();
   }
 
+  /** At the end of a run: what is known of the age of rows is kept. */
+  close(): void {
+    this.#ages.save();
+  }
+
   #step(request: MaintenanceRequest): Step {
-    const trimTables = this.#db.transaction(() => this.#trimTables(request));
-    const step = trimTables.immediate();
+    const trimTables = this.#db.transaction(() => {
+      const age = this.#ages.read(request);
+      return { age, step: this.#trimTables(request, age) };
+    });
+    const { age, step } = trimTables.immediate();
     // One deletion a call.
     if (step.hasMore) return step;
-    const timeline = this.#trimTimeline(request);
+    const timeline = this.#trimTimeline(request, age);
     const deleted = { ...step.deleted, timeline: timeline.rows };
     return { ...step, deleted, hasMore: timeline.hasMore };
   }
 
   /** Trims the first table that has something to trim. For the file's sake, only one that cannot be
    *  trimmed any more lets the next one go. */
-  #trimTables(request: MaintenanceRequest): Step {
-    const { nowMs, retention, recordsNeededAfter } = request;
+  #trimTables(request: MaintenanceRequest, age: AgeReading): Step {
+    const { retention, recordsNeededAfter } = request;
     const deleted = { records: 0, deadLetters: 0, health: 0, timeline: 0 };
     let held = 0;
     let isMeasured = true;
@@ -99,7 +121,7 @@ export class Maintenance {
       const { excessBytes, isKnown } = bytesMax === null ? SMALL_ENOUGH : table.measure(bytesMax);
       isMeasured &&= isKnown;
       const deletion = table.trim({
-        agedKey: this.#agedSeq(table.name, table.bounds()?.last, nowMs, ageMsMax),
+        agedKey: this.#agedSeq(table.name, table.bounds()?.last, age, ageMsMax),
         excessBytes,
         bytesToFree: this.#bytesToFree(request),
         neededAfter: table.name === 'records' ? recordsNeededAfter : null,
@@ -114,22 +136,32 @@ export class Maintenance {
     return { deleted, held, undelivered: 0, hasMore: !isMeasured };
   }
 
-  #trimTimeline({ nowMs, retention, alertsNeededAfter }: MaintenanceRequest): {
-    readonly rows: number;
-    readonly hasMore: boolean;
-  } {
+  #trimTimeline(
+    { retention, alertsNeededAfter }: MaintenanceRequest,
+    age: AgeReading,
+  ): { readonly rows: number; readonly hasMore: boolean } {
     if (retention.timeline === null) return { rows: 0, hasMore: false };
     const { ageMsMax, archiveFolder } = retention.timeline;
-    const agedSeq = this.#agedSeq('timeline', this.#archive.bounds()?.last, nowMs, ageMsMax);
+    const agedSeq = this.#agedSeq('timeline', this.#archive.bounds()?.last, age, ageMsMax);
     const isSpared = retention.undelivered === 'keep' && alertsNeededAfter !== null;
     const seqMax = isSpared ? Math.min(agedSeq, alertsNeededAfter) : agedSeq;
     return this.#archive.trim(seqMax, archiveFolder);
   }
 
-  #agedSeq(name: string, lastSeq: number | undefined, nowMs: number, ageMsMax: number | null): number {
+  #agedSeq(
+    name: MarkedClass,
+    lastSeq: number | undefined,
+    { ageTimeMs, begunAgeMs }: AgeReading,
+    ageMsMax: number | null,
+  ): number {
     if (ageMsMax === null || lastSeq === undefined) return Number.NEGATIVE_INFINITY;
-    this.#marks.note(name, lastSeq, nowMs, ageMsMax);
-    return this.#marks.agedSeq(name, nowMs - ageMsMax);
+    const atOpening = this.#lastAtOpening.get(name);
+    if (atOpening !== undefined) {
+      this.#marks.note(name, atOpening, begunAgeMs, 0);
+      this.#lastAtOpening.delete(name);
+    }
+    this.#marks.note(name, lastSeq, ageTimeMs, ageMsMax);
+    return this.#marks.agedSeq(name, ageTimeMs - ageMsMax);
   }
 
   #bytesToFree({ retention, filledShareMax = FILLED_SHARE_MAX }: MaintenanceRequest): number {

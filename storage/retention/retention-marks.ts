@@ -1,7 +1,7 @@
-/** How old rows are, by when they came: notes how far a table had grown at a time, and finds the last row
- *  that is as old as that. The times that rows bear are no help: a source may say what it likes, import
- *  the history of a year, or have lived through a jump of the clock. A row counts from the first mark that
- *  covers it, so it may stay longer than its age by the distance between marks, never shorter. */
+/** How old rows are, by when they came: notes how far a table had grown at an age time (age-clock.ts), and
+ *  finds the last row that is as old as that. The times that rows bear are no help: a source may say what it
+ *  likes, import the history of a year, or have lived through a jump of the clock. A row counts from the first
+ *  mark that covers it, so it may stay longer than its age by the distance between marks, never shorter. */
 
 import type Database from 'better-sqlite3';
 
@@ -24,20 +24,19 @@ export class RetentionMarks {
     this.#forget = db.prepare('DELETE FROM retention_marks WHERE class = ? AND seq < ?');
   }
 
-  /** Notes that the table has grown to `seq`, if it is time for a mark. */
-  note(name: string, seq: number, nowMs: number, ageMsMax: number): void {
+  /** Notes that the table has grown to `seq`, if it is time for a mark. `ageTimeMs` never goes back. */
+  note(name: string, seq: number, ageTimeMs: number, ageMsMax: number): void {
     const [lastSeq, lastAtMs] = (this.#last.get(name) as [number, number] | undefined) ?? [0, -Infinity];
     if (seq <= lastSeq) return;
-    // A clock that was set back makes a mark, too: the distance counts either way.
-    const isDue = Math.abs(nowMs - lastAtMs) >= ageMsMax / MARKS_PER_AGE;
+    const isDue = ageTimeMs - lastAtMs >= ageMsMax / MARKS_PER_AGE;
     if (!isDue && this.#begun.has(name)) return;
     this.#begun.add(name);
-    this.#add.run(name, seq, Math.round(nowMs));
+    this.#add.run(name, seq, Math.ceil(ageTimeMs));
   }
 
-  /** The last row that came at this time or before; rows up to it are as old. */
-  agedSeq(name: string, atMs: number): number {
-    const seq = this.#aged.get(name, Math.floor(atMs)) as number | null;
+  /** The last row that came at this age time or before; rows up to it are as old. */
+  agedSeq(name: string, ageTimeMs: number): number {
+    const seq = this.#aged.get(name, Math.floor(ageTimeMs)) as number | null;
     if (seq === null) return Number.NEGATIVE_INFINITY;
     this.#forget.run(name, seq);
     return seq;

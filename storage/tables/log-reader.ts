@@ -2,6 +2,7 @@
  *  whose records wait on disk. Every record is held against its checksum. */
 
 import type Database from 'better-sqlite3';
+import { readJson } from '../../src/domain/json-text.ts';
 import type { RecordKeys } from '../../src/domain/record-keys.ts';
 import type { RecordRow } from '../../src/domain/record-row.ts';
 import type { OutboundRecord } from '../../src/domain/sink.ts';
@@ -37,7 +38,7 @@ export function createLogReader(db: Database.Database, keys: RecordKeys): LogRea
     incarnation: row.incarnation,
     sourceSeq: row.sourceSeq,
     atMs: row.atMs,
-    data: JSON.parse(row.data),
+    data: readJson(row.data),
     contentType: row.contentType ?? undefined,
     dedupKey: row.dedupKey ?? undefined,
   });

@@ -138,6 +138,7 @@ export function healthOf(run: number): BulkTable<HealthRow> {
       'queue_depth',
       'dropped_count',
       'run',
+      'dead_lettered_count',
     ],
     values: (row, out) =>
       out.push(
@@ -154,6 +155,7 @@ export function healthOf(run: number): BulkTable<HealthRow> {
         row.queueDepth,
         row.droppedCount,
         run,
+        row.deadLetteredCount,
       ),
   };
 }

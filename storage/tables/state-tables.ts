@@ -18,6 +18,7 @@ const SOURCE_COLUMNS = [
   'last_error',
   'registered_at_ms',
   'deregistered_at_ms',
+  'dead_lettered',
 ] as const;
 
 const SINK_COLUMNS = [
@@ -65,6 +66,7 @@ export const SOURCES: BulkTable<SourceRow> = {
       row.lastError,
       wholeMs(row.registeredAtMs),
       wholeMsOrNull(row.deregisteredAtMs),
+      row.deadLettered,
     ),
 };
 

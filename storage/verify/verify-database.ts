@@ -9,6 +9,7 @@ import type { SqlValue } from '../tables/bulk-insert.ts';
 import { lastSeqReader } from '../tables/known-state.ts';
 import { isSound, RECORD_FIELDS, type StoredRecordRow } from '../tables/log-reader.ts';
 import { readMark, type Mark } from '../file/mark-file.ts';
+import { readPendingRestore } from '../file/pending-restore.ts';
 import { existingFile, openReadOnly } from '../file/readable-database.ts';
 import { schemaVersion } from '../file/schema.ts';
 import { guardStorage, storageError } from '../file/storage-error.ts';
@@ -80,6 +81,12 @@ async function verified(
     run: async () => (version >= 2 ? verifyChecksums(verification, 'spill', crc) : NO_ROWS),
   });
   await inStep('mark', { nothing: undefined, run: async () => verifyMark(verification, mark) });
+  if (readPendingRestore(file) !== null) {
+    problems.add(
+      'file',
+      'a restore of it was cut off; start the engine, or restore again, and it is finished',
+    );
+  }
   const { problems: listed, count } = problems;
   return { ok: count === 0, timeline, records, spill, problems: listed, problemCount: count };
 }

@@ -7,13 +7,13 @@
 import type { Worker } from 'node:worker_threads';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import type { CommitUnit } from '../../src/domain/timeline.ts';
-import type { CommitResult, EventStore, OpenOptions } from '../event-store.ts';
+import type { CommitResult, EventStore, OpenOptions, RefusedRow } from '../event-store.ts';
 import { cursorKey } from '../tables/known-state.ts';
 import { closedError, storageError } from '../file/storage-error.ts';
 import { startThread } from './start-thread.ts';
 import { errorOf, FORWARDED_CALLS, OPENING } from './worker-protocol.ts';
 import type { ForwardedCall, FromWorker, StoreFacts, ToWorker, WorkerOptions } from './worker-protocol.ts';
-import { encodeUnit } from './worker-unit.ts';
+import { encodeUnit, uncrossableRows } from './worker-unit.ts';
 
 /** As {@link openEventStore} of open-event-store.ts.
  *  @throws HeadgateError as that one; HG_STORAGE_STOPPED if the thread cannot run. */
@@ -36,6 +36,7 @@ export async function openEventStoreInWorker(options: OpenOptions): Promise<Even
       for (const row of unit.cursors) cursors.set(cursorKey(row.tenant, row.sourceId), row.cursor);
       return result;
     },
+    examine: (unit) => thread.examine(unit),
     close: (end) => thread.close(end),
     abandon: () => thread.abandon(),
   };
@@ -99,6 +100,13 @@ class StoreThread {
     if (this.#over !== null) throw this.#over;
     const { unit: encoded, transfers } = this.#encode(unit);
     return (await this.ask({ call: 'commit', unit: encoded }, transfers)) as CommitResult;
+  }
+
+  async examine(unit: CommitUnit): Promise<readonly RefusedRow[]> {
+    const refused = uncrossableRows(unit);
+    if (refused.length > 0) return refused;
+    const { unit: encoded, transfers } = this.#encode(unit);
+    return (await this.ask({ call: 'examine', unit: encoded }, transfers)) as RefusedRow[];
   }
 
   #encode(unit: CommitUnit): ReturnType<typeof encodeUnit> {

@@ -62,6 +62,9 @@ export class StoreHost {
         () => this.#commit(message),
         () => this.#checkpoints.afterCommit(),
       );
+    } else if (message.call === 'examine') {
+      const { id, unit } = message;
+      this.#inTurn(id, () => this.#patiently(() => this.#options.store.examine(decodeUnit(unit))));
     } else if (FORWARDED_CALLS[message.call] === 'reads')
       void this.#answer(message.id, this.#forward(message));
     else this.#inTurn(message.id, () => this.#patiently(() => this.#forward(message)));

@@ -9,7 +9,7 @@ type Methods = {
 }[keyof EventStore];
 
 /** Calls that cross with their arguments as they are. */
-export type ForwardedCall = Exclude<Methods, 'commit' | 'close' | 'abandon'>;
+export type ForwardedCall = Exclude<Methods, 'commit' | 'examine' | 'close' | 'abandon'>;
 
 /** Writers wait for each other, and for the locks of others; readers do not. */
 export const FORWARDED_CALLS: Readonly<Record<ForwardedCall, 'reads' | 'writes'>> = {
@@ -18,8 +18,10 @@ export const FORWARDED_CALLS: Readonly<Record<ForwardedCall, 'reads' | 'writes'>
   readSpilled: 'reads',
   readLetters: 'reads',
   lagOf: 'reads',
+  readState: 'reads',
   markLetters: 'writes',
   purgeLetters: 'writes',
+  writeState: 'writes',
   maintain: 'writes',
 };
 
@@ -33,6 +35,7 @@ export interface WorkerOptions extends Omit<OpenOptions, 'uuid'> {
 
 export type ToWorker =
   | { readonly id: number; readonly call: 'commit'; readonly unit: WireUnit }
+  | { readonly id: number; readonly call: 'examine'; readonly unit: WireUnit }
   | { readonly id: number; readonly call: 'close'; readonly end: { readonly atMs: number } | null }
   | { readonly id: number; readonly call: ForwardedCall; readonly args: readonly unknown[] };
 

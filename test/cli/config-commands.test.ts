@@ -136,7 +136,7 @@ ok    of several sources, in order
       { passed: true },
     ],
   });
-  const none = await headgate(['test', write('none.yaml', '')]);
+  const none = await headgate(['test', write('none.yaml', 'sources: {}')]);
   expect(none).toMatchObject({ exitCode: 0, stdout: 'no examples; write some under "examples"\n' });
   const bad = await headgate(['test', write('bad2.yaml', 'stage: []')]);
   expect(bad).toMatchObject({ exitCode: 78, stdout: '' });

@@ -77,6 +77,7 @@ const BLANK_SOURCE: Omit<SourceRow, 'sourceId'> = {
   restarts: 0,
   recordsProduced: 0,
   dropped: 0,
+  deadLettered: 0,
   consecutiveErrors: 0,
   lastReadAtMs: null,
   lastError: null,

@@ -1,4 +1,5 @@
-/** What a person gets to see: harmless text of known width, tables that fit, durations and data that can be read. */
+/** What a person gets to see: harmless text of known width, tables that fit, durations and data that can be
+ *  read. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -165,19 +166,42 @@ describe('a table', () => {
     ]);
   });
 
-  test('takes width from the last column first, then from others, never from numbers', () => {
-    const items = [{ name: 'a-long-name', count: 123_456, text: 'x'.repeat(100) }];
-    const lines = untagged(createTable(columns, terminal(40)).lines(items));
-    expect(lines.map(displayWidth)).toEqual([25, 40]);
-    expect(lines[1]).toBe(`a-long-name  123456  ${'x'.repeat(18)}…`);
-    expect(untagged(createTable(columns, terminal(33)).lines(items))[1]).toBe(
-      `a-long-name  123456  ${'x'.repeat(11)}…`,
-    );
+  test('puts a last column that has no room beneath its row, broken between words', () => {
+    const items = [
+      { name: 'a-long-name', count: 123_456, text: 'the broker hung up in the midst of a message' },
+      { name: 'b', count: 1, text: '' },
+    ];
+    expect(untagged(createTable(columns, terminal(40)).lines(items))).toEqual([
+      'name          count',
+      'a-long-name  123456',
+      '    the broker hung up in the midst of a',
+      '    message',
+      'b                 1',
+    ]);
   });
 
-  test('wraps rather than hide everything where the terminal is tiny', () => {
-    const items = [{ name: 'a-long-name', count: 123_456, text: 'x'.repeat(100) }];
-    expect(untagged(createTable(columns, terminal(5)).lines(items))[1]).toBe('a-long-…  123456  xxxxxxx…');
+  test('takes width from names, never from numbers', () => {
+    const items = [{ name: 'a-long-name', count: 123_456, text: 'x' }];
+    expect(untagged(createTable(columns, terminal(20)).lines(items))[1]).toBe('a-long-…  123456  x');
+  });
+
+  test('leaves out the columns that can be spared, the first of them first', () => {
+    const sparing = columns.map((column, index) => (index === 1 ? { ...column, spare: 1 } : column));
+    const items = [{ name: 'a-name', count: 123_456, text: 'x' }];
+    expect(untagged(createTable(sparing, terminal(20)).lines(items))[1]).toBe('a-name  123456  x');
+    expect(untagged(createTable(sparing, terminal(12)).lines(items))).toEqual(['name    text', 'a-name  x']);
+  });
+
+  test('has no line that is wider than the terminal and loses no character of the last column', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 24, max: 120 }), fc.string({ maxLength: 200 }), (width, text) => {
+        const items = [{ name: 'plc-7', count: 1, text: printable(text) }];
+        const plain: Output = { ...terminal(width), style: (_, shown) => shown };
+        const [, ...lines] = createTable(columns, plain).lines(items);
+        expect(Math.max(...lines.map(displayWidth))).toBeLessThanOrEqual(width);
+        expect(lines.join('').replaceAll(/\s/g, '')).toBe(`plc-71${printable(text).replaceAll(/\s/g, '')}`);
+      }),
+    );
   });
 
   test('has its titles once, and later pages in line with the first', () => {

@@ -2,6 +2,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { explainCommand } from '../../src/cli/explain-command.ts';
+import type { Output } from '../../src/cli/output.ts';
 import { headgate, startHeadgate } from '../support/command-line.ts';
 import { recordRow } from '../storage/fixture.ts';
 import { brokenLinkLog, newLog, STORY_START_MS, type Log } from './log-fixture.ts';
@@ -26,6 +28,18 @@ async function lines(args: string[], env = { TZ: 'UTC' }): Promise<string[]> {
   const { exitCode, stdout, stderr } = await headgate(args, { env });
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
   return stdout.trimEnd().split('\n');
+}
+
+/** What `explain` writes of plc-7 on a terminal of so many columns. */
+async function explained(columns: number | null): Promise<string[]> {
+  let written = '';
+  const output: Output = {
+    ...{ columns, open: true, onClosed: () => undefined, note: () => undefined },
+    write: async (text) => void (written += text),
+    style: (_style, text) => text,
+  };
+  await explainCommand(log.path, 'plc-7', {}, output);
+  return written.split('\n');
 }
 
 const seqs = (found: Record<string, unknown>[]) => found.map((row) => row.seq);
@@ -210,8 +224,8 @@ test('sources lists each source with its state', async () => {
     ['plc-7', 'mqtt', 'backingOff'],
   ]);
   expect((await lines(['sources', log.path])).slice(1)).toEqual([
-    expect.stringMatching(/^mill-2 +http +streaming +1 +0 +1000 +0 +0 +2026-11-22T02:00:00\.000Z$/),
-    expect.stringMatching(/^plc-7 +mqtt +backingOff +1 +0 +41 +0 +0 +- +the broker hung up$/),
+    expect.stringMatching(/^mill-2 +http +streaming +1 +0 +1000 +0 +0 +0 +2026-11-22T02:00:00\.000Z$/),
+    expect.stringMatching(/^plc-7 +mqtt +backingOff +1 +0 +41 +0 +0 +0 +- +the broker hung up$/),
   ]);
 });
 
@@ -278,7 +292,7 @@ describe('explain', () => {
   test('tells it as a story: what it is in, for how long, and what led there', async () => {
     const told = await lines(['explain', log.path, 'plc-7']);
     expect(told).toEqual([
-      'plc-7 is backingOff, for 10.2 s (since 2026-11-22T02:01:05.500Z)',
+      'plc-7 is backingOff: the broker hung up (for 10.2 s, since 2026-11-22T02:01:05.500Z)',
       '',
       '2026-11-22T02:00:00.100Z  engine  @xstate.init  → running',
       '2026-11-22T02:00:00.200Z  └─ registry  registry.register',
@@ -286,6 +300,8 @@ describe('explain', () => {
       '2026-11-22T02:00:00.500Z        └─ plc-7  link.opened  connecting (for 200 ms) → streaming',
       '2026-11-22T02:01:05.500Z           └─ plc-7  link.lost  streaming (for 1 min 5 s) → backingOff  ' +
         'the broker hung up (HG_LINK_LOST)',
+      '',
+      'last error: the broker hung up',
     ]);
   });
 
@@ -318,8 +334,15 @@ describe('explain', () => {
   test('tells what was, at a time', async () => {
     const [headline] = await lines(['explain', log.path, 'plc-7', '--at', '2026-11-22T02:00:30Z']);
     expect(headline).toBe(
-      'plc-7 was streaming at 2026-11-22T02:00:30.000Z, for 29.5 s (since 2026-11-22T02:00:00.500Z)',
+      'plc-7 was streaming at 2026-11-22T02:00:30.000Z (for 29.5 s, since 2026-11-22T02:00:00.500Z)',
     );
+  });
+
+  test.each([80, 60, 40])('keeps every word on a terminal of %i columns', async (columns) => {
+    const told = await explained(columns);
+    expect(Math.max(...told.map((line) => line.length))).toBeLessThanOrEqual(columns);
+    const wordsOf = (text: readonly string[]) => text.join(' ').split(/\s+/).join(' ');
+    expect(wordsOf(told)).toBe(wordsOf(await explained(null)));
   });
 
   test('names the nearest actors where it knows none of that name', async () => {

@@ -220,9 +220,10 @@ describe('the log', () => {
   test('is for people where the file or the command line says so', async () => {
     write({ logging: { format: 'pretty' } });
     const { stderr } = await headgate(['run', file, '--duration', '0']);
-    expect(stderr).toMatch(/INFO: the gateway runs/);
+    expect(stderr).toMatch(/INFO  the gateway runs/);
     write({});
-    expect((await headgate(['run', file, '--duration', '0', '--pretty'])).stderr).toMatch(/INFO: /);
+    expect((await headgate(['run', file, '--duration', '0', '--pretty'])).stderr).toMatch(/INFO  /);
+    expect((await headgate(['run', file, '--duration', '0'])).stderr).toMatch(/^\{"level":"info"/);
   });
 
   test('holds its level against the file', async () => {

@@ -22,7 +22,14 @@ function health(sourceId: string, fields: Partial<SourceHealth> = {}): SourceHea
   return {
     ...{ sourceId, tenant: 'default', type: 'http', state: 'streaming', recordsProduced: 5 },
     ...{ lastReadTimestamp: null, consecutiveErrors: 0, incarnation: 1, restarts: 0, lastError: null },
-    ...{ rate1s: 10, queueDepth: 0, spilledRecords: 0, droppedCount: 0, lateRecords: 0 },
+    ...{
+      rate1s: 10,
+      queueDepth: 0,
+      spilledRecords: 0,
+      droppedCount: 0,
+      deadLetteredCount: 0,
+      lateRecords: 0,
+    },
     ...fields,
   };
 }
@@ -103,7 +110,13 @@ const frame: LiveFrame = {
   durationMs: 3_000,
   sources: [
     health('http-1'),
-    health('mqtt-1', { type: 'mqtt', recordsProduced: 20, rate1s: 40.4, droppedCount: 2 }),
+    health('mqtt-1', {
+      type: 'mqtt',
+      recordsProduced: 20,
+      rate1s: 40.4,
+      droppedCount: 2,
+      deadLetteredCount: 0,
+    }),
   ],
   queue: { name: 'queue', records: 8, capacityRecords: 10 },
 };
@@ -113,7 +126,7 @@ test('a frame shows progress, the queue and a row for each source', () => {
   expect(lines[1]).toContain('1.5 of 3.0 s   25 records   50/s');
   expect(lines[2]).toContain('queue 8/10');
   const rows = lines.map((line) => line.trim().split(/\s+/));
-  expect(rows).toContainEqual(['mqtt-1', 'mqtt', 'streaming', '20', '40', '0', '0', '2']);
+  expect(rows).toContainEqual(['mqtt-1', 'mqtt', 'streaming', '20', '40', '0', '0', '0', '2']);
 });
 
 test('a frame of many sources stays small', () => {

@@ -1,10 +1,13 @@
 /** The wall clock is set while the engine runs. Windows and waits do not notice; the timeline says so. */
 
-import { expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { simulatedSource } from '../../src/index.ts';
-import { startedRig } from '../support/engine-rig.ts';
+import { virtualClock } from '../../src/testing.ts';
+import { engineRig, startedRig, type EngineRig } from '../support/engine-rig.ts';
 
 const HOUR_MS = 3_600_000;
+const START_MS = Date.UTC(2020, 0, 1);
 
 async function run(jumpMs: number | null) {
   const rig = await startedRig(
@@ -23,7 +26,8 @@ async function run(jumpMs: number | null) {
   return {
     numbers: report.sources.map((source) => [source.recordsProduced, source.droppedCount, source.restarts]),
     passed: [report.admitted, report.dropped],
-    alerts: rig.query('SELECT event FROM alerts ORDER BY seq'),
+    alerts: rig.query("SELECT event FROM alerts WHERE event <> 'CLOCK_JUMP' ORDER BY seq"),
+    jumps: rig.query("SELECT severity, data FROM alerts WHERE event = 'CLOCK_JUMP' ORDER BY seq"),
     course: rig.course('shaky'),
     clock: rig.timeline("kind = 'clock'").map(({ data }) => data),
     seqs: rig.timeline().map(({ seq }) => seq),
@@ -38,8 +42,103 @@ test.each([
 ])('a wall clock that is set %s changes no count, no alert and no wait', async (_, jumpMs) => {
   const undisturbed = await run(null);
   const jumped = await run(jumpMs);
-  expect({ ...jumped, clock: [], seqs: [] }).toEqual({ ...undisturbed, clock: [], seqs: [] });
+  const said = { clock: [], seqs: [], jumps: [] };
+  expect({ ...jumped, ...said }).toEqual({ ...undisturbed, ...said });
   expect(undisturbed.clock).toEqual([]);
   expect(jumped.clock).toEqual([{ jumpMs }]);
+  expect(jumped.jumps).toHaveLength(1);
+  const { details, message } = JSON.parse(jumped.jumps[0]?.['data'] as string) as Record<string, unknown>;
+  expect(details).toMatchObject({ jumpMs, direction: jumpMs < 0 ? 'back' : 'forward' });
+  expect(message).toMatch(jumpMs < 0 ? /jumped back by \S+ \w+, from/ : /jumped forward by \S+ \w+, from/);
   expect(jumped.seqs).toEqual(jumped.seqs.map((_seq, index) => index + 1));
+});
+
+describe('the wall clock of an engine at rest', () => {
+  test.each([
+    ['a second forth, and back a second later', [1_000, -1_000]],
+    ['a quarter of a second', [250]],
+    ['a fortieth of a second, five times', [25, 25, 25, 25, 25]],
+  ])('is known to have jumped by %s, between two samples', async (_, jumps) => {
+    const rig = await startedRig({ health: { intervalMs: 60_000 } });
+    for (const jumpMs of jumps) {
+      await rig.clock.advance(1_100);
+      rig.clock.jumpWall(jumpMs);
+    }
+    await rig.clock.advance(1_100);
+    await rig.stop();
+    const clock = rig.timeline("kind = 'clock'").map(({ data }) => (data as { jumpMs: number }).jumpMs);
+    expect(clock.length).toBe(jumps.length === 5 ? 1 : jumps.length);
+    expect(clock.every((jumpMs) => Math.abs(jumpMs) >= 100)).toBe(true);
+  });
+
+  test('has not jumped where it is slewed', async () => {
+    const rig = await startedRig({ health: { intervalMs: 60_000 } });
+    for (let second = 0; second < 600; second++) {
+      rig.clock.jumpWall(second < 300 ? 0.5 : -0.5);
+      await rig.clock.advance(1_000);
+    }
+    await rig.stop();
+    expect(rig.timeline("kind = 'clock'")).toEqual([]);
+  });
+
+  test('is reported sixty times a minute at most, with the number of the other jumps', async () => {
+    const rig = await startedRig({}, simulatedSource({ id: 'steady', intervalMs: 20 }));
+    for (let jump = 0; jump < 1_000; jump++) {
+      rig.clock.jumpWall(jump % 2 === 0 ? 5_000 : -5_000);
+      await rig.clock.advance(100);
+    }
+    await rig.stop();
+    const rows = rig.timeline("kind = 'clock'").map(({ data }) => data as { unsaid?: number });
+    expect(rows).toHaveLength(120);
+    expect(rows.reduce((sum, { unsaid = 0 }) => sum + unsaid, 0)).toBe(540);
+  });
+});
+
+test('rows after a jump stand behind the row about it, and are found by their time', async () => {
+  const rig = await startedRig(
+    { health: { intervalMs: 60_000 } },
+    simulatedSource({ id: 'shaky', intervalMs: 50, script: ['ok', 'lost'] }),
+  );
+  for (const jumpMs of [HOUR_MS, -HOUR_MS, -HOUR_MS, HOUR_MS]) {
+    await rig.clock.advance(333);
+    rig.clock.jumpWall(jumpMs);
+  }
+  await rig.clock.advance(333);
+  await rig.stop();
+  const rows = rig.query('SELECT kind, at_ms - mono_ms AS offset FROM timeline ORDER BY seq');
+  const offset = (index: number) => rows[index]?.['offset'] as number;
+  const jumped = rows.filter((_, index) => index > 0 && Math.abs(offset(index) - offset(index - 1)) > 100);
+  expect(jumped.map(({ kind }) => kind)).toEqual(['clock', 'clock', 'clock', 'clock']);
+  const reader = openTimelineReader(rig.file);
+  onTestFinished(() => reader.close());
+  for (const aroundMs of [0, HOUR_MS, -HOUR_MS]) {
+    const range = [START_MS + aroundMs + 100, START_MS + aroundMs + 1_500] as const;
+    const found = reader.timeline({ sinceMs: range[0], untilMs: range[1] }).map(({ seq }) => seq);
+    const all = rig.query('SELECT seq FROM timeline WHERE at_ms BETWEEN ? AND ? ORDER BY seq', ...range);
+    expect(found).toEqual(all.map(({ seq }) => seq));
+    expect(found.length).toBeGreaterThan(1);
+  }
+});
+
+describe('an engine that starts with a wrong clock raises an alert', () => {
+  const alerts = (rig: EngineRig) => rig.query('SELECT event, data FROM alerts ORDER BY seq');
+
+  test('where the clock was never set', async () => {
+    const rig = engineRig({ clock: virtualClock(60_000) });
+    await rig.clock.runUntil(rig.engine.start());
+    await rig.stop();
+    expect(alerts(rig).map(({ event }) => event)).toEqual(['CLOCK_BEHIND']);
+    expect(alerts(rig)[0]?.['data']).toContain('the wall clock says 1970-01-01T00:01:00.000Z');
+  });
+
+  test('where the clock is behind the end of the run before', async () => {
+    const rig = await startedRig({});
+    await rig.clock.advance(1_000);
+    await rig.stop();
+    rig.clock.jumpWall(-2 * HOUR_MS - 1_000);
+    await rig.clock.runUntil(rig.engine.start());
+    await rig.stop();
+    expect(alerts(rig).map(({ event }) => event)).toEqual(['CLOCK_BEHIND']);
+    expect(alerts(rig)[0]?.['data']).toContain('2 hours before the end of the run before');
+  });
 });

@@ -27,6 +27,7 @@ const HEALTH = z.strictObject({
   queueDepth: z.number().int().min(0),
   spilledRecords: z.number().int().min(0),
   droppedCount: z.number().int().min(0),
+  deadLetteredCount: z.number().int().min(0),
   lateRecords: z.number().int().min(0),
 });
 

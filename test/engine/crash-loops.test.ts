@@ -74,7 +74,7 @@ test('a subscriber that throws at every record costs nobody one, and fills no lo
   expect(told.written + told.unsaid).toBeGreaterThan(2_000);
 }, 240_000);
 
-test('a stage that throws at every record of one source poisons those, and writes a line for none', async () => {
+test('a stage that throws at every record of one source poisons those, and is told of in two lines', async () => {
   const stage = transform(({ sourceId, data }) => {
     if (sourceId === 'bad') throw new Error('for the test');
     return data;
@@ -91,5 +91,7 @@ test('a stage that throws at every record of one source poisons those, and write
     { source_id: 'good', n: good },
   ]);
   expect(rig.query('SELECT count(*) AS n FROM dead_letters')).toEqual([{ n: bad }]);
-  expect(rig.complaints()).toEqual([]);
+  const dead = 'records became dead letters; `headgate dead-letters list` shows them';
+  expect(rig.complaints().filter((line) => line === dead)).toHaveLength(2);
+  expect(rig.complaints().length).toBeLessThanOrEqual(3);
 }, 60_000);

@@ -1,4 +1,5 @@
-/** What an engine tells of itself, under the virtual clock: the numbers are those of its tables and reports. */
+/** What an engine tells of itself, under the virtual clock: the numbers are those of its tables and reports.
+ */
 
 import { expect, test, vi } from 'vitest';
 import {
@@ -97,6 +98,7 @@ test('what it counts is what its tables hold', async () => {
   expect(stats.alerts).toEqual({
     BURST: count("alerts WHERE event = 'BURST'"),
     BURST_OVER: count("alerts WHERE event = 'BURST_OVER'"),
+    SOURCE_RECORDS_DROPPED: 1,
   });
   expect(stats.limiter).toMatchObject({
     admittedRecords: rig.engine.report().admitted,

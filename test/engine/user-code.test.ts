@@ -200,7 +200,7 @@ describe('data that JSON has no word for', () => {
   for (let depth = 0; depth < 100_000; depth++) deep = [deep];
   const unstorable: [title: string, data: unknown][] = [
     ['a loop', circular],
-    ['a bigint', 10n],
+    ['a bigint beyond every double', 10n ** 400n],
     ['depth beyond the stack', deep],
     ['a toJSON that throws', { toJSON: () => seventh(0) }],
   ];
@@ -220,7 +220,7 @@ describe('data that JSON has no word for', () => {
     });
   }
 
-  test('but which means nothing is stored as null, and bytes as text', async () => {
+  test('is a dead letter where it would be stored as null, and bytes are stored as text', async () => {
     const source = pushSource({ id: 'a' });
     const rig = await startedRig({}, source);
     await handedIn(
@@ -228,9 +228,12 @@ describe('data that JSON has no word for', () => {
     );
     await rig.clock.advance(20);
     await rig.stop();
-    expect(rig.query('SELECT data FROM records ORDER BY seq').map(({ data }) => data)).toEqual([
-      ...['null', 'null', 'null', 'null'],
-      '{"base64":"AQL/"}',
+    expect(rig.query('SELECT data FROM records')).toEqual([{ data: '{"base64":"AQL/"}' }]);
+    expect(deadLetters(rig).map(({ code, payload }) => [code, payload])).toEqual([
+      ['HG_RECORD_UNSTORABLE', 'undefined'],
+      ['HG_RECORD_UNSTORABLE', '[Function (anonymous)]'],
+      ['HG_RECORD_UNSTORABLE', 'Symbol(x)'],
+      ['HG_RECORD_UNSTORABLE', 'NaN'],
     ]);
   });
 });

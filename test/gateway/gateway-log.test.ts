@@ -2,16 +2,16 @@ import { describe, expect, test } from 'vitest';
 import { createGatewayLog, type GatewayLogOptions } from '../../src/gateway/gateway-log.ts';
 
 /** Logs into a list of lines. */
-async function logged(options: Partial<GatewayLogOptions> = {}) {
+function logged(options: Partial<GatewayLogOptions> = {}) {
   const written: string[] = [];
   const write = (text: string) => void written.push(text);
-  const log = await createGatewayLog({ level: 'info', pretty: false, write, ...options });
+  const log = createGatewayLog({ level: 'info', pretty: false, write, ...options });
   return { log, written, lines: () => written.map((line) => JSON.parse(line) as Record<string, unknown>) };
 }
 
 describe('a line of the log', () => {
   test('is one JSON document with its level as a word and its time as ISO 8601', async () => {
-    const { log, written, lines } = await logged();
+    const { log, written, lines } = logged();
     log.warn({ source: 'plc-7' }, 'odd');
     expect(written[0]?.endsWith('\n')).toBe(true);
     expect(lines()).toMatchObject([{ level: 'warn', name: 'headgate', source: 'plc-7', msg: 'odd' }]);
@@ -20,7 +20,7 @@ describe('a line of the log', () => {
 
   for (const pretty of [false, true]) {
     test(`stays one line whatever stands in it${pretty ? ', for people too' : ''}`, async () => {
-      const { log, written } = await logged({ pretty });
+      const { log, written } = logged({ pretty });
       const evil = 'a\n{"level":"fatal","msg":"planted"}\r\u001b[2J\u009b1A\u2028\u202e';
       log.error({ source: evil, nested: { [evil]: [evil] } }, evil);
       expect(written).toHaveLength(1);
@@ -31,13 +31,13 @@ describe('a line of the log', () => {
   }
 
   test('means the same after what is unsafe was escaped', async () => {
-    const { log, lines } = await logged();
+    const { log, lines } = logged();
     log.info({ source: 'a\u009bb' }, 'c\u2028d');
     expect(lines()).toMatchObject([{ source: 'a\u009bb', msg: 'c\u2028d' }]);
   });
 
   test('is left out below the level, which may change', async () => {
-    const { log, lines } = await logged({ level: 'error' });
+    const { log, lines } = logged({ level: 'error' });
     log.warn({}, 'too low');
     log.setLevel('debug');
     log.debug({}, 'now');
@@ -49,7 +49,7 @@ describe('a line of the log', () => {
 
 describe('a secret', () => {
   test('is masked wherever it stands, also in a URL and where JSON escapes it', async () => {
-    const { log, written } = await logged();
+    const { log, written } = logged();
     const secret = 'p"w\\ü d/1';
     log.hide([secret]);
     log.error({ url: `mqtt://u:${encodeURIComponent(secret)}@h`, deep: [{ a: secret }] }, `x ${secret} y`);
@@ -63,13 +63,13 @@ describe('a secret', () => {
   });
 
   test('is masked by the name of its field', async () => {
-    const { log, lines } = await logged();
+    const { log, lines } = logged();
     log.info({ password: 'abc', headers: { authorization: 'Bearer abc' } }, 'x');
     expect(lines()).toMatchObject([{ password: '***', headers: { authorization: '***' } }]);
   });
 
   test('that begins another does not leave its end to be read', async () => {
-    const { log, lines } = await logged();
+    const { log, lines } = logged();
     log.hide(['hunter']);
     log.hide(['hunter22']);
     log.info({}, 'hunter22 hunter');
@@ -77,14 +77,14 @@ describe('a secret', () => {
   });
 
   test('of three characters masks nothing', async () => {
-    const { log, lines } = await logged();
+    const { log, lines } = logged();
     log.hide(['lev', '']);
     log.info({}, 'x');
     expect(lines()).toMatchObject([{ level: 'info' }]);
   });
 
   test('is masked for people too', async () => {
-    const { log, written } = await logged({ pretty: true });
+    const { log, written } = logged({ pretty: true });
     log.hide(['hunter22']);
     log.warn({ broker: 'mqtt://u:hunter22@h' }, 'no hunter22');
     expect(written.join('')).toContain('no ***');

@@ -233,7 +233,10 @@ describe('a reload', () => {
 
   test('over the API that is not kept is undone by the file', async () => {
     await started({ sources: PUSH });
-    await rig.gateway.apply(JSON.stringify(gatewayConfig({})), { format: 'json', origin: 'api' });
+    await rig.gateway.apply(JSON.stringify(gatewayConfig({ sources: {} })), {
+      format: 'json',
+      origin: 'api',
+    });
     expect(rig.gateway.engine.activeSources()).toEqual([]);
     expect(await rig.gateway.reload('signal')).toMatchObject({ outcome: 'applied', version: 3 });
     expect(rig.gateway.engine.activeSources()).toEqual(['line3']);

@@ -77,10 +77,11 @@ test('a failed reload gives the sinks back that it had taken out: no record is m
   expect(removals).toHaveLength(6);
 });
 
-test('a sink that a reload takes out for good leaves no cursor; one that comes back begins anew', async () => {
+test('a sink that a reload takes out for good leaves no cursor; one of another name begins at the first record', async () => {
   await started();
   const pushed = await whilePushing(async () => {
-    rig.write({ sources: SOURCES, sinks: { other: OTHER } });
+    const removed = { sinks: ['first', 'next'] };
+    rig.write({ sources: SOURCES, sinks: { other: OTHER }, removed });
     expect((await rig.gateway.reload('signal')).outcome).toBe('applied');
   });
   await expect.poll(cursors).toEqual(['other']);
@@ -89,4 +90,5 @@ test('a sink that a reload takes out for good leaves no cursor; one that comes b
   await rig.gateway.stop();
   expect(linesOf('again.ndjson')).toHaveLength(pushed);
   expect(cursors()).toEqual(['again', 'other']);
+  expect(rig.query('SELECT event FROM alerts')).toEqual([]);
 });

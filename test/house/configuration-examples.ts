@@ -112,6 +112,9 @@ export const CONFIGURATION_EXAMPLES: Readonly<Record<string, string>> = {
     type: module
     module: ./sinks.js#kafkaSink
     options: { brokers: ['10.0.0.8:9092'] }`,
+  removed: `removed:
+  sources: [boiler, acme/press] # tenant/id for those of another tenant
+  sinks: [cloud]`,
   http: `http:
   host: 0.0.0.0
   port: 8484

@@ -24,6 +24,7 @@ export function madeUpSource(given: Partial<SourceStats> = {}): SourceStats {
     queueDepth: 7,
     spilledRecords: 3,
     droppedCount: 5,
+    deadLetteredCount: 0,
     lateRecords: 1,
     ...given,
   };

@@ -198,7 +198,7 @@ describe('counters', () => {
 
   test('are those of all incarnations', async () => {
     const totals = {
-      counts: { recordsProduced: 1_210, droppedCount: 5, lateRecords: 1, restarts: 1 },
+      counts: { recordsProduced: 1_210, droppedCount: 5, deadLetteredCount: 0, lateRecords: 1, restarts: 1 },
       errors: { HG_LINK_LOST: 3, HG_READ_STATUS: 1 },
     };
     const { one } = await metricsOf(

@@ -160,7 +160,14 @@ describe.each(HOSTS)('opening again, $host,', ({ openStore }) => {
 
   test('calls a run that never ended a crash, at the time of its last row or sample', async () => {
     const file = temporaryFile();
-    const sample = { ...sourceRow(), rate1s: 0, queueDepth: 0, droppedCount: 0, lastReadTimestamp: null };
+    const sample = {
+      ...sourceRow(),
+      rate1s: 0,
+      queueDepth: 0,
+      droppedCount: 0,
+      deadLetteredCount: 0,
+      lastReadTimestamp: null,
+    };
     const reopen = async (nowMs: number) => {
       const store = await openStore(file, { nowMs });
       return { store, previous: store.previousRun };

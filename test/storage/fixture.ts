@@ -102,6 +102,7 @@ export function sourceRow(row: Partial<SourceRow> = {}): SourceRow {
     restarts: 0,
     recordsProduced: 10,
     dropped: 0,
+    deadLettered: 0,
     consecutiveErrors: 0,
     lastReadAtMs: START_MS,
     lastError: null,

@@ -89,6 +89,7 @@ describe('a commit that failed with an I/O error', () => {
       truncated: null,
       ancestors: [],
       restored: null,
+      lost: null,
     };
     const session = new StoreSession(connect(), facts, () => {
       plan.connections++;

@@ -25,7 +25,7 @@ describe('the tables', () => {
     expect(columns('alerts')).toBe('seq at_ms tenant actor event severity data');
     expect(columns('sources')).toBe(
       'tenant source_id type state incarnation restarts records_produced dropped consecutive_errors ' +
-        'last_read_at_ms last_error registered_at_ms deregistered_at_ms',
+        'last_read_at_ms last_error registered_at_ms deregistered_at_ms dead_lettered',
     );
     const record = 'seq tenant source_id incarnation source_seq dedup_key at_ms data content_type';
     expect(columns('records')).toBe(`${record} crc`);
@@ -128,6 +128,7 @@ describe('the tables', () => {
       rate1s: 2.5,
       queueDepth: 8,
       droppedCount: 9,
+      deadLetteredCount: 0,
     };
     await writeDatabase(file, { deadLetters: [letter, letter], health: [sample] });
     expect(query(file, 'SELECT * FROM dead_letters WHERE id = 2')).toEqual([
@@ -161,6 +162,7 @@ describe('the tables', () => {
         rate1s: 2.5,
         queue_depth: 8,
         dropped_count: 9,
+        dead_lettered_count: 0,
         run: 1,
       },
     ]);

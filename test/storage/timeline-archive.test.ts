@@ -40,7 +40,7 @@ async function dueTimeline(folder: string) {
   }
   const maintain = (nowMs: number) =>
     store.maintain({
-      ...{ nowMs, recordsNeededAfter: null, alertsNeededAfter: null },
+      ...{ nowMs, monoMs: nowMs - START_MS, recordsNeededAfter: null, alertsNeededAfter: null },
       retention: { ...DEFAULT_RETENTION, timeline: { ageMsMax: 1_000, archiveFolder: folder } },
     });
   await maintain(START_MS);
@@ -94,7 +94,7 @@ test('a row whose data a faulty disk has damaged goes as it is, and holds nothin
   db.close();
   for (const nowMs of [START_MS, START_MS + 1_000]) {
     await store.maintain({
-      ...{ nowMs, recordsNeededAfter: null, alertsNeededAfter: null },
+      ...{ nowMs, monoMs: nowMs - START_MS, recordsNeededAfter: null, alertsNeededAfter: null },
       retention: { ...DEFAULT_RETENTION, timeline: { ageMsMax: 1_000, archiveFolder: folder } },
     });
   }

@@ -36,10 +36,10 @@ test.each(seeds)(
   'finds a time in the latest stretch that has it where the clock went back (seed %i)',
   async (seed) => {
     const random = seededRandom(seed);
-    const { rows, cuts, reader } = await randomTimeline(random, { clockGoesBack: true });
+    const { rows, reader, ...course } = await randomTimeline(random, { clockGoesBack: true });
     for (let round = 0; round < 60; round++) {
       const atMs = randomTime(random, rows);
-      expect(reader.stateAt(atMs)).toEqual(statesOf(rowsUntil(rows, cuts, atMs)));
+      expect(reader.stateAt(atMs)).toEqual(statesOf(rowsUntil(rows, course, atMs)));
 
       const filter = randomFilter(random, rows);
       const expected = limited(
@@ -55,14 +55,18 @@ interface RandomTimeline {
   readonly rows: readonly TimelineRow[];
   /** Rows from which on the clock may have gone back. */
   readonly cuts: ReadonlySet<TimelineRow>;
+  /** Wall time at the clean end of a run, by its last row. */
+  readonly ends: ReadonlyMap<TimelineRow, number>;
   readonly reader: TimelineReader;
 }
 
-/** A few runs of random rows, some of their numbers missing as after a retention, some without any row. */
+/** A few runs of random rows, some of their numbers missing as after a retention, some without any row. A jump of
+ *  the clock has its row at once, or some rows late, as older versions wrote it. */
 async function randomTimeline(random: Random, options: { clockGoesBack: boolean }): Promise<RandomTimeline> {
   const file = temporaryFile();
   const rows: TimelineRow[] = [];
   const cuts = new Set<TimelineRow>();
+  const ends = new Map<TimelineRow, number>();
   let isCut = false;
   let seq = 0;
   let nowMs = 1_000_000_000;
@@ -72,36 +76,49 @@ async function randomTimeline(random: Random, options: { clockGoesBack: boolean 
     // A run without a row leaves its cut to the next.
     isCut ||= (store.previousRun?.lastAtMs ?? 0) > nowMs;
     const ofRun: TimelineRow[] = [];
+    let monoMs = random.integer(0, 1_000);
+    let untoldRows: number | null = null;
+    const pass = (ms: number) => {
+      nowMs += ms;
+      monoMs += ms;
+    };
     for (let row = random.integer(0, 80); row > 0; row--) {
       seq += random.next() < 0.1 ? random.integer(1, 50) : 1;
-      nowMs += random.next() < 0.4 ? 0 : random.integer(1, 100_000);
-      const jumps = options.clockGoesBack && random.next() < 0.03;
-      if (jumps) nowMs -= random.integer(1, 3_000_000);
-      const next = randomRow(random, { seq, run, atMs: nowMs, jumps });
+      pass(random.next() < 0.4 ? 0 : random.integer(1, 100_000));
+      const jumps = options.clockGoesBack && untoldRows === null && random.next() < 0.03;
+      if (jumps) {
+        nowMs -= random.integer(1_000, 3_000_000);
+        untoldRows = random.next() < 0.5 ? 0 : random.integer(0, row - 1);
+      }
+      const isTold: boolean = untoldRows === 0;
+      untoldRows = untoldRows === null || isTold ? null : untoldRows - 1;
+      const next = randomRow(random, { seq, run, atMs: nowMs, monoMs, isTold });
       if (jumps || isCut) cuts.add(next);
       isCut = false;
       ofRun.push(next);
     }
     await store.commit(commitUnit({ timeline: ofRun }));
-    nowMs += random.integer(0, 50_000);
-    await store.close(random.next() < 0.5 ? null : { atMs: nowMs });
+    pass(random.integer(0, 50_000));
+    const isClean = random.next() < 0.5;
+    const last = ofRun.at(-1);
+    if (isClean && last !== undefined) ends.set(last, nowMs);
+    await store.close(isClean ? { atMs: nowMs } : null);
     rows.push(...ofRun);
   }
   const reader = openTimelineReader(file);
   onTestFinished(() => reader.close());
-  return { rows, cuts, reader };
+  return { rows, cuts, ends, reader };
 }
 
 function randomRow(
   random: Random,
-  { seq, run, atMs, jumps }: { seq: number; run: number; atMs: number; jumps: boolean },
+  { isTold, ...times }: { seq: number; run: number; atMs: number; monoMs: number; isTold: boolean },
 ): TimelineRow {
   const usual = TIMELINE_KINDS.filter((kind) => kind !== 'clock');
-  const kind = jumps ? 'clock' : random.next() < 0.5 ? 'transition' : pick(random, usual);
+  const { seq } = times;
+  const kind = isTold ? 'clock' : random.next() < 0.5 ? 'transition' : pick(random, usual);
   return timelineRow({
-    seq,
-    run,
-    atMs,
+    ...times,
     actor: pick(random, ACTORS),
     kind,
     toState: pick(random, STATES),
@@ -174,10 +191,10 @@ function chainOf(actor: string, until: readonly TimelineRow[], all: readonly Tim
 }
 
 /** Rows up to a time where the clock may have gone back: the last piece between two cuts that spans the time
- *  counts, else the one that ended last before it. */
+ *  counts, else the one that ended last before it. A piece lasts until the next one begins, or its run ends. */
 function rowsUntil(
   rows: readonly TimelineRow[],
-  cuts: ReadonlySet<TimelineRow>,
+  { cuts, ends }: Pick<RandomTimeline, 'cuts' | 'ends'>,
   atMs: number,
 ): readonly TimelineRow[] {
   const pieces: TimelineRow[][] = [];
@@ -186,7 +203,12 @@ function rowsUntil(
     if (piece === undefined || cuts.has(row)) pieces.push([row]);
     else piece.push(row);
   }
-  const endOf = (piece: readonly TimelineRow[]) => piece.at(-1)?.atMs ?? 0;
+  const endOf = (piece: readonly TimelineRow[]) => {
+    const last = piece.at(-1) as TimelineRow;
+    const next = pieces[pieces.indexOf(piece as TimelineRow[]) + 1]?.[0];
+    if (next?.run === last.run) return last.atMs + next.monoMs - last.monoMs;
+    return ends.get(last) ?? last.atMs;
+  };
   const spanning = pieces.findLast((piece) => (piece[0]?.atMs ?? 0) <= atMs && endOf(piece) >= atMs);
   const ended = pieces.filter((piece) => endOf(piece) <= atMs).sort((a, b) => endOf(a) - endOf(b));
   const piece = spanning ?? ended.at(-1);

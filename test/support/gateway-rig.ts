@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { stringify } from 'yaml';
-import { createGatewayLog } from '../../src/gateway/gateway-log.ts';
+import { createGatewayLog, type GatewayLog } from '../../src/gateway/gateway-log.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway/gateway.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import type { Row, TimelineFilter } from '../../storage/reading/timeline-reader.ts';
@@ -15,6 +15,8 @@ export interface GatewayRig {
   readonly file: string;
   readonly db: string;
   readonly gateway: Gateway;
+  /** Writes to `log`: for further gateways over the same file. */
+  readonly gatewayLog: GatewayLog;
   /** Lines of the log so far, parsed. */
   readonly log: () => Record<string, unknown>[];
   /** Replaces the file. */
@@ -44,13 +46,13 @@ export async function gatewayRig(
   write(config);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const lines: string[] = [];
-  const log = await createGatewayLog({
+  const log = createGatewayLog({
     ...{ level: 'debug', pretty: false },
     write: (line) => void lines.push(line),
   });
   const gateway = createGateway({ file, env: {}, log, ...options });
   return {
-    ...{ folder, file, db, gateway, write },
+    ...{ folder, file, db, gateway, write, gatewayLog: log },
     log: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>),
     rows: (filter = {}) => {
       const reader = openTimelineReader(db);

@@ -10,6 +10,7 @@ import { createSinkDrain, createSinkWait } from '../../actors/sinks/sink-waiting
 import { defineSink } from '../../actors/sinks/define-sink.ts';
 import { Ledger } from '../../actors/timeline/ledger.ts';
 import { sinkMachine, type SinkFact } from '../../machines/sink-machine.ts';
+import type { ErrorFacts } from '../../src/domain/errors.ts';
 import { seededRandom } from '../../src/domain/random.ts';
 import type { OutboundRecord, SinkIo, SinkLink, SinkSpec } from '../../src/domain/sink.ts';
 import type { TimelineRow } from '../../src/domain/timeline.ts';
@@ -20,6 +21,8 @@ import { openOptions, recordRow } from '../storage/fixture.ts';
 
 /** What the far end does; a test may change it at any time. */
 export interface FarEnd {
+  /** Whether it answers when a link is opened. */
+  greeted?: boolean;
   open?(io: SinkIo): Promise<void>;
   deliver?: SinkLink['deliver'];
   close?(): Promise<void>;
@@ -47,6 +50,8 @@ export class SinkField {
   closed = 0;
   /** Damaged rows as they were told. */
   readonly damaged: number[] = [];
+  /** Why the far end was found to refuse everything. */
+  readonly refusals: ErrorFacts[] = [];
   /** What the machine heard of its ports. */
   readonly facts: SinkFact[] = [];
   #records = 0;
@@ -88,6 +93,7 @@ export class SinkField {
         this.ledger.addDeadLetter(letter, { isAwaited: true });
       },
       damaged: (_rig, seqs) => void this.damaged.push(...seqs),
+      refusesAll: (_rig, reason) => void this.refusals.push(reason),
     });
     const spec = this.#spec(farEnd, options);
     const cursor = store.sinkCursors.get('default/out')?.seq ?? 0;
@@ -117,7 +123,8 @@ export class SinkField {
         await farEnd.open?.(io);
         this.opened++;
         return {
-          deliver: async (batch) => farEnd.deliver?.(batch),
+          ...(farEnd.greeted === true ? { greeted: true } : {}),
+          deliver: async (batch, progress) => farEnd.deliver?.(batch, progress),
           close: async () => {
             this.closed++;
             await farEnd.close?.();

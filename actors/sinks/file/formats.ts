@@ -3,8 +3,8 @@
 
 import { stringify } from 'csv-stringify/sync';
 import type { OutboundRecord } from '../../../src/domain/sink.ts';
+import { writeJson } from '../../../src/domain/json-text.ts';
 import { withoutFormula } from '../../../src/domain/formula-text.ts';
-import { dataAsJson } from '../../../src/pipeline/record-json.ts';
 import { fieldOf } from '../address-template.ts';
 import { recordAsJson } from '../outbound-text.ts';
 
@@ -60,6 +60,6 @@ export function csvFormat({ columns, escapeFormulas }: CsvFormatOptions): FileFo
 /** A value as the text of a cell. NUL marks what a power cut left of a file, and is not written. */
 function cell(value: unknown): string {
   if (value === undefined || value === null) return '';
-  const text = typeof value === 'string' ? value : dataAsJson(value);
+  const text = typeof value === 'string' ? value : writeJson(value);
   return text.replaceAll('\0', '\uFFFD');
 }

@@ -9,14 +9,21 @@ import { z } from 'zod';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import { sinkSchema } from '../../../src/config/sink-options.ts';
 import { HeadgateError } from '../../../src/domain/errors.ts';
-import type { OutboundRecord, Rejection, SinkIo, SinkLink, SinkSpec } from '../../../src/domain/sink.ts';
+import type {
+  DeliveryProgress,
+  OutboundRecord,
+  Rejection,
+  SinkIo,
+  SinkLink,
+  SinkSpec,
+} from '../../../src/domain/sink.ts';
 import { checkConnection, connectionShape, resolveConnection } from '../../sources/mqtt/options.ts';
 import { topicProblem } from '../../sources/mqtt/topics.ts';
 import { addressOf, templateSchema, type AddressRules } from '../address-template.ts';
 import { sinkSpec } from '../define-sink.ts';
 import { isTooLarge, openPublisher, type Publication } from './publisher.ts';
 import { checkPayload, payloadOf, payloadShape } from '../message-payload.ts';
-import { makeEach, refusal } from '../outbound-text.ts';
+import { makeEach, refusal, unsendable } from '../outbound-text.ts';
 import { sendInWindow } from '../send-window.ts';
 
 /** User property of MQTT 5 that bears a record's key. */
@@ -71,13 +78,20 @@ async function openLink(io: SinkIo, options: Options): Promise<SinkLink> {
   const windowMax = Math.min(options.windowMax, granted.receiveMaximum);
   const publicationOf = publicationMaker(options);
 
-  const deliver = async (batch: readonly OutboundRecord[]): Promise<Rejection[]> => {
+  const deliver = async (
+    batch: readonly OutboundRecord[],
+    progress?: DeliveryProgress,
+  ): Promise<Rejection[]> => {
     const { made, rejections } = makeEach(batch, publicationOf);
     await sendInWindow(made.length, windowMax, async (at) => {
       const { index, value } = made[at] as { index: number; value: Publication };
+      if (isTooLarge(granted, value)) {
+        rejections.push(unsendable(index, tooLarge(value.topic, granted.packetBytesMax)));
+        return;
+      }
       try {
-        if (isTooLarge(granted, value)) throw tooLarge(value.topic, granted.packetBytesMax);
         await publisher.publish(value);
+        progress?.taken(index);
       } catch (error) {
         if (!(error instanceof HeadgateError) || error.remedy !== 'drop') throw error;
         rejections.push(refusal(index, error));
@@ -86,7 +100,8 @@ async function openLink(io: SinkIo, options: Options): Promise<SinkLink> {
     return rejections.sort((a, b) => a.index - b.index);
   };
   return {
-    deliver: (batch) => life.during(deliver(batch)),
+    greeted: true,
+    deliver: (batch, progress) => life.during(deliver(batch, progress)),
     close: () => publisher.close(),
   };
 }

@@ -1,8 +1,9 @@
 /** One connection to a broker that is only published over: an mqtt.js client that never connects again.
  *
  *  What mqtt.js is kept from: reconnecting (the engine supervises), its own keepalive and its own connect
- *  timeout (the clock is the engine’s). Its `end` may wait for ever for acknowledgements of a link that is
- *  lost: the stream beneath is destroyed after a second. */
+ *  timeout (the clock is the engine’s). Its `end` waits for acknowledgements: what is not acknowledged is
+ *  given up first, so that the broker hears a DISCONNECT and publishes no will, also while messages are under
+ *  way. The stream beneath is destroyed after a second. */
 
 import { MqttClient, type IClientPublishOptions, type IConnackPacket } from 'mqtt';
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
@@ -64,12 +65,14 @@ export async function openPublisher(io: SinkIo, options: ResolvedConnection): Pr
   let keepalive: Keepalive | null = null;
   let stands = false;
   let closing = false;
+  let isGone = false;
   const destroy = () => {
     keepalive?.stop();
     client.stream?.destroy();
   };
   const life = linkLife(io, shownUrl(url), () => {
-    if (!closing) destroy();
+    // A run that is given up is left in order: `close` comes next.
+    if (!closing && !io.signal.aborted) destroy();
   });
 
   client.on('connect', (packet) => {
@@ -87,6 +90,7 @@ export async function openPublisher(io: SinkIo, options: ResolvedConnection): Pr
   });
   client.on('error', (error) => life.end(explain(error, stands, url)));
   client.on('close', () => {
+    isGone = true;
     gone.resolve();
     life.end(stands ? connectionLost(url, 'it was closed') : closedBeforeAnswer(url));
   });
@@ -100,12 +104,12 @@ export async function openPublisher(io: SinkIo, options: ResolvedConnection): Pr
       granted: grantedBy(connack),
       publish: (publication) => publish(client, url, publication),
       async close() {
-        const connected = life.ended === null;
         closing = true;
         life.close();
         keepalive?.stop();
-        if (connected) {
-          client.end(Object.keys(client.outgoing).length > 0);
+        if (!isGone && !client.stream.destroyed) {
+          for (const id of Object.keys(client.outgoing)) client.removeOutgoingMessage(Number(id));
+          client.end(false);
           const over = new AbortController();
           await Promise.race([gone.promise, clock.sleep(CLOSE_MS_MAX, over.signal)]);
           over.abort();
@@ -142,9 +146,6 @@ export function isTooLarge({ packetBytesMax }: Granted, { topic, payload }: Publ
   return Buffer.byteLength(topic) + Buffer.byteLength(payload) + PACKET_OVERHEAD_BYTES > packetBytesMax;
 }
 
-/** Reason codes of a PUBACK that speak of the message: topic name invalid, packet too large, payload format
- *  invalid (MQTT 5.0, 3.4.2.1). */
-const OF_THE_MESSAGE: readonly unknown[] = [144, 149, 153];
 const NOT_AUTHORISED = 135;
 
 function publish(client: MqttClient, url: URL, { topic, payload, options }: Publication): Promise<void> {
@@ -157,17 +158,16 @@ function publish(client: MqttClient, url: URL, { topic, payload, options }: Publ
   });
 }
 
+/** A reason code of 128 and up in a PUBACK is an answer to this one message (MQTT 5.0, 3.4.2.1). Where it is
+ *  the answer to every message, the engine takes it for trouble of the link. */
 function publishError(error: Error & { code?: unknown }, url: URL, topic: string): HeadgateError {
   const { code } = error;
   if (typeof code !== 'number') return connectionLost(url, messageOf(error), error);
   const details = { url: shownUrl(url), topic, reasonCode: code };
   const what = `the broker ${shownUrl(url)} refused a message to "${topic}" (${messageOf(error)})`;
-  if (OF_THE_MESSAGE.includes(code)) return new HeadgateError('HG_SINK_REFUSED', what, { details });
-  if (code === NOT_AUTHORISED) {
-    const advice = 'correct username and password, or the broker’s access list';
-    return new HeadgateError('HG_LINK_UNAUTHORISED', `${what}; ${advice}`, { details });
-  }
-  return new HeadgateError('HG_LINK_REFUSED', what, { details });
+  if (code !== NOT_AUTHORISED) return new HeadgateError('HG_SINK_REFUSED', what, { details });
+  const advice = 'correct username and password, or the broker’s access list';
+  return new HeadgateError('HG_LINK_UNAUTHORISED', `${what}; ${advice}`, { details, remedy: 'drop' });
 }
 
 function explain(error: Error & { code?: unknown }, stands: boolean, url: URL): HeadgateError {

@@ -2,11 +2,12 @@
  *  secrets. */
 
 import { HeadgateError, type ErrorCode } from '../../../src/domain/errors.ts';
+import { LIMITS } from '../../../src/domain/limits.ts';
 import type { HttpAnswer } from './transport.ts';
 import { linkAdvice } from '../link-advice.ts';
 
 /** The longest a Retry-After is heeded. */
-export const RETRY_AFTER_MS_MAX = 3_600_000;
+export const RETRY_AFTER_MS_MAX = LIMITS.retryAfterMsMax;
 
 const PARSER_ERROR = 'HTTPParserError';
 
@@ -22,10 +23,18 @@ export function retryAfter(answer: Pick<HttpAnswer, 'header'>, nowMs: number): n
   return Number.isNaN(waitMs) ? null : Math.min(Math.max(waitMs, 0), RETRY_AFTER_MS_MAX);
 }
 
+export interface ExchangePlace {
+  /** The address as messages may show it. */
+  readonly place: string;
+  readonly timeoutMs: number;
+  /** Wall time, which advice on certificates compares with their dates. */
+  readonly nowMs?: number;
+}
+
 /** What went wrong between the question and its answer, `error` being what fetch threw. */
 export function exchangeError(
   error: unknown,
-  { place, timeoutMs }: { readonly place: string; readonly timeoutMs: number },
+  { place, timeoutMs, nowMs }: ExchangePlace,
   { answered, timedOut }: { answered: boolean; timedOut: boolean },
 ): HeadgateError {
   const make = (code: ErrorCode, message: string) => new HeadgateError(code, message, { cause: error });
@@ -35,16 +44,23 @@ export function exchangeError(
     return make('HG_LINK_TIMEOUT', `${place} ${what} ${timedOut ? `within ${timeoutMs} ms` : 'in time'}`);
   }
   if (answered)
-    return make('HG_READ_TRUNCATED', `the answer of ${place} broke off: ${linkAdvice(reason, error)}`);
+    return make('HG_READ_TRUNCATED', `the answer of ${place} broke off: ${linkAdvice(reason, error, nowMs)}`);
   if (reason.includes('OVERFLOW'))
     return make('HG_READ_TOO_LARGE', `the headers of the answer of ${place} are too large`);
   if (reason === 'UND_ERR_SOCKET' || reason === 'ECONNRESET' || reason === 'EPIPE') {
     return make('HG_LINK_LOST', `${place} closed the connection without an answer`);
   }
   if (reason.startsWith('HPE_') || reason === PARSER_ERROR) {
-    return make('HG_LINK_LOST', `${place} does not answer in HTTP`);
+    const hint = isTls(error) ? ', it answers in TLS; begin the url with https or wss' : '';
+    return make('HG_LINK_LOST', `${place} does not answer in HTTP${hint}`);
   }
-  return make('HG_LINK_REFUSED', `no connection to ${place}: ${linkAdvice(reason, error)}`);
+  return make('HG_LINK_REFUSED', `no connection to ${place}: ${linkAdvice(reason, error, nowMs)}`);
+}
+
+/** Whether a parser stumbled over an alert of TLS (RFC 8446, 5.1). */
+function isTls(error: unknown): boolean {
+  const { rawPacket } = (error ?? {}) as { rawPacket?: unknown };
+  return rawPacket instanceof Uint8Array && rawPacket[0] === 0x15 && rawPacket[1] === 0x03;
 }
 
 /** fetch hides the code of what happened behind one or two errors, and several attempts in an AggregateError.

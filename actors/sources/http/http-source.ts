@@ -12,12 +12,21 @@
 import { z } from 'zod';
 import { decodeSchema, milliseconds, sourceSchema } from '../../../src/config/source-options.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
+import { retryAfterMsOf } from '../../../src/domain/errors.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import type { SourceIo, SourceSpec } from '../../../src/domain/source.ts';
-import { payloadIntake, type PayloadIntake } from '../../../src/pipeline/decode/payload-intake.ts';
+import {
+  payloadIntake,
+  rejecter,
+  type PayloadIntake,
+  type Rejecter,
+} from '../../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from '../define-source.ts';
-import { pollOnce, retryAfterOf, type PollPlan, type Polled, type Validators } from './poll.ts';
-import { fetchTransport, type HttpTransport } from './transport.ts';
+import type { TlsOptions } from '../socket/open-socket.ts';
+import { tlsSchema } from '../socket/tls-options.ts';
+import { secretsOf } from './answers.ts';
+import { pollOnce, TooLargeBody, type PollPlan, type Polled, type Validators } from './poll.ts';
+import { createHttpTransport, type HttpTransport } from './transport.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './url.ts';
 
 export const httpSourceSchema = sourceSchema({
@@ -51,14 +60,20 @@ export const httpSourceSchema = sourceSchema({
     .int()
     .min(1)
     .default(LIMITS.payloadBytesMax)
-    .describe('Bytes of one answer; a larger one is a failed read.'),
+    .describe('Bytes of one answer; a larger one is a failed read and a dead letter.'),
+  tls: tlsSchema.optional(),
   transport: z
     .custom<HttpTransport>((value) => typeof value === 'function', 'must be a function (request) => answer')
-    .default(() => fetchTransport),
-}).refine(({ method, body }) => method !== 'GET' || body === null, {
-  path: ['body'],
-  message: 'does not go with method "GET"; set method to "POST" or "PUT"',
-});
+    .optional(),
+})
+  .refine(({ method, body }) => method !== 'GET' || body === null, {
+    path: ['body'],
+    message: 'does not go with method "GET"; set method to "POST" or "PUT"',
+  })
+  .refine(({ url, tls }) => tls === undefined || url.startsWith('https:'), {
+    path: ['tls'],
+    message: 'needs a url that begins with https://',
+  });
 
 export type HttpSourceOptions = z.input<typeof httpSourceSchema>;
 type Options = z.output<typeof httpSourceSchema>;
@@ -68,28 +83,32 @@ type Options = z.output<typeof httpSourceSchema>;
 export function httpSource(input: HttpSourceOptions): SourceSpec {
   const options = resolveOptions(httpSourceSchema, input, 'httpSource');
   const intake = payloadIntake({ format: options.decode, items: options.items });
+  const rejections = rejecter(intake.decode);
   const plan = planOf(options);
-  return sourceSpec('http', options, intake.decode, {
+  return sourceSpec('http', options, rejections.decode, {
     connects: true,
-    stream: (io) => pollOn(io, options.intervalMs, plan, intake),
+    target: plan.place,
+    stream: (io) => pollOn(io, options.intervalMs, plan, { intake, rejections }),
   });
 }
 
 function planOf(options: Options): PollPlan {
-  const { transport, method, body, timeoutMs, bodyBytesMax } = options;
+  const { method, body, timeoutMs, bodyBytesMax } = options;
+  const transport = options.transport ?? createHttpTransport(options.tls as TlsOptions | undefined);
   const headers: Record<string, string> = { 'user-agent': 'headgate' };
   const authorization = basicAuthorization(options.url);
   if (authorization !== null) headers['authorization'] = authorization;
   for (const [name, value] of Object.entries(options.headers)) headers[name.toLowerCase()] = value;
   const request = { url: bareUrl(options.url), method, headers, body };
-  return { transport, request, place: publicUrl(options.url), timeoutMs, bodyBytesMax };
+  const secrets = secretsOf(options.url, { ...options.headers, authorization: authorization ?? '' });
+  return { transport, request, place: publicUrl(options.url), timeoutMs, bodyBytesMax, secrets };
 }
 
 async function pollOn(
   io: SourceIo,
   intervalMs: number,
   plan: PollPlan,
-  intake: PayloadIntake,
+  { intake, rejections }: { readonly intake: PayloadIntake; readonly rejections: Rejecter },
 ): Promise<void> {
   let validators: Validators = { etag: null, lastModified: null };
   const keepPhase = phaseKeeper(io, intervalMs);
@@ -113,9 +132,10 @@ async function pollOn(
       validators = plan.request.method === 'GET' ? polled.validators : validators;
     } catch (error) {
       if (io.signal.aborted) return;
+      if (error instanceof TooLargeBody) rejections.reject(io, error.kept, error);
       if (!opened) throw error;
       io.readFailed(error);
-      nextMs = Math.max(nextMs, io.clock.monotonicMs() + retryAfterOf(error));
+      nextMs = Math.max(nextMs, io.clock.monotonicMs() + retryAfterMsOf(error));
     }
     const waitMs = nextMs - io.clock.monotonicMs();
     if (waitMs > 0) await io.clock.sleep(waitMs, io.signal);

@@ -3,7 +3,8 @@
 
 import { HeadgateError } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
-import { exchangeError, retryAfter } from './failures.ts';
+import { answerWords, retryDetails, statusAdvice } from './answers.ts';
+import { exchangeError } from './failures.ts';
 import type { HttpAnswer, HttpRequest, HttpTransport } from './transport.ts';
 
 export interface PollPlan {
@@ -13,6 +14,26 @@ export interface PollPlan {
   readonly place: string;
   readonly timeoutMs: number;
   readonly bodyBytesMax: number;
+  /** What no message may show of an answer that sends it back. */
+  readonly secrets: readonly string[];
+}
+
+/** Of a body that is too large, the bytes that are kept. */
+const KEPT_BYTES_MAX = 1_024;
+
+/** An answer whose body is larger than allowed, with its first bytes. */
+export class TooLargeBody extends HeadgateError {
+  readonly kept: Uint8Array;
+
+  constructor({ place, bodyBytesMax }: PollPlan, bytes: number, kept: Uint8Array) {
+    const shown = Uint8Array.from(kept.subarray(0, KEPT_BYTES_MAX));
+    super(
+      'HG_READ_TOO_LARGE',
+      `${place} answered with more than ${bodyBytesMax} bytes; raise bodyBytesMax or ask for less`,
+      { details: { bodyBytesMax, bytes, keptBytes: shown.length } },
+    );
+    this.kept = shown;
+  }
 }
 
 /** What the far end said its content is, to be asked for again only if it has changed (RFC 9110, 13). */
@@ -46,7 +67,7 @@ export async function pollOnce(io: SourceIo, plan: PollPlan, validators: Validat
     return await takeAnswer(answer, plan, validators, io);
   } catch (error) {
     if (error instanceof HeadgateError) throw error;
-    throw exchangeError(error, plan, progress);
+    throw exchangeError(error, { ...plan, nowMs: io.clock.wallMs() }, progress);
   } finally {
     io.clock.clearTimeout(timer);
     io.signal.removeEventListener('abort', abort);
@@ -70,7 +91,7 @@ async function takeAnswer(
 ): Promise<Polled> {
   const contentType = answer.header('content-type');
   if (answer.status === 304) return { body: null, contentType, validators };
-  if (answer.status < 200 || answer.status > 299) throw statusError(answer, plan.place, io.clock.wallMs());
+  if (answer.status < 200 || answer.status > 299) throw await statusError(answer, plan, io);
   const body = await takeBody(answer, plan);
   return {
     body: answer.status === 204 || answer.status === 205 ? null : body,
@@ -79,50 +100,36 @@ async function takeAnswer(
   };
 }
 
-async function takeBody(answer: HttpAnswer, { bodyBytesMax, place }: PollPlan): Promise<Uint8Array> {
+async function takeBody(answer: HttpAnswer, plan: PollPlan): Promise<Uint8Array> {
+  const { bodyBytesMax } = plan;
   const announced = Number(answer.header('content-length') ?? 0);
-  if (announced > bodyBytesMax) throw tooLarge(place, bodyBytesMax);
   const chunks: Uint8Array[] = [];
   let length = 0;
   if (answer.body !== null) {
     for await (const chunk of answer.body) {
       length += chunk.length;
-      if (length > bodyBytesMax) throw tooLarge(place, bodyBytesMax);
       chunks.push(chunk);
+      if (length > bodyBytesMax || (announced > bodyBytesMax && length >= KEPT_BYTES_MAX)) {
+        throw new TooLargeBody(plan, Math.max(announced, length), Buffer.concat(chunks));
+      }
     }
+  }
+  if (announced > bodyBytesMax && answer.header('content-encoding') === null) {
+    throw new TooLargeBody(plan, announced, Buffer.concat(chunks));
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
 }
 
-function tooLarge(place: string, bodyBytesMax: number): HeadgateError {
-  return new HeadgateError(
-    'HG_READ_TOO_LARGE',
-    `${place} answered with more than ${bodyBytesMax} bytes; raise bodyBytesMax or ask for less`,
-    { details: { bodyBytesMax } },
-  );
-}
-
-function statusError(answer: HttpAnswer, place: string, nowMs: number): HeadgateError {
+async function statusError(answer: HttpAnswer, plan: PollPlan, { clock }: SourceIo): Promise<HeadgateError> {
   const { status } = answer;
+  const { place, secrets } = plan;
+  const details = { status, ...retryDetails(answer, clock.wallMs()) };
+  const words = await answerWords(answer.body, { clock, secrets });
   if (status === 401 || status === 403) {
-    return new HeadgateError('HG_LINK_UNAUTHORISED', `${place} answered ${status}; correct the credentials`, {
-      details: { status },
-    });
+    const message = `${place} answered ${status}${words}; correct the credentials`;
+    return new HeadgateError('HG_LINK_UNAUTHORISED', message, { details });
   }
-  const retryAfterMs = retryAfter(answer, nowMs);
-  const advice =
-    status >= 300 && status < 400
-      ? '; redirects are not followed, set url to the address it leads to'
-      : retryAfterMs === null
-        ? ''
-        : ` and asks to wait ${retryAfterMs} ms`;
-  return new HeadgateError('HG_READ_STATUS', `${place} answered ${status}${advice}`, {
-    details: { status, ...(retryAfterMs === null ? {} : { retryAfterMs }) },
-  });
-}
-
-/** How long the answer behind `error` asked to wait; 0 if it did not. */
-export function retryAfterOf(error: unknown): number {
-  const waitMs = error instanceof HeadgateError ? error.details['retryAfterMs'] : undefined;
-  return typeof waitMs === 'number' ? waitMs : 0;
+  const redirect = { location: answer.header('location'), url: plan.request.url };
+  const message = `${place} answered ${status}${words}${statusAdvice(details, redirect)}`;
+  return new HeadgateError('HG_READ_STATUS', message, { details });
 }

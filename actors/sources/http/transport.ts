@@ -1,4 +1,11 @@
-/** The port through which an HTTP source asks, and the real thing behind it: the platform's fetch. */
+/** The port through which an HTTP source asks, and the real thing behind it: Node's HTTP client. Unlike fetch
+ *  it takes interim answers that it did not ask for, knows whether a connection was used before, connects to
+ *  every port, and shows the certificate that it refused. */
+
+import http, { type ClientRequest, type IncomingMessage } from 'node:http';
+import { pipeline, type Duplex, type Readable } from 'node:stream';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { openSocket, type TlsOptions } from '../socket/open-socket.ts';
 
 export interface HttpRequest {
   /** Without user name and password. */
@@ -22,20 +29,135 @@ export interface HttpAnswer {
  *  it likes: the source makes a HeadgateError of it. Must give up when `request.signal` aborts. */
 export type HttpTransport = (request: HttpRequest) => Promise<HttpAnswer>;
 
-/** Redirects are handed back as they are: followed, they would carry the source's own headers to another
- *  address. */
-export const fetchTransport: HttpTransport = async ({ url, method, headers, body, signal }) => {
-  const response = await fetch(url, {
-    method,
-    headers,
-    // A copy, since fetch wants bytes that no other thread can share.
-    body: body instanceof Uint8Array ? new Uint8Array(body) : body,
-    redirect: 'manual',
-    signal,
-  });
-  return {
-    status: response.status,
-    header: (name) => response.headers.get(name),
-    body: response.body,
+const PORT = 80;
+const SECURE_PORT = 443;
+/** How long a connection is kept for the next request. */
+const KEPT_MS_MAX = 4_000;
+
+/** Makes a transport of one source or sink, with connections of its own, which are kept for a few seconds.
+ *
+ *  Redirects are handed back as they are: followed, they would carry the request's own headers to another
+ *  address. A request that may be repeated (GET, PUT) and whose kept connection is reset before a byte of the
+ *  answer came is sent once more, over a new connection: the server closed it while the request was under
+ *  way. */
+export function createHttpTransport(tls?: TlsOptions): HttpTransport {
+  const agents = new Map<boolean, KeptConnections>();
+  const agentFor = (isSecure: boolean): KeptConnections => {
+    const agent = agents.get(isSecure) ?? new KeptConnections(isSecure, tls);
+    agents.set(isSecure, agent);
+    return agent;
   };
+  return async (request) => {
+    const agent = agentFor(request.url.startsWith('https:'));
+    try {
+      return await exchange(request, agent);
+    } catch (error) {
+      const isRepeatable = request.method !== 'POST' && !request.signal.aborted;
+      if (!isRepeatable || !(error instanceof StaleConnection)) throw causeOf(error);
+      agent.forget();
+      return exchange(request, agent).catch((again: unknown) => {
+        throw causeOf(again);
+      });
+    }
+  };
+}
+
+/** A connection that had served a request was closed before a byte of the next answer came. */
+class StaleConnection extends Error {}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof StaleConnection ? error.cause : error;
+}
+
+class KeptConnections extends http.Agent {
+  readonly #isSecure: boolean;
+  readonly #tls: TlsOptions | undefined;
+  /** What Node compares the url with, and what it leaves out of the header Host. */
+  readonly protocol: string;
+  readonly defaultPort: number;
+
+  constructor(isSecure: boolean, tls: TlsOptions | undefined) {
+    super({ keepAlive: true, timeout: KEPT_MS_MAX });
+    this.#isSecure = isSecure;
+    this.#tls = tls;
+    this.protocol = isSecure ? 'https:' : 'http:';
+    this.defaultPort = isSecure ? SECURE_PORT : PORT;
+  }
+
+  override createConnection({ host, port }: http.ClientRequestArgs): Duplex {
+    const address = { host: host ?? '', port: Number(port ?? this.defaultPort), isSecure: this.#isSecure };
+    return openSocket(address, this.#tls);
+  }
+
+  /** Closes what is kept: it is as old as the connection that was closed. */
+  forget(): void {
+    for (const sockets of Object.values(this.freeSockets))
+      for (const socket of sockets ?? []) socket.destroy();
+  }
+}
+
+function exchange(request: HttpRequest, agent: KeptConnections): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const { url, method, body, signal } = request;
+    const asked: ClientRequest = http.request(url, { method, agent, signal, headers: headersOf(request) });
+    let readBefore = 0;
+    asked.once('socket', (socket) => {
+      readBefore = socket.bytesRead;
+    });
+    asked.once('response', (response) => resolve(answerOf(response)));
+    asked.on('error', (error) => {
+      const hasAnswered = (asked.socket?.bytesRead ?? 0) > readBefore;
+      const isStale = asked.reusedSocket && !hasAnswered && isReset(error);
+      reject(isStale ? new StaleConnection('', { cause: error }) : error);
+    });
+    asked.end(body ?? undefined);
+  });
+}
+
+function isReset(error: Error): boolean {
+  const { code } = error as { code?: unknown };
+  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ECONNABORTED';
+}
+
+function headersOf({ headers, body }: HttpRequest): Record<string, string> {
+  return {
+    accept: '*/*',
+    'accept-encoding': 'gzip, deflate, br',
+    ...(typeof body === 'string' ? { 'content-type': 'text/plain;charset=UTF-8' } : {}),
+    ...headers,
+  };
+}
+
+function answerOf(response: IncomingMessage): HttpAnswer {
+  const { statusCode: status = 0, headers } = response;
+  return {
+    status,
+    header(name) {
+      const value = headers[name.toLowerCase()];
+      if (value === undefined) return null;
+      return Array.isArray(value) ? value.join(', ') : value;
+    },
+    body: decompressed(response),
+  };
+}
+
+/** How each content coding is undone (RFC 9110, 8.4.1). Others are left as they are. */
+const DECODERS: Readonly<Record<string, () => Duplex>> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
 };
+
+function decompressed(response: IncomingMessage): Readable {
+  const codings = (response.headers['content-encoding'] ?? '')
+    .split(',')
+    .map((coding) => coding.trim().toLowerCase())
+    .filter((coding) => coding !== '' && coding !== 'identity');
+  const decoders = codings.toReversed().map((coding) => DECODERS[coding]?.());
+  if (decoders.length === 0 || decoders.includes(undefined)) return response;
+  const last = decoders.at(-1) as Duplex;
+  // What goes wrong comes out of the last stream.
+  pipeline([response, ...(decoders as Duplex[])], () => {});
+  return last;
+}

@@ -40,10 +40,11 @@ function willOf(will: NonNullable<MqttLinkOptions['will']>): NonNullable<IClient
 }
 
 function connectProperties(options: MqttLinkOptions): NonNullable<IClientOptions['properties']> {
-  const { sessionExpirySeconds, receiveMaximum, payloadBytesMax } = options;
+  const { sessionExpirySeconds, receiveMaximum } = options;
+  // No Maximum Packet Size: a broker drops a larger message without a word [MQTT-3.1.2-25], and here it is
+  // to become a dead letter.
   return {
     sessionExpiryInterval: sessionExpirySeconds,
-    maximumPacketSize: packetBytesMax(payloadBytesMax),
     ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
   };
 }

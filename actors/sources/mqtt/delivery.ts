@@ -12,7 +12,7 @@ import type { Clock } from '../../../src/domain/clock.ts';
 import type { Receipt } from '../../../src/domain/receipt.ts';
 import { comesInTime } from '../in-time.ts';
 import { createAckQueue, type AckQueue } from './acks.ts';
-import type { Absence, Seat, Seating } from './seating.ts';
+import type { Absence, Route, Seat, Seating } from './seating.ts';
 import type { MqttLink, MqttMessage, MqttSessionMemory } from './transport.ts';
 
 export interface DeliveryOptions {
@@ -74,7 +74,7 @@ export class Delivery {
       return !this.#acks.isFull;
     }
     try {
-      const { seats, missing } = this.#options.seating.routeOf(message.topic);
+      const { seats, missing } = this.#routeOf(message);
       // A message came: the link stands. The broker's answer to the subscription may be behind it, and a
       // source that is only full must not be taken for one that cannot connect.
       for (const seat of seats) if (!seat.isOpen) open(seat);
@@ -106,6 +106,14 @@ export class Delivery {
     this.#acks.end();
   }
 
+  /** A message whose topic cannot be read goes to any source that runs: it must not come again for ever. */
+  #routeOf(message: MqttMessage): Route {
+    const { seating } = this.#options;
+    const route = seating.routeOf(message.topic);
+    if (message.topic !== '' || route.seats.length > 0) return route;
+    return { seats: [...seating.seats].slice(0, 1), missing: [] };
+  }
+
   #goOn(): void {
     if (!this.#isStopped && !this.#isWaiting && !this.#acks.isFull) this.#options.link().resume();
   }
@@ -122,10 +130,9 @@ export class Delivery {
 
   /** Hands a message in as room comes; gives whether it came in time. */
   async #deliverHolding(message: MqttMessage, packetId: number, begun: Begun | null): Promise<boolean> {
-    const { seating } = this.#options;
     if (begun === null) {
       await this.#awaitMissing(message.topic);
-      const { seats } = seating.routeOf(message.topic);
+      const { seats } = this.#routeOf(message);
       if (!(await this.#roomInTime(seats))) return false;
       // What came over a link that is gone, or going, comes again over the next.
       if (this.#isStopped) return true;

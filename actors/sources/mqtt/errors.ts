@@ -33,14 +33,11 @@ export function connectionRefused(url: URL, reasonCode: number, reason: string):
   });
 }
 
-/** The connection never stood. */
-export function connectionFailed(url: URL, cause: unknown): HeadgateError {
+/** The connection never stood. `nowMs` is the wall time, which advice on certificates compares with their
+ *  dates. */
+export function connectionFailed(url: URL, cause: unknown, nowMs?: number): HeadgateError {
   const code = codeOf(cause);
-  const reason = isCertificateCode(code)
-    ? `the broker’s certificate is not trusted (${code}); set tls.ca to the certificate of its authority`
-    : code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')
-      ? `the TLS handshake failed (${code}); check tls and the port of the url`
-      : linkAdvice(code, cause);
+  const reason = linkAdvice(code, cause, nowMs);
   return new HeadgateError('HG_LINK_REFUSED', `cannot connect to ${shownUrl(url)}: ${reason}`, {
     details: { url: shownUrl(url), ...(code === '' ? {} : { reason: code }) },
     cause,
@@ -52,6 +49,16 @@ export function closedBeforeAnswer(url: URL): HeadgateError {
     'HG_LINK_REFUSED',
     `cannot connect to ${shownUrl(url)}: it closed the connection before it answered; is it an MQTT ` +
       'broker, and does the url’s scheme (mqtt, mqtts) fit its port?',
+    { details: { url: shownUrl(url) } },
+  );
+}
+
+/** The first bytes were an alert of TLS (RFC 8446, 5.1). */
+export function answeredInTls(url: URL): HeadgateError {
+  const secure = url.protocol === 'ws:' ? 'wss' : 'mqtts';
+  return new HeadgateError(
+    'HG_LINK_REFUSED',
+    `cannot connect to ${shownUrl(url)}: it speaks TLS; begin the url with ${secure}://`,
     { details: { url: shownUrl(url) } },
   );
 }
@@ -101,7 +108,8 @@ export function notStored(url: URL): HeadgateError {
   );
 }
 
-export function messageTooLarge(url: URL, bytes: number, bytesMax: number): HeadgateError {
+/** A packet that is no message, so that nothing would be left of the link if it were read over. */
+export function packetTooLarge(url: URL, bytes: number, bytesMax: number): HeadgateError {
   return new HeadgateError(
     'HG_READ_TOO_LARGE',
     `the broker ${shownUrl(url)} announced a packet of ${bytes} bytes; payloadBytesMax allows ${bytesMax}`,
@@ -125,8 +133,4 @@ export function subscriptionRefused(url: URL, filter: string, reasonCode: number
 function codeOf(thrown: unknown): string {
   const code = (thrown as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : '';
-}
-
-function isCertificateCode(code: string): boolean {
-  return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code) && !code.startsWith('ERR_SSL');
 }

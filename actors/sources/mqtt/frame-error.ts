@@ -8,3 +8,6 @@ export class FrameError extends Error {
     this.frameBytes = frameBytes;
   }
 }
+
+/** A message is malformed, and where it ends is known all the same. */
+export class MalformedMessage extends Error {}

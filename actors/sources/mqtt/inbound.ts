@@ -3,7 +3,7 @@
  *  packets is noted before mqtt.js gets them. */
 
 import { packetBytesMax } from './client-options.ts';
-import { answeredWrongly, connectionLost, messageTooLarge } from './errors.ts';
+import { answeredInTls, answeredWrongly, connectionLost, packetTooLarge } from './errors.ts';
 import { FrameError } from './frame-error.ts';
 import { PACKET_TYPE } from './frames.ts';
 import { MqttTap, type TapOptions } from './tap.ts';
@@ -20,13 +20,13 @@ export interface InboundEvents extends Pick<TapOptions, 'alive' | 'held' | 'fail
 
 /** Opens the stream to the broker, with a tap on it. @throws what the system says against the address. */
 export function openInbound(options: MqttLinkOptions, on: InboundEvents): MqttTap {
-  const { url, session, protocolVersion } = options;
+  const { url, session, protocolVersion, payloadBytesMax } = options;
   const frameBytesMax = packetBytesMax(options.payloadBytesMax);
   /** What the broker said to the CONNECT. */
   let answer: 'none' | 'accepted' | 'refused' = 'none';
 
   return new MqttTap(openWire(options, frameBytesMax), {
-    ...{ protocolVersion, frameBytesMax, alive: on.alive, held: on.held },
+    ...{ protocolVersion, frameBytesMax, payloadBytesMax, alive: on.alive, held: on.held },
     message(message, packetId) {
       // Thrown away, so that the good-bye behind it is seen.
       if (answer === 'refused' || on.isClosing()) return true;
@@ -42,6 +42,8 @@ export function openInbound(options: MqttLinkOptions, on: InboundEvents): MqttTa
         answer = frame[bodyAt + 1] === 0 ? 'accepted' : 'refused';
         const isSessionPresent = ((frame[bodyAt] ?? 0) & 1) === 1;
         if (!isSessionPresent) session.takenIds.clear();
+      } else if (answer === 'none' && frame[0] === TLS_ALERT) {
+        on.refused(answeredInTls(url));
       } else if (answer === 'none' && type !== PACKET_TYPE.auth) {
         on.refused(answeredWrongly(url, PACKET_NAMES[type] ?? 'reserved'));
       }
@@ -55,9 +57,12 @@ export function openInbound(options: MqttLinkOptions, on: InboundEvents): MqttTa
 
 function brokenFrame(error: FrameError, { url, payloadBytesMax }: MqttLinkOptions): Error {
   const { frameBytes, message } = error;
-  if (frameBytes !== null) return messageTooLarge(url, frameBytes, payloadBytesMax);
+  if (frameBytes !== null) return packetTooLarge(url, frameBytes, payloadBytesMax);
   return connectionLost(url, `what came over it is no MQTT: ${message}`, error);
 }
+
+/** The first byte of a server of TLS that does not understand what it is sent. */
+const TLS_ALERT = 0x15;
 
 /** By packet type (MQTT 5.0, 2.1.2). */
 const PACKET_NAMES = [

@@ -61,7 +61,7 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
         isHeld = held;
       },
       refused: fail,
-      failed: (error) => fail(explain(error, phase, url)),
+      failed: (error) => fail(explain(error, phase, url, clock.wallMs())),
     });
   const client = new MqttClient(() => (tap = openTap()), clientOptions(options));
 
@@ -81,7 +81,7 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
       `the broker closed it: ${properties?.reasonString ?? disconnectReason(reasonCode)}`,
     );
   });
-  client.on('error', (error) => fail(explain(error, phase, url)));
+  client.on('error', (error) => fail(explain(error, phase, url, clock.wallMs())));
   client.on('close', () => {
     end(reason ?? (phase === 'opening' ? closedBeforeAnswer(url) : connectionLost(url, 'it was closed')));
   });
@@ -92,7 +92,7 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
     try {
       client.connect();
     } catch (error) {
-      fail(connectionFailed(url, error));
+      fail(connectionFailed(url, error, clock.wallMs()));
     }
   });
   return {
@@ -165,10 +165,10 @@ function subscribeError(error: unknown, url: URL, filters: readonly string[]): E
   return subscriptionRefused(url, filter, granted[index] ?? 128);
 }
 
-function explain(error: Error & { code?: unknown }, phase: Phase, url: URL): Error {
+function explain(error: Error & { code?: unknown }, phase: Phase, url: URL, nowMs: number): Error {
   if (phase !== 'opening') return connectionLost(url, messageOf(error) || String(error.code), error);
   if (typeof error.code === 'number') return connectionRefused(url, error.code, messageOf(error));
-  return connectionFailed(url, error);
+  return connectionFailed(url, error, nowMs);
 }
 
 const DISCONNECT_REASONS: Readonly<Record<number, string>> = {

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { decodeSchema, sourceSchema } from '../../../src/config/source-options.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
+import type { HeadgateError } from '../../../src/domain/errors.ts';
 import type { Receipt } from '../../../src/domain/receipt.ts';
 import type { RecordMeta } from '../../../src/domain/record.ts';
 import type { DecodeFunction, SourceIo, SourceSpec } from '../../../src/domain/source.ts';
@@ -142,8 +143,8 @@ type MqttSourceOptions = z.output<typeof mqttSourceSchema>;
  *    the payload alone where there is exactly one topic and it has no wildcards, so that the topic is known
  *    anyway.
  *  - `keepaliveSeconds` (default 60), `connectTimeoutMs` (default 10,000), `receiveMaximum` (MQTT 5).
- *  - `payloadBytesMax`: a larger message ends the link (HG_READ_TOO_LARGE); with MQTT 5 the broker withholds
- *    it instead.
+ *  - `payloadBytesMax` (default 8 MiB): a larger message is read over, and is a dead letter that names its
+ *    topic and size and keeps its first 1,024 bytes (HG_READ_TOO_LARGE); so is one with a malformed topic.
  *  - `brokerLosses` (default false): also reads Mosquitto’s counter of messages it has thrown away, and
  *    raises an alert (`BROKER_LOST_MESSAGES`) when it rises. It counts for all clients of the broker.
  *  - `decode` (default `'json'`).
@@ -172,12 +173,14 @@ export function mqttSource(input: MqttSourceInput): SourceSpec {
       options.transport ?? mqttJsTransport,
     );
   const { decode, take } = intakeOf(options);
-  const member = connection.join({
-    address: memberAddress(options),
-    subscriptions: subscriptionsOf(options),
-    take,
+  const subscriptions = subscriptionsOf(options);
+  const member = connection.join({ address: memberAddress(options), subscriptions, take });
+  return sourceSpec('mqtt', options, decode, {
+    connects: true,
+    // A broker keeps what is not acknowledged, and drops messages without acknowledgement for a slow client.
+    canWait: subscriptions.every(({ qos }) => qos > 0),
+    stream: (io) => member.run(io),
   });
-  return sourceSpec('mqtt', options, decode, { connects: true, stream: (io) => member.run(io) });
 }
 
 function subscriptionsOf({ topics, qos, sharedGroup }: MqttSourceOptions): MqttSubscription[] {
@@ -199,18 +202,21 @@ function intakeOf({ decode: format, topics, envelope }: MqttSourceOptions): {
     typeof format === 'function' ? new Uint8Array(payload) : payload;
   const [only] = topics;
   const enveloped = envelope ?? (topics.length > 1 || only === undefined || hasWildcard(only.topic));
+  const rejections = rejecter(intake.decode);
+  const reject = (io: SourceIo, message: MqttMessage, error: HeadgateError, meta: RecordMeta): boolean =>
+    rejections.reject(io, message.payload, error, meta);
   if (!enveloped) {
     return {
-      decode: intake.decode,
+      decode: rejections.decode,
       take(io, message, receipt) {
         const meta = metaOf(message, receipt);
+        if (message.rejection !== undefined) return reject(io, message, message.rejection, meta);
         // The usual case: a message is a record.
         if (!isTable) return io.receive(payloadOf(message), meta);
         return intake.receive(io, message.payload, meta);
       },
     };
   }
-  const rejections = rejecter(intake.decode);
   /** Takes the place of the source’s io: decodes here, since only here the topic is known. */
   const receive = (io: SourceIo, message: MqttMessage, payload: Uint8Array, meta: RecordMeta): boolean => {
     let values: readonly unknown[];
@@ -242,6 +248,7 @@ function intakeOf({ decode: format, topics, envelope }: MqttSourceOptions): {
     decode: rejections.decode,
     take(io, message, receipt) {
       const meta = metaOf(message, receipt);
+      if (message.rejection !== undefined) return reject(io, message, message.rejection, meta);
       if (!isTable) return receive(io, message, payloadOf(message), meta);
       return intake.receive(enveloping(io, message), message.payload, meta);
     },
@@ -263,7 +270,11 @@ class Envelope implements MqttEnvelope {
   }
 }
 
-function envelopeOf({ topic, qos, retain, properties }: MqttMessage, payload: unknown): MqttEnvelope {
+/** The data of a record that one message gives. `payload` is the decoded value. */
+export function envelopeOf(
+  { topic, qos, retain, properties }: Omit<MqttMessage, 'payload' | 'dup'>,
+  payload: unknown,
+): MqttEnvelope {
   return properties === undefined
     ? new Envelope(topic, qos, retain, payload)
     : { topic, qos, retain, payload, properties };

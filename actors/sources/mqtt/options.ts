@@ -1,13 +1,13 @@
 /** The options of MQTT sources and shared connections: their schemas, the checks that concern several options
  *  at once, and what they come to. */
 
-import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { milliseconds } from '../../../src/config/source-options.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
-import { messageOf } from '../../../src/domain/errors.ts';
 import { shareGroupProblem, topicProblem } from './topics.ts';
-import type { MqttLinkOptions, MqttTls, MqttTransport, PemInput } from './transport.ts';
+import type { TlsOptions } from '../socket/open-socket.ts';
+import { tlsSchema } from '../socket/tls-options.ts';
+import type { MqttLinkOptions, MqttTransport } from './transport.ts';
 
 /** Default of `keepaliveSeconds`. */
 const KEEPALIVE_SECONDS = 60;
@@ -16,42 +16,6 @@ const SESSION_EXPIRY_SECONDS = 86_400;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export const qosSchema = z.literal([0, 1, 2], { error: 'must be 0, 1 or 2' });
-
-const pemText = z.custom<string | Uint8Array>(
-  (value) => value instanceof Uint8Array || (typeof value === 'string' && value.includes('-----BEGIN ')),
-  'must be PEM text or bytes, not the path of a file: readFileSync(path) gives them',
-);
-const pem = z.custom<PemInput>(
-  (value) => (Array.isArray(value) ? value : [value]).every((part) => pemText.safeParse(part).success),
-  'must be PEM text or bytes, or a list of them, not the path of a file: readFileSync(path) gives them',
-);
-
-const tlsSchema = z
-  .strictObject({
-    ca: pem.optional(),
-    cert: pem.optional(),
-    key: pem.optional(),
-    rejectUnauthorized: z.boolean().default(true),
-  })
-  .superRefine((tls, context) => {
-    if ((tls.cert === undefined) !== (tls.key === undefined)) {
-      const missing = tls.cert === undefined ? 'cert' : 'key';
-      context.addIssue({ code: 'custom', path: [missing], message: 'cert and key go together' });
-      return;
-    }
-    const problem = certificateProblem(tls);
-    if (problem !== null) context.addIssue({ code: 'custom', message: problem });
-  });
-
-/** What OpenSSL says against certificates and key, or null. Its messages quote neither. */
-function certificateProblem(tls: { ca?: unknown; cert?: unknown; key?: unknown }): string | null {
-  try {
-    createSecureContext(tls as Parameters<typeof createSecureContext>[0]);
-    return null;
-  } catch (error) {
-    return `certificates or key cannot be used: ${messageOf(error)}`;
-  }
-}
 
 export const willSchema = z.strictObject({
   topic: z.string().superRefine(refuse(topicProblem)).describe('Where it is published.'),
@@ -218,7 +182,7 @@ export function resolveConnection(fields: ConnectionFields): ResolvedConnection 
     clientId: fields.clientId ?? '',
     username: username === '' ? undefined : username,
     password: password === '' ? undefined : password,
-    tls: fields.tls as MqttTls | undefined,
+    tls: fields.tls as TlsOptions | undefined,
     will: fields.will,
     clean,
     sessionExpirySeconds: clean ? 0 : (fields.sessionExpirySeconds ?? SESSION_EXPIRY_SECONDS),

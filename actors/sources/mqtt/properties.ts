@@ -3,6 +3,7 @@
 
 import mqttPacket, { type IPublishPacket, type Packet } from 'mqtt-packet';
 import { messageOf } from '../../../src/domain/errors.ts';
+import { FrameError } from './frame-error.ts';
 import type { MqttMessageProperties } from './transport.ts';
 
 interface Properties {
@@ -11,7 +12,8 @@ interface Properties {
   readonly payloadBytes: number;
 }
 
-/** Reads the properties of a whole PUBLISH frame. Gives what is wrong with it where something is. */
+/** Reads the properties of a whole PUBLISH frame. Gives what is wrong with it where something is.
+ *  @throws FrameError where the broker uses what it was not offered, as it will in the next message too. */
 export function publishProperties(frame: Buffer): Properties | string {
   const parser = mqttPacket.parser({ protocolVersion: 5 });
   let packet: Packet | null = null;
@@ -28,7 +30,9 @@ export function publishProperties(frame: Buffer): Properties | string {
   // What the parser finds cut short it gives as null, or not whole.
   if (!Object.values(properties).every(isWhole)) return 'a property of a message is cut short';
   // None was offered in the CONNECT, so a broker may use none [MQTT-3.3.2-9].
-  if (properties.topicAlias !== undefined) return 'a message has a topic alias, though none was offered';
+  if (properties.topicAlias !== undefined) {
+    throw new FrameError('a message has a topic alias, though none was offered');
+  }
   return { properties: known(properties), payloadBytes: payload.length };
 }
 

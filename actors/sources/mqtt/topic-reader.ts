@@ -3,7 +3,7 @@
  *  same string, whose hash is known already where it is looked up. */
 
 import { isUtf8 } from 'node:buffer';
-import { FrameError } from './frame-error.ts';
+import { MalformedMessage } from './frame-error.ts';
 
 export type TopicReader = (bytes: Buffer, start: number, end: number) => string;
 
@@ -16,7 +16,7 @@ interface Kept {
   readonly topic: string;
 }
 
-/** The returned function throws {@link FrameError}. */
+/** The returned function throws {@link MalformedMessage}. */
 export function topicReader(): TopicReader {
   const slots = new Array<Kept | undefined>(SLOTS).fill(undefined);
   return (bytes, start, end) => {
@@ -48,8 +48,8 @@ function topicOf(bytes: Buffer, start: number, end: number): string {
   const topic = bytes.toString('utf8', start, end);
   // What is no UTF-8 was replaced by this character; a topic may hold it in its own right.
   if (topic.includes('\uFFFD') && !isUtf8(bytes.subarray(start, end))) {
-    throw new FrameError('a topic is not valid UTF-8');
+    throw new MalformedMessage('a topic is not valid UTF-8');
   }
-  if (topic.includes('\0')) throw new FrameError('a topic contains the character NUL');
+  if (topic.includes('\0')) throw new MalformedMessage('a topic contains the character NUL');
   return topic;
 }

@@ -3,6 +3,8 @@
  *  sources know neither. */
 
 import type { Clock } from '../../../src/domain/clock.ts';
+import type { HeadgateError } from '../../../src/domain/errors.ts';
+import type { TlsOptions } from '../socket/open-socket.ts';
 
 export type Qos = 0 | 1 | 2;
 
@@ -36,6 +38,9 @@ export interface MqttMessage {
   /** The broker sent it before, over this or an earlier connection. */
   readonly dup: boolean;
   readonly properties?: MqttMessageProperties;
+  /** Why the message cannot be taken: too large, or malformed. `payload` then holds its first bytes, and
+   *  `topic` is empty where it cannot be read. */
+  readonly rejection?: HeadgateError;
 }
 
 export interface MqttWill {
@@ -44,14 +49,6 @@ export interface MqttWill {
   readonly qos: Qos;
   readonly retain: boolean;
 }
-
-export interface MqttTls {
-  readonly ca?: PemInput;
-  readonly cert?: PemInput;
-  readonly key?: PemInput;
-  readonly rejectUnauthorized: boolean;
-}
-export type PemInput = string | Uint8Array | readonly (string | Uint8Array)[];
 
 /** What a client must remember of a session from one connection to the next. */
 export interface MqttSessionMemory {
@@ -68,7 +65,7 @@ export interface MqttLinkOptions {
   readonly clientId: string;
   readonly username: string | undefined;
   readonly password: string | undefined;
-  readonly tls: MqttTls | undefined;
+  readonly tls: TlsOptions | undefined;
   readonly will: MqttWill | undefined;
   readonly clean: boolean;
   /** MQTT 5: how long the broker keeps the session of a client that is away. */
@@ -76,7 +73,7 @@ export interface MqttLinkOptions {
   readonly keepaliveSeconds: number;
   /** MQTT 5: messages the broker may have sent without their acknowledgement. */
   readonly receiveMaximum: number | undefined;
-  /** A larger message ends the link; under MQTT 5 the broker is told and withholds it. */
+  /** A larger message is read over, and comes with a `rejection`. */
   readonly payloadBytesMax: number;
   readonly session: MqttSessionMemory;
 }

@@ -13,6 +13,7 @@ import {
   type Document,
   type Node,
   type Pair,
+  type Scalar,
 } from 'yaml';
 import { messageOf } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
@@ -45,14 +46,21 @@ type TextReading =
   | { readonly ok: true; readonly text: ConfigText }
   | { readonly ok: false; readonly problems: readonly TextProblem[] };
 
+const BYTE_ORDER_MARK = '\uFEFF';
+
 /** Reads a text. What is wrong with it as such is told all at once. */
-export function readConfigText(text: string, format: ConfigFormat): TextReading {
+export function readConfigText(given: string, format: ConfigFormat): TextReading {
+  // Editors on Windows begin UTF-8 with a mark.
+  const text = given.startsWith(BYTE_ORDER_MARK) ? given.slice(1) : given;
   const refused = (message: string, place: Place | null = null) =>
     ({ ok: false, problems: [{ place, message }] }) as const;
   if (Buffer.byteLength(text) > LIMITS.configBytesMax) {
     return refused(`is larger than ${LIMITS.configBytesMax} bytes`);
   }
+  const strange = characterProblem(text);
+  if (strange !== null) return { ok: false, problems: [strange] };
   if (format === 'json') {
+    if (text.trim() === '') return refused('is empty: it holds no section');
     const problem = jsonProblem(text);
     if (problem !== null) return { ok: false, problems: [problem] };
   }
@@ -60,37 +68,88 @@ export function readConfigText(text: string, format: ConfigFormat): TextReading 
     const lines = new LineCounter();
     const document = parseDocument(text, {
       ...{ version: '1.2', schema: 'core', lineCounter: lines },
-      ...{ uniqueKeys: true, stringKeys: true, merge: false, prettyErrors: false, logLevel: 'silent' },
+      ...{ uniqueKeys: true, stringKeys: true, merge: false, prettyErrors: false, logLevel: 'error' },
     });
     const problems = toldOf([...document.errors, ...document.warnings], text).map(({ offset, message }) => ({
       place: placeAt(lines, offset),
       message,
     }));
     if (problems.length > 0) return { ok: false, problems };
+    const tell = (node: Node, message: string) =>
+      problems.push({ place: placeAt(lines, node.range?.[0] ?? 0), message });
     visit(document, {
       Pair: (_, { key }) => {
-        if (!isScalar(key) || key.value !== '__proto__') return;
-        problems.push({
-          place: placeAt(lines, key.range?.[0] ?? 0),
-          message: 'no key may be called __proto__',
-        });
+        const message = isScalar(key) ? keyProblem(key.value) : null;
+        if (message !== null) tell(key as Node, message);
+      },
+      Scalar: (_, scalar) => {
+        const message = numberProblem(scalar);
+        if (message !== null) tell(scalar, message);
       },
       Alias: (_, alias, ancestors) => {
         const meant = alias.resolve(document);
         if (meant === undefined || !ancestors.includes(meant)) return;
-        problems.push({
-          place: placeAt(lines, alias.range?.[0] ?? 0),
-          message: `*${alias.source} stands within what it refers to; an alias cannot contain itself`,
-        });
+        tell(alias, `*${alias.source} stands within what it refers to; an alias cannot contain itself`);
       },
     });
     if (problems.length > 0) return { ok: false, problems };
+    const missing = missingDocument(document);
+    if (missing !== null) return refused(missing);
     const value: unknown = document.toJS({ maxAliasCount: LIMITS.configAliasesMax });
     return { ok: true, text: locatable(value, document, lines, text) };
   } catch (error) {
     const tooDeep = error instanceof RangeError;
     return refused(tooDeep ? 'nests too deep' : `cannot be read: ${messageOf(error)}`);
   }
+}
+
+/** Why there is nothing to read: a file without content is more often half-written than meant. */
+function missingDocument({ contents }: Document): string | null {
+  const isEmpty = contents === null || (isScalar(contents) && contents.value === null);
+  if (!isEmpty) return null;
+  return (
+    'is empty: it holds no section. Where nothing is to run, write "sources: {}"; ' +
+    '`headgate init` writes a file to begin with'
+  );
+}
+
+const MERGE_KEY =
+  '"<<" is a merge key, which is not supported; write the fields out, or give a whole value by an ' +
+  'alias (*name)';
+
+const LEADING_ZERO =
+  'begins with a zero: some programs take it for octal; remove the zero, or put it in quotes where it ' +
+  'is text';
+
+function keyProblem(key: unknown): string | null {
+  if (key === '__proto__') return 'no key may be called __proto__';
+  if (key !== '<<') return null;
+  return MERGE_KEY;
+}
+
+/** Numbers that are read otherwise by other programs, or that a number cannot hold. */
+function numberProblem({ value, source, type }: Scalar): string | null {
+  if (typeof value !== 'number' || type !== 'PLAIN' || source === undefined) return null;
+  if (/^[-+]?0\d/.test(source)) {
+    return LEADING_ZERO;
+  }
+  if (!Number.isFinite(value)) return 'must be a finite number';
+  const isWhole = /^[-+]?\d+$|^0[xo]/.test(source);
+  if (!isWhole || Number.isSafeInteger(value)) return null;
+  return 'has more digits than a number can hold (2^53); put it in quotes where it is text';
+}
+
+/** Characters that no text of a configuration has: it is another kind of file, or damaged. */
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
+
+/** What is wrong with the characters of a text, whatever they say. */
+function characterProblem(text: string): TextProblem | null {
+  const at = CONTROL.exec(text);
+  if (at === null) return null;
+  const before = text.slice(0, at.index).split(/\r\n|[\r\n]/);
+  const place = { line: before.length, column: (before.at(-1) ?? '').length + 1 };
+  const code = (at[0].codePointAt(0) ?? 0).toString(16).padStart(2, '0');
+  return { place, message: `holds the control character 0x${code}; it must be UTF-8 text` };
 }
 
 /** What `JSON.parse` says against it: the YAML parser would let more pass. */
@@ -148,6 +207,8 @@ interface Complaint {
 function toldOf(complaints: readonly Complaint[], text: string): { offset: number; message: string }[] {
   let isBroken = false;
   return complaints.flatMap(({ pos: [offset], message }) => {
+    if (message.startsWith('Source contains multiple documents'))
+      return [{ offset: documentStart(text, offset), message: SEVERAL }];
     if (message.startsWith('Map keys must be unique'))
       return [{ offset, message: 'names a key twice; each may stand once' }];
     if (message.startsWith('Unresolved tag'))
@@ -158,6 +219,15 @@ function toldOf(complaints: readonly Complaint[], text: string): { offset: numbe
     // What stands there is left out: it may be a secret.
     return [{ offset, message: `is no YAML: ${message.replace(/: ".*$/su, '')}${advice}` }];
   });
+}
+
+const SEVERAL =
+  'holds more than one document; a configuration is one: remove the line "---", or split the file';
+
+/** Where the line `---` stands that begins the document whose content is at `offset`. */
+function documentStart(text: string, offset: number): number {
+  const lineStart = text.lastIndexOf('\n---', offset);
+  return text.startsWith('---', offset) || lineStart < 0 ? offset : lineStart + 1;
 }
 
 function locatable(value: unknown, document: Document, lines: LineCounter, text: string): ConfigText {

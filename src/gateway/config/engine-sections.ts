@@ -16,6 +16,12 @@ export const engineSection = z
     stopDeadlineMs: milliseconds()
       .default(10_000)
       .describe('How long a stop may take to bring what is under way to its end.'),
+    removedGraceMs: milliseconds()
+      .default(7 * 24 * 60 * 60 * 1_000)
+      .describe(
+        'How long the cursor of a sink that disappeared from the configuration is kept, in time that the ' +
+          'gateway runs. A sink that comes back before goes on where it was.',
+      ),
     health: health.describe('How often the health of every source is written down.'),
   })
   .prefault({})

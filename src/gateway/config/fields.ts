@@ -89,6 +89,11 @@ export const tlsField = z.strictObject({
   cert: pemField.optional().describe('The own certificate, PEM; goes with `key`.'),
   key: pemField.optional().describe('Its private key, PEM.'),
   rejectUnauthorized: z.boolean().default(true).describe('False trusts whoever answers; for tests only.'),
+  serverName: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The name that the certificate must be for. Default: the host of the url.'),
 });
 
 /** How many records a second are let in. */

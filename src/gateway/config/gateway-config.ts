@@ -18,7 +18,7 @@ export interface GatewayConfig extends Omit<ParsedConfig, '$schema' | 'http' | '
     /** PEM. */
     readonly tls: { readonly cert: string; readonly key: string } | null;
   };
-  readonly auth: { readonly tokens: readonly ConfiguredToken[] };
+  readonly auth: { readonly tokens: readonly ConfiguredToken[]; readonly open: boolean };
 }
 
 export interface ConfiguredToken {
@@ -61,7 +61,7 @@ export function resolveConfig(
       entry.module === undefined ? entry : { ...entry, module: moduleIn(entry.module, folder) },
     ),
     http: { ...httpKept, tls: tls === null ? null : readTls(tls, folder, findings) },
-    auth: { tokens: auth.tokens.map(tokenOf) },
+    auth: { open: auth.open, tokens: auth.tokens.map(tokenOf) },
   };
   return { config, findings };
 }

@@ -51,6 +51,18 @@ const examplesSection = z
   .default([])
   .describe('Examples of what the stages do; `headgate test FILE` tries them.');
 
+const names = z.array(z.string().min(1).max(300)).default([]);
+
+const removedSection = z
+  .strictObject({
+    sources: names.describe('Ids of sources, `tenant/id` for those of another tenant than `default`.'),
+    sinks: names.describe(
+      'Ids of sinks, likewise. Their cursors go at once, with what they did not deliver.',
+    ),
+  })
+  .prefault({})
+  .describe('Sources and sinks that were removed on purpose: no alert is raised, and no cursor is kept.');
+
 export const gatewaySchema = z.strictObject({
   $schema: z.string().optional().describe('Where an editor finds the JSON Schema; not used otherwise.'),
   engine: engineSection,
@@ -60,6 +72,7 @@ export const gatewaySchema = z.strictObject({
   limits: limitsSection,
   burst: burstSection,
   sinks: sinksSchema,
+  removed: removedSection,
   http: httpSection,
   auth: authSection,
   logging: loggingSection,

@@ -114,7 +114,7 @@ function wording(issue: Issue, found: unknown): { message: string; suggestion?: 
     case 'invalid_type': {
       const wanted = KINDS[issue.expected] ?? issue.expected;
       if (found === undefined) return { message: `${MISSING}; it must be ${wanted}` };
-      return { message: `must be ${wanted}; it is ${kindOf(found)}` };
+      return { message: `must be ${wanted}; it is ${kindOf(found)}${hintFor(issue.expected, found)}` };
     }
     case 'invalid_value':
       return oneOf(issue.values.map(String), found);
@@ -141,6 +141,19 @@ const KINDS: Readonly<Record<string, string>> = {
   array: 'a list',
   null: 'null',
 };
+
+/** Text that older YAML took for another kind of value. */
+function hintFor(expected: string, found: unknown): string {
+  if (typeof found !== 'string') return '';
+  if (expected === 'boolean') {
+    if (/^(?:y|yes|on|true)$/i.test(found)) return ' (write true)';
+    return /^(?:n|no|off|false)$/i.test(found) ? ' (write false)' : '';
+  }
+  if (expected !== 'number' && expected !== 'int') return '';
+  if (/^[-+]?\d[\d_]*_\d+$/.test(found)) return ' (write it without "_")';
+  if (/^\d+(?::[0-5]?\d)+$/.test(found)) return ' (write it as one number, without ":")';
+  return /^[-+]?[\d.]+$/.test(found) ? ' (write it without quotes)' : '';
+}
 
 function kindOf(value: unknown): string {
   if (value === null) return 'empty (null)';

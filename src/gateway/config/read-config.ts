@@ -16,12 +16,16 @@ import { findingsOf, pathText, type Finding } from './problems.ts';
 import { pathKey, resolveReferences, type Environment, type Resolved } from './references.ts';
 import { digestOf, maskDocument, maskedPlaces, SecretBook } from './secrets.ts';
 import { semanticFindings } from './semantic-checks.ts';
+import { urlFindings } from './url-checks.ts';
+import { configWarnings } from './warnings.ts';
 
 export interface ReadConfigOptions {
   readonly format: ConfigFormat;
   /** Where the text comes from: relative paths are seen from its folder. Null: from `workingFolder`. */
   readonly file: string | null;
   readonly env: Environment;
+  /** The time, epoch milliseconds: tokens that have expired are a warning. Default: none has. */
+  readonly nowMs?: number;
   /** Default: the process's. */
   readonly workingFolder?: string;
 }
@@ -37,6 +41,8 @@ export type ReadConfigResult =
       /** SHA-256 of what is resolved, secrets left out, hex; the same where the configuration means the
        *  same. */
       readonly digest: string;
+      /** What is valid and seldom meant. */
+      readonly warnings: readonly ConfigProblem[];
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
 
@@ -49,16 +55,19 @@ export function readConfig(text: string, options: ReadConfigOptions): ReadConfig
   }
   const secrets = new SecretBook();
   const outcome = checkText(reading.text, options, { env, secrets });
-  if (outcome.ok) return outcome;
-  const problems = outcome.findings.map((finding) => {
+  const placed = (finding: Finding): ConfigProblem => {
     const place = placeOf(reading.text, finding);
     const problem = problemOf(file, place, pathText(finding.path), secrets.mask(finding.message));
     return finding.suggestion === undefined ? problem : { ...problem, suggestion: finding.suggestion };
-  });
+  };
+  if (outcome.ok) return { ...outcome, warnings: sorted(outcome.warnings.map(placed)) };
+  const problems = outcome.findings.map(placed);
   return { ok: false, problems: sorted(problems) };
 }
 
-type Outcome = Extract<ReadConfigResult, { ok: true }> | { readonly ok: false; readonly findings: Finding[] };
+type Outcome =
+  | (Omit<Extract<ReadConfigResult, { ok: true }>, 'warnings'> & { readonly warnings: readonly Finding[] })
+  | { readonly ok: false; readonly findings: Finding[] };
 
 function checkText(
   text: ConfigText,
@@ -75,13 +84,18 @@ function checkText(
   const masked = maskedPlaces(written).map((path) => ({ path, message: MASKED }));
   const unread = new Set([...resolved.problems, ...masked].map(({ path }) => pathKey(path)));
   const { issues, parsed, value } = parse(resolved);
-  const findings: Finding[] = [...resolved.problems, ...masked];
+  const urls = urlFindings(resolved.value, resolved.referred);
+  const findings: Finding[] = [...resolved.problems, ...masked, ...urls.problems];
+  const misread = new Set(urls.problems.map(({ path }) => pathKey(path)));
+  // Of an address that is taken apart wrongly, nothing else that is said is true.
+  const others = (more: readonly Finding[]) => more.filter(({ path }) => !misread.has(pathKey(path)));
   // What a reference should have led to, or a mask hides, is not complained of a second time.
-  findings.push(...findingsOf(issues, gatewaySchema, value).filter(({ path }) => !unread.has(pathKey(path))));
+  const unfit = findingsOf(issues, gatewaySchema, value).filter(({ path }) => !unread.has(pathKey(path)));
+  findings.push(...others(unfit));
   if (parsed === null)
-    return { ok: false, findings: [...findings, ...findingsBeside(issues, value, options)] };
+    return { ok: false, findings: [...findings, ...others(findingsBeside(issues, value, options))] };
   const { config, findings: unreadable } = resolveConfig(parsed, file, workingFolder);
-  findings.push(...unreadable, ...semanticFindings(config));
+  findings.push(...unreadable, ...others(semanticFindings(config)));
   if (findings.length > 0) return { ok: false, findings };
   const isReferred = (path: readonly PropertyKey[]) => resolved.referred.has(pathKey(path));
   const { examples: _, ...meant } = config;
@@ -89,6 +103,7 @@ function checkText(
     ok: true,
     config,
     secrets: secrets.all,
+    warnings: [...configWarnings(config, options.nowMs ?? 0), ...urls.warnings],
     document: maskDocument(written) as Record<string, unknown>,
     digest: digestOf(meant, isReferred),
   };

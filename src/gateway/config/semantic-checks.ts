@@ -1,11 +1,12 @@
 /** What no single field of a configuration shows: fields that do not go together, names and files that are
  *  used twice, doors that would stand open. */
 
-import { BlockList, isIP } from 'node:net';
 import { engineOptionsSchema } from '../../config/engine-options.ts';
 import { resolveOptions } from '../../config/resolve-options.ts';
+import { addressOf, DEFAULT_TENANT, formatAddress, parseAddress } from '../../domain/address.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import type { Path } from './config-text.ts';
+import { exposureFindings } from './exposure-checks.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import { moduleProblem } from './modules.ts';
 import type { Finding } from './problems.ts';
@@ -22,7 +23,8 @@ export function semanticFindings(config: GatewayConfig): Finding[] {
     ...fileFindings(config),
     ...clientFindings(config),
     ...tokenFindings(config),
-    ...doorFindings(config),
+    ...exposureFindings(config),
+    ...removedFindings(config),
   ];
 }
 
@@ -176,6 +178,29 @@ function tokenFindings({ auth, http }: GatewayConfig): Finding[] {
   ];
 }
 
+/** What is named as removed and is there all the same: one of the two is a mistake. */
+function removedFindings({ removed, sources, sinks }: GatewayConfig): Finding[] {
+  const found = (
+    section: 'sources' | 'sinks',
+    entries: Readonly<Record<string, { readonly type: string; readonly tenant?: string }>>,
+  ) => {
+    const present = new Set(
+      Object.entries(entries).map(([id, { tenant = DEFAULT_TENANT }]) => addressOf({ id, tenant })),
+    );
+    return removed[section].flatMap((id, index): Finding[] =>
+      present.has(formatAddress(parseAddress(id)))
+        ? [
+            {
+              path: ['removed', section, index],
+              message: `"${id}" stands under ${section}, too; remove it from one of the two`,
+            },
+          ]
+        : [],
+    );
+  };
+  return [...found('sources', sources), ...found('sinks', sinks)];
+}
+
 function doubles(named: readonly [Path, string][], message: (name: string) => string): Finding[] {
   const seen = new Set<string>();
   return named.flatMap(([path, name]) => {
@@ -183,35 +208,4 @@ function doubles(named: readonly [Path, string][], message: (name: string) => st
     seen.add(name);
     return [];
   });
-}
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
-function isLoopback(host: string): boolean {
-  const family = isIP(host);
-  if (family === 0) return host.toLowerCase() === 'localhost';
-  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
-}
-
-/** Beyond loopback the server takes tokens and TLS, or being told otherwise in so many words. */
-function doorFindings({ http, auth }: GatewayConfig): Finding[] {
-  if (!http.enabled || isLoopback(http.host)) return [];
-  const path: Path = ['http', 'host'];
-  const findings: Finding[] = [];
-  if (auth.tokens.length === 0 && !http.allowOpen) {
-    findings.push({
-      path,
-      message: 'others can reach this address and auth.tokens is empty; add one, or set http.allowOpen: true',
-    });
-  }
-  if (http.tls === null && !http.allowPlaintext) {
-    findings.push({
-      path,
-      message:
-        'others can reach this address and http.tls is not set; set it, or set http.allowPlaintext: true',
-    });
-  }
-  return findings;
 }

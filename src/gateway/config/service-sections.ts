@@ -116,6 +116,17 @@ export const authSection = z
       .array(token)
       .default([])
       .describe('Who may ask, and for what. Without any, everybody on loopback may.'),
+    open: z
+      .boolean()
+      .default(false)
+      .describe(
+        'True: the gateway runs without tokens although it had some before. Without it, a version that ' +
+          'takes the last token away is refused.',
+      ),
+  })
+  .refine(({ tokens, open }) => !open || tokens.length === 0, {
+    path: ['open'],
+    message: 'opens a gateway without tokens, and there are some; remove "open", or remove the tokens',
   })
   .prefault({})
   .describe('Tokens of the HTTP server.');
@@ -127,9 +138,12 @@ export const loggingSection = z
       .default('info')
       .describe('The least weighty sort of line that is written.'),
     format: z
-      .enum(['json', 'pretty'])
-      .default('json')
-      .describe('`json`: an object a line. `pretty`: for people.'),
+      .enum(['auto', 'json', 'pretty'])
+      .default('auto')
+      .describe(
+        '`json`: an object a line. `pretty`: for people. ' +
+          '`auto`: for people where the log goes to a terminal.',
+      ),
   })
   .prefault({})
   .describe('Log lines, on stderr.');
@@ -149,6 +163,14 @@ export const controlSection = z
           .default('headgate/control/reply')
           .describe('Where answers go, unless a command names a topic of its own.'),
         qos: z.literal([0, 1]).default(1).describe('Of the subscription and of the answers.'),
+        allowOpen: z
+          .boolean()
+          .default(false)
+          .describe('True: takes commands without tokens from a broker on another machine.'),
+        allowPlaintext: z
+          .boolean()
+          .default(false)
+          .describe('True: takes commands without TLS from a broker on another machine.'),
       })
       .superRefine(checkConnection)
       .nullable()

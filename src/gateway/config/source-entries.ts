@@ -69,6 +69,7 @@ const http = z.strictObject({
   ...without(httpSourceSchema.shape, ['id', 'transport']),
   ...common,
   body: z.string().nullable().default(null).describe('What is sent along, with POST and PUT.'),
+  tls: tlsField.optional().describe('With `https`.'),
   decode,
 });
 
@@ -82,6 +83,7 @@ const websocket = z.strictObject({
   type: type('websocket', 'Takes the messages that a WebSocket server sends.'),
   ...without(webSocketSourceSchema.shape, ['id']),
   ...common,
+  tls: tlsField.optional().describe('With `wss`.'),
   decode,
 });
 

@@ -20,6 +20,7 @@ import type { DecodeFunction, SourceSpec } from '../../domain/source.ts';
 import { compileExpression } from './expression.ts';
 import { ARRIVING_RECORD, SIMULATED_RECORD, SINK_RECORD } from './fields.ts';
 import { loadFunction } from './modules.ts';
+import { arrivingView, outboundView } from './record-view.ts';
 import { sinkEntrySchema, type SinkEntry } from './sink-entries.ts';
 import { sourceEntrySchema, type SourceEntry } from './source-entries.ts';
 export { engineOptionsOf, stagesOf } from './stage-specs.ts';
@@ -148,8 +149,8 @@ function decodeOf(decode: string | { readonly module: string }, scope: EntryScop
 /** Text, or a number as text; nothing where the expression gives null. */
 function dedupKeyOf(id: string, text: string): (data: unknown, meta: RecordMeta) => string | undefined {
   const expression = compileExpression(text, ARRIVING_RECORD);
-  return (data, { atMs, contentType }) => {
-    const key = expression.evaluate({ record: shown({ id, data, atMs, contentType }) });
+  return (data, meta) => {
+    const key = expression.evaluate({ record: arrivingView(id, data, meta) });
     if (typeof key === 'string') return key;
     if (typeof key === 'number') return String(key);
     if (key === null) return undefined;
@@ -172,26 +173,4 @@ function predicateOf(text: string): (record: OutboundRecord) => boolean {
 function changeOf(text: string): (record: OutboundRecord) => unknown {
   const expression = compileExpression(text, SINK_RECORD);
   return (record) => expression.evaluate({ record: outboundView(record) });
-}
-
-function outboundView(record: OutboundRecord): Record<string, unknown> {
-  const {
-    sourceId: id,
-    tenant,
-    data,
-    atMs,
-    seq,
-    sourceSeq,
-    incarnation,
-    key,
-    dedupKey,
-    contentType,
-  } = record;
-  return shown({ id, tenant, data, atMs, seq, sourceSeq, incarnation, key, dedupKey, contentType });
-}
-
-/** What an expression may see; a field without a value is none, so that `has` tells. */
-function shown(fields: Record<string, unknown>): Record<string, unknown> {
-  for (const name in fields) if (fields[name] === undefined) delete fields[name];
-  return fields;
 }

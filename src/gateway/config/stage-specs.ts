@@ -8,6 +8,7 @@ import type { Stage } from '../../pipeline/stage.ts';
 import { compileExpression, type Expression } from './expression.ts';
 import { STAGE_RECORD } from './fields.ts';
 import { loadExport } from './modules.ts';
+import { stageView } from './record-view.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { StageEntry } from './stage-entries.ts';
 
@@ -51,19 +52,10 @@ function queueOf({ name, capacityRecords, overflow, waitMsMax }: NonNullable<Sta
   return boundedQueue({ stageName: name, capacityRecords, overflow, ...waits });
 }
 
-/** A record as an expression sees it. */
-function viewOf(record: IngestRecord): { readonly record: Record<string, unknown> } {
-  const { sourceId: id, tenant, data, atMs, seq, incarnation, key, contentType } = record;
-  const view: Record<string, unknown> = { id, tenant, data, atMs, seq, incarnation };
-  if (key !== undefined) view['key'] = key;
-  if (contentType !== undefined) view['contentType'] = contentType;
-  return { record: view };
-}
-
 function predicateOf(text: string): (record: IngestRecord) => boolean {
   const expression = compileExpression(text, STAGE_RECORD);
   return (record) => {
-    const passes = expression.evaluate(viewOf(record));
+    const passes = expression.evaluate({ record: stageView(record) });
     if (typeof passes === 'boolean') return passes;
     throw failed(`${text}: must give true or false, and gave ${kindOf(passes)}`);
   };
@@ -71,7 +63,7 @@ function predicateOf(text: string): (record: IngestRecord) => boolean {
 
 function changeOf(text: string): (record: IngestRecord) => unknown {
   const expression = compileExpression(text, STAGE_RECORD);
-  return (record) => expression.evaluate(viewOf(record));
+  return (record) => expression.evaluate({ record: stageView(record) });
 }
 
 /** All expressions see the data as it was: none sees what another one sets. */
@@ -82,7 +74,7 @@ function additionOf(fields: Readonly<Record<string, string>>): (record: IngestRe
   ]);
   return (record) => {
     const made: Record<string, unknown> = { ...fieldsOf(record, 'set') };
-    const view = viewOf(record);
+    const view = { record: stageView(record) };
     for (const [name, expression] of compiled) made[name] = expression.evaluate(view);
     return made;
   };

@@ -56,8 +56,8 @@ export function readerFor(
 
 export interface PlainBody {
   readonly stream: Readable;
-  /** Why it may not come to so many bytes; null where it may. */
-  readonly excessAt: (bytes: number) => HeadgateError | null;
+  /** Why it may not come to so many bytes, and to records of so many bytes as JSON; null where it may. */
+  readonly excessAt: (bytes: number, jsonBytes: number) => HeadgateError | null;
 }
 
 /** A window of 8 MiB, which every encoder keeps to unless it is told otherwise. */
@@ -72,8 +72,8 @@ const DECODERS: Readonly<Record<string, () => Decoder>> = {
   zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }),
 };
 
-/** The bytes that were encoded, and how many there may be: of a compressed body no more than a multiple of
- *  what was sent, since few bytes must not fill a disk.
+/** The bytes that were encoded, and how many there may be. Neither a compressed body nor the records of any
+ *  body may come to more than a multiple of what was sent, since few bytes must not fill a disk.
  *  @throws HeadgateError HG_HTTP_MEDIA_TYPE for an encoding that is none of ours, HG_HTTP_TOO_LARGE for a
  *  body that says it is. */
 export function plainBody(request: IncomingMessage, bytesMax: number): PlainBody {
@@ -81,7 +81,10 @@ export function plainBody(request: IncomingMessage, bytesMax: number): PlainBody
   if (length > bytesMax) throw tooLarge(bytesMax);
   const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   if (encoding === 'identity') {
-    return { stream: request, excessAt: (bytes) => (bytes > bytesMax ? tooLarge(bytesMax) : null) };
+    return {
+      stream: request,
+      excessAt: (bytes, jsonBytes) => (bytes > bytesMax ? tooLarge(bytesMax) : inflationOf(jsonBytes, bytes)),
+    };
   }
   const make = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding] : undefined;
   if (make === undefined) {
@@ -93,17 +96,19 @@ export function plainBody(request: IncomingMessage, bytesMax: number): PlainBody
   const inflatedMax = Math.min(bytesMax, LIMITS.ingestInflatedBytesMax);
   return {
     stream: request.pipe(decoder),
-    excessAt(bytes) {
+    excessAt(bytes, jsonBytes) {
       if (bytes > inflatedMax) return tooLarge(inflatedMax);
-      const { ingestInflationFreeBytes, ingestInflationMax } = LIMITS;
-      const isBomb = bytes > ingestInflationFreeBytes && bytes > ingestInflationMax * decoder.bytesWritten;
-      return isBomb ? tooDense(ingestInflationMax) : null;
+      return inflationOf(Math.max(bytes, jsonBytes), decoder.bytesWritten);
     },
   };
 }
 
-function tooDense(inflationMax: number): HeadgateError {
-  const message = `a compressed body may come to ${inflationMax} times what is sent; send it uncompressed`;
+function inflationOf(bytes: number, sentBytes: number): HeadgateError | null {
+  const { ingestInflationFreeBytes, ingestInflationMax: inflationMax } = LIMITS;
+  if (bytes <= ingestInflationFreeBytes || bytes <= inflationMax * sentBytes) return null;
+  const message =
+    `a body may come to ${inflationMax} times what is sent, decompressed and with the column names of a ` +
+    'CSV in every record; send it uncompressed, with shorter names, or in parts';
   return new HeadgateError('HG_HTTP_TOO_LARGE', message, { details: { inflationMax } });
 }
 

@@ -23,6 +23,7 @@ export class HandIn {
   readonly #options: HandInOptions;
   #pushes = 0;
   #bytes = 0;
+  #heldBytes = 0;
   #wake: (() => void) | null = null;
 
   constructor(options: HandInOptions) {
@@ -40,9 +41,20 @@ export class HandIn {
     );
   }
 
-  /** `bytes`: of the chunk it was made of. */
-  add(piece: Piece, bytes: number): void {
+  /** Bytes of the body that its reader keeps count as pending. */
+  hold(bytes: number): void {
+    this.#options.budget.take(bytes - this.#heldBytes);
+    this.#heldBytes = bytes;
+  }
+
+  release(): void {
+    this.#options.budget.giveBack(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
+  add(piece: Piece): void {
     this.tally.reject(piece.rejections);
+    const { bytes } = piece;
     if (piece.values.length === 0) return;
     const { source, budget } = this.#options;
     this.#pushes++;

@@ -101,7 +101,7 @@ class Routes implements IngestRoutes {
     const isMarked = key !== null;
     const readAs = readerFor(request, source, { recordBytesMax, depthMax: limits.depthMax, isMarked });
     if (this.#requests >= LIMITS.ingestRequestsMax || this.#budget.isFull) {
-      throw new HeadgateError('HG_HTTP_BUSY', 'more uploads are under way than can be stored; send it later');
+      throw busy();
     }
     const claimed = key === null ? null : this.#answers.claim(address, key);
     const hash = key === null ? null : createHash('sha256').update(request.headers['content-type'] ?? '');
@@ -126,7 +126,7 @@ class Routes implements IngestRoutes {
     let bytes = 0;
     for await (const chunk of chunksOf(body)) {
       bytes += chunk.length;
-      const excess = body.excessAt(bytes);
+      const excess = body.excessAt(bytes, 0);
       if (excess !== null) throw excess;
       hash.update(chunk);
     }
@@ -173,28 +173,47 @@ class Routes implements IngestRoutes {
   async #readAll(upload: Upload, handIn: HandIn): Promise<HeadgateError | null> {
     const { reader, excessAt, hash } = upload;
     let bytes = 0;
-    const take = (piece: Piece, chunkBytes: number): HeadgateError | null => {
-      handIn.add(piece, chunkBytes);
-      return piece.failure;
+    let jsonBytes = 0;
+    let isCut = true;
+    /** Asks for a piece only while there is room, and without a pause in between, in which another upload could
+     *  take it: so no more waits than the budget says, and one piece. */
+    const take = async (pieces: Iterable<Piece>): Promise<HeadgateError | null> => {
+      const each = pieces[Symbol.iterator]();
+      for (;;) {
+        while (handIn.isFull) {
+          const late = await this.#inTime(handIn, handIn.room());
+          if (late !== null || handIn.tally.failure !== null) return late ?? handIn.tally.failure;
+        }
+        const { value: piece, done } = each.next();
+        if (done === true) return null;
+        handIn.add(piece);
+        jsonBytes += piece.jsonBytes;
+        const failure = piece.failure ?? excessAt(bytes, jsonBytes);
+        if (failure !== null) return failure;
+        if (piece.isLast) return isCut ? unreadable('the rest of the body was not looked at') : null;
+      }
     };
     try {
       for await (const chunk of chunksOf(upload)) {
         bytes += chunk.length;
-        const excess = excessAt(bytes);
+        const excess = excessAt(bytes, jsonBytes);
         if (excess !== null) return excess;
         hash?.update(chunk);
-        const piece = reader.push(chunk);
-        const failure = take(piece, chunk.length);
-        if (failure !== null) return failure;
-        if (piece.isLast) return unreadable('the rest of the body was not looked at');
-        if (!handIn.isFull) continue;
-        const late = await this.#inTime(handIn, handIn.room());
-        if (late !== null || handIn.tally.failure !== null) return late ?? handIn.tally.failure;
+        const refusal = await take(reader.push(chunk));
+        if (refusal !== null) return refusal;
+        if (reader.heldBytes === undefined) continue;
+        if (this.#budget.isFull) return busy();
+        handIn.hold(reader.heldBytes);
       }
     } catch (error) {
       return brokenOff(error);
+    } finally {
+      handIn.release();
     }
-    return take(reader.end(), 0);
+    // What was kept for now is decoded at once, or refused: it must not wait where it does not count.
+    if (reader.heldBytes !== undefined && this.#budget.isFull) return busy();
+    isCut = false;
+    return take(reader.end());
   }
 
   /** Waits, but not for ever: a storage that stands still must not hold every sender. */
@@ -216,6 +235,10 @@ class Routes implements IngestRoutes {
 /** What is left of a stream when its reader stops stays there: it is the request's to end. */
 function chunksOf({ stream }: PlainBody): AsyncIterable<Buffer> {
   return stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+}
+
+function busy(): HeadgateError {
+  return new HeadgateError('HG_HTTP_BUSY', 'more uploads are under way than can be stored; send it later');
 }
 
 function unreadable(message: string): HeadgateError {
@@ -241,7 +264,7 @@ function refusedOf({ tally }: HandIn, refusal: HeadgateError | null): Refused | 
   }
   if (refusal !== null) {
     return {
-      status: refusal.code === 'HG_INGEST_UNSETTLED' ? UNAVAILABLE : statusOfBody(refusal),
+      status: statusOfBody(refusal),
       error: refusal,
       counts,
     };
@@ -255,6 +278,7 @@ function refusedOf({ tally }: HandIn, refusal: HeadgateError | null): Refused | 
 }
 
 function statusOfBody({ code }: HeadgateError): number {
+  if (code === 'HG_INGEST_UNSETTLED' || code === 'HG_HTTP_BUSY') return UNAVAILABLE;
   return code === 'HG_HTTP_TOO_LARGE' ? 413 : 400;
 }
 

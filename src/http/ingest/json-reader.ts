@@ -2,11 +2,10 @@
  *  items are found by their commas and brackets, and each is parsed by itself. An item that is no JSON costs
  *  itself alone; where brackets or quotes do not fit, all that follows may be of that item. */
 
-import { crc32 } from 'node:zlib';
 import { HeadgateError } from '../../domain/errors.ts';
 import { decodeText } from '../../pipeline/decode/text.ts';
-import { emptyPiece, recordOf, Rejecter, tooLarge, type BodyReader, type Piece } from './piece.ts';
-import type { ReaderOptions } from './piece.ts';
+import { addRecord, emptyPiece, isFullPiece, Rejecter, tooLarge } from './piece.ts';
+import type { BodyReader, Piece, ReaderOptions } from './piece.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -15,7 +14,7 @@ const BACKSLASH = 0x5c;
 const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
-const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 export function jsonReader(options: ReaderOptions): BodyReader {
   return new JsonReader(options);
@@ -29,6 +28,8 @@ class JsonReader implements BodyReader {
   readonly #rejecter = new Rejecter();
   #place: Place = 'start';
   #offset = 0;
+  /** Bytes of a byte order mark that the body begins with. */
+  #markBytes = 0;
   /** Of the item begun: its bytes so far, whether they are more than it may have, how deep it stands. */
   #begun: Buffer[] = [];
   #begunBytes = 0;
@@ -42,38 +43,56 @@ class JsonReader implements BodyReader {
     this.#options = options;
   }
 
-  push(chunk: Buffer): Piece {
-    const piece = emptyPiece();
+  *push(chunk: Buffer): Iterable<Piece> {
     let from = 0;
     if (this.#place === 'start') from = this.#findStart(chunk);
-    if (this.#place === 'list') from = this.#takeItems(piece, chunk, from);
-    if (this.#place === 'after' && !piece.isLast) this.#takeAfter(piece, chunk, from);
+    while (this.#place === 'list' && from < chunk.length) {
+      const piece = emptyPiece();
+      from = this.#takeItems(piece, chunk, from);
+      yield piece;
+    }
+    const piece = emptyPiece();
+    if (this.#place === 'after') this.#takeAfter(piece, chunk, from);
     if (this.#place === 'whole') this.#begin(piece, chunk.subarray(from));
     this.#offset += chunk.length;
-    return piece;
+    yield piece;
   }
 
-  end(): Piece {
+  *end(): Iterable<Piece> {
     const piece = emptyPiece();
     if (this.#place === 'whole' || this.#place === 'start') this.#endItem(piece);
     if (this.#place === 'list') {
       this.#reject(piece, 'the body ends within the list: what follows the last whole item is missing');
     }
-    return piece;
+    yield piece;
   }
 
   /** Where the value begins; the length of the chunk if it does not yet. */
   #findStart(chunk: Buffer): number {
     for (let index = 0; index < chunk.length; index++) {
       const byte = chunk[index] as number;
-      if (isSpace(byte) || BYTE_ORDER_MARK[this.#offset + index] === byte) continue;
+      if (this.#isOfMark(byte, this.#offset + index)) continue;
+      if (this.#markBytes > 0 && this.#markBytes < BYTE_ORDER_MARK.length) {
+        // Half a mark is no UTF-8: what follows is refused for it.
+        this.#begun.push(BYTE_ORDER_MARK.subarray(0, this.#markBytes));
+        this.#begunBytes += this.#markBytes;
+        this.#place = 'whole';
+        return index;
+      }
+      if (isSpace(byte)) continue;
       this.#place = byte === OPEN_LIST ? 'list' : 'whole';
       return byte === OPEN_LIST ? index + 1 : index;
     }
     return chunk.length;
   }
 
-  /** Returns where the list ends; the length of the chunk if it does not. */
+  #isOfMark(byte: number, place: number): boolean {
+    if (place !== this.#markBytes || BYTE_ORDER_MARK[place] !== byte) return false;
+    this.#markBytes++;
+    return true;
+  }
+
+  /** Returns where the list ends, or the piece is full; the length of the chunk if neither. */
   #takeItems(piece: Piece, chunk: Buffer, start: number): number {
     let from = start;
     for (let index = start; index < chunk.length; index++) {
@@ -94,7 +113,7 @@ class JsonReader implements BodyReader {
         if (!isEmptyList) this.#endItem(piece);
         from = index + 1;
         if (byte === CLOSE_LIST) this.#place = 'after';
-        if (byte === CLOSE_LIST || piece.isLast) return from;
+        if (byte === CLOSE_LIST || isFullPiece(piece)) return from;
       }
     }
     this.#begin(piece, chunk.subarray(from));
@@ -130,16 +149,12 @@ class JsonReader implements BodyReader {
     this.#begunBytes = 0;
     this.#isSkipping = false;
     if (wasSkipped) return;
-    const { depthMax, isMarked } = this.#options;
     try {
       const text = decodeText(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
-      piece.values.push(recordOf(text, depthMax));
-      if (isMarked) piece.marks.push(crc32(text));
+      addRecord(piece, text, item, this.#options);
     } catch (error) {
       this.#rejecter.reject(piece, item, error);
-      return;
     }
-    piece.lines.push(item);
   }
 
   #reject(piece: Piece, message: string): void {

@@ -2,10 +2,9 @@
  *  what most of the time would go to otherwise. */
 
 import { isUtf8 } from 'node:buffer';
-import { crc32 } from 'node:zlib';
 import { decodeError } from '../../pipeline/decode/text.ts';
-import { emptyPiece, recordOf, Rejecter, tooLarge, type BodyReader, type Piece } from './piece.ts';
-import type { ReaderOptions } from './piece.ts';
+import { addRecord, emptyPiece, isFullPiece, Rejecter, tooLarge } from './piece.ts';
+import type { BodyReader, Piece, ReaderOptions } from './piece.ts';
 
 const LINE_FEED = 0x0a;
 const BYTE_ORDER_MARK = '\uFEFF';
@@ -30,29 +29,27 @@ class NdjsonReader implements BodyReader {
     this.#options = options;
   }
 
-  push(chunk: Buffer): Piece {
-    const piece = emptyPiece();
+  *push(chunk: Buffer): Iterable<Piece> {
     let rest = chunk;
     if (this.#isSkipping) {
       const index = rest.indexOf(LINE_FEED);
-      if (index < 0) return piece;
+      if (index < 0) return;
       this.#isSkipping = false;
       this.#line++;
       rest = rest.subarray(index + 1);
     }
     const last = rest.lastIndexOf(LINE_FEED);
     if (last >= 0) {
-      this.#takeLines(piece, this.#withBegun(rest.subarray(0, last)));
+      yield* this.#takeLines(this.#withBegun(rest.subarray(0, last)));
       rest = rest.subarray(last + 1);
     }
+    const piece = emptyPiece();
     this.#begin(piece, rest);
-    return piece;
+    if (piece.rejections.length > 0) yield piece;
   }
 
-  end(): Piece {
-    const piece = emptyPiece();
-    if (!this.#isSkipping && this.#begunBytes > 0) this.#takeLines(piece, this.#withBegun(null));
-    return piece;
+  *end(): Iterable<Piece> {
+    if (!this.#isSkipping && this.#begunBytes > 0) yield* this.#takeLines(this.#withBegun(null));
   }
 
   #withBegun(bytes: Buffer | null): Buffer {
@@ -74,43 +71,41 @@ class NdjsonReader implements BodyReader {
     this.#isSkipping = true;
   }
 
-  #takeLines(piece: Piece, bytes: Buffer): void {
-    if (!isUtf8(bytes)) this.#takeStrictly(piece, bytes);
-    else for (const line of bytes.toString('utf8').split('\n')) this.#take(piece, line);
-  }
-
-  /** Line by line, so that only those which are no UTF-8 are refused. */
-  #takeStrictly(piece: Piece, bytes: Buffer): void {
-    for (let from = 0; from <= bytes.length && !piece.isLast;) {
-      const index = bytes.indexOf(LINE_FEED, from);
-      const to = index < 0 ? bytes.length : index;
-      const line = bytes.subarray(from, to);
-      if (isUtf8(line) || line.length > this.#options.recordBytesMax)
-        this.#take(piece, line.toString('utf8'));
-      else this.#rejecter.reject(piece, this.#line++, decodeError('not valid UTF-8; send UTF-8'));
-      from = to + 1;
+  *#takeLines(bytes: Buffer): Iterable<Piece> {
+    let piece = emptyPiece();
+    for (const line of isUtf8(bytes) ? bytes.toString('utf8').split('\n') : linesOf(bytes)) {
+      this.#take(piece, line);
+      if (!isFullPiece(piece)) continue;
+      yield piece;
+      piece = emptyPiece();
     }
+    yield piece;
   }
 
-  #take(piece: Piece, raw: string): void {
-    if (piece.isLast) return;
+  /** `raw`: null where it is no UTF-8. */
+  #take(piece: Piece, raw: string | null): void {
     const line = this.#line++;
-    const { recordBytesMax, depthMax, isMarked } = this.#options;
-    const mayBeLong = raw.length * UNIT_BYTES_MAX > recordBytesMax;
-    if (mayBeLong && Buffer.byteLength(raw) > recordBytesMax) {
-      this.#rejecter.reject(piece, line, tooLarge(recordBytesMax));
-      return;
-    }
-    const text = line === 1 && raw.startsWith(BYTE_ORDER_MARK) ? raw.slice(1) : raw;
-    if (isBlank(text)) return;
+    const { recordBytesMax } = this.#options;
     try {
-      piece.values.push(recordOf(text, depthMax));
+      if (raw === null) throw decodeError('not valid UTF-8; send UTF-8');
+      const mayBeLong = raw.length * UNIT_BYTES_MAX > recordBytesMax;
+      if (mayBeLong && Buffer.byteLength(raw) > recordBytesMax) throw tooLarge(recordBytesMax);
+      const text = line === 1 && raw.startsWith(BYTE_ORDER_MARK) ? raw.slice(1) : raw;
+      if (!isBlank(text)) addRecord(piece, text, line, this.#options);
     } catch (error) {
       this.#rejecter.reject(piece, line, error);
-      return;
     }
-    piece.lines.push(line);
-    if (isMarked) piece.marks.push(crc32(text));
+  }
+}
+
+/** Line by line, so that only those which are no UTF-8 are refused: they are null. */
+function* linesOf(bytes: Buffer): Iterable<string | null> {
+  for (let from = 0; from <= bytes.length;) {
+    const index = bytes.indexOf(LINE_FEED, from);
+    const to = index < 0 ? bytes.length : index;
+    const line = bytes.subarray(from, to);
+    yield isUtf8(line) ? line.toString('utf8') : null;
+    from = to + 1;
   }
 }
 

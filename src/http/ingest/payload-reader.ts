@@ -1,5 +1,5 @@
 /** Reads a body that is one payload of its source: what the source's own `decode` makes of it. A payload is
- *  taken as a whole or refused as a whole. */
+ *  taken as a whole or refused as a whole, and kept as a whole until its end. */
 
 import { crc32 } from 'node:zlib';
 import { HeadgateError } from '../../domain/errors.ts';
@@ -7,6 +7,7 @@ import { LIMITS } from '../../domain/limits.ts';
 import type { DecodeFunction } from '../../domain/source.ts';
 import { asDecodeError } from '../../pipeline/decode/text.ts';
 import { emptyPiece, type BodyReader, type Piece } from './piece.ts';
+import { weighUndecoded, weighValues } from './record-weight.ts';
 
 export interface PayloadReaderOptions {
   readonly decode: DecodeFunction;
@@ -18,34 +19,54 @@ export function payloadReader({ decode, contentType, isMarked }: PayloadReaderOp
   const parts: Buffer[] = [];
   let bytes = 0;
   return {
-    push(chunk): Piece {
-      const piece = emptyPiece();
+    get heldBytes() {
+      return bytes;
+    },
+    push(chunk) {
       bytes += chunk.length;
       if (bytes <= LIMITS.payloadBytesMax) {
         parts.push(chunk);
-        return piece;
+        return [];
       }
       parts.length = 0;
-      piece.isLast = true;
-      const message = `a payload may have ${LIMITS.payloadBytesMax} bytes; send many records as NDJSON`;
-      piece.failure = new HeadgateError('HG_HTTP_TOO_LARGE', message);
-      return piece;
+      return [refused(`a payload may have ${LIMITS.payloadBytesMax} bytes; send many records as NDJSON`)];
     },
-    end(): Piece {
+    *end() {
       const piece = emptyPiece();
       const payload = Buffer.concat(parts);
+      parts.length = 0;
+      if (weighUndecoded(payload) > LIMITS.ingestPendingBytesMax) {
+        yield refused(TOO_MANY);
+        return;
+      }
       try {
-        piece.values.push(...decode(payload, contentType));
+        for (const value of decode(payload, contentType)) piece.values.push(value);
       } catch (error) {
         const { code, message } = asDecodeError(error);
         piece.rejections.push({ line: 1, code, message });
-        return piece;
+        yield piece;
+        return;
       }
+      const { weight, jsonBytes } = weighValues(piece.values);
+      if (weight > LIMITS.ingestPendingBytesMax) {
+        yield refused(TOO_MANY);
+        return;
+      }
+      const mark = isMarked ? crc32(payload) : 0;
       for (const [index] of piece.values.entries()) {
         piece.lines.push(index + 1);
-        if (isMarked) piece.marks.push(crc32(payload));
+        if (isMarked) piece.marks.push(mark);
       }
-      return piece;
+      piece.bytes = weight;
+      piece.jsonBytes = jsonBytes;
+      yield piece;
     },
   };
+}
+
+const TOO_MANY =
+  'a payload may not come to more records than can wait for their commit; send many records as NDJSON';
+
+function refused(message: string): Piece {
+  return { ...emptyPiece(), isLast: true, failure: new HeadgateError('HG_HTTP_TOO_LARGE', message) };
 }

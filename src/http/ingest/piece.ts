@@ -1,8 +1,10 @@
 /** What a reader makes of one chunk of a body: records, and what could not become one. */
 
+import { crc32 } from 'node:zlib';
 import { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
-import { isDeeperThan, parseShallow } from '../../pipeline/decode/json.ts';
+import { parseShallow } from '../../pipeline/decode/json.ts';
+import { weighText } from './record-weight.ts';
 
 /** One record that was not taken, or several in a row. */
 export interface Rejection {
@@ -21,6 +23,10 @@ export interface Piece {
   /** What tells one record's text from another's; empty where nobody asks. */
   readonly marks: number[];
   readonly rejections: Rejection[];
+  /** Memory that the values take until they are stored, estimated. */
+  bytes: number;
+  /** How long they are as JSON, about. */
+  jsonBytes: number;
   /** The rest of the body is of no use: it is not read on. */
   isLast: boolean;
   /** Why the whole body is refused. */
@@ -28,15 +34,35 @@ export interface Piece {
 }
 
 export function emptyPiece(): Piece {
-  return { values: [], lines: [], marks: [], rejections: [], isLast: false, failure: null };
+  return {
+    values: [],
+    lines: [],
+    marks: [],
+    rejections: [],
+    bytes: 0,
+    jsonBytes: 0,
+    isLast: false,
+    failure: null,
+  };
 }
 
 /** Makes records of a body that comes in chunks; how it was cut into them changes nothing. Holds one record
- *  of `recordBytesMax` at most, and the chunk it was given. Never throws for what the body holds. */
+ *  of `recordBytesMax` at most, and the chunk it was given. Never throws for what the body holds.
+ *
+ *  A few bytes of a body can come to many records, so that they are given in pieces of at most
+ *  `ingestPieceBytesMax`, or one record. A piece is made when it is asked for, and not before: ask while there
+ *  is room for it. Behind a piece that is the last, or bears a failure, nothing is to be asked for. */
 export interface BodyReader {
-  push(chunk: Buffer): Piece;
+  push(chunk: Buffer): Iterable<Piece>;
   /** What is left at the end of the body. */
-  end(): Piece;
+  end(): Iterable<Piece>;
+  /** Bytes of the body that it keeps until its end. */
+  readonly heldBytes?: number;
+}
+
+/** Whether no more should be added to a piece. */
+export function isFullPiece({ bytes, isLast }: Piece): boolean {
+  return isLast || bytes >= LIMITS.ingestPieceBytesMax;
 }
 
 export interface ReaderOptions {
@@ -57,12 +83,21 @@ export class Rejecter {
   }
 }
 
-/** @throws HeadgateError HG_DECODE_FAILED, HG_RECORD_TOO_DEEP */
-export function recordOf(text: string, depthMax: number): unknown {
-  if (isDeeperThan(depthMax, text)) {
-    throw new HeadgateError('HG_RECORD_TOO_DEEP', `nested deeper than ${depthMax} levels`);
-  }
-  return parseShallow(text);
+/** Adds the record of a JSON text.
+ *  @throws HeadgateError HG_DECODE_FAILED, HG_RECORD_TOO_DEEP */
+export function addRecord(
+  piece: Piece,
+  text: string,
+  line: number,
+  { depthMax, isMarked }: ReaderOptions,
+): void {
+  const weight = weighText(text, depthMax);
+  if (weight < 0) throw new HeadgateError('HG_RECORD_TOO_DEEP', `nested deeper than ${depthMax} levels`);
+  piece.values.push(parseShallow(text));
+  piece.lines.push(line);
+  if (isMarked) piece.marks.push(crc32(text));
+  piece.bytes += weight;
+  piece.jsonBytes += text.length;
 }
 
 export function tooLarge(recordBytesMax: number): HeadgateError {

@@ -3,10 +3,12 @@
 
 import { crc32 } from 'node:zlib';
 import { errorFacts, HeadgateError } from '../../domain/errors.ts';
+import { writeJson } from '../../domain/json-text.ts';
 import { isDeeperThan, parseJson, parseShallow } from '../../pipeline/decode/json.ts';
 import { decodeText } from '../../pipeline/decode/text.ts';
 import { ndjsonReader } from './ndjson-reader.ts';
 import { emptyPiece, type Piece, type ReaderOptions } from './piece.ts';
+import { RECORD_WEIGHT, weighText } from './record-weight.ts';
 
 export interface SocketMessage {
   readonly id: number;
@@ -30,7 +32,9 @@ export function readMessage(bytes: Buffer, options: ReaderOptions): SocketMessag
   if (!Array.isArray(records) || !isId(id)) {
     throw protocolError('a message must be { "id": number, "records": [ … ] }');
   }
-  return { id, piece: readRecords(records, mayBeDeep, options) };
+  const piece = readRecords(records, mayBeDeep, options);
+  piece.bytes = weighText(text, Infinity) + RECORD_WEIGHT * piece.values.length;
+  return { id, piece };
 }
 
 /** The id where a line is nothing but that. */
@@ -43,13 +47,17 @@ function headOf(line: Buffer): number | null {
 
 function readLines(bytes: Buffer, options: ReaderOptions): Piece {
   const reader = ndjsonReader(options);
-  const piece = reader.push(bytes);
-  const rest = reader.end();
-  piece.values.push(...rest.values);
-  piece.lines.push(...rest.lines);
-  piece.marks.push(...rest.marks);
-  piece.rejections.push(...rest.rejections);
-  return piece;
+  const whole = emptyPiece();
+  for (const pieces of [reader.push(bytes), reader.end()]) {
+    for (const piece of pieces) {
+      for (const value of piece.values) whole.values.push(value);
+      for (const line of piece.lines) whole.lines.push(line);
+      for (const mark of piece.marks) whole.marks.push(mark);
+      for (const rejection of piece.rejections) whole.rejections.push(rejection);
+      whole.bytes += piece.bytes;
+    }
+  }
+  return whole;
 }
 
 /** `mayBeDeep`: the message as a whole is deeper than it would be if every record were as deep as it may. */
@@ -61,14 +69,14 @@ function readRecords(
   const piece = emptyPiece();
   for (let line = 1; line <= records.length; line++) {
     const record = records[line - 1];
-    if (mayBeDeep && isDeeperThan(depthMax, JSON.stringify(record))) {
+    if (mayBeDeep && isDeeperThan(depthMax, writeJson(record))) {
       const message = `nested deeper than ${depthMax} levels`;
       piece.rejections.push({ line, code: 'HG_RECORD_TOO_DEEP', message });
       continue;
     }
     piece.values.push(record);
     piece.lines.push(line);
-    if (isMarked) piece.marks.push(crc32(JSON.stringify(record)));
+    if (isMarked) piece.marks.push(crc32(writeJson(record)));
   }
   return piece;
 }

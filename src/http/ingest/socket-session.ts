@@ -2,8 +2,8 @@
  *  they came, when its records are stored; what one commit stored is answered in one frame.
  *
  *  What bounds it: a credit of messages without an answer (whoever sends more is not read, and cut when it
- *  is twice as many), bytes that wait for their commit, bytes of answers the client does not take, messages
- *  and pings a second. A bound that is reached means that the socket is not read, so that TCP slows the
+ *  is twice as many), the memory of records that wait for their commit, bytes of answers the client does not
+ *  take, messages and pings a second. A bound that is reached means that the socket is not read, so that TCP slows the
  *  sender. */
 
 import type { WebSocket } from 'ws';
@@ -58,6 +58,9 @@ export class Session {
   #owedCredit = 0;
   #isFlushing = false;
   #isWaitingForBudget = false;
+  /** Messages that came while there was no room for their records: what was on its way when the socket was
+   *  held back. */
+  readonly #unread: Buffer[] = [];
   /** The second that is counted, and what came in it. */
   #secondMs = 0;
   #messages = 0;
@@ -124,25 +127,39 @@ export class Session {
       return;
     }
     this.#countMessage();
-    if (this.#pending.length >= 2 * LIMITS.ingestSocketCreditMessages) {
+    if (this.#pending.length + this.#unread.length >= 2 * LIMITS.ingestSocketCreditMessages) {
       this.#refuse(POLICY_VIOLATION, 'more messages than credit');
       return;
     }
+    this.#unread.push(bytes);
+    this.#readMessages();
+    this.#holdBack();
+  }
+
+  /** Makes records of messages while there is room for them: many small ones can come out of few bytes. */
+  #readMessages(): void {
+    const { budget } = this.#options;
+    while (this.#unread.length > 0 && !budget.isFull && !this.#isOver) {
+      this.#read(this.#unread.shift() as Buffer);
+    }
+  }
+
+  #read(bytes: Buffer): void {
     const source = this.#options.source();
     if (source === undefined) {
       this.#refuse(TRY_AGAIN_LATER, 'the source is no longer there');
       return;
     }
     try {
-      this.#handIn(source, readMessage(bytes, this.#options.reading), bytes.length);
+      this.#handIn(source, readMessage(bytes, this.#options.reading));
     } catch (error) {
       this.#refuse(POLICY_VIOLATION, errorFacts(error).message);
     }
-    this.#holdBack();
   }
 
-  #handIn(source: PushSource, { id, piece }: SocketMessage, bytes: number): void {
+  #handIn(source: PushSource, { id, piece }: SocketMessage): void {
     const { client, budget } = this.#options;
+    const { bytes } = piece;
     const pending: Pending = { id, bytes, tally: new Tally(), isSettled: false };
     this.#pending.push(pending);
     this.#pendingBytes += bytes;
@@ -190,7 +207,7 @@ export class Session {
       this.#owedCredit = 0;
     }
     if (answers.length > 0) this.#send(...answers);
-    if (this.#pending.length === 0) this.#onIdle?.();
+    if (this.#pending.length === 0 && this.#unread.length === 0) this.#onIdle?.();
     this.#holdBack();
   }
 
@@ -206,6 +223,7 @@ export class Session {
     if (this.#isOver || this.#ending !== null) return;
     const isHeld =
       budget.isFull ||
+      this.#unread.length > 0 ||
       this.#pending.length > LIMITS.ingestSocketCreditMessages ||
       this.#pendingBytes >= LIMITS.ingestSocketPendingBytesMax ||
       socket.bufferedAmount > LIMITS.ingestSocketUnsentBytesMax ||
@@ -216,6 +234,7 @@ export class Session {
     this.#isWaitingForBudget = true;
     budget.onRoom(() => {
       this.#isWaitingForBudget = false;
+      this.#readMessages();
       this.#flush();
     });
   }
@@ -263,7 +282,8 @@ export class Session {
 
   async #answerAll(): Promise<void> {
     this.#options.socket.pause();
-    if (this.#pending.length > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    if (this.#pending.length > 0 || this.#unread.length > 0)
+      await new Promise<void>((resolve) => (this.#onIdle = resolve));
   }
 
   /** What was taken while it might send is answered; nothing else is. */

@@ -3,6 +3,7 @@
  *  is known to be one. */
 
 import { parse } from 'csv-parse/sync';
+import { LIMITS } from '../../domain/limits.ts';
 import type { HeadgateError } from '../../domain/errors.ts';
 import { asDecodeError, decodeError, decodeText } from './text.ts';
 
@@ -94,9 +95,17 @@ function closingQuote(text: string, from: number): number {
 }
 
 /** The names of the columns.
- *  @throws HeadgateError HG_DECODE_FAILED where one is empty or stands twice. */
+ *  @throws HeadgateError HG_DECODE_FAILED where one is empty or stands twice, or they are too long or too many:
+ *  every record takes them with it. */
 export function csvHeader(bytes: Uint8Array, line: number, options?: CsvOptions): readonly string[] {
+  const { csvHeaderBytesMax, csvColumnsMax } = LIMITS;
+  if (bytes.length > csvHeaderBytesMax) {
+    throw decodeError(`the header has ${bytes.length} bytes; it may have ${csvHeaderBytesMax}`, line);
+  }
   const names = csvFields(decodeText(bytes, line), line, options);
+  if (names.length > csvColumnsMax) {
+    throw decodeError(`the header has ${names.length} columns; it may have ${csvColumnsMax}`, line);
+  }
   const seen = new Set<string>();
   for (const [index, name] of names.entries()) {
     if (name.trim() === '') throw decodeError(`column ${index + 1} of the header has no name`, line);

@@ -1,16 +1,14 @@
 /** JSON from unknown hands. What the rest of the engine could not write down again is refused here: nesting
  *  so deep that JSON.stringify would overflow the stack, and numbers so large that they become Infinity and
- *  then null. A key `__proto__` is an ordinary property of the value and reaches no prototype; of equal keys
+ *  then null. Integers beyond 2^53 keep their digits: they are `bigint`. A key `__proto__` is an ordinary property of the value and reaches no prototype; of equal keys
  *  the last one holds. */
 
 import { messageOf } from '../../domain/errors.ts';
+import { JSON_DEPTH_MAX, mayHoldLongInteger, readJson } from '../../domain/json-text.ts';
 import { decodeError } from './text.ts';
 
-/** Arrays and objects within each other. */
-export const JSON_DEPTH_MAX = 1_000;
-
 /** A literal can only be beyond 1.8e308 with three digits in its exponent, or with so many before it. */
-const LONG_DIGITS = 200;
+const DIGITS_OF_LARGEST = 200;
 const LONG_EXPONENT = /[eE]\+?\d{3}/;
 
 const QUOTE = 0x22;
@@ -34,7 +32,7 @@ export function parseJson(text: string, line?: number): unknown {
 export function parseShallow(text: string, line?: number): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = readJson(text);
   } catch (error) {
     const problem =
       text.trim() === '' ? 'empty, where a JSON value was expected' : `not valid JSON: ${messageOf(error)}`;
@@ -45,26 +43,9 @@ export function parseShallow(text: string, line?: number): unknown {
   return value;
 }
 
+/** Without an exponent it takes as many digits as the largest double has. */
 function mayOverflow(text: string): boolean {
-  return LONG_EXPONENT.test(text) || holdsManyDigits(text);
-}
-
-/** So many digits in a row cover a place that is a whole multiple of their number: only those are looked at,
- *  where a regular expression would go over every number. */
-function holdsManyDigits(text: string): boolean {
-  for (let place = 0; place < text.length; place += LONG_DIGITS) {
-    if (!isDigit(text.charCodeAt(place))) continue;
-    let from = place;
-    while (isDigit(text.charCodeAt(from - 1))) from--;
-    let to = place;
-    while (isDigit(text.charCodeAt(to))) to++;
-    if (to - from >= LONG_DIGITS) return true;
-  }
-  return false;
-}
-
-function isDigit(unit: number): boolean {
-  return unit >= 0x30 && unit <= 0x39;
+  return LONG_EXPONENT.test(text) || (text.length >= DIGITS_OF_LARGEST && mayHoldLongInteger(text));
 }
 
 /** Whether arrays and objects are nested deeper. Looks at the text, not the value: a hostile text is refused

@@ -157,7 +157,7 @@ describe('the exit', () => {
     const field = new Field({ keep: true });
     const circular: Record<string, unknown> = {};
     circular['self'] = circular;
-    field.send([record(1), record(2, { data: circular }), record(3, { data: 10n }), record(4)]);
+    field.send([record(1), record(2, { data: circular }), record(3, { data: new Map() }), record(4)]);
     await field.clock.advance(20);
     expect([field.stored, field.shown]).toEqual([
       [1, 4],

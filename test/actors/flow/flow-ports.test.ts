@@ -41,18 +41,22 @@ async function running(options: CreateEngineOptions, sources = ['plc-7']) {
 
 describe('the rate limiter', () => {
   test('limits from the first refusal until a second after the last pause, and says what was dropped', async () => {
-    const { clock, push, edgesOf } = await running({ rateLimit: { recordsPerSecondMax: 10 } });
+    const { clock, push, edgesOf } = await running({
+      rateLimit: { recordsPerSecondMax: 10, policy: 'drop' },
+    });
     await clock.advance(100);
     await push(13);
     await clock.advance(3_000);
     expect(edgesOf('rateLimiter')).toEqual([
-      [100, 'limiting', { scope: 'global', recordsPerSecondMax: 10 }],
+      [100, 'limiting', { scope: 'global', recordsPerSecondMax: 10, source: 'plc-7' }],
       [1_130, 'open', { dropped: 3 }],
     ]);
   });
 
   test('says nothing while everything passes', async () => {
-    const { clock, push, edgesOf } = await running({ rateLimit: { recordsPerSecondMax: 10 } });
+    const { clock, push, edgesOf } = await running({
+      rateLimit: { recordsPerSecondMax: 10, policy: 'drop' },
+    });
     for (let second = 0; second < 5; second++) {
       await push(10);
       await clock.advance(1_000);
@@ -66,14 +70,14 @@ describe('the rate limiter', () => {
     await push(25);
     await clock.advance(5_000);
     expect(edgesOf('rateLimiter')).toEqual([
-      [0, 'limiting', { scope: 'global', recordsPerSecondMax: 10 }],
+      [0, 'limiting', { scope: 'global', recordsPerSecondMax: 10, source: 'plc-7' }],
       [3_000, 'open', { dropped: 0 }],
     ]);
     expect(engine.report()).toMatchObject({ admitted: 25, dropped: 0, delivered: 25 });
   });
 
   test('tells of a limit of single sources as of one of all', async () => {
-    const limit = { recordsPerSecondMax: 10, scope: 'source' } as const;
+    const limit = { recordsPerSecondMax: 10, scope: 'source', policy: 'drop' } as const;
     const { clock, engine, push, pushes, edgesOf } = await running({ rateLimit: limit }, ['plc-1', 'plc-2']);
     await push(12, pushes[0]);
     await push(9, pushes[1]);

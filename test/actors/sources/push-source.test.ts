@@ -99,7 +99,7 @@ describe('push', () => {
   });
 
   test('says what a limit refused', async () => {
-    const { clock, source } = await open({ rateLimit: { recordsPerSecondMax: 2 } });
+    const { clock, source } = await open({ rateLimit: { recordsPerSecondMax: 2, policy: 'drop' } });
     const push = source.pushAll(numbers(5));
     await clock.advance(5_000);
     expect(await push).toMatchObject({ stored: 2, dropped: 3 });

@@ -3,6 +3,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { webSocketSource, type WebSocketSourceOptions } from '../../../actors/sources/websocket-source.ts';
+import type { HeadgateError } from '../../../src/domain/errors.ts';
 import { realClock } from '../../../src/real-clock.ts';
 import { recordingIo, type RecordingIo } from '../../support/recording-io.ts';
 
@@ -84,7 +85,49 @@ describe('messages', () => {
   });
 });
 
+describe('a message that is too large', () => {
+  test('is a dead letter in its place, whole or in fragments, and the link stays', async () => {
+    let clients = 0;
+    const url = await serve((client) => {
+      clients++;
+      client.send('1');
+      client.send('ü'.repeat(100_000));
+      client.send('x'.repeat(900), { fin: false });
+      client.send('x'.repeat(900), { fin: true });
+      client.send(new Uint8Array(1_001));
+      client.send('2');
+      client.send('3'.padEnd(1_000));
+    });
+    const { io, run } = start({ url, messageBytesMax: 1_000 });
+    await io.until(() => io.values.length === 3);
+    expect(io.values).toEqual([1, 2, 3]);
+    const rejections = io.undecodable.map(({ error }) => error as HeadgateError);
+    expect(rejections).toMatchObject([
+      { code: 'HG_READ_TOO_LARGE', details: { bytes: 200_000, keptBytes: 1_024 } },
+      { code: 'HG_READ_TOO_LARGE', details: { bytes: 1_800 } },
+      { code: 'HG_READ_TOO_LARGE', details: { bytes: 1_001, keptBytes: 1_001 } },
+    ]);
+    io.abort();
+    await run;
+    expect(clients).toBe(1);
+  });
+});
+
 describe('opening', () => {
+  test('that is refused shows what the server said, without secrets, and how long it wants to wait', async () => {
+    const server = createServer();
+    server.on('upgrade', (request, socket) =>
+      socket.end(
+        'HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nConnection: close\r\n\r\n' +
+          `slow down\n${request.headers['x-token']?.toString()}`,
+      ),
+    );
+    const { run } = start({ url: await listen(server), headers: { 'x-token': 's3cret-token' } });
+    const error = await run.catch((thrown: unknown) => thrown as HeadgateError);
+    expect(error).toMatchObject({ code: 'HG_LINK_REFUSED', details: { status: 429, retryAfterMs: 30_000 } });
+    expect((error as Error).message).toContain(': "slow down ***" and asks to wait 30000 ms');
+  });
+
   test('offers protocols, headers and credentials, and subscribes', async () => {
     const seen = Promise.withResolvers<IncomingMessage>();
     const subscriptions: string[] = [];
@@ -173,13 +216,6 @@ describe('a link that ends', () => {
     const { io, run } = start({ url });
     await expect(run).rejects.toMatchObject({ remedy: 'retry', ...error });
     expect(io.values).toEqual([1]);
-  });
-  test('as a message is too large says so', async () => {
-    const url = await serve((client) => client.send('x'.repeat(1_001)));
-    await expect(start({ url, messageBytesMax: 1_000 }).run).rejects.toMatchObject({
-      code: 'HG_READ_TOO_LARGE',
-      details: { messageBytesMax: 1_000 },
-    });
   });
   test.each<[string, number[]]>([
     ['a reserved bit', [0xf1, 0x00]],

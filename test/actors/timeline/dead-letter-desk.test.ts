@@ -66,8 +66,15 @@ describe('a dead letter', () => {
 
   test('of data that JSON has no word for says that it was not kept whole', () => {
     const field = new Field();
-    field.bury(new Error('no'), { n: 1n }, 'record');
+    field.bury(new Error('no'), { n: new Map() }, 'record');
     expect(field.kept).toMatchObject([{ isTruncated: true }]);
+  });
+
+  test('of which only the first bytes were kept says so', () => {
+    const field = new Field();
+    const details = { bytes: 9_000_000, keptBytes: 1_024 };
+    field.bury(new HeadgateError('HG_READ_TOO_LARGE', 'large', { details }), new Uint8Array(1_024), 'decode');
+    expect(field.kept).toMatchObject([{ isTruncated: true, code: 'HG_READ_TOO_LARGE' }]);
   });
 
   /** What becomes of whatever was thrown. */

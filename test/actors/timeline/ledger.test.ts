@@ -96,7 +96,7 @@ class Desk {
     const { tenant, sourceId, state, recordsProduced, consecutiveErrors, incarnation, restarts } =
       sourceRow();
     const counts = { recordsProduced, consecutiveErrors, incarnation, restarts };
-    const rest = { lastReadTimestamp: null, rate1s: 0, queueDepth: 0, droppedCount: 0 };
+    const rest = { lastReadTimestamp: null, rate1s: 0, queueDepth: 0, droppedCount: 0, deadLetteredCount: 0 };
     this.ledger.addHealth([{ atMs, tenant, sourceId, state, ...counts, ...rest }]);
   }
 

@@ -3,12 +3,71 @@
 import { describe, expect, test } from 'vitest';
 import { configFolder, configOf, problemsOf, valid, writeIn } from './config-rig.ts';
 
+const EMPTY =
+  ' is empty: it holds no section. Where nothing is to run, write "sources: {}"; ' +
+  '`headgate init` writes a file to begin with';
+const SEVERAL =
+  'holds more than one document; a configuration is one: remove the line "---", or split the file';
+
 const folder = configFolder({ 'stages.js': 'export const enrich = (record) => record.data;' });
 
 describe('a text', () => {
   const cases: [title: string, text: string, problems: string[]][] = [
-    ['that is empty asks for the defaults', '', []],
-    ['of comments alone does, too', '# nothing\n', []],
+    ['that is empty', '', [EMPTY]],
+    ['of white space', ' \n\t\n', [EMPTY]],
+    ['of comments alone', '# nothing\n', [EMPTY]],
+    ['that says null', 'null\n', [EMPTY]],
+    ['of a document without content', '---\n', [EMPTY]],
+    ['of two documents', 'sources: {}\n---\nsinks: {}\n', [`2:1: ${SEVERAL}`]],
+    ['of a second document without content', 'sources: {}\n---\n', [`2:1: ${SEVERAL}`]],
+    ['of two documents with an end between them', 'sources: {}\n...\nsinks: {}\n', [`3:1: ${SEVERAL}`]],
+    ['of one document with both marks', '---\nsources: {}\n...\n', []],
+    [
+      'with a merge key',
+      'sources: &a\n  b: { type: push }\nsinks: { <<: *a }\n',
+      [
+        '3:10: "<<" is a merge key, which is not supported; write the fields out, or give a whole value by an alias (*name)',
+      ],
+    ],
+    ['with a byte order mark and Windows line ends', '\uFEFFengine: {}\r\nsources: {}\r\n', []],
+    [
+      'with a byte that no text has',
+      'engine: {}\nsources: {\u0000}',
+      ['2:11: holds the control character 0x00; it must be UTF-8 text'],
+    ],
+    [
+      'with a word that older YAML takes for false',
+      'http: { enabled: off }',
+      ['1:18 http.enabled: must be true or false; it is text (write false)'],
+    ],
+    [
+      'that asks for older YAML',
+      '%YAML 1.1\n---\nhttp: { enabled: on }',
+      ['3:18 http.enabled: must be true or false; it is text (write true)'],
+    ],
+    [
+      'with a number that older YAML takes for octal',
+      'http: { port: 0123 }',
+      [
+        '1:15: begins with a zero: some programs take it for octal; remove the zero, or put it in quotes where it is text',
+      ],
+    ],
+    [
+      'with a number that older YAML counts in sixties',
+      'http: { port: 1:30 }',
+      ['1:15 http.port: must be a number; it is text (write it as one number, without ":")'],
+    ],
+    [
+      'with a number in groups',
+      'http: { port: 8_080 }',
+      ['1:15 http.port: must be a number; it is text (write it without "_")'],
+    ],
+    [
+      'with more digits than a number holds',
+      'engine: { seed: 9007199254740993 }',
+      ['1:17: has more digits than a number can hold (2^53); put it in quotes where it is text'],
+    ],
+    ['with a number without end', 'http: { port: .inf }', ['1:15: must be a finite number']],
     ['that is no map', '- a', ['1:1: must be a map of named values; it is a list']],
     ['with a key twice', 'engine: {}\nengine: {}', ['2:1: names a key twice; each may stand once']],
     [
@@ -283,6 +342,64 @@ describe('what no field shows by itself:', () => {
     });
   }
 
+  const topic = (more: string, rest = '') => `control: { mqtt: { url: '${more}' } }\n${rest}`;
+  const known = `auth: { tokens: [${token('a', 'a')}] }`;
+
+  test('a control topic on a broker of others needs tokens and TLS, or a field that says otherwise', () => {
+    const open = /^1:\d+ control\.mqtt\.url: the broker is on another machine and auth\.tokens is empty/;
+    const plain =
+      /^1:\d+ control\.mqtt\.url: the broker is on another machine and commands, with their tokens/;
+    const expectEach = (text: string, each: readonly RegExp[]) => {
+      const found = problemsOf(text);
+      expect([text, found.length]).toEqual([text, each.length]);
+      for (const [index, pattern] of each.entries()) expect(found[index]).toMatch(pattern);
+    };
+    expectEach(topic('mqtt://10.0.0.1'), [open, plain]);
+    expectEach(topic('mqtts://broker.example'), [open]);
+    expectEach(topic('mqtt://broker.example', known), [plain]);
+    expectEach(topic('ws://[2001:db8::1]:80/mqtt', known), [plain]);
+    expectEach(topic('wss://broker.example/mqtt', known), []);
+    for (const host of ['127.0.0.1', '127.9.9.9', 'localhost', '[::1]'])
+      expectEach(topic(`mqtt://${host}`), []);
+    const allowed = "control: { mqtt: { url: 'mqtt://10.0.0.1', allowOpen: true, allowPlaintext: true } }";
+    expectEach(allowed, []);
+    expect(valid(allowed).warnings).toMatchObject([{ path: 'control.mqtt.topic', line: 1 }]);
+    expect(valid(topic('mqtt://127.0.0.1')).warnings).toHaveLength(1);
+    expect(valid(topic('mqtt://127.0.0.1', known)).warnings).toEqual([]);
+  });
+
+  test('characters in the credentials of an address that end it are told, without the address', () => {
+    const source = (url: string) => `sources: { a: { type: mqtt, url: "${url}", topics: a } }`;
+    const wrong = [
+      'mqtt://user:p@ss/word#1@host',
+      'mqtt://user:pa/ss@host',
+      'mqtt://user:pa?ss@host',
+      'mqtt://user:pa#ss@host',
+      'mqtt://user:p@ss@host',
+      'mqtt://us/er:pass@host:1883',
+      'mqtt://user:100%@host',
+      'mqtt://user:%ff@host',
+    ];
+    for (const url of wrong) {
+      const found = problemsOf(source(url));
+      expect([url, found.length]).toEqual([url, 1]);
+      expect(found[0]).toMatch(/^1:\d+ sources\.a\.url: the name or password in it holds a character/);
+      expect(found[0]).not.toContain(url.slice(8));
+    }
+    expect(problemsOf(source(' mqtt://host'))[0]).toContain('white space');
+    const http = (url: string) => `sources: { a: { type: http, url: "${url}", intervalMs: 1000 } }`;
+    for (const url of [
+      'http://host/users/@me',
+      'http://[::1]:80/a@b',
+      'http://host:80/?q=a@b',
+      'http://u:p%40@h/',
+    ])
+      expect([url, problemsOf(http(url))]).toEqual([url, []]);
+    expect(valid(http('http://u:secret@h/')).warnings).toMatchObject([{ path: 'sources.a.url' }]);
+    const env = { PASSWORD: 'secret' };
+    expect(valid(http('http://u:${PASSWORD}@h/'), { env }).warnings).toEqual([]);
+  });
+
   test('an open door that is asked for in so many words is let be', () => {
     expect(problemsOf('http: { host: 0.0.0.0, allowOpen: true, allowPlaintext: true }')).toEqual([]);
     expect(problemsOf('http: { enabled: false, host: 0.0.0.0 }')).toEqual([]);
@@ -347,7 +464,7 @@ sources:
   a: { type: push }
   b: { type: push, rateLimit: { recordsPerSecondMax: 3, policy: delay } }
 `);
-  expect(sources['a']).toMatchObject({ rateLimit: { recordsPerSecondMax: 7, policy: 'drop' } });
+  expect(sources['a']).toMatchObject({ rateLimit: { recordsPerSecondMax: 7, policy: 'auto' } });
   expect(sources['b']).toMatchObject({ rateLimit: { recordsPerSecondMax: 3, policy: 'delay' } });
 });
 

@@ -3,6 +3,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { csvReader } from '../../../src/http/ingest/csv-reader.ts';
+import { payloadReader } from '../../../src/http/ingest/payload-reader.ts';
+import { decoderFor } from '../../../src/pipeline/decode/decoder.ts';
+import { LIMITS } from '../../../src/domain/limits.ts';
 import { jsonReader } from '../../../src/http/ingest/json-reader.ts';
 import { ndjsonReader } from '../../../src/http/ingest/ndjson-reader.ts';
 import type { BodyReader, Piece, ReaderOptions } from '../../../src/http/ingest/piece.ts';
@@ -25,8 +28,10 @@ function readAll(reader: BodyReader, chunks: readonly Buffer[]): Read {
     for (const { line, code } of piece.rejections) read.rejections.push([line, code]);
     return piece.isLast;
   };
-  for (const chunk of chunks) if (take(reader.push(Buffer.from(chunk)))) return read;
-  take(reader.end());
+  for (const chunk of chunks) {
+    for (const piece of reader.push(Buffer.from(chunk))) if (take(piece)) return read;
+  }
+  for (const piece of reader.end()) take(piece);
   return read;
 }
 
@@ -182,16 +187,80 @@ describe('what is read is what JSON.parse reads:', () => {
 test('a line that never ends is not kept', () => {
   const reader = ndjsonReader(OPTIONS);
   const chunk = Buffer.alloc(1_000, 'x');
-  let rejections = 0;
-  for (let index = 0; index < 1_000; index++) rejections += reader.push(chunk).rejections.length;
-  const piece = reader.push(Buffer.from('x\n7\n'));
-  expect(rejections).toBe(1);
-  expect([piece.values, piece.lines]).toEqual([[7], [2]]);
+  const read = readAll(reader, [...Array.from({ length: 1_000 }, () => chunk), Buffer.from('x\n7\n')]);
+  expect(read.rejections).toEqual([[1, 'HG_RECORD_TOO_LARGE']]);
+  expect([read.values, read.lines]).toEqual([[7], [2]]);
 });
 
 test('after too many rejections the rest is not looked at', () => {
-  const piece = ndjsonReader(OPTIONS).push(Buffer.from(`${'x\n'.repeat(10_000)}1\n`));
-  expect(piece.isLast).toBe(true);
-  expect(piece.rejections).toHaveLength(5_000);
-  expect(piece.values).toEqual([]);
+  const read = readAll(ndjsonReader(OPTIONS), [Buffer.from(`${'x\n'.repeat(10_000)}1\n`)]);
+  expect(read.rejections).toHaveLength(5_000);
+  expect(read.values).toEqual([]);
+});
+
+describe('a body is decoded a piece at a time, however many records its bytes come to', () => {
+  const size: ReaderOptions = { recordBytesMax: 1024 * 1024, depthMax: 64, isMarked: false };
+  const wide = `${Array.from({ length: 900 }, (_, index) => `${'n'.repeat(60)}${index}`).join(',')}\n`;
+  const payload = { decode: decoderFor('json'), contentType: 'text/plain', isMarked: false };
+  test.each<[string, BodyReader, string]>([
+    ['NDJSON of empty objects', ndjsonReader(size), '{}\n'.repeat(20_000)],
+    ['a list of empty lists', jsonReader(size), `[${'[],'.repeat(20_000)}[]]`],
+    ['records of many small parts', ndjsonReader(size), `[${'[],'.repeat(5_000)}0]\n`.repeat(4)],
+    ['records of many names', jsonReader(size), `[${`{${'"a":{},'.repeat(2_000)}"b":0},`.repeat(4)}0]`],
+    ['rows of commas below long names', csvReader(size), wide + `${','.repeat(899)}\n`.repeat(60)],
+    ['a payload that is one large record', payloadReader(payload), `[${'[],'.repeat(20_000)}0]`],
+  ])('%s', (_, reader, text) => {
+    const weights: number[] = [];
+    const rests: number[] = [];
+    for (const pieces of [reader.push(Buffer.from(text)), reader.end()]) {
+      for (const { bytes, values } of pieces) {
+        weights.push(bytes);
+        rests.push(bytes / Math.max(1, values.length));
+      }
+    }
+    const largest = Math.max(...rests);
+    // What a record takes is more than its text many times over, and is counted as such.
+    expect(weights.reduce((sum, weight) => sum + weight, 0)).toBeGreaterThan(8 * text.length);
+    expect(Math.max(...weights)).toBeLessThanOrEqual(LIMITS.ingestPieceBytesMax + largest);
+  });
+
+  test('nothing more is made of a body than what was asked for', () => {
+    const made: number[] = [];
+    const pieces = ndjsonReader(size).push(Buffer.from('{}\n'.repeat(20_000)));
+    for (const { values } of pieces) {
+      made.push(values.length);
+      break;
+    }
+    expect(made[0]).toBeLessThan(2_100);
+  });
+});
+
+test('a payload that comes to more records than may wait is refused', () => {
+  const decode = decoderFor('ndjson');
+  const reader = payloadReader({ decode, contentType: 'text/plain', isMarked: false });
+  const payload = Buffer.from('1\n'.repeat(1_000_000));
+  const [piece] = [...reader.push(payload), ...reader.end()];
+  expect(piece?.failure?.code).toBe('HG_HTTP_TOO_LARGE');
+});
+
+describe('the row that names the columns is bounded', () => {
+  const names = (count: number, chars: number) =>
+    Array.from({ length: count }, (_, index) => `${index}`.padEnd(chars, 'x')).join(',');
+  test.each([
+    ['in bytes', `${names(100, 700)}\n`, /header has 70099 bytes/],
+    ['in columns', `${names(4_097, 5)}\n`, /header has 4097 columns/],
+  ])('%s', (_, text, message) => {
+    const [piece] = csvReader({ recordBytesMax: 1024 * 1024, depthMax: 64, isMarked: false }).push(
+      Buffer.from(text),
+    );
+    expect(piece?.rejections[0]?.message).toMatch(message);
+    expect(piece?.isLast).toBe(true);
+  });
+
+  test('a record is measured with the names of its columns', () => {
+    const reader = csvReader({ recordBytesMax: 600, depthMax: 64, isMarked: false });
+    const read = readAll(reader, [Buffer.from(`${names(2, 250)}\n1,2\n${'3'.repeat(200)},4\n5,6\n`)]);
+    expect(read.lines).toEqual([2, 4]);
+    expect(read.rejections).toEqual([[3, 'HG_RECORD_TOO_LARGE']]);
+  });
 });

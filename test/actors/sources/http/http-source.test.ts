@@ -9,7 +9,7 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import { httpSource, type HttpSourceOptions } from '../../../../actors/sources/http/http-source.ts';
-import { fetchTransport } from '../../../../actors/sources/http/transport.ts';
+import { createHttpTransport } from '../../../../actors/sources/http/transport.ts';
 import { HeadgateError } from '../../../../src/domain/errors.ts';
 import { realClock } from '../../../../src/real-clock.ts';
 import { recordingIo, type RecordingIo } from '../../../support/recording-io.ts';
@@ -263,6 +263,119 @@ function pour(response: ServerResponse, request: IncomingMessage): Promise<numbe
   return new Promise((resolve) => request.once('close', () => resolve(written)));
 }
 
+describe('a kept connection', () => {
+  /** A server that answers the first request of each connection and resets it at the next. */
+  const answersOnce = async () => {
+    const seen = { connections: 0, requests: 0 };
+    const server = createTcpServer((socket) => {
+      seen.connections++;
+      let requests = 0;
+      socket.on('error', () => {});
+      socket.on('data', () => {
+        seen.requests++;
+        if (requests++ > 0) socket.resetAndDestroy();
+        else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1');
+      });
+    });
+    opened.push({ close: () => server.close() });
+    return { url: await listen(server), seen };
+  };
+
+  test('that is reset before any answer costs no poll', async () => {
+    const { url, seen } = await answersOnce();
+    const { io, run } = start({ url });
+    await io.until(() => io.values.length === 11);
+    io.abort();
+    await run;
+    expect(io.failures).toEqual([]);
+    expect(seen.connections).toBeGreaterThanOrEqual(11);
+  });
+  test('that is reset is not tried again with a POST, which may have been carried out', async () => {
+    const { url } = await answersOnce();
+    const { io } = start({ url, method: 'POST', body: '{}' });
+    await io.until(() => io.failures.length === 1);
+    expect(io.failures).toMatchObject([{ code: 'HG_LINK_LOST' }]);
+  });
+  test('that is reset within the answer is a failed poll', async () => {
+    let connections = 0;
+    const server = createTcpServer((socket) => {
+      connections++;
+      let requests = 0;
+      socket.on('error', () => {});
+      socket.on('data', () => {
+        if (requests++ === 0) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1');
+        else socket.write('HTTP/1.1 200 OK\r\nX: ', () => socket.destroy());
+      });
+    });
+    opened.push({ close: () => server.close() });
+    const { io } = start({ url: await listen(server) });
+    await io.until(() => io.failures.length === 1);
+    expect(connections).toBe(1);
+  });
+  test('is used for one poll after the other', async () => {
+    let connections = 0;
+    const server = createServer(answer('1'));
+    server.on('connection', () => connections++);
+    opened.push({
+      close() {
+        server.close();
+        server.closeAllConnections();
+      },
+    });
+    expect(await take({ url: await listen(server) }, 5)).toHaveLength(5);
+    expect(connections).toBe(1);
+  });
+});
+
+describe('an odd server', () => {
+  test('that sends interim answers nobody asked for is understood', async () => {
+    const url = await serve((_, response) => {
+      response.writeContinue();
+      response.writeEarlyHints({ link: '</a>; rel=preload' });
+      response.writeProcessing();
+      response.end('7');
+    });
+    expect(await take({ url }, 2)).toEqual([7, 7]);
+  });
+  test('may listen on a port that browsers do not connect to', async () => {
+    // 10080 (Amanda) is one of those that fetch refuses; nothing needs to listen there for the advice.
+    const error = await firstError({ url: 'http://127.0.0.1:9/' });
+    expect(error).toMatchObject({ code: 'HG_LINK_REFUSED' });
+    expect(error.message).toContain('nothing listens there');
+  });
+  test('is quoted where it refuses, shortly, without control characters and secrets', async () => {
+    const url = await serve((request, response) => {
+      response.writeHead(503, { 'retry-after': '9' });
+      response.end(
+        `no such bucket\x1b[2J\n${request.headers['authorization']} ${Buffer.from('hunter22').toString('base64')} ` +
+          `${request.url}${'!'.repeat(10_000)}`,
+      );
+    });
+    const error = await firstError({ url: `${url.replace('//', '//user:hunter22@')}/?key=k3y-secret` });
+    expect(error.message).toContain('answered 503: "no such bucket\\x1b[2J *** ');
+    expect(error.message).toContain('and asks to wait 9000 ms');
+    expect(error.message).not.toMatch(/hunter22|k3y-secret|aHVudGVyMj/);
+    expect(error.message.length).toBeLessThan(500);
+  });
+  test('is given up for its words after a second', async () => {
+    const url = await serve((_, response) => void response.writeHead(500).write('wait for it'));
+    const error = await firstError({ url, timeoutMs: 60_000 });
+    expect(error.message).toContain('answered 500: "wait for it"');
+  });
+  test('that redirects is shown with the address it leads to', async () => {
+    const url = await serve(answer('', { location: '/else?key=secret' }, 308));
+    expect((await firstError({ url })).message).toContain(`set url to ${url}/else`);
+  });
+});
+
+test('a body that is too large is a dead letter with its first bytes, too', async () => {
+  const { io, run } = start({ url: await serve(answer('x'.repeat(5_000))), bodyBytesMax: 100 });
+  await expect(run).rejects.toMatchObject({ code: 'HG_READ_TOO_LARGE' });
+  expect(io.undecodable).toMatchObject([
+    { payload: new Uint8Array(1_024).fill(0x78), error: { details: { bytes: 5_000, keptBytes: 1_024 } } },
+  ]);
+});
+
 describe('a hostile body', () => {
   test('without an end is abandoned at the limit, and the connection with it', async () => {
     let poured: Promise<number> = Promise.resolve(0);
@@ -298,13 +411,14 @@ describe('once the link is open', () => {
     const url = await serve((request, response) => {
       polls++;
       if (polls === 2) response.writeHead(500).end();
-      else if (polls === 3) request.socket.destroy();
-      else if (polls === 4) response.writeHead(401).end();
+      // The third poll, and its repetition over a new connection.
+      else if (polls === 3 || polls === 4) request.socket.destroy();
+      else if (polls === 5) response.writeHead(401).end();
       else response.end(String(polls));
     });
     const { io } = start({ url });
     await io.until(() => io.values.length >= 2);
-    expect(io.values.slice(0, 2)).toEqual([1, 5]);
+    expect(io.values.slice(0, 2)).toEqual([1, 6]);
     expect(io.failures.map((error) => (error as HeadgateError).code)).toEqual([
       'HG_READ_STATUS',
       'HG_LINK_LOST',
@@ -372,9 +486,9 @@ describe('options', () => {
   });
 });
 
-test('the platform’s fetch is the transport unless another is given', async () => {
+test('the transport answers by itself', async () => {
   const url = await serve(answer('1'));
-  const given = await fetchTransport({
+  const given = await createHttpTransport()({
     ...{ url, method: 'GET', headers: {}, body: null },
     signal: new AbortController().signal,
   });

@@ -81,6 +81,28 @@ describe.each(BROKER_KINDS)('$name', (kind) => {
         await run.stop();
       });
 
+      versioned('reads over a retained message that is too large, once a session, and goes on', async () => {
+        const plant = fresh();
+        await field.publisher.publish(`${plant}/image`, Buffer.alloc(300_000), { retain: true });
+        const options = { ...kept(), topics: `${plant}/#`, protocolVersion, payloadBytesMax: 1_000 };
+        const first = await open(options);
+        await first.until(() => first.undecodable.length === 1);
+        await field.publisher.publish(`${plant}/a`, '1');
+        await first.records(1);
+        await first.stop();
+        // For the session that is away: a large one before a good one.
+        await field.publisher.publish(`${plant}/b`, Buffer.alloc(300_000));
+        await field.publisher.publish(`${plant}/a`, '2');
+        await field.publisher.publish(`${plant}/image`, '', { retain: true });
+        const second = await open(options);
+        await second.records(1);
+        expect(second.values).toMatchObject([{ payload: 2 }]);
+        expect(second.undecodable.map(({ error }) => (error as Error).message)).toContain(
+          `the message to "${plant}/b" has 300000 bytes; payloadBytesMax allows 1000`,
+        );
+        await second.stop();
+      });
+
       versioned('serves two sources over one connection', async () => {
         const plant = fresh();
         const connection = mqttConnection({ ...throughProxy(), protocolVersion });

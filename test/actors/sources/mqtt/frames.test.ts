@@ -3,6 +3,7 @@ import mqttPacket, { type IPublishPacket, type Packet } from 'mqtt-packet';
 import { describe, expect, test } from 'vitest';
 import { FrameError } from '../../../../actors/sources/mqtt/frame-error.ts';
 import { frameReader, PACKET_TYPE } from '../../../../actors/sources/mqtt/frames.ts';
+import { KEPT_BYTES_MAX } from '../../../../actors/sources/mqtt/rejected-message.ts';
 import type { MqttMessage } from '../../../../actors/sources/mqtt/transport.ts';
 
 const FRAME_BYTES_MAX = 1_000;
@@ -208,8 +209,8 @@ test('the first frame beyond the limit is found, however the bytes are cut', () 
   );
 });
 
-test('a frame is found too large by its header alone', () => {
-  const { error } = readAll([Buffer.from([0x30]), Buffer.from([0xff, 0xff, 0xff]), Buffer.from([0x7f])], 4);
+test('a frame that is no message is found too large by its header alone', () => {
+  const { error } = readAll([Buffer.from([0xd0]), Buffer.from([0xff, 0xff, 0xff]), Buffer.from([0x7f])], 4);
   expect(error?.frameBytes).toBe(268_435_455);
 });
 
@@ -224,18 +225,124 @@ test.each([
   [4, 'no room for its packet id', frame(0x32, body(A, 1)), 'cut short'],
   [4, 'no room for its topic', frame(0x30, Uint8Array.of(0, 9, 0x61)), 'cut short'],
   [4, 'no body', frame(0x30, 0), 'cut short'],
-  [4, 'no topic', frame(0x30, body([], 1)), 'no topic'],
-  [4, 'a topic that is no UTF-8', frame(0x30, body([0xc3, 0x28])), 'UTF-8'],
-  [4, 'a topic with half a surrogate pair', frame(0x30, body([0xed, 0xa0, 0x80])), 'UTF-8'],
-  [4, 'a topic with NUL', frame(0x30, body([0x61, 0])), 'NUL'],
-  [5, 'no properties', frame(0x30, body(A)), 'no properties'],
-  [5, 'properties longer than itself', frame(0x30, body(A, 90, 3)), ''],
-  [5, 'an unknown property', frame(0x30, body(A, 2, 0x7f, 0)), ''],
   [5, 'a topic alias, which was not offered', frame(0x30, body([], 3, 0x23, 0, 1)), 'alias'],
 ] as const)('a message of version %i with %s is refused', (version, _what, bytes, words) => {
   const { seen, error } = readAll([bytes], version);
   expect(seen).toEqual([]);
   expect(error?.message).toContain(words);
+});
+
+test.each([
+  [4, 'no topic', frame(0x32, body([], 0, 7, 1)), 'no topic'],
+  [4, 'a topic that is no UTF-8', frame(0x32, body([0xc3, 0x28], 0, 7)), 'UTF-8'],
+  [4, 'a topic with half a surrogate pair', frame(0x32, body([0xed, 0xa0, 0x80], 0, 7)), 'UTF-8'],
+  [4, 'a topic with NUL', frame(0x32, body([0x61, 0], 0, 7)), 'NUL'],
+  [5, 'no properties', frame(0x32, body(A, 0, 7)), 'no properties'],
+  [5, 'properties longer than itself', frame(0x32, body(A, 0, 7, 90, 3)), ''],
+  [5, 'an unknown property', frame(0x32, body(A, 0, 7, 2, 0x7f, 0)), ''],
+] as const)(
+  'a message of version %i with %s is rejected, and the next is read',
+  (version, _w, bytes, words) => {
+    const good = frame(0x30, body([0x62], ...(version === 5 ? [0] : []), 1));
+    const { seen, error } = readAll([bytes, good], version);
+    expect(error).toBeNull();
+    expect(seen).toMatchObject([
+      {
+        packetId: 7,
+        message: { topic: '', qos: 1, rejection: { code: 'HG_DECODE_FAILED', remedy: 'drop' } },
+      },
+      { packetId: 0, message: { topic: 'b', payload: Uint8Array.of(1) } },
+    ]);
+    expect((seen[0] as { message: MqttMessage }).message.rejection?.message).toContain(words);
+  },
+);
+
+/** The length of a frame's body: all of it but its first byte and its length. */
+function bodyBytes(whole: Buffer): number {
+  let lengthBytes = 1;
+  while ((whole[lengthBytes] ?? 0) >= 0x80) lengthBytes++;
+  return whole.length - 1 - lengthBytes;
+}
+
+describe.each([4, 5] as const)('a message of version %i that is too large', (version) => {
+  test('is read over wherever it stands, and named by its topic, id and size', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.record({
+            bytes: fc.oneof(
+              fc.integer({ min: 0, max: 1_100 }),
+              fc.constantFrom(999, 1_000, 1_001, 70_000, 200_000),
+            ),
+            qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
+            topic: fc.constantFrom('a', 'fw/image', 'ü/€', 't'.repeat(2_000)),
+            properties: fc.constantFrom<IPublishPacket['properties']>(undefined, { contentType: 'x' }),
+          }),
+          { minLength: 1, maxLength: 6 },
+        ),
+        fc.array(fc.integer({ min: 1, max: 90_000 }), { minLength: 1, maxLength: 4 }),
+        fc.constantFrom(1, 2, Number.POSITIVE_INFINITY),
+        (items, sizes, holdEvery) => {
+          const frames = items.map(({ bytes, qos, topic, properties: some }, index) =>
+            mqttPacket.generate(
+              {
+                ...{
+                  cmd: 'publish',
+                  topic,
+                  qos,
+                  payload: Buffer.alloc(bytes, index),
+                  retain: true,
+                  dup: false,
+                },
+                ...(qos === 0 ? {} : { messageId: index + 1 }),
+                ...(version === 5 && some !== undefined ? { properties: some } : {}),
+              },
+              { protocolVersion: version },
+            ),
+          );
+          const stream = Buffer.concat(frames);
+          const { seen, error } = readAll(cut(stream, sizes), version, holdEvery);
+          expect(error).toBeNull();
+          expect(seen).toHaveLength(items.length);
+          items.forEach(({ bytes, qos, topic }, index) => {
+            const { message, packetId } = seen[index] as Extract<Seen, { message: MqttMessage }>;
+            expect([message.topic, message.qos, packetId]).toEqual([topic, qos, qos === 0 ? 0 : index + 1]);
+            const isRejected = bodyBytes(frames[index] as Buffer) > FRAME_BYTES_MAX;
+            expect(message.rejection?.details).toEqual(
+              isRejected
+                ? { topic, bytes, bytesMax: FRAME_BYTES_MAX, keptBytes: Math.min(bytes, KEPT_BYTES_MAX) }
+                : undefined,
+            );
+            expect(message.payload).toEqual(
+              new Uint8Array(isRejected ? Math.min(bytes, KEPT_BYTES_MAX) : bytes).fill(index),
+            );
+          });
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('holds no more than its prefix while it is read over', () => {
+    let seen = 0;
+    const reader = frameReader({
+      protocolVersion: version,
+      frameBytesMax: FRAME_BYTES_MAX,
+      message: () => ++seen > 0,
+      other: () => {},
+    });
+    // 200 MB are announced, and come in pieces that are one and the same buffer.
+    const bytes = 200_000_000;
+    reader.push(Buffer.from([0x30, 0x80, 0x84, 0xaf, 0x5f, 0, 1, 0x61, 0]));
+    const piece = Buffer.alloc(1_000_000);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let left = bytes - 4; left > 0; left -= piece.length) {
+      expect(seen).toBe(0);
+      reader.push(piece.subarray(0, Math.min(left, piece.length)));
+    }
+    expect(seen).toBe(1);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000);
+  });
 });
 
 test('a large frame that comes in small pieces is put together once', () => {

@@ -1,0 +1,89 @@
+/** Hands dead letters that are tried again to a link, and writes down what became of each. One that is refused,
+ *  or at which the link breaks time and again, has failed once more: it no longer waits for another try, so
+ *  that the records behind it go on. */
+
+import { errorFacts, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { OutboundRecord, SinkLink } from '../../src/domain/sink.ts';
+import type { Piece } from './consignment.ts';
+import { RUN_IS_OVER, type HandOverPorts } from './hand-over.ts';
+import { refusalsOf, type Refusal } from './refusals.ts';
+import type { SinkRig } from './sink-rig.ts';
+import { mayBeARecords } from './undecided.ts';
+
+export class LetterHandOver {
+  readonly #ports: HandOverPorts;
+  readonly #rig: SinkRig;
+
+  constructor(ports: HandOverPorts, rig: SinkRig) {
+    this.#ports = ports;
+    this.#rig = rig;
+  }
+
+  /** @throws what a delivery throws */
+  async handOver(link: SinkLink, pieces: readonly Piece[]): Promise<void> {
+    for (let at = 0; at < pieces.length;) {
+      if (at > 0 && this.#ports.isOver()) throw RUN_IS_OVER;
+      const { rowsMax } = this.#rig.letterBreaks;
+      const end = Math.min(at + rowsMax, pieces.length);
+      await this.#deliver(link, pieces.slice(at, end));
+      at = end;
+    }
+    this.#rig.letterBreaks.rowsMax = Number.POSITIVE_INFINITY;
+  }
+
+  async #deliver(link: SinkLink, pieces: readonly Piece[]): Promise<void> {
+    const going = pieces.filter(({ outbound }) => outbound !== null);
+    for (const piece of pieces) if (piece.outbound === null) this.#settle(piece, null);
+    if (going.length === 0) return;
+    const batch = going.map(({ outbound }) => outbound as OutboundRecord);
+    const taken = new Set<Piece>();
+    const progress = { taken: (index: number) => void taken.add(going[index] as Piece) };
+    let refusals: ReadonlyMap<Piece, Refusal>;
+    try {
+      const { deliverTimeoutMs } = this.#rig.spec;
+      const outcome = await this.#ports.calls.run('to deliver a batch', deliverTimeoutMs, () =>
+        link.deliver(batch, progress),
+      );
+      refusals = refusalsOf(outcome, going);
+    } catch (error) {
+      if (remedyOf(error) === 'drop') {
+        await this.#refused(link, going, error);
+        return;
+      }
+      for (const piece of going) if (taken.has(piece)) this.#settle(piece, null);
+      if (taken.size === 0 && !this.#ports.isOver() && mayBeARecords(error)) this.#broke(going, error);
+      // What became of them is stored before they are read again.
+      await this.#ports.books.flush(this.#rig);
+      throw error;
+    }
+    for (const piece of going) this.#settle(piece, refusals.get(piece)?.facts ?? null);
+    const delivered = going.length - refusals.size;
+    if (delivered > 0 && this.#rig.countDelivery(delivered) && !this.#ports.isOver()) this.#ports.recovered();
+  }
+
+  async #refused(link: SinkLink, going: readonly Piece[], error: unknown): Promise<void> {
+    const [only] = going;
+    if (only !== undefined && going.length === 1) {
+      this.#settle(only, errorFacts(error, 'HG_SINK_REFUSED'));
+      return;
+    }
+    await this.#deliver(link, going.slice(0, going.length >> 1));
+    if (this.#ports.isOver()) throw RUN_IS_OVER;
+    await this.#deliver(link, going.slice(going.length >> 1));
+  }
+
+  #broke([only, ...others]: readonly Piece[], error: unknown): void {
+    const breaks = this.#rig.letterBreaks;
+    breaks.rowsMax = 1;
+    if (others.length > 0 || only === undefined || only.letter === null) return;
+    const { id } = only.letter;
+    breaks.count = breaks.id === id ? breaks.count + 1 : 1;
+    breaks.id = id;
+    if (breaks.count >= LIMITS.sinkBreaksGreeted) this.#settle(only, errorFacts(error, 'HG_SINK_FAILED'));
+  }
+
+  #settle(piece: Piece, failure: ErrorFacts | null): void {
+    this.#ports.books.settle(this.#rig, piece, failure);
+  }
+}

@@ -1,0 +1,89 @@
+/** What one run says about the wall clock: that it jumped, or that it was wrong at the start. */
+
+import type { AlertDesk } from '../actors/timeline/alert-desk.ts';
+import type { Journal } from '../actors/timeline/journal.ts';
+import type { EventStore } from '../storage/event-store.ts';
+import { EARLIEST_WALL_MS, type Clock } from './domain/clock.ts';
+import { LIMITS } from './domain/limits.ts';
+import type { ClockJump } from './watched-clock.ts';
+
+const MINUTE_MS = 60_000;
+const ACTOR = 'healthMonitor';
+
+const NOTHING_GOES = 'nothing stored is deleted for it, and windows and waits go on';
+
+export interface ClockReportParts {
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly desk: AlertDesk;
+}
+
+/** Writes a row and raises an alert for each jump; of a clock that jumps all the time, so many a minute. */
+export function jumpReporter({ clock, journal, desk }: ClockReportParts): (jump: ClockJump) => void {
+  let minute = -1;
+  let told = 0;
+  let unsaid = 0;
+  return ({ jumpMs, fromMs, toMs }) => {
+    const thisMinute = Math.floor(clock.monotonicMs() / MINUTE_MS);
+    if (thisMinute !== minute) [minute, told] = [thisMinute, 0];
+    if (told >= LIMITS.clockRowsPerMinuteMax) {
+      unsaid++;
+      return;
+    }
+    told++;
+    const data = { jumpMs, ...(unsaid === 0 ? {} : { unsaid }) };
+    unsaid = 0;
+    const row = { kind: 'clock', event: 'clock.jumped', data, actorId: ACTOR, cause: null } as const;
+    const cause = journal.note(row);
+    const direction = jumpMs > 0 ? 'forward' : 'back';
+    const message =
+      `the wall clock jumped ${direction} by ${spanOf(jumpMs)}, from ${timeOf(fromMs)} to ${timeOf(toMs)}; ` +
+      `${NOTHING_GOES}. Let one time service slew the clock`;
+    const facts = { event: 'CLOCK_JUMP', severity: 'warning', sourceId: null, timestamp: toMs } as const;
+    desk.raise({ ...facts, message, details: { ...data, direction, fromMs, toMs } }, ACTOR, cause);
+  };
+}
+
+/** A clock that was never set, or that is behind what was stored before. To be called at the start. */
+export function noteClockAtStart(
+  store: Pick<EventStore, 'previousRun'> | null,
+  { clock, journal, desk }: ClockReportParts,
+): void {
+  const wallMs = clock.wallMs();
+  const lastAtMs = store?.previousRun?.lastAtMs ?? null;
+  const isBehind = lastAtMs !== null && wallMs < lastAtMs - LIMITS.clockJumpMs;
+  if (wallMs >= EARLIEST_WALL_MS && !isBehind) return;
+  const data = { wallMs, lastAtMs };
+  const row = { kind: 'clock', event: 'clock.behind', data, actorId: ACTOR, cause: null } as const;
+  const cause = journal.note(row);
+  const why = isBehind
+    ? `${spanOf(lastAtMs - wallMs)} before the end of the run before`
+    : 'a time before any gateway was built';
+  const message =
+    `the wall clock says ${timeOf(wallMs)}, ${why}; rows bear that time until it is set, and ` +
+    'nothing stored is deleted for it. Set it, and let the gateway start after time synchronisation';
+  const facts = { event: 'CLOCK_BEHIND', severity: 'warning', sourceId: null, timestamp: wallMs } as const;
+  desk.raise({ ...facts, message, details: data }, ACTOR, cause);
+}
+
+/** The last moment a date can tell. */
+const DATE_MS_MAX = 8_640_000_000_000_000;
+
+function timeOf(ms: number): string {
+  return Math.abs(ms) > DATE_MS_MAX ? `${Math.round(ms)} ms` : new Date(Math.round(ms)).toISOString();
+}
+
+const UNITS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+] as const;
+
+function spanOf(ms: number): string {
+  const lengthMs = Math.abs(ms);
+  for (const [unit, unitMs] of UNITS) {
+    if (lengthMs < 2 * unitMs) continue;
+    return `${Math.round(lengthMs / unitMs).toLocaleString('en')} ${unit}s`;
+  }
+  return lengthMs < 10_000 ? `${Math.round(lengthMs)} ms` : `${Math.round(lengthMs / 1_000)} s`;
+}
