@@ -195,6 +195,9 @@ class Follower {
     const mtimeMs = Math.min(writtenMs, this.#rewrittenAfterMs);
     // The name is free, and the file has kept it until now: there is nothing yet.
     if (inode === null && !isLinked) return null;
+    // By what is read of the file before it is known again.
+    await this.#readPrevious();
+    if (this.#io.signal.aborted) return null;
     const place = this.#placeOfMain();
     return this.#nextAfter({ place, mtimeMs, older: this.#older, isLost: false });
   }

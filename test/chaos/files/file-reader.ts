@@ -36,7 +36,8 @@ export class FileReader {
   #committed = 0;
   #abort = new AbortController();
   #run: Promise<void> | null = null;
-  #failure: unknown = null;
+  /** What a run ended with that waiting does not mend. */
+  crash: unknown = null;
   #wake: (() => void) | null = null;
   #wakeRoom: (() => void) | null = null;
   #onIdle: (() => void) | null = null;
@@ -51,7 +52,6 @@ export class FileReader {
   /** Starts a run where the last committed record says, and waits until it has nothing to do. */
   async start(): Promise<void> {
     this.#abort = new AbortController();
-    this.#failure = null;
     this.#room = Number.POSITIVE_INFINITY;
     const last = this.seen.at(-1)?.cursor ?? null;
     const io = this.#createIo(last === null ? null : this.#alterCursor(last));
@@ -137,13 +137,8 @@ export class FileReader {
 
   #ended(error: unknown): void {
     this.#run = null;
-    this.#failure = error;
-    if (error !== null && !(error instanceof HeadgateError && error.remedy === 'retry')) throw error;
+    if (error !== null && !(error instanceof HeadgateError && error.remedy === 'retry')) this.crash = error;
     this.#idle();
-  }
-
-  get failure(): unknown {
-    return this.#failure;
   }
 
   #hasRoom(): boolean {

@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { messageOf } from '../../../src/domain/errors.ts';
 import { seededRandom, type Random } from '../../../src/domain/random.ts';
 import { FileReader, type AlterCursor } from './file-reader.ts';
 import { FileWorld, idOf, SCHEMES, type Content, type Format } from './file-world.ts';
@@ -108,6 +109,7 @@ function judge(seed: number, world: FileWorld, reader: FileReader, steps: readon
     else if (seen.has(id)) problems.push(`line ${id} came twice`);
     seen.add(id);
   }
+  if (reader.crash !== null) problems.push(`the source ended: ${messageOf(reader.crash)}`);
   if (reader.deadLetters.length > 0) problems.push(`${reader.deadLetters.length} lines are dead letters`);
   const missing = world.lines.filter(({ id }) => !seen.has(id));
   for (const content of new Set(missing.map((line) => line.content))) {

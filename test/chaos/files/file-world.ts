@@ -56,6 +56,8 @@ interface Aside {
   isCompressed: boolean;
   /** It was written to after it was put aside: the time of its last writing is no sign of its order. */
   wasLate: boolean;
+  /** It was put aside without a line. */
+  readonly wasEmpty: boolean;
 }
 
 export class FileWorld {
@@ -136,7 +138,7 @@ export class FileWorld {
     if (scheme === 'copied') return this.#copyAndEmpty();
     const path = this.#asideName(scheme as Scheme);
     renameSync(this.path, path);
-    this.#aside.push({ path, content, isCompressed: false, wasLate: false });
+    this.#putAside(path, content);
     this.#current = null;
     if (this.#random.next() < 0.8) this.#create();
   }
@@ -145,7 +147,10 @@ export class FileWorld {
   compress(): void {
     // Without an order in the names, the times must show it.
     if (this.scheme === 'uuid' && this.#aside.some(({ wasLate }) => wasLate)) return;
-    const plain = this.#aside.filter(({ isCompressed }) => !isCompressed);
+    const plain = this.#aside.filter(
+      // Nothing identifies an empty file that was compressed.
+      ({ isCompressed, wasLate, wasEmpty }) => !isCompressed && !(wasLate && wasEmpty),
+    );
     const file = plain[this.#random.integer(0, Math.max(plain.length - 1, 0))];
     if (file === undefined) return;
     const isGzip = this.#random.next() < 0.7;
@@ -237,20 +242,20 @@ export class FileWorld {
   }
 
   #relink(): void {
-    this.#aside.push({
-      path: this.#target,
-      content: this.#current as Content,
-      isCompressed: false,
-      wasLate: false,
-    });
+    this.#putAside(this.#target, this.#current as Content);
     this.#create();
+  }
+
+  #putAside(path: string, content: Content): void {
+    const wasEmpty = content.lines.length === 0;
+    this.#aside.push({ path, content, isCompressed: false, wasLate: false, wasEmpty });
   }
 
   #copyAndEmpty(): void {
     const path = this.#asideName('numbered');
     copyFileSync(this.path, path);
     this.#touch(path);
-    this.#aside.push({ path, content: this.#current as Content, isCompressed: false, wasLate: false });
+    this.#putAside(path, this.#current as Content);
     truncateSync(this.path);
     this.#touch(this.path);
     this.#current = this.#emptyContent();
