@@ -59,6 +59,7 @@ export interface EngineActorParts {
   readonly holdOff: IntakePorts['holdOff'];
   readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
+  readonly onSecond: SamplerPorts['onSecond'];
   /** Puts another rate limit in place. */
   readonly limit: (command: RateLimiterCommand) => void;
   readonly onBurstConfigured: MeterPorts['onConfigured'];
@@ -140,12 +141,13 @@ function meterOf({ clock, plane, settings, raise, onBurstConfigured: onConfigure
   return createMeterPort({ clock, plane, options: settings.burst, raise, onConfigured });
 }
 
-function samplerOf({ clock, options, directory, onSample }: EngineActorParts) {
+function samplerOf({ clock, options, directory, onSample, onSecond }: EngineActorParts) {
   return createSamplerPort({
     clock,
     intervalMs: options.health.intervalMs,
     healths: () => Array.from(directory.rigs(), (rig) => rig.health()),
     onSample,
+    onSecond,
   });
 }
 

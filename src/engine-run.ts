@@ -23,6 +23,7 @@ import { HeadgateError, messageOf, type ErrorFacts } from './domain/errors.ts';
 import type { SourceSpec } from './domain/source.ts';
 import { ownFileProblem, readFileProblem } from './own-file-checks.ts';
 import type { SourceCounter, SourceHealth, SourceState } from './domain/health.ts';
+import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
@@ -340,6 +341,14 @@ export class EngineRun {
     });
   }
 
+  /** Keeps the tables of sources and sinks up to date where they are few; those of many are written at each
+   *  sample, ten thousand upserts a second being more than all else that is written. */
+  #refreshRows(): void {
+    if (this.directory.size > LIMITS.refreshedSourcesMax) return;
+    for (const rig of this.directory.rigs()) if (rig.hasNews()) this.#books.ledger.touch(rig);
+    this.sinks.sample();
+  }
+
   /** A source or a sink is now as its row says. */
   #onState(row: TimelineRow, actorId: string): void {
     const rig = this.directory.byActorId(actorId);
@@ -372,6 +381,7 @@ export class EngineRun {
       keepCursor: books.keepCursor,
       holdOff: (rig, waitMs) => this.#holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
+      onSecond: () => this.#refreshRows(),
       onSample: (rows, healths) => {
         books.ledger.addHealth(rows);
         for (const rig of directory.rigs()) if (rig.hasNews()) books.ledger.touch(rig);

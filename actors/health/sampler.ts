@@ -1,5 +1,6 @@
 /** The sampler: looks at every source at an interval, and keeps what it saw in the health table. It also
- *  reads the wall clock every second, so that a jump is noticed while nothing else happens. */
+ *  reads the wall clock every second, so that a jump is noticed while nothing else happens, and has the rows
+ *  of sources and sinks kept up to date. */
 
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import type { SourceHealth, SourceState } from '../../src/domain/health.ts';
@@ -13,6 +14,8 @@ export interface SamplerPorts {
   readonly intervalMs: number;
   readonly healths: () => readonly SourceHealth[];
   readonly onSample: (rows: readonly HealthRow[], healths: readonly SourceHealth[]) => void;
+  /** A second has passed. */
+  readonly onSecond: () => void;
 }
 
 /** From one reading of the wall clock to the next; the clock itself reports what it notices. */
@@ -34,7 +37,7 @@ type HealthEdge =
   | { type: 'sources.well' };
 
 /** Reports `sources.ailing` when the first source ails, `sources.well` when none does any more. */
-export function createSamplerPort({ clock, intervalMs, healths, onSample }: SamplerPorts) {
+export function createSamplerPort({ clock, intervalMs, healths, onSample, onSecond }: SamplerPorts) {
   return managed<undefined, HealthEdge | PartFact>(partFailed, (scope) => {
     let timer: TimerHandle = undefined;
     let isAiling = false;
@@ -60,6 +63,7 @@ export function createSamplerPort({ clock, intervalMs, healths, onSample }: Samp
     let readingTimer: TimerHandle = undefined;
     const readClock = () => {
       clock.wallMs();
+      onSecond();
       readingTimer = clock.setTimeout(scope.guard(readClock), CLOCK_READING_MS);
     };
     readClock();

@@ -152,6 +152,8 @@ function welcome(gateway: Gateway, { field, folder, file }: Places, output: Outp
   const api = gateway.url ?? '';
   const db = shown(join(folder, 'edge.db'));
   const place = (name: string, where: string) => `  ${output.style('bold', name.padEnd(15))}${where}`;
+  const places = (name: string, where: readonly string[]) =>
+    where.map((one, index) => place(index === 0 ? name : '', one));
   const advice = (command: string, what: string) => `  ${command}\n      ${output.style('dim', what)}`;
   return [
     '',
@@ -159,8 +161,9 @@ function welcome(gateway: Gateway, { field, folder, file }: Places, output: Outp
     place('database', db),
     place('archive', shown(join(folder, 'archive.ndjson'))),
     place('broker', `${field.brokerUrl}  (three stations publish to weather/…)`),
-    place('HTTP sensors', Object.values(field.sensorUrls).join('  ')),
-    place('API', `${api}/api/sources  ${api}/openapi.json  ${api}/readyz  ${api}/metrics`),
+    // One address a line: a terminal breaks a longer line inside of one.
+    ...places('HTTP sensors', Object.values(field.sensorUrls)),
+    ...places('API', [`${api}/api/sources`, `${api}/openapi.json`, `${api}/readyz`, `${api}/metrics`]),
     '',
     `  ${output.style('bold', 'Try, in another terminal:')}`,
     advice(

@@ -19,6 +19,8 @@ export const LIMITS = {
   sourceTurnRecordsMax: 16_384,
   /** Records one outlet gives before the merge turns to the next. */
   mergeQuantumRecords: 256,
+  /** Sources up to which the rows of all are kept up to date every second, and not at each sample alone. */
+  refreshedSourcesMax: 256,
   /** Sources that lost a record to the shared limit and are to be served before others. */
   rateLimitClaimsMax: 1_024,
   /** A source that loses this part of what it brings within a minute, as dead letters or as drops, is an

@@ -113,3 +113,15 @@ test('what has been counted and not told is logged at the end', async () => {
   );
   expect(sum).toBe(rig.query('SELECT dead_lettered FROM sources')[0]?.['dead_lettered']);
 });
+
+test('the row of a source is a second old at most', async () => {
+  const rig = await startedRig(
+    { health: { intervalMs: 60_000 } },
+    simulatedSource({ id: 'plc-7', intervalMs: 100 }),
+  );
+  await rig.clock.advance(5_050);
+  const rows = rig.query('SELECT records_produced FROM sources');
+  expect(rows[0]?.['records_produced']).toBeGreaterThanOrEqual(
+    rig.engine.health('plc-7').recordsProduced - 11,
+  );
+});
