@@ -381,7 +381,10 @@ export class EngineRun {
       keepCursor: books.keepCursor,
       holdOff: (rig, waitMs) => this.#holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
-      onSecond: () => this.#refreshRows(),
+      onSecond: () => {
+        plane.probe();
+        this.#refreshRows();
+      },
       onSample: (rows, healths) => {
         books.ledger.addHealth(rows);
         for (const rig of directory.rigs()) if (rig.hasNews()) books.ledger.touch(rig);

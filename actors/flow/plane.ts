@@ -6,6 +6,7 @@
 
 import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';
+import { HeadgateError } from '../../src/domain/errors.ts';
 import { isPoison, type PoisonRecord } from '../../src/domain/record.ts';
 import type { RateLimitOptions } from '../../src/domain/source.ts';
 import { Flow, type StageReport } from '../../src/pipeline/flow.ts';
@@ -175,6 +176,14 @@ export class Plane {
   /** The exit has room again. */
   pokeLast(): void {
     this.#flow.pokeLast();
+  }
+
+  /** Looks whether batches still come through the stages; a failure where they do not. */
+  probe(): void {
+    const stageNames = this.#flow.probe();
+    if (stageNames === null) return;
+    const message = `nothing comes through the stages ${stageNames.join(', ')} any more`;
+    this.failures$.next(new HeadgateError('HG_STAGE_ENDED', message));
   }
 
   /** Ends the stages; what is between them is lost. */

@@ -85,6 +85,12 @@ export const ERROR_CODES = {
     meaning:
       'A stage threw for one record; the record went on as a poison record and is kept as a dead letter.',
   },
+  HG_STAGE_ENDED: {
+    remedy: 'stop',
+    meaning:
+      'Nothing comes through a stage any more: its operator has ended its stream. The engine stops as failed, ' +
+      'so that what was not acknowledged is sent again; mend the operator, then start it again.',
+  },
   HG_RECORD_CHANGED: {
     remedy: 'drop',
     meaning:

@@ -4,11 +4,19 @@
 
 import { Subject, type Observable, type Subscription } from 'rxjs';
 import type { Clock } from '../domain/clock.ts';
+import { HeadgateError } from '../domain/errors.ts';
 import { settleAll, type Batch, type FlowItem, type PoisonRecord } from '../domain/record.ts';
 import { AsyncNode } from './async-node.ts';
 import { BoundedQueue, type QueueWaits } from './bounded-queue.ts';
 import { createPump, type Downstream, type Pump, type Upstream } from './pump.ts';
-import { emptyCounts, type OperatorStage, type QueueStage, type Stage, type StageCounts } from './stage.ts';
+import {
+  emptyCounts,
+  isRecordOperator,
+  type OperatorStage,
+  type QueueStage,
+  type Stage,
+  type StageCounts,
+} from './stage.ts';
 
 export interface StageReport extends Readonly<StageCounts> {
   readonly stageName: string;
@@ -49,7 +57,9 @@ export class Flow implements Downstream {
   readonly #nodes: Node[] = [];
   readonly #pumps: Pump[] = [];
   readonly #subscriptions: Subscription[] = [];
+  readonly #segments: Segment[] = [];
   readonly #reports: (() => StageReport)[] = [];
+  #isStopped = false;
   #entrance: Downstream;
   #onEmpty: (() => void) | null = null;
 
@@ -91,8 +101,22 @@ export class Flow implements Downstream {
     return this.#reports.map((report) => report());
   }
 
+  /** Sends an empty batch through each segment and looks whether it comes out. Returns the names of the stages
+   *  of a segment that swallows it: records would vanish there. Stages whose operator is a user's own may hold
+   *  it back for good reasons, and are not judged. */
+  probe(): readonly string[] | null {
+    for (const segment of this.#segments) {
+      if (!segment.passesCanaries) continue;
+      const before = segment.canaries;
+      segment.entry$.next([]);
+      if (segment.canaries === before) return segment.stageNames;
+    }
+    return null;
+  }
+
   /** Ends it; what is between the stages is lost. */
   stop(): void {
+    this.#isStopped = true;
     for (const pump of this.#pumps) pump.stop();
     for (const node of this.#nodes) node.abandon();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
@@ -104,19 +128,27 @@ export class Flow implements Downstream {
   #build(): void {
     const names = uniqueNames(this.#options.stages);
     let head: Observable<Batch> = this.admitted$;
+    let segment: Segment = { entry$: this.admitted$, stageNames: [], passesCanaries: true, canaries: 0 };
     const connect = (to: Downstream) => {
       if (this.#nodes.length === 0) this.#entrance = to;
+      const own = segment;
+      this.#segments.push(own);
       this.#subscriptions.push(
         head.subscribe({
           // Caught here: what a subscriber throws, RxJS would throw at the whole process.
           next: (batch) => {
             try {
               if (batch.length > 0) to.push(batch);
+              else own.canaries++;
             } catch (error) {
               this.#options.onFailure(error);
             }
           },
           error: this.#options.onFailure,
+          // An operator of a user's may end its stream; what comes after that would vanish without a word.
+          complete: () => {
+            if (!this.#isStopped) this.#options.onFailure(endedError(own.stageNames));
+          },
         }),
       );
     };
@@ -126,6 +158,8 @@ export class Flow implements Downstream {
       const stageName = names[index] as string;
       if (stage.kind === 'operator') {
         head = this.#operator(head, stage, stageName);
+        segment.stageNames.push(stageName);
+        segment.passesCanaries &&= isRecordOperator(stage.operator);
         continue;
       }
       const position = this.#pumps.length;
@@ -143,6 +177,7 @@ export class Flow implements Downstream {
       this.#nodes.push(node);
       const next$ = new Subject<Batch>();
       head = next$;
+      segment = { entry$: next$, stageNames: [], passesCanaries: true, canaries: 0 };
       let target: Downstream | null = null;
       setTarget = (to) => {
         target = to;
@@ -233,6 +268,21 @@ export class Flow implements Downstream {
       abandon: () => void queue.clear(),
     };
   }
+}
+
+/** Stages between two queues. */
+interface Segment {
+  readonly entry$: Subject<Batch>;
+  readonly stageNames: string[];
+  /** Each of its operators hands on an empty batch as it comes. */
+  passesCanaries: boolean;
+  /** Empty batches that came out. */
+  canaries: number;
+}
+
+function endedError(stageNames: readonly string[]): HeadgateError {
+  const message = `the stream of the stages ${stageNames.join(', ')} has ended; an operator must not complete`;
+  return new HeadgateError('HG_STAGE_ENDED', message);
 }
 
 /** The stages' names, a second `filter` being called `filter-2`. */

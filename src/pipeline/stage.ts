@@ -95,7 +95,7 @@ const IDENTITY = [
 export function recordOperator(
   step: (record: IngestRecord) => IngestRecord | undefined,
 ): OperatorStage['operator'] {
-  return ({ stageName, counts, onPoison }) => {
+  const operator: OperatorStage['operator'] = ({ stageName, counts, onPoison }) => {
     const turn = (item: FlowItem): FlowItem | undefined => {
       if (isPoison(item)) return item;
       // Compared field by field: a copy of each record, or a frozen one, would cost more than most stages do.
@@ -146,4 +146,13 @@ export function recordOperator(
       return out;
     });
   };
+  RECORD_OPERATORS.add(operator);
+  return operator;
+}
+
+/** Operators made here: they hand on every batch at once, also an empty one. */
+const RECORD_OPERATORS = new WeakSet<OperatorStage['operator']>();
+
+export function isRecordOperator(operator: OperatorStage['operator']): boolean {
+  return RECORD_OPERATORS.has(operator);
 }

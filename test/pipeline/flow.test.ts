@@ -493,3 +493,19 @@ describe('the end of a record within the stages', () => {
       [],
     ));
 });
+
+test('a probe finds the stages through which nothing comes any more', () => {
+  const same = (name: string) => transform(({ data }) => data, name);
+  const channel = new Channel(
+    same('a'),
+    boundedQueue({ stageName: 'q', capacityRecords: 9 }),
+    same('b'),
+    same('c'),
+  );
+  expect(channel.flow.probe()).toBeNull();
+  const handOn = channel.flow.admitted$.next.bind(channel.flow.admitted$);
+  channel.flow.admitted$.next = () => {};
+  expect(channel.flow.probe()).toEqual(['a']);
+  channel.flow.admitted$.next = handOn;
+  expect(channel.flow.probe()).toBeNull();
+});
