@@ -55,6 +55,9 @@ export class Exit implements Downstream {
   #pending = 0;
   #pendingBytes = 0;
   #delivered = 0;
+  #stored = 0;
+  #poisonSeen = 0;
+  #pendingRows = 0;
   #lost = 0;
 
   constructor(options: ExitOptions) {
@@ -64,6 +67,8 @@ export class Exit implements Downstream {
   /** Connects it to a run of the engine. Where records are not kept, dead letters are all the same. */
   attach({ ledger, keepsRecords, onLost = () => {} }: RunPart, onRoom: () => void): void {
     this.#ledger = ledger;
+    this.#stored = 0;
+    this.#poisonSeen = 0;
     this.#keepsRecords = keepsRecords;
     this.#onRoom = onRoom;
     this.#onLost = onLost;
@@ -100,9 +105,24 @@ export class Exit implements Downstream {
     return this.#delivered;
   }
 
-  /** Records on their way into the database. */
+  /** Records of this run that were stored; where nothing is stored, those that came through. */
+  get stored(): number {
+    return this.#stored;
+  }
+
+  /** Poison records of this run that came through. */
+  get poisonSeen(): number {
+    return this.#poisonSeen;
+  }
+
+  /** Items on their way into the database. */
   get pendingRecords(): number {
     return this.#pending;
+  }
+
+  /** As {@link pendingRecords}, without those that are dead letters already. */
+  get pendingRows(): number {
+    return this.#pendingRows;
   }
 
   get isIdle(): boolean {
@@ -125,6 +145,7 @@ export class Exit implements Downstream {
     const refused = new Set<FlowItem>();
     this.#pending += batch.length;
     this.#pendingBytes += bytes;
+    this.#pendingRows += records.length;
     this.#ledger.addParcel({
       records,
       cursors,
@@ -139,6 +160,7 @@ export class Exit implements Downstream {
       onSettled: (outcome) => {
         this.#pending -= batch.length;
         this.#pendingBytes -= bytes;
+        this.#pendingRows -= records.length;
         if (outcome === 'stored') this.#show(batch, without(stored, refused), consumers, sinceMs);
         else this.#giveUp(batch, records.length);
         this.#onRoom();
@@ -166,11 +188,14 @@ export class Exit implements Downstream {
     this.#consumers.clear();
   }
 
-  /** The deadline has come: what consumers have not read is gone for them. Returns how many records are
-   *  lost by that: none where they are stored, else as many as the slowest consumer has not read. */
+  /** The deadline has come: what consumers have not read is gone for them. Returns how many records are lost
+   *  by that: none where they are stored, else as many as the slowest consumer has not read. */
   clear(): number {
     const unread = Array.from(this.#consumers, (consumer) => consumer.clear());
-    return this.#ledger !== null && this.#keepsRecords ? 0 : Math.max(0, ...unread);
+    if (this.#ledger !== null && this.#keepsRecords) return 0;
+    const lost = Math.max(0, ...unread);
+    this.#stored -= lost;
+    return lost;
   }
 
   #deliver(batch: Batch, consumers: readonly Consumer[], sinceMs: number): void {
@@ -185,6 +210,7 @@ export class Exit implements Downstream {
     const kept = stored === batch ? null : new Set(stored);
     for (const item of batch) {
       const isKept = !isPoison(item) && (kept === null || kept.has(item));
+      if (isKept) this.#stored++;
       item[RECEIPT]?.settle(isKept ? 'stored' : 'deadLettered');
     }
     this.#deliver(stored, consumers, sinceMs);
@@ -194,6 +220,8 @@ export class Exit implements Downstream {
   #settleUnkept(batch: Batch): void {
     const buried: FlowItem[] = [];
     for (const item of batch) {
+      if (isPoison(item)) this.#poisonSeen++;
+      else this.#stored++;
       const receipt = item[RECEIPT];
       if (receipt === undefined) continue;
       if (isPoison(item)) buried.push(item);
@@ -236,7 +264,10 @@ export class Exit implements Downstream {
       const { tenant, sourceId, cursor } = item;
       if (cursor !== undefined && (this.#wentBack.size === 0 || this.#isCurrent(item)))
         cursors.set(`${String(tenant)}/${String(sourceId)}`, { tenant, sourceId, cursor });
-      if (isPoison(item)) continue;
+      if (isPoison(item)) {
+        this.#poisonSeen++;
+        continue;
+      }
       try {
         checkFields(item);
         const row = recordRow(item, this.#jsonOf(item));
