@@ -48,9 +48,11 @@ export function addressOf(template: string, rules: AddressRules): (record: Outbo
   };
 }
 
+const ADDRESSABLE: readonly string[] = ['string', 'number', 'bigint', 'boolean'];
+
 function valueOf(record: OutboundRecord, name: string, rules: AddressRules): string {
   const value = name === 'sourceId' || name === 'tenant' ? record[name] : fieldOf(record, name);
-  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+  if (!ADDRESSABLE.includes(typeof value)) {
     throw refused(`it has no text or number "${name}", which the ${rules.noun} asks for`);
   }
   const text = String(value);

@@ -241,6 +241,7 @@ class Run {
     let values: readonly unknown[];
     try {
       values = decode(typeof payload === 'string' ? ENCODER.encode(payload) : payload, meta?.contentType);
+      if (!Array.isArray(values)) throw new HeadgateError('HG_DECODE_FAILED', 'decode returned no list');
     } catch (error) {
       meta?.receipt?.add(1, this.#receiptThrew);
       if (this.#isOver) {

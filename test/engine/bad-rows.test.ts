@@ -281,6 +281,14 @@ describe('a stage whose function is asynchronous', () => {
   }
 });
 
+test('a decode function that returns a promise makes a dead letter of the payload', async () => {
+  const source = pushSource({ id: 'a', decode: (async () => [1]) as never });
+  const rig = await startedRig({}, source);
+  expect(await rig.clock.runUntil(source.pushPayload('x'))).toMatchObject({ deadLettered: 1, stored: 0 });
+  await rig.stop();
+  expect(lettersOf(rig)).toMatchObject([{ stage: 'decode', code: 'HG_DECODE_FAILED', payload: 'x' }]);
+});
+
 test('a push of what cannot be stored ends as a dead letter, by memory and by disk', async () => {
   const unstorable = [
     Promise.resolve(1),

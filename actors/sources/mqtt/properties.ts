@@ -29,6 +29,9 @@ export function publishProperties(frame: Buffer): Properties | string {
   const { payload, properties = {} } = packet as IPublishPacket;
   // What the parser finds cut short it gives as null, or not whole.
   if (!Object.values(properties).every(isWhole)) return 'a property of a message is cut short';
+  if (!Object.values(properties).every((value) => isSent(value, frame))) {
+    return 'a property of a message is no UTF-8';
+  }
   // None was offered in the CONNECT, so a broker may use none [MQTT-3.3.2-9].
   if (properties.topicAlias !== undefined) {
     throw new FrameError('a message has a topic alias, though none was offered');
@@ -41,6 +44,14 @@ function isWhole(value: unknown): boolean {
   if (value === null || value === undefined || Number.isNaN(value)) return false;
   if (typeof value !== 'object' || value instanceof Uint8Array) return true;
   return Object.values(value).every(isWhole);
+}
+
+/** Whether the texts stand in the frame as they were read: the parser puts a replacement character for
+ *  bytes that are no UTF-8. */
+function isSent(value: unknown, frame: Buffer): boolean {
+  if (typeof value === 'string') return !value.includes('\uFFFD') || frame.includes(value, 'utf8');
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return true;
+  return Object.entries(value).every(([name, part]) => isSent(name, frame) && isSent(part, frame));
 }
 
 function known(packet: NonNullable<IPublishPacket['properties']>): MqttMessageProperties | undefined {

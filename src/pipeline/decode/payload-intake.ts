@@ -62,7 +62,9 @@ export function rejecter(decode: DecodeFunction): Rejecter {
     decode(payload, contentType) {
       const error = known.get(payload);
       if (error !== undefined) throw error;
-      return decode(payload, contentType);
+      const values: unknown = decode(payload, contentType);
+      if (Array.isArray(values)) return values;
+      throw decodeError('the decode function must return a list of values; it must not be async');
     },
     reject(io, payload, error, meta) {
       // A copy, since a line is but a view that soon shows something else.

@@ -139,10 +139,9 @@ describe('cut anywhere, a body reads the same:', () => {
   }
 });
 
-describe('what is read is what JSON.parse reads:', () => {
+describe('what is read is what JSON says, integers by their digits:', () => {
   const values = fc.array(value, { maxLength: 12 });
   const roomy = { ...OPTIONS, recordBytesMax: 1_000_000 };
-  /** As JSON has them: without a negative zero. */
   /** As JSON.parse, but that an integer that no double holds keeps its digits. */
   const exact = (_: string, value: unknown, { source = '' }: { source?: string }) =>
     typeof value === 'number' && /^-?\d+$/.test(source) && !Number.isSafeInteger(value)
@@ -188,6 +187,27 @@ describe('what is read is what JSON.parse reads:', () => {
       ),
     );
   });
+});
+
+describe('a byte order mark', () => {
+  const read = (shares: readonly number[], ...bytes: number[]) => {
+    const { values, rejections } = readAll(jsonReader(OPTIONS), cut(Buffer.from(bytes), shares));
+    return [values, rejections];
+  };
+  for (const shares of [[], [0.2], [0.5], [0.2, 0.4, 0.6, 0.8]]) {
+    test(`is passed over where it is whole, in ${shares.length + 1} parts`, () => {
+      expect(read(shares, 0xef, 0xbb, 0xbf, 0x7b, 0x7d)).toEqual([[{}], []]);
+      expect(read(shares, 0xef, 0xbb, 0xbf, 0x20, 0x5b, 0x31, 0x5d)).toEqual([[1], []]);
+    });
+    test(`is no UTF-8 where it is not, in ${shares.length + 1} parts`, () => {
+      const refused = [[], [[1, 'HG_DECODE_FAILED']]];
+      expect(read(shares, 0xef, 0xbb, 0x7b, 0x7d)).toEqual(refused);
+      expect(read(shares, 0xef, 0x7b, 0x7d)).toEqual(refused);
+      expect(read(shares, 0xef, 0xbb, 0x5b, 0x31, 0x5d)).toEqual(refused);
+      expect(read(shares, 0xbb, 0xbf, 0x31)).toEqual(refused);
+      expect(read(shares, 0xef, 0xbb)).toEqual(refused);
+    });
+  }
 });
 
 test('a line that never ends is not kept', () => {

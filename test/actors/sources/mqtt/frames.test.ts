@@ -239,6 +239,14 @@ test.each([
   [4, 'a topic with NUL', frame(0x32, body([0x61, 0], 0, 7)), 'NUL'],
   [5, 'no properties', frame(0x32, body(A, 0, 7)), 'no properties'],
   [5, 'properties longer than itself', frame(0x32, body(A, 0, 7, 90, 3)), ''],
+  [
+    5,
+    'a user property that is no UTF-8',
+    frame(0x32, body(A, 0, 7, 7, 0x26, 0, 1, 0x61, 0, 1, 0xff)),
+    'UTF-8',
+  ],
+  [5, 'a name of one that is no UTF-8', frame(0x32, body(A, 0, 7, 7, 0x26, 0, 1, 0xff, 0, 1, 0x61)), 'UTF-8'],
+  [5, 'a content type that is no UTF-8', frame(0x32, body(A, 0, 7, 5, 0x03, 0, 2, 0xc3, 0x28)), 'UTF-8'],
   [5, 'an unknown property', frame(0x32, body(A, 0, 7, 2, 0x7f, 0)), ''],
 ] as const)(
   'a message of version %i with %s is rejected, and the next is read',
