@@ -1,5 +1,5 @@
-/** The far ends of the configurations that the documentation shows: real ones on loopback, in the place of the
- *  addresses, paths and secrets that only an example has. */
+/** The far ends of the configurations that the documentation shows: real ones on loopback, in the place of
+ *  the addresses, paths and secrets that only an example has. */
 
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import { appendFileSync, writeFileSync } from 'node:fs';
