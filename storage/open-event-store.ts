@@ -224,14 +224,14 @@ function eventStore(
     readSpilled: async (query) => guard(() => session.parts.logs.spilled(query)),
     lagOf: async (log, afterSeq) => guard(() => session.parts.logs.lagOf(log, afterSeq)),
     readLetters: async (query) => guard(() => session.parts.letters.read(query)),
-    markLetters: async (query, status) => guard(() => session.parts.letters.mark(query, status)),
+    markLetters: async (query, status) => guard(() => using(() => session.parts.letters.mark(query, status))),
     async purgeLetters(query) {
-      const purged = guard(() => session.parts.letters.purge(query));
+      const purged = guard(() => using(() => session.parts.letters.purge(query)));
       session.parts.maintenance.forgetSizes();
       return purged;
     },
     readState: async (key) => guard(() => readState(session.parts.db, key)),
-    writeState: async (key, value) => guard(() => writeState(session.parts.db, key, value)),
+    writeState: async (key, value) => guard(() => using(() => writeState(session.parts.db, key, value))),
     async maintain(request) {
       const report = guard(() => using(() => session.parts.maintenance.maintain(request)));
       mark.write();

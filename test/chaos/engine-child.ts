@@ -30,7 +30,7 @@ const engine = createEngine({
   timeline: { path: options.file },
   health: { intervalMs: 1_000 },
   stages: [blocking],
-  storage: { retention: { records: { ageMsMax: null, bytesMax: null } } },
+  storage: { retention: { records: { ageMsMax: options.recordAgeMsMax ?? null, bytesMax: null } } },
 });
 
 let flood: Flood | null = null;

@@ -31,7 +31,7 @@ export function killReport(outcome: KillOutcome, control: KillOutcome): KillRepo
 
 /** Why the run failed or proves nothing; empty where all is well. */
 export function problemsOf(outcome: KillOutcome, control: KillOutcome): string[] {
-  const { lost, brokerLost, stuck, duplicates, altered, strayAcks, redeliveries } = outcome;
+  const { lost, brokerLost, stuck, duplicates, altered, damage, strayAcks, redeliveries } = outcome;
   const problems: [boolean, string][] = [
     [lost.length > 0, `acknowledged and not stored: ${some(lost)}`],
     [brokerLost.length > 0, `lost by the broker, which nothing killed: ${some(brokerLost)}`],
@@ -40,6 +40,7 @@ export function problemsOf(outcome: KillOutcome, control: KillOutcome): string[]
     [altered.length > 0, `stored otherwise than sent: ${some(altered)}`],
     [strayAcks > 0, `acknowledged ${strayAcks} packet ids that had no message`],
     [outcome.integrity !== 'ok', `the database is damaged: ${outcome.integrity}`],
+    [damage.length > 0, `checksums, chain or mark do not fit: ${damage.slice(0, 3).join('; ')}`],
     [!outcome.isAlive, 'no fresh message came through after the kills'],
     [outcome.exitCode !== 0, `a stop ended with ${String(outcome.exitCode)}`],
     [outcome.fedRounds * 2 < outcome.rounds, `only ${outcome.fedRounds} rounds got to work before the kill`],

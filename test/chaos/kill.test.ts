@@ -34,6 +34,7 @@ describe('a verdict', () => {
       stuck: [],
       duplicates: [],
       altered: [],
+      damage: [],
     },
     ...{ strayAcks: 0, redeliveries: 40, isAlive: true, exitCode: 0 },
   };
@@ -59,6 +60,7 @@ describe('a verdict', () => {
     ['a message that nothing takes', { stuck: [3] }],
     ['a row too many', { duplicates: [3] }],
     ['a row that was not sent so', { altered: [3] }],
+    ['a record that does not fit its checksum', { damage: ['records: …'] }],
     ['an acknowledgement of nothing', { strayAcks: 1 }],
     ['a damaged file', { integrity: 'row 3 missing from index' }],
     ['an engine that takes nothing any more', { isAlive: false }],

@@ -1,6 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { EngineStats, StorageStats } from '../../src/engine-stats.ts';
 import type { SourceState } from '../../src/domain/health.ts';
+import { gatewayRig } from '../support/gateway-rig.ts';
+import { skipNote } from '../support/skip-note.ts';
+import { mountSmallDisk, whyNoSmallDisk } from '../storage/small-disk.ts';
 import { lifeProblemOf, readinessOf, type ReadinessFacts } from '../../src/gateway/readiness.ts';
 
 const STORAGE = {
@@ -101,3 +105,37 @@ describe('deserves its life', () => {
     });
   }
 });
+
+const refusal = whyNoSmallDisk();
+
+test.skipIf(refusal !== undefined)(
+  `a gateway on a full disk answers 503, and is ready again when there is room${skipNote(refusal)}`,
+  async () => {
+    const disk = mountSmallDisk();
+    const rig = await gatewayRig({
+      storage: { path: join(disk.folder, 'edge.db') },
+      sources: { line3: { type: 'push' } },
+    });
+    onTestFinished(() => rig.dispose());
+    await rig.gateway.start();
+    const readyz = async () => {
+      const answer = await fetch(`${rig.gateway.url}/readyz`);
+      return { status: answer.status, body: await answer.text() };
+    };
+    const push = () =>
+      fetch(`${rig.gateway.url}/api/ingest/line3`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson' },
+        body: `${JSON.stringify('x'.repeat(100_000))}\n`,
+      });
+    expect((await readyz()).status).toBe(200);
+    disk.fill();
+    const pending = Array.from({ length: 4 }, push);
+    await expect.poll(readyz, { timeout: 20_000 }).toMatchObject({ status: 503 });
+    expect((await readyz()).body).toContain('HG_STORAGE_FULL');
+    disk.free();
+    await expect.poll(readyz, { timeout: 20_000 }).toMatchObject({ status: 200 });
+    expect((await Promise.all(pending)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  },
+  60_000,
+);

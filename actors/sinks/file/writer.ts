@@ -7,6 +7,7 @@
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { HeadgateError } from '../../../src/domain/errors.ts';
 import type { SinkIo } from '../../../src/domain/sink.ts';
+import { FileAge } from './file-age.ts';
 import { notOfThisSink } from './errors.ts';
 import type { FileFormat } from './formats.ts';
 import { rotate, rotatedFiles, syncFolder } from './rotation.ts';
@@ -57,13 +58,14 @@ class Writer implements FileWriter {
   /** Which file is open, and how long it is by what was written. */
   #identity = { dev: 0, ino: 0 };
   #sizeBytes = 0;
-  #begunAtMs = 0;
+  readonly #age: FileAge;
   #isShared = false;
   /** Keys of the records that were written last, before this run. */
   #written: ReadonlySet<string> = new Set();
 
   constructor(io: SinkIo, options: FileWriterOptions, format: FileFormat) {
     this.#io = io;
+    this.#age = new FileAge(io.clock);
     this.#options = options;
     this.#format = format;
   }
@@ -82,7 +84,7 @@ class Writer implements FileWriter {
       if (fsync !== 'never') await file.sync();
     }
     this.#sizeBytes = tail.end;
-    this.#begunAtMs = Math.min(birthtimeMs, this.#io.clock.wallMs());
+    this.#age.found(birthtimeMs);
     // The columns were changed: rows of both kinds in one file could not be read.
     if (tail.first !== null && format.header !== '' && tail.first !== format.header) await this.#turn();
   }
@@ -181,7 +183,7 @@ class Writer implements FileWriter {
         [text, bytes] = ['', 0];
         await this.#turn();
       }
-      if (this.#sizeBytes + bytes === 0) this.#begunAtMs = this.#io.clock.wallMs();
+      if (this.#sizeBytes + bytes === 0) this.#age.began();
       text += line.text;
       bytes += lineBytes;
     }
@@ -206,7 +208,7 @@ class Writer implements FileWriter {
     const { bytesMax, ageMsMax } = this.#options.rotate;
     if (heldBytes === 0) return false;
     if (bytesMax !== null && heldBytes + moreBytes > bytesMax) return true;
-    return ageMsMax !== null && this.#io.clock.wallMs() - this.#begunAtMs >= ageMsMax;
+    return ageMsMax !== null && this.#age.ms() >= ageMsMax;
   }
 }
 

@@ -7,6 +7,7 @@ import type { Fault } from './fault.ts';
 import { MEMORY_FAULTS } from './memory-faults.ts';
 import { FLOOD_FAULTS } from '../../security/flood-faults.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
+import { STORAGE_FAULTS } from './storage-faults.ts';
 import { PROCESS_FAULTS } from './process-faults.ts';
 
 export const FAULTS: readonly Fault[] = [
@@ -16,5 +17,6 @@ export const FAULTS: readonly Fault[] = [
   ...MEMORY_FAULTS,
   ...DISK_FAULTS,
   ...DAMAGE_FAULTS,
+  ...STORAGE_FAULTS,
   ...FLOOD_FAULTS,
 ];

@@ -33,6 +33,7 @@ export const SAFE = {
   stuck: 0,
   duplicates: 0,
   altered: 0,
+  damage: 0,
   strayAcks: 0,
   isAlive: true,
   exitCode: 0,
@@ -43,7 +44,7 @@ export const SAFE = {
 export const SAFE_WITH_BROKER = { ...SAFE, brokerLost: 0 } as const satisfies Expected;
 
 export function factsOf(settled: Settled): Observed {
-  const { lost, stuck, brokerLost, duplicates, altered, ...rest } = settled;
+  const { lost, stuck, brokerLost, duplicates, altered, damage, ...rest } = settled;
   return {
     ...rest,
     lost: lost.length,
@@ -51,6 +52,7 @@ export function factsOf(settled: Settled): Observed {
     brokerLost: brokerLost.length,
     duplicates: duplicates.length,
     altered: altered.length,
+    damage: damage.length,
   };
 }
 

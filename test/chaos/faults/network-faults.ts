@@ -58,7 +58,7 @@ const linkCut: Fault = {
     const random = seededRandom(`link-cut:${seed}`);
     const engine = await field.startConnected();
     field.oracle.setRate(MESSAGES_PER_SECOND);
-    const cuts = scale === 'short' ? 30 : 200;
+    const cuts = scale === 'short' ? 30 : 1_000;
     for (let cut = 0; cut < cuts; cut++) {
       await realClock.sleep(random.integer(5, 80));
       const next = field.proxy.nextConnection();

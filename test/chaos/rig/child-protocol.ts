@@ -15,6 +15,8 @@ export interface ChildOptions {
   readonly keepaliveSeconds: number;
   /** It has sources of its own, too, that flood it when they are told to. */
   readonly floods?: boolean;
+  /** Records go after so long; they stay where it is left out. */
+  readonly recordAgeMsMax?: number;
 }
 
 export interface ChildHealth {

@@ -24,6 +24,7 @@ export interface ChildEnd {
 }
 
 export interface HarnessChild {
+  readonly program: ChildProgram;
   readonly pid: number;
   /** Settles when the process is gone. */
   readonly ended: Promise<ChildEnd>;
@@ -95,6 +96,7 @@ export function startChild(
     await ended;
   };
   return {
+    program,
     pid: child.pid as number,
     ended,
     get isRunning() {

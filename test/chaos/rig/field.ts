@@ -11,7 +11,7 @@ import { createAckLedger, type AckLedger } from './ack-ledger.ts';
 import { startChild, type ChildProgram, type HarnessChild } from './child.ts';
 import { startOracle, type Oracle } from './oracle.ts';
 import { holdsWithin, until, within } from './until.ts';
-import { isStored, judge, type Verdict } from './verdict.ts';
+import { damageOf, isStored, judge, type Verdict } from './verdict.ts';
 
 const CLIENT_ID = 'gateway';
 const TOPIC = 'chaos/readings';
@@ -36,6 +36,8 @@ export interface StartOptions {
   readonly under?: readonly string[];
   /** The engine has sources of its own that can flood it. */
   readonly floods?: boolean;
+  /** Records go after so long. */
+  readonly recordAgeMsMax?: number;
 }
 
 export interface Field {
@@ -59,6 +61,9 @@ export interface Field {
 export interface Settled extends Verdict {
   /** A message published after all faults was stored in time. */
   readonly isAlive: boolean;
+  /** What checksums, chain and mark tell of the files; empty where all is whole, or another program wrote them.
+   *  */
+  readonly damage: readonly string[];
   /** Exit code of the engine after SIGTERM; null where it had to be killed. */
   readonly exitCode: number | null;
 }
@@ -101,8 +106,9 @@ function assemble(own: FieldParts, parts: AsyncDisposableStack, options: FieldOp
   parts.defer(async () => {
     await Promise.all([...children].map((child) => child.kill()));
   });
-  const start = ({ program = 'engine', file: other, under, floods = false }: StartOptions = {}) => {
+  const start = ({ program = 'engine', file: other, under, floods = false, ...rest }: StartOptions = {}) => {
     const settings = {
+      ...rest,
       floods,
       file: other ?? file,
       url: `mqtt://127.0.0.1:${proxy.port}`,
@@ -135,7 +141,9 @@ function assemble(own: FieldParts, parts: AsyncDisposableStack, options: FieldOp
       engine.signal('SIGTERM');
       const end = await within(STOP_MS_MAX, 'the engine stops', engine.ended).catch(() => null);
       if (end === null) await engine.kill();
-      return { ...judge(oracle, ledger, files), isAlive, exitCode: end?.code ?? null };
+      const ours = engine.program === 'engine' ? files : [];
+      const judged = { ...judge(oracle, ledger, files), damage: await damageOf(ours) };
+      return { ...judged, isAlive, exitCode: end?.code ?? null };
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };

@@ -2,6 +2,7 @@
 
 import Database from 'better-sqlite3';
 import { isDeepStrictEqual } from 'node:util';
+import { verifyDatabase } from '../../../storage/verify/verify-database.ts';
 import type { AckLedger } from './ack-ledger.ts';
 import { messageOf } from './message.ts';
 import type { Oracle } from './oracle.ts';
@@ -71,6 +72,16 @@ function storedRows(file: string): { id: number; data: string }[] {
   } finally {
     db.close();
   }
+}
+
+/** What is wrong with the files beyond what SQLite sees: checksums of records, the hash chain, the mark. */
+export async function damageOf(files: readonly string[]): Promise<string[]> {
+  const reports = await Promise.all(files.map((file) => verifyDatabase(file)));
+  return reports.flatMap(({ problems }) =>
+    problems.map(
+      ({ where, what, firstSeq }) => `${where}: ${what}${firstSeq === null ? '' : ` (${firstSeq})`}`,
+    ),
+  );
 }
 
 /** What SQLite itself says of the file: `ok`, or what is wrong with it. */
