@@ -7,7 +7,12 @@ import { HeadgateError } from '../../../src/domain/errors.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { compileExpression, type Expression } from '../../../src/gateway/config/expression.ts';
 import { STAGE_RECORD } from '../../../src/gateway/config/fields.ts';
-import { HOSTILE_DATA, HOSTILE_EXPRESSIONS, HOSTILE_PATTERNS, HOSTILE_TEXTS } from './hostile-expressions.ts';
+import {
+  HOSTILE_DATA,
+  HOSTILE_EXPRESSIONS,
+  HOSTILE_PATTERNS,
+  HOSTILE_TEXTS,
+} from '../../../bench/measurements/hostile-expressions.ts';
 
 type Outcome = 'done' | 'spent' | 'failed';
 
