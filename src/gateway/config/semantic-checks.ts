@@ -37,6 +37,7 @@ const PLACES: readonly (readonly [option: string, path: Path])[] = [
   ['rateLimit', ['limits', 'global']],
   ['burst', ['burst']],
   ['health', ['engine', 'health']],
+  ['reconnectsPerSecondMax', ['engine', 'reconnectsPerSecondMax']],
   ['seed', ['engine', 'seed']],
 ];
 
