@@ -6,7 +6,7 @@ import { STAGE_RECORD } from '../../src/gateway/config/fields.ts';
 import { stageView } from '../../src/gateway/config/record-view.ts';
 import { ArrivedRecord, type IngestRecord } from '../../src/domain/record.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { HOSTILE_DATA, HOSTILE_EXPRESSIONS } from '../../test/gateway/config/hostile-expressions.ts';
+import { HOSTILE_DATA, HOSTILE_EXPRESSIONS } from './hostile-expressions.ts';
 
 export interface ExpressionFigures {
   /** Records a second through the filter, and through a function that does the same. */

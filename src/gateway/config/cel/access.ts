@@ -1,6 +1,7 @@
 /** Fields of maps and elements of lists. */
 
-import { adopt, entryOf, EvaluationError, fieldOf, kindOf, NONE, Optional, Uint } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { adopt, entryOf, fieldOf, kindOf, NONE, Optional, Uint } from './values.ts';
 
 const SHOWN_CHARS_MAX = 60;
 

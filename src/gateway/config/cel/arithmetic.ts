@@ -4,16 +4,8 @@
 
 import { charge, chargeChars } from './budget.ts';
 import type { ArithmeticOperator } from './syntax.ts';
-import {
-  checkedInt,
-  checkedUint,
-  Duration,
-  EvaluationError,
-  kindOf,
-  Timestamp,
-  Uint,
-  type Kind,
-} from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { checkedInt, checkedUint, Duration, kindOf, Timestamp, Uint, type Kind } from './values.ts';
 
 type Binary = (left: unknown, right: unknown) => unknown;
 
@@ -71,13 +63,16 @@ function isExactDouble(int: bigint): boolean {
   return int <= BigInt(Number.MAX_SAFE_INTEGER) && int >= BigInt(Number.MIN_SAFE_INTEGER);
 }
 
+/** To make a list takes about as long as this many parts. */
+const JOIN_STEPS = 5;
+
 function joined(left: unknown, right: unknown): unknown {
   if (typeof left === 'string' && typeof right === 'string') {
     chargeChars(left.length + right.length);
     return left + right;
   }
   if (Array.isArray(left) && Array.isArray(right)) {
-    charge(left.length + right.length);
+    charge(JOIN_STEPS + left.length + right.length);
     return left.concat(right);
   }
   if (left instanceof Uint8Array && right instanceof Uint8Array) {

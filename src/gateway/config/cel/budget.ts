@@ -6,7 +6,7 @@
  *  nanoseconds; the charges are such that none takes much longer than another. */
 
 import { LIMITS } from '../../../domain/limits.ts';
-import { EvaluationError } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
 
 /** Evaluations are synchronous and do not nest, so one budget serves them all. */
 let left = 0;

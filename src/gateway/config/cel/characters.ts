@@ -1,7 +1,7 @@
 /** Texts by their characters (code points), where JavaScript counts code units. */
 
 import { charge, chargeChars } from './budget.ts';
-import { EvaluationError } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
 
 const SURROGATE = /[\ud800-\udfff]/;
 

@@ -13,7 +13,8 @@ import {
   type SelectSyntax,
   type Syntax,
 } from './syntax.ts';
-import { adopt, EvaluationError, kindOf, Optional, typeNamed } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { adopt, kindOf, Optional, typeNamed } from './values.ts';
 
 /** @throws SyntaxProblem */
 export function compile(syntax: Syntax, scope: Scope): Compiled {

@@ -1,19 +1,11 @@
 /** Conversions between kinds: `int(x)`, `string(x)`, `timestamp(x)`, … */
 
 import { checkedDuration, checkedTimestamp } from './arithmetic.ts';
-import { charge, chargeKeys } from './budget.ts';
+import { charge } from './budget.ts';
 import { sizeOfText } from './characters.ts';
 import { overload, type Overload } from './overloads.ts';
-import {
-  checkedInt,
-  checkedUint,
-  EvaluationError,
-  keysOf,
-  typeOf,
-  Uint,
-  type Duration,
-  type Timestamp,
-} from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { checkedInt, checkedUint, keysOf, typeOf, Uint, type Duration, type Timestamp } from './values.ts';
 
 const NANOS_A_SECOND = 1_000_000_000n;
 
@@ -70,10 +62,13 @@ function boolOfText(text: string): boolean {
   return bool;
 }
 
+/** To turn even a short text into bytes takes about as long as this many parts. */
+const CODING_STEPS = 20;
+
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function textOfBytes(bytes: Uint8Array): string {
-  charge(bytes.length / 8);
+  charge(CODING_STEPS + bytes.length / 8);
   try {
     return UTF8.decode(bytes);
   } catch {
@@ -82,7 +77,7 @@ function textOfBytes(bytes: Uint8Array): string {
 }
 
 function bytesOfText(text: string): Uint8Array {
-  charge(text.length / 8);
+  charge(CODING_STEPS + text.length / 8);
   return new TextEncoder().encode(text);
 }
 
@@ -101,7 +96,7 @@ function fractionOf(nanos: bigint): string {
 }
 
 /** To write a moment, or to read one, takes about as long as this many parts. */
-const TIME_STEPS = 30;
+const TIME_STEPS = 60;
 
 /** RFC 3339, in UTC, with the fraction of a second that it has. */
 export function textOfTimestamp({ nanos }: Timestamp): string {
@@ -144,6 +139,7 @@ function timestampOfText(text: string): Timestamp {
 }
 
 const DURATION_CHARS_MAX = 64;
+const DURATION_STEPS = 150;
 const DURATION = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+$/;
 const DURATION_PART = /(\d*)\.?(\d*)(ns|us|µs|ms|s|m|h)/g;
 const UNIT_NANOS: Readonly<Record<string, bigint>> = {
@@ -156,6 +152,7 @@ function durationOfText(text: string): Duration {
     const shown = text.slice(0, 40);
     throw new EvaluationError(`invalid duration "${shown}"; write it as in "90s" or "1h30m"`);
   }
+  charge(DURATION_STEPS);
   let nanos = 0n;
   for (const [, whole = '', fraction = '', unit = ''] of text.matchAll(DURATION_PART)) {
     const size = UNIT_NANOS[unit] as bigint;
@@ -166,9 +163,7 @@ function durationOfText(text: string): Duration {
 }
 
 function sizeOfMap(map: object): bigint {
-  const keys = keysOf(map);
-  chargeKeys(keys.length);
-  return BigInt(keys.length);
+  return BigInt(keysOf(map).length);
 }
 
 const SIZES: readonly Overload[] = [
@@ -235,7 +230,7 @@ export const CONVERSIONS: Readonly<Record<string, readonly Overload[]>> = {
 };
 
 function encoded(bytes: Uint8Array, encoding: 'hex' | 'base64'): string {
-  charge(bytes.length / 8);
+  charge(CODING_STEPS + bytes.length / 8);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(encoding);
 }
 

@@ -1,13 +1,13 @@
 /** Equality, order and membership. Numbers of all kinds are compared by their value. */
 
-import { charge, chargeChars, chargeKeys } from './budget.ts';
+import { charge, chargeChars } from './budget.ts';
+import { EvaluationError } from './evaluation-error.ts';
 import {
   adopt,
   CelType,
   CelValue,
   Duration,
   entryOf,
-  EvaluationError,
   fieldOf,
   keysOf,
   kindOf,
@@ -74,9 +74,7 @@ function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
 
 function sameMap(left: object, right: object): boolean {
   const keys = keysOf(left);
-  chargeKeys(keys.length);
   const others = keysOf(right);
-  chargeKeys(others.length);
   if (keys.length !== others.length) return false;
   return keys.every((key) => {
     const other = entryOf(right, key);
@@ -128,11 +126,19 @@ function order(one: number | bigint, other: number | bigint): number {
 const SURROGATE_FIRST = 0xd8_00;
 const SURROGATE_LAST = 0xdf_ff;
 
+const SURROGATE = /[\ud800-\udfff]/;
+
 /** By code points, as UTF-8 orders them. */
 function compareTexts(left: string, right: string): number {
-  chargeChars(Math.min(left.length, right.length));
+  const length = Math.min(left.length, right.length);
+  chargeChars(length);
   if (left === right) return 0;
   const isBefore = left < right;
+  chargeChars(length * 2);
+  if (!SURROGATE.test(left.slice(0, length)) && !SURROGATE.test(right.slice(0, length))) {
+    return isBefore ? -1 : 1;
+  }
+  charge(length);
   let at = 0;
   while (at < left.length && left.charCodeAt(at) === right.charCodeAt(at)) at++;
   const [one, other] = [left.charCodeAt(at), right.charCodeAt(at)];

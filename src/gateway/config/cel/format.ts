@@ -1,13 +1,13 @@
 /** `format` and `quote` of the strings extension of CEL. */
 
-import { charge, chargeChars, chargeKeys } from './budget.ts';
+import { charge, chargeChars } from './budget.ts';
 import { textOfDouble, textOfDuration, textOfTimestamp } from './conversions.ts';
+import { EvaluationError } from './evaluation-error.ts';
 import {
   adopt,
   type CelType,
   type Duration,
   entryOf,
-  EvaluationError,
   keysOf,
   kindOf,
   type Optional,
@@ -16,6 +16,9 @@ import {
 } from './values.ts';
 
 const CLAUSE = /%(?:%|(?:\.(\d{1,3}))?([a-zA-Z])|)/g;
+/** To write a number takes about as long as this many parts, and more with each digit. */
+const CLAUSE_STEPS = 30;
+
 const PRECISION = 6;
 const PRECISION_MAX = 100;
 
@@ -25,12 +28,14 @@ export function format(template: string, args: readonly unknown[]): string {
   chargeChars(template.length);
   let next = 0;
   const made = template.replace(CLAUSE, (clause, digits: string | undefined, verb: string | undefined) => {
+    charge(2);
     if (clause === '%%') return '%';
     if (verb === undefined) throw new EvaluationError('format: a "%" without a letter; write "%%" for a "%"');
     if (next >= args.length) throw new EvaluationError(`format: index ${next} out of range`);
     const arg = adopt(args[next++]);
-    const text = formatted(verb, arg, digits === undefined ? PRECISION : Number(digits));
-    charge(1);
+    const precision = digits === undefined ? PRECISION : Number(digits);
+    charge(CLAUSE_STEPS + 2 * precision);
+    const text = formatted(verb, arg, precision);
     chargeChars(text.length);
     return text;
   });
@@ -167,10 +172,19 @@ function shownValue(value: unknown): string {
   }
 }
 
+/** Each entry is compared with a few others, in the worst case to the end of their keys. */
+function chargeSorting(entries: readonly [string, string][]): void {
+  let chars = 0;
+  for (const [key] of entries) chars += key.length;
+  const rounds = Math.log2(entries.length + 1);
+  charge(entries.length * rounds);
+  chargeChars(chars * rounds);
+}
+
 function shownMap(map: object): string {
   const keys = keysOf(map);
-  chargeKeys(keys.length);
   const entries = keys.map((key): [string, string] => [shownValue(key), shownValue(entryOf(map, key))]);
+  chargeSorting(entries);
   entries.sort(([one], [other]) => (one < other ? -1 : Number(one > other)));
   return `{${entries.map(([key, value]) => `${key}: ${value}`).join(', ')}}`;
 }
@@ -181,7 +195,7 @@ const QUOTED: Readonly<Record<string, string>> = {
 };
 
 export function quote(text: string): string {
-  charge(text.length / 4);
+  charge(text.length);
   const safe = text.toWellFormed();
   return `"${safe.replace(/[\x07\b\f\n\r\t\v\\"]/g, (character) => QUOTED[character] as string)}"`;
 }

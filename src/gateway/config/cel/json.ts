@@ -2,7 +2,8 @@
 
 import { charge, chargeChars, chargeKeys } from './budget.ts';
 import { textOfTimestamp } from './conversions.ts';
-import { CelValue, Duration, EvaluationError, Timestamp, Uint } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { CelValue, Duration, Timestamp, Uint } from './values.ts';
 
 const NANOS_A_MS = 1_000_000;
 

@@ -1,11 +1,12 @@
 /** Loops over lists and over the keys of maps: `all`, `exists`, `exists_one`, `map`, `filter`, and their
  *  forms with two variables (place or key, and value). */
 
-import { charge, chargeCaught, chargeKeys } from './budget.ts';
+import { charge, chargeCaught } from './budget.ts';
 import { MapBuilder } from './map-builder.ts';
 import { variableName, type Compiled, type CompilePart, type Frame, type Run, type Scope } from './scope.ts';
 import type { CallSyntax, Syntax } from './syntax.ts';
-import { adopt, entryOf, EvaluationError, keysOf, kindOf } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { adopt, entryOf, keysOf, kindOf } from './values.ts';
 
 const QUANTIFIERS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'existsOne']);
 const TRANSFORMS: ReadonlySet<string> = new Set(['transformList', 'transformMap', 'transformMapEntry']);
@@ -54,7 +55,6 @@ function eachElement(iterable: Run, slots: readonly number[], turnParts: number,
       throw new EvaluationError(`no such overload: ${kindOf(values)}.${name}; it takes a list or a map`);
     }
     const elements: readonly unknown[] = isList ? values : keysOf(values as object);
-    if (!isList) chargeKeys(elements.length);
     for (let index = 0; index < elements.length; index++) {
       charge(turnParts);
       const element = adopt(elements[index]);
@@ -163,7 +163,5 @@ function addEntries(map: MapBuilder, entries: unknown): void {
   if (kindOf(entries) !== 'map') {
     throw new EvaluationError(`no such overload: transformMapEntry takes a map, and got ${kindOf(entries)}`);
   }
-  const keys = keysOf(entries as object);
-  chargeKeys(keys.length);
-  for (const key of keys) map.add(key, entryOf(entries as object, key));
+  for (const key of keysOf(entries as object)) map.add(key, entryOf(entries as object, key));
 }

@@ -4,7 +4,8 @@ import { hasField } from './access.ts';
 import { compileLoop, LOOPS } from './loops.ts';
 import { variableName, type Compiled, type CompilePart, type Scope } from './scope.ts';
 import { SyntaxProblem, type CallSyntax, type Syntax } from './syntax.ts';
-import { EvaluationError, kindOf, NONE, Optional } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { kindOf, NONE, Optional } from './values.ts';
 
 /** Names of macros, as those of functions are listed. */
 export const MACROS: readonly string[] = [

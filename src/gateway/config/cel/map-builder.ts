@@ -1,7 +1,8 @@
 /** Builds a map of an expression. */
 
 import { charge } from './budget.ts';
-import { EvaluationError, kindOf, mapKey } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { kindOf, mapKey } from './values.ts';
 
 const ADD_STEPS = 5;
 

@@ -3,7 +3,8 @@
 import { charge } from './budget.ts';
 import { compare } from './equality.ts';
 import { overload, type Overload } from './overloads.ts';
-import { adopt, checkedInt, EvaluationError, kindOf, Uint } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { adopt, checkedInt, kindOf, Uint } from './values.ts';
 
 const same = (value: unknown) => value;
 const BITS = 64n;

@@ -6,7 +6,8 @@ import { compare, contains, equals } from './equality.ts';
 import type { AnyKind } from './overloads.ts';
 import type { Compiled, Frame, Run } from './scope.ts';
 import { SyntaxProblem, type ArithmeticOperator, type BinaryOperator, type OrderOperator } from './syntax.ts';
-import { EvaluationError, kindOf, type Kind } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { kindOf, type Kind } from './values.ts';
 
 /** @throws SyntaxProblem where the operator takes no such operands */
 export function compileBinary(

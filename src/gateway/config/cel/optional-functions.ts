@@ -1,7 +1,8 @@
 /** Optional values: `record.data.?a` gives one. */
 
 import { overload, type Overload } from './overloads.ts';
-import { EvaluationError, NONE, Optional, Uint } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { NONE, Optional, Uint } from './values.ts';
 
 function isZero(value: unknown): boolean {
   if (value === null || value === false || value === '' || value === 0 || value === 0n) return true;

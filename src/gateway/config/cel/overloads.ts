@@ -1,6 +1,7 @@
 /** Functions and methods: what they take, and how a call finds the one that fits its arguments. */
 
-import { EvaluationError, kindOf, type Kind } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { kindOf, type Kind } from './values.ts';
 
 export type AnyKind = Kind | 'dyn';
 

@@ -7,7 +7,8 @@ import { charactersOf, hasPairs, placeOf, STEPS_A_CHARACTER, unitAt } from './ch
 import { format, quote } from './format.ts';
 import { overload, type Overload } from './overloads.ts';
 import { indexOf, lastIndexOf, placesOf } from './search.ts';
-import { adopt, EvaluationError, kindOf } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { adopt, kindOf } from './values.ts';
 
 function charAt(text: string, place: bigint): string {
   const isPaired = hasPairs(text);
@@ -96,8 +97,10 @@ function changeCase(pattern: RegExp, change: (letters: string) => string): (text
 /** White space of Unicode. `trim` of JavaScript takes other characters. */
 const SPACE = /^\p{White_Space}$/u;
 const BLANK = ' ';
+const STEPS_A_SPACE = 1.5;
 
 function isSpace(character: string | undefined): boolean {
+  charge(STEPS_A_SPACE);
   return character === BLANK || SPACE.test(character ?? '');
 }
 
@@ -106,7 +109,6 @@ function trim(text: string): string {
   let to = text.length;
   while (from < to && isSpace(text[from])) from++;
   while (to > from && isSpace(text[to - 1])) to--;
-  charge((from + text.length - to) * STEPS_A_CHARACTER);
   return text.slice(from, to);
 }
 

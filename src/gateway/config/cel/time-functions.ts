@@ -3,14 +3,18 @@
 import { charge } from './budget.ts';
 import { secondsOf } from './conversions.ts';
 import { overload, type Overload } from './overloads.ts';
-import { EvaluationError, type Duration, type Timestamp } from './values.ts';
+import { EvaluationError } from './evaluation-error.ts';
+import { type Duration, type Timestamp } from './values.ts';
 
 const NANOS_A_MS = 1_000_000n;
 const NANOS_A_SECOND = 1_000_000_000n;
 const MS_A_DAY = 86_400_000;
+/** To find a part of a moment takes about as long as this many parts of the expression. */
+const PART_STEPS = 20;
 
 /** A moment as the clock of a place shows it, in milliseconds as if that were UTC. */
 function shownMs({ nanos }: Timestamp, zone: string | undefined): number {
+  charge(zone === undefined ? PART_STEPS : 2 * PART_STEPS);
   const seconds = secondsOf(nanos);
   const ms = Number(seconds) * 1_000 + Number((nanos - seconds * NANOS_A_SECOND) / NANOS_A_MS);
   return zone === undefined ? ms : ms + offsetMs(ms, zone);

@@ -13,12 +13,12 @@
  *
  *  Values of a record are read in place. {@link adopt} makes a value of CEL of whatever a record can hold. */
 
+import { charge, chargeKeys } from './budget.ts';
+import { EvaluationError } from './evaluation-error.ts';
+
 export type Kind =
   | ('int' | 'uint' | 'double' | 'string' | 'bytes' | 'bool' | 'null' | 'list' | 'map')
   | ('timestamp' | 'duration' | 'optional' | 'type');
-
-/** An evaluation fails. The message is shown to the user. */
-export class EvaluationError extends Error {}
 
 /** Values of CEL that JavaScript has no type for. No value of JSON is an instance. */
 export abstract class CelValue {
@@ -130,12 +130,22 @@ export function adopt(value: unknown): unknown {
       return value === null ? null : adoptObject(value);
     case 'undefined':
       return null;
+    case 'bigint':
+      return BigInt.asIntN(INT_BITS, value) === value ? value : largeInt(value);
     case 'function':
     case 'symbol':
       throw new EvaluationError(`the record holds a ${typeof value}, which an expression cannot read`);
     default:
       return value;
   }
+}
+
+/** As many digits as a double has room for. To work with longer ones could take any time. */
+const LARGE_INT_MAX = 2n ** 1_024n;
+
+function largeInt(value: bigint): bigint {
+  if (value < LARGE_INT_MAX && value > -LARGE_INT_MAX) return value;
+  throw new EvaluationError('the record holds an integer of more than 308 digits');
 }
 
 function adoptObject(value: object): unknown {
@@ -164,7 +174,7 @@ function adoptionOf(value: object): Adoption {
   if (value instanceof Uint8Array || value instanceof CelValue || value instanceof Map) return asItIs;
   if (Array.isArray(value)) return asItIs;
   if (value instanceof Date) return (date) => timestampOf(date as Date);
-  if (value instanceof Set) return (set) => [...(set as Set<unknown>)];
+  if (value instanceof Set) return (set) => listOf(set as Set<unknown>);
   if (value instanceof Number || value instanceof String || value instanceof Boolean) {
     return (boxed) => boxed.valueOf();
   }
@@ -175,6 +185,11 @@ function adoptionOf(value: object): Adoption {
     };
   }
   return 'toJSON' in value ? (instance) => adopt((instance as { toJSON: () => unknown }).toJSON()) : asItIs;
+}
+
+function listOf(set: ReadonlySet<unknown>): unknown[] {
+  charge(set.size);
+  return [...set];
 }
 
 /** Classes whose instances hold nothing that JSON knows. */
@@ -211,11 +226,16 @@ export function entryOf(map: object, key: unknown): unknown {
   return value === undefined ? undefined : adopt(value);
 }
 
-/** The keys of a map, in their order. */
+/** The keys of a map, in their order; charges for them. */
 export function keysOf(map: object): unknown[] {
-  if (map instanceof Map) return [...map.keys()];
+  if (map instanceof Map) {
+    chargeKeys(map.size);
+    return [...map.keys()];
+  }
   const fields = map as Readonly<Record<string, unknown>>;
-  return Object.keys(map).filter((key) => fields[key] !== undefined);
+  const keys = Object.keys(map);
+  chargeKeys(keys.length);
+  return keys.filter((key) => fields[key] !== undefined);
 }
 
 const INT_BITS = 64;
