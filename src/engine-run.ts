@@ -33,7 +33,9 @@ import { RunBooks, type BooksOutputs } from './run-books.ts';
 import { jumpReporter, noteClockAtStart } from './run-clock.ts';
 import { janitorPorts } from './run-janitor.ts';
 import { noteThePast } from './run-past.ts';
+import { lostRecords } from './run-losses.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
+import { BalanceCounts, type RecordBalance } from './record-balance.ts';
 import { RunSettings, type BurstSettings } from './run-settings.ts';
 import { databaseFile, runStats, type RunStats } from './run-stats.ts';
 import { SinkWing } from './sink-wing.ts';
@@ -67,6 +69,7 @@ export class EngineRun {
   readonly #options: RunOptions;
   readonly #actor: Actor<typeof engineMachine>;
   readonly #books: RunBooks;
+  readonly #counts = new BalanceCounts();
   readonly #settings: RunSettings;
   readonly #file: string | null;
   readonly #spills: Spills;
@@ -91,6 +94,7 @@ export class EngineRun {
       onRecordsStored: (lastRecordSeq) => this.sinks.feed?.recordsStored(lastRecordSeq),
       onState: (row, actorId) => this.#onState(row, actorId),
       rigOf: (actorId) => this.directory.byActorId(actorId),
+      counts: this.#counts,
       onLetterFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
     });
     const { ledger, journal } = this.#books;
@@ -101,16 +105,29 @@ export class EngineRun {
       globalLimit: this.#settings.globalLimit,
       exit: outputs.exit,
       onPoison: ({ originalRecord, error }, stageName) => this.buryRecord(originalRecord, stageName, error),
+      onDropped: (records) => {
+        this.#counts.dropped += records;
+      },
+    });
+    this.plane.arrivals$.subscribe(({ records }) => {
+      this.#counts.received += records.length;
     });
     const keepsRecords = options.records.keep && store !== null;
-    outputs.exit.attach({ ledger, keepsRecords }, () => this.plane.pokeLast());
+    const onLost = lostRecords({
+      ...{ clock, books: this.#books, directory: () => this.directory },
+      storedCursor: (name) => store?.cursors.get(name),
+    });
+    outputs.exit.attach({ ledger, keepsRecords, onLost }, () => this.plane.pokeLast());
     this.#spills = new Spills({
       ...{ store, log, clock, ledger },
       keepsRecords: options.records.keep,
       onLost: this.#countLost,
       deadLetter: (record, stage, error) => this.buryRecord(record, stage, error),
     });
+    this.#counts.received += this.#spills.size;
     this.letters = createRunLetters({
+      onReturned: () => this.#counts.received++,
+      onRefused: () => this.#counts.deadLettered++,
       ...{ clock, log, store, ledger, journal, plane: this.plane },
       recordsAreKept: options.records.keep,
       directory: () => this.directory,
@@ -211,6 +228,18 @@ export class EngineRun {
     this.#countLost(ledger.lostLetters);
   }
 
+  /** What became of all records so far. */
+  balance(lost: number): RecordBalance {
+    const { plane, directory } = this;
+    const { exit } = this.#options.outputs;
+    const returned = this.letters?.letterReturn.waitingRecords ?? 0;
+    const outside = directory.waitingRecords + returned + this.#spills.size;
+    const waiting = outside + plane.recordsBetweenStages + exit.pendingRows;
+    const filtered = plane.reports().reduce((sum, stage) => sum + stage.filtered, 0);
+    const { received, dropped, deadLettered } = this.#counts;
+    return { received, stored: exit.stored, filtered, dropped, deadLettered, lost, waiting };
+  }
+
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
   healths(): SourceHealth[] {
     return this.#ended.healths(this.directory);
@@ -264,7 +293,10 @@ export class EngineRun {
       sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
       onLost: this.#countLost,
-      onDropped: (dropping, records, by) => this.#books.losses.count(dropping, 'dropped', records, { by }),
+      onDropped: (dropping, records, by) => {
+        this.#counts.dropped += records;
+        this.#books.losses.count(dropping, 'dropped', records, { by });
+      },
       spill: this.#spills.of(spec),
       tally: this.#ended.tallyOf(addressOf(spec)),
     });

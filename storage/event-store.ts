@@ -49,10 +49,11 @@ export interface TruncatedRows {
 
 /** A database, or its end, that was not where it should have been at the opening. */
 export interface LostDatabase {
-  /** `gone`: the file was missing or empty, and a fresh one was begun. `replaced`: another database stood in its
-   *  place. `logGone`: the run before was killed, and its write-ahead log was missing. */
+  /** `gone`: the file was missing or empty, and a fresh one was begun. `replaced`: another database stood
+   *  in its place. `logGone`: the run before was killed, and its write-ahead log was missing. */
   readonly what: 'gone' | 'replaced' | 'logGone';
-  /** What the mark beside it knew: its name and the last numbers it gave out; null where there was no mark. */
+  /** What the mark beside it knew: its name and the last numbers it gave out; null where there was no
+   *  mark. */
   readonly dbUuid: string | null;
   readonly timelineSeq: number | null;
   readonly recordSeq: number | null;

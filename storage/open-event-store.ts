@@ -1,9 +1,9 @@
 /** Opens a database for one engine.
  *
- *  In this order, so that nothing is touched that is not ours: look at the file; take the engine's lock; finish
- *  a restore that was cut off; look again, at every page; move a damaged database aside, or what is left of one
- *  that is gone; connect; close the run that crashed and begin the next; hold the numbers against the mark.
- *  Whatever fails on the way frees the lock again. */
+ *  In this order, so that nothing is touched that is not ours: look at the file; take the engine's lock;
+ *  finish a restore that was cut off; look again, at every page; move a damaged database aside, or what
+ *  is left of one that is gone; connect; close the run that crashed and begin the next; hold the numbers
+ *  against the mark. Whatever fails on the way frees the lock again. */
 
 import type Database from 'better-sqlite3';
 import { existsSync } from 'node:fs';

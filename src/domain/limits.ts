@@ -76,15 +76,15 @@ export const LIMITS = {
   /** Records after a sink's cursor whose refusal is not decided yet: while none of so many is taken, the far
    *  end is taken for one that refuses everything. */
   sinkHeldRecordsMax: 2_000,
-  /** Deliveries that may be refused in a row before a link is given up; twice as many in each of the next four
-   *  rounds, then as many as at first. */
+  /** Deliveries that may be refused in a row before a link is given up; twice as many in each of the next
+   *  four rounds, then as many as at first. */
   sinkRefusedCallsMax: 20,
   /** Records that become dead letters in a row although the far end has taken none besides. */
   sinkUnprovenRefusalsMax: 3,
   /** How long a refused record waits for another one that the far end may take, milliseconds. */
   sinkQuietMs: 1_000,
-  /** How often the link must break at one record that goes alone before the next ones are tried: where the far
-   *  end answers when a link is opened, and where it does not. */
+  /** How often the link must break at one record that goes alone before the next ones are tried: where
+   *  the far end answers when a link is opened, and where it does not. */
   sinkBreaksGreeted: 3,
   sinkBreaksUngreeted: 5,
   /** How often it must break at the last record of the log, over links that the far end answered. */
@@ -133,8 +133,8 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
-  /** Rows about commands that were refused, in a minute, of each way they come; the rest is one row with their
-   *  number. */
+  /** Rows about commands that were refused, in a minute, of each way they come; the rest is one row with
+   *  their number. */
   refusalRowsPerMinuteMax: 60,
   /** Answers of the control topic to those who have not shown a token, in a minute; the rest gets none. */
   controlStrangerAnswersPerMinuteMax: 60,

@@ -339,11 +339,9 @@ export class Gateway implements GatewayControl {
   }
 
   async #stopEngine(): Promise<void> {
-    const report = await this.engine.stop({ deadlineMs: this.#remainingMs() });
-    const { admitted, dropped, delivered, lost } = report;
-    const facts = { admitted, dropped, delivered, lost };
-    if (lost === 0) this.#log.info(facts, 'the engine has drained');
-    else this.#log.error({ ...facts, next: LOST_NEXT }, 'the engine has stopped before all was stored');
+    const { balance } = await this.engine.stop({ deadlineMs: this.#remainingMs() });
+    if (balance.lost === 0) this.#log.info(balance, 'the engine has drained');
+    else this.#log.error({ ...balance, next: LOST_NEXT }, 'the engine has stopped before all was stored');
   }
 
   #remainingMs(): number {

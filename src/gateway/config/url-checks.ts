@@ -1,5 +1,6 @@
-/** Addresses that mean something else than they seem to: with characters in a name or password that end the
- *  part they stand in, and passwords that are written out. No message repeats an address: it may be secret. */
+/** Addresses that mean something else than they seem to: with characters in a name or password that end
+ *  the part they stand in, and passwords that are written out. No message repeats an address: it may be
+ *  secret. */
 
 import type { Path } from './config-text.ts';
 import type { Finding } from './problems.ts';
