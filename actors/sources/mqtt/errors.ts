@@ -137,8 +137,8 @@ export function clientIdClash(url: URL, clientId: string, times: number): Headga
   return new HeadgateError(
     'HG_LINK_LOST',
     `lost the connection to ${shownUrl(url)}: the broker closed it soon after it was opened, ` +
-      `${times} times in a row; another client seems to use the client id "${clientId}", and each takes the ` +
-      'session over from the other: give each its own clientId',
+      `${times} times in a row; another client seems to use the client id "${clientId}", and each takes ` +
+      'the session over from the other: give each its own clientId',
     { details: { url: shownUrl(url), clientId, times } },
   );
 }
