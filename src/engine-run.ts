@@ -19,7 +19,9 @@ import type { EventStore } from '../storage/event-store.ts';
 import { closeStore } from './close-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { addressOf } from './domain/address.ts';
-import { HeadgateError, messageOf } from './domain/errors.ts';
+import { HeadgateError, messageOf, type ErrorFacts } from './domain/errors.ts';
+import type { SourceSpec } from './domain/source.ts';
+import { ownFileProblem, readFileProblem } from './own-file-checks.ts';
 import type { SourceCounter, SourceHealth, SourceState } from './domain/health.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
@@ -137,7 +139,7 @@ export class EngineRun {
     });
     this.directory = new SourceDirectory({
       createRig: (spec) => this.#createRig(spec),
-      problemOf: (spec) => this.#spills.problemOf(spec),
+      problemOf: (spec) => this.#spills.problemOf(spec) ?? this.#readsOwnFile(spec),
       onAdmitted: (rig) => {
         ledger.touch(rig);
         this.letters?.letterReturn.registered(rig.name);
@@ -288,6 +290,11 @@ export class EngineRun {
     this.#options.outputs.answer(command, null, null);
   }
 
+  #readsOwnFile(spec: SourceSpec): ErrorFacts | null {
+    const archiveFolder = this.#options.options.storage.retention.timeline?.archiveFolder ?? null;
+    return ownFileProblem(spec, { database: this.#file, archiveFolder }, this.sinks.directory.rigs());
+  }
+
   #createRig(spec: SourceRig['spec']): SourceRig {
     const { clock, store } = this.#options;
     const rig = new SourceRig({
@@ -330,6 +337,7 @@ export class EngineRun {
       deadLetters: this.#books.deadLetters,
       keepsRecords: options.records.keep,
       nextIncarnation: () => ++this.#lastIncarnation,
+      problemOf: (spec) => readFileProblem(spec, this.directory.rigs()),
       answer: outputs.answer,
       note: this.#books.noteOf('sinks'),
       onAlert: (alert, rig) => this.#books.raise(alert, rig),

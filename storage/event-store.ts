@@ -142,7 +142,19 @@ export interface MaintenanceRequest {
   readonly filledShareMax?: number;
 }
 
+/** Another program took a file of the database away, exchanged it or cut it off. */
+export interface FileIncident {
+  readonly change: 'gone' | 'replaced' | 'shorter' | 'logGone' | 'logShorter' | 'lockGone';
+  /** `stopped`: it could not be put right, and nothing is acknowledged until it is. Otherwise nothing is
+   *  lost. */
+  readonly outcome: 'restored' | 'reopened' | 'locked' | 'stopped';
+  /** Where a copy of what was stored was put, beside a file that is not ours. */
+  readonly rescuedTo: string | null;
+}
+
 export interface MaintenanceReport {
+  /** What happened to the files since the last report. */
+  readonly incidents?: readonly FileIncident[];
   readonly deleted: {
     readonly records: number;
     readonly deadLetters: number;

@@ -117,6 +117,8 @@ export const LIMITS = {
   /** Of a body nobody wants: bytes that are read away, and milliseconds until the connection is cut. */
   httpLingerBytesMax: 1024 * 1024,
   httpLingerMsMax: 2_000,
+  /** While there is no place for another upload, one that is slower than it may be is cut after so long. */
+  httpCrowdedGraceMs: 5_000,
   /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
    *  way. */
   httpAddressesMax: 10_000,
@@ -133,8 +135,7 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
-  /** Rows about commands that were refused, in a minute, of each way they come; the rest is one row with
-   *  their number. */
+  /** Rows about commands that were refused, in a minute, of each way they come; one row counts the rest. */
   refusalRowsPerMinuteMax: 60,
   /** Answers of the control topic to those who have not shown a token, in a minute; the rest gets none. */
   controlStrangerAnswersPerMinuteMax: 60,
@@ -184,26 +185,30 @@ export const LIMITS = {
   configProblemsMax: 100,
   /** Bytes of a file that a configuration takes a secret or a certificate from. */
   secretBytesMax: 64 * 1024,
+  /** Bytes of a file of code that a configuration names. */
+  moduleBytesMax: 16 * 1024 * 1024,
   /** Characters and parts of one expression of a configuration. */
   expressionCharsMax: 4_096,
   expressionNodesMax: 1_000,
   expressionDepthMax: 64,
-  /** What one evaluation may spend within its loops, in parts evaluated and elements looked at. */
-  expressionStepsMax: 50_000,
+  /** Characters of an expression that an error about it shows. */
+  expressionShownCharsMax: 40,
+  /** What one evaluation may spend: parts evaluated, elements and pieces of text looked at. */
+  expressionStepsMax: 200_000,
   /** Characters of a pattern of `matches`, and of a text it is held against. */
   patternCharsMax: 500,
   matchedCharsMax: 8_192,
-  /** Uploads over HTTP that are read at a time; further ones are refused. */
-  ingestRequestsMax: 64,
+  /** Uploads over HTTP that are read at a time; further ones are refused. One client gets half of them. */
+  ingestRequestsMax: 128,
   /** Memory, in bytes, that records of one upload may take from their decoding until they are stored; at that
    *  number its body is not read on. */
   ingestRequestPendingBytesMax: 4 * 1024 * 1024,
   /** What is handed in of it at a time, unless one record is larger. */
-  ingestPieceBytesMax: 1024 * 1024,
+  ingestPieceBytesMax: 512 * 1024,
   /** Pushes of one upload, likewise. */
   ingestRequestPushesMax: 8,
   /** Memory of all uploads and WebSockets together, likewise; then further uploads are refused. */
-  ingestPendingBytesMax: 128 * 1024 * 1024,
+  ingestPendingBytesMax: 64 * 1024 * 1024,
   /** What a compressed body may come to. */
   ingestInflatedBytesMax: 1024 * 1024 * 1024,
   /** How many times what was sent a body may come to, decompressed and decoded, once it comes to more than so

@@ -46,6 +46,9 @@ export interface SinkIo {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Tells an operator something that is no failure of the link, as a `warning` in the timeline: at most a
+   *  bounded number a minute, the rest is counted. `event` names its kind, in capitals. */
+  alert(event: string, message: string, details?: Readonly<Record<string, unknown>>): void;
   /** The link was lost while nothing was being delivered. Ends the run as a failed delivery does. */
   failed(error: unknown): void;
 }

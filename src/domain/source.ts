@@ -144,6 +144,8 @@ export interface SourceSpec {
   readonly tenant: string;
   /** The kind, as tables and totals show it: `http`, `mqtt`, … */
   readonly type: string;
+  /** The file that it reads; left out: none. The engine must not write it. */
+  readonly readsFile?: string;
   readonly logic: SourceLogic;
   readonly decode: DecodeFunction | null;
   readonly dedupKey: ((data: unknown, meta: RecordMeta) => string | undefined) | null;
