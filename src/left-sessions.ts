@@ -1,6 +1,6 @@
-/** Kept sessions of sources that were taken out of the configuration while the engine was off: their brokers go
- *  on queueing, and no source is there to say good-bye. Looked for once, when sources have had their time to
- *  be registered. */
+/** Kept sessions of sources that were taken out of the configuration while the engine was off: their brokers
+ *  go on queueing, and no source is there to say good-bye. They are looked for once, when sources have had
+ *  their time to be registered. */
 
 import { parseSession } from '../actors/sources/mqtt/kept-session.ts';
 import { formatAddress } from './domain/address.ts';
@@ -43,8 +43,8 @@ export class LeftSessions {
       if (session === null || this.#isRegistered(source)) continue;
       const { url, clientId } = session;
       const message =
-        `the broker ${url} may go on queueing for the kept session "${clientId}" of source "${source}", which ` +
-        'is not registered any more; end it by connecting once with that client id and a clean session';
+        `the broker ${url} may go on queueing for the kept session "${clientId}" of source "${source}", ` +
+        'which is not registered any more; end it by connecting once with that client id and a clean session';
       const facts = { event: 'BROKER_SESSION_LEFT', severity: 'warning', sourceId: source } as const;
       const details = { url, clientId };
       this.#books.alerts.raise(
