@@ -28,6 +28,7 @@ import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
 import type { DeadlineRow, TimelineRow } from './domain/timeline.ts';
+import { LeftSessions } from './left-sessions.ts';
 import { createEngineActor, untilFinished } from './engine-actor.ts';
 import type { ConfigNote } from './engine-report.ts';
 import { isConfigureCommand, isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
@@ -79,6 +80,7 @@ export class EngineRun {
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
   readonly #holdOffs: HoldOffs;
   readonly #forgotten = new Set<string>();
+  readonly #leftSessions: LeftSessions;
   readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
   #lastIncarnation: number;
   #unwatchClock: () => void = () => {};
@@ -152,6 +154,8 @@ export class EngineRun {
       note: this.#books.noteOf('registry'),
     });
     this.sinks = this.#createSinks();
+    const isRegistered = (name: string) => this.directory.has(name);
+    this.#leftSessions = new LeftSessions(clock, store?.cursors ?? new Map(), this.#books, isRegistered);
     this.#actor = this.#createActor(edges$);
     this.finished = untilFinished(this.#actor, log);
   }
@@ -389,6 +393,7 @@ export class EngineRun {
         books.ledger.addHealth(rows);
         for (const rig of directory.rigs()) if (rig.hasNews()) books.ledger.touch(rig);
         this.sinks.sample();
+        this.#leftSessions.look();
         outputs.health.next(healths);
       },
       janitor: janitorPorts(store, () => this.sinks.needs(), books.journal, books.alerts),

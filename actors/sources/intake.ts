@@ -3,14 +3,7 @@
  *  failing, recovered. */
 
 import type { TimerHandle } from '../../src/domain/clock.ts';
-import {
-  HeadgateError,
-  messageOf,
-  remedyOf,
-  retryAfterMsOf,
-  type ErrorFacts,
-  type Remedy,
-} from '../../src/domain/errors.ts';
+import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { Random } from '../../src/domain/random.ts';
 import type { IngestRecord, RecordMeta } from '../../src/domain/record.ts';
@@ -20,6 +13,7 @@ import { managed, type Scope } from '../managed.ts';
 import { arrivingRecords } from './arriving-records.ts';
 import { isAsyncIterable, requirePromise } from './stream-kind.ts';
 import { heldOffError, retryAfterFact } from './hold-offs.ts';
+import { linkFailed, noteHoldOff } from './link-failure.ts';
 import type { IntakePorts } from './intake-ports.ts';
 import { sourceAlerts } from './source-alerts.ts';
 import type { SourceRig } from './source-rig.ts';
@@ -31,19 +25,6 @@ export function createIntake(ports: IntakePorts) {
     (error) => linkFailed(ports, error),
     (scope, { rig }) => new Run(ports, scope, rig as SourceRig).begin(),
   );
-}
-
-function linkFailed(ports: IntakePorts, error: unknown, facts?: ErrorFacts): SourceFact {
-  const remedy: Remedy | undefined = remedyOf(error);
-  const { code, message } = facts ?? { code: 'HG_SOURCE_CRASHED', message: String(error) };
-  return {
-    type: 'link.failed',
-    error: { code, message },
-    remedy,
-    monoMs: ports.clock.monotonicMs(),
-    roll: ports.random.next(),
-    ...retryAfterFact(error),
-  };
 }
 
 /** Records that came together and have not gone on yet. */
@@ -165,7 +146,7 @@ class Run {
   #fail(error: unknown): void {
     if (this.#isOver) return;
     const facts = this.#rig.countError(error);
-    this.#noteHoldOff(error);
+    noteHoldOff(this.#ports, this.#rig, error);
     this.#rig.hasFailed = true;
     this.#scope.send(linkFailed(this.#ports, error, facts));
   }
@@ -285,7 +266,7 @@ class Run {
     if (this.#isOver) return;
     const rig = this.#rig;
     const error = rig.countError(thrown);
-    this.#noteHoldOff(thrown);
+    noteHoldOff(this.#ports, rig, thrown);
     const { consecutiveErrors } = rig;
     this.#ports.log.debug({ source: rig.name, ...error, consecutiveErrors }, 'a read failed');
     if (consecutiveErrors >= rig.spec.breaker.failures) {
@@ -302,12 +283,6 @@ class Run {
       // Told at every further failure: the link may not have stood when the count was reached.
       this.#scope.send({ type: 'reads.failing', error, consecutiveErrors });
     }
-  }
-
-  #noteHoldOff(error: unknown): void {
-    const waitMs = retryAfterMsOf(error);
-    // What is left of a wait is no new one.
-    if (waitMs > this.#rig.heldOffMs) this.#ports.holdOff(this.#rig, waitMs);
   }
 
   #createIo(): SourceIo {

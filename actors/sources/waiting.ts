@@ -18,8 +18,8 @@ export interface KeptWait {
   readonly failures: number;
 }
 
-/** Reports `wait.over` after `delayMs`, when the pacer of all sources gives it a turn. Until then the deadline
- *  is kept, so that a start after a crash waits for the rest only. */
+/** Reports `wait.over` after `delayMs`, when the pacer of all sources gives it a turn. Until then the
+ *  deadline is kept, so that a start after a crash waits for the rest only. */
 export function createWait(clock: Clock, keep: KeepDeadline, pacer: ReconnectPacer) {
   return managed<WaitInput, SourceFact>(portFailed, (scope, { delayMs, rig, state, failures }) => {
     let giveUpTurn = () => {};

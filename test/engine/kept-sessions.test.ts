@@ -158,3 +158,15 @@ test('a stop under a limit says how many messages come again', async () => {
   expect(stored).toBeLessThan(18);
   expect(broker.session('gw-1')).toMatchObject({ queued: 18 - stored });
 });
+
+test('a source that is gone after a restart leaves a session, which is an alert, once', async () => {
+  const { clock, source, start } = await field({ file: memoryFile() });
+  await (await start(source(), source({ id: 'other', clientId: 'gw-2' }))).stop();
+  const second = await start(source({ id: 'other', clientId: 'gw-2' }));
+  await clock.advance(25_000);
+  expect(second.alerts()).toEqual([]);
+  await clock.advance(60_000);
+  expect(second.alerts()).toMatchObject([
+    { sourceId: 'plant', details: { url: 'mqtt://simulated', clientId: 'gw-1' } },
+  ]);
+});

@@ -78,11 +78,11 @@ const SETTLE_MS_MAX = 2_000;
 const SESSION_LOST = 'the broker has lost the kept session, and what it held for it';
 
 const COME_AGAIN =
-  'the link is closed before these messages are stored and acknowledged: the broker keeps them in the session ' +
-  'and sends them again at the next connection';
+  'the link is closed before these messages are stored and acknowledged: the broker keeps them in the ' +
+  'session and sends them again at the next connection';
 const UNACKNOWLEDGED =
-  'the link is closed before these messages are stored and acknowledged, and the broker forgets them with the ' +
-  'clean session: set clean: false and a clientId to get them again';
+  'the link is closed before these messages are stored and acknowledged, and the broker forgets them ' +
+  'with the clean session: set clean: false and a clientId to get them again';
 
 /** A link from its opening to its end. */
 interface Line {

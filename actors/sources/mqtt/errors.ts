@@ -14,8 +14,8 @@ const UNAUTHORISED_CODES: ReadonlySet<number> = new Set([4, 5, 134, 135, 138, 14
 
 const CONNACK_ADVICE: Readonly<Record<number, string>> = {
   1:
-    'it does not speak this MQTT version; set protocolVersion: 4 (MQTT 3.1.1; the broker that `headgate start` ' +
-    'brings along speaks nothing else), or 5',
+    'it does not speak this MQTT version; set protocolVersion: 4 (MQTT 3.1.1; the broker that ' +
+    '`headgate start` brings along speaks nothing else), or 5',
   2: 'it does not accept this client id; set clientId',
   3: 'it is not available now',
   4: 'wrong user name or password; correct username and password',
@@ -136,9 +136,9 @@ export function packetTooLarge(url: URL, bytes: number, bytesMax: number): Headg
 export function clientIdClash(url: URL, clientId: string, times: number): HeadgateError {
   return new HeadgateError(
     'HG_LINK_LOST',
-    `lost the connection to ${shownUrl(url)}: the broker closed it soon after it was opened, ${times} times in ` +
-      `a row; another client seems to use the client id "${clientId}", and each takes the session over from the ` +
-      'other: give each its own clientId',
+    `lost the connection to ${shownUrl(url)}: the broker closed it soon after it was opened, ` +
+      `${times} times in a row; another client seems to use the client id "${clientId}", and each takes ` +
+      'the session over from the other: give each its own clientId',
     { details: { url: shownUrl(url), clientId, times } },
   );
 }

@@ -1,6 +1,6 @@
 /** Watches what a broker makes of a connection from one link to the next: what it does not grant is an alert,
- *  once for each set of differences; links that it closes soon after their opening point to another client with
- *  the same client id. */
+ *  once for each set of differences; links that it closes soon after their opening point to another client
+ *  with the same client id. */
 
 import { HeadgateError } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';

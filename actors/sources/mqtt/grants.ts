@@ -1,5 +1,5 @@
-/** What a broker granted, held against what it was asked for: each difference as a sentence. A broker need not
- *  say so by itself, and what is missing shows only when it is needed. */
+/** What a broker granted, compared with what it was asked for: each difference as a sentence. A broker need
+ *  not say so by itself, and what is missing shows only when it is needed. */
 
 import type { IConnackPacket } from 'mqtt';
 import { printable } from '../../../src/domain/printable-text.ts';
@@ -26,9 +26,8 @@ export function connectDifferences(
     found.push(`keepalive: ${keepaliveSeconds} s asked for, ${serverKeepAlive} s granted`);
   }
   if (!clean && sessionExpiryInterval !== undefined && sessionExpiryInterval < asked.sessionExpirySeconds) {
-    found.push(
-      `session: to be kept for ${asked.sessionExpirySeconds} s, the broker keeps it for ${sessionExpiryInterval} s`,
-    );
+    const { sessionExpirySeconds: wanted } = asked;
+    found.push(`session: to be kept for ${wanted} s, the broker keeps it for ${sessionExpiryInterval} s`);
   }
   if (clientId !== '' && assignedClientIdentifier !== undefined && assignedClientIdentifier !== clientId) {
     found.push(`client id: "${clientId}" asked for, "${printable(assignedClientIdentifier)}" assigned`);
@@ -69,7 +68,8 @@ export function unavailable(
   }
   const shared = subscriptions.find(({ filter }) => isShared(filter));
   if (shared !== undefined && isOff(sharedSubscriptionAvailable)) {
-    return `it takes no shared subscriptions, and "${printable(shared.filter)}" is one; leave sharedGroup out`;
+    const filter = printable(shared.filter);
+    return `it takes no shared subscriptions, and "${filter}" is one; leave sharedGroup out`;
   }
   return null;
 }

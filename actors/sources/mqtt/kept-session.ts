@@ -1,7 +1,7 @@
 /** What a broker keeps for a source beyond its link: a session with its subscriptions and what was published
- *  to them meanwhile. A broker cannot be asked for either, so each source keeps a record of them in its cursor,
- *  also over a restart. By it, subscriptions that are no longer configured are taken back, and a session that
- *  no source uses any more is ended, or an alert says that the broker goes on queueing for it. */
+ *  to them meanwhile. A broker cannot be asked for either, so each source keeps a record of them in its
+ *  cursor, also over a restart. By it, subscriptions that are no longer configured are taken back. A session
+ *  that no source uses any more is ended, or an alert says that the broker goes on queueing for it. */
 
 import type { Clock } from '../../../src/domain/clock.ts';
 import { messageOf } from '../../../src/domain/errors.ts';
@@ -138,7 +138,7 @@ export class KeptSession {
 
 function left(io: FarewellIo, facts: { readonly url: string; readonly clientId: string }, why: string): void {
   const message =
-    `the broker ${facts.url} goes on queueing for the kept session "${facts.clientId}", which no source uses ` +
-    `any more: ${why}; end it by connecting once with that client id and a clean session`;
+    `the broker ${facts.url} goes on queueing for the kept session "${facts.clientId}", which no source ` +
+    `uses any more: ${why}; end it by connecting once with that client id and a clean session`;
   io.alert('BROKER_SESSION_LEFT', message, facts);
 }

@@ -86,7 +86,8 @@ export interface OwedAck {
 
 /** What a link reports. No event comes while the transport is still being called to open it. */
 export interface MqttLinkEvents {
-  /** The broker accepted the connection; `differences` say in what it did not grant what it was asked for. Messages of a kept session may come before this and before any
+  /** The broker accepted the connection; `differences` say in what it did not grant what it was asked for.
+   *  Messages of a kept session may come before this and before any
    *  subscription. */
   opened(session: { readonly present: boolean; readonly differences?: readonly string[] }): void;
   /** One message; `packetId` is 0 for QoS 0. Gives whether the next may come: after false nothing comes, and

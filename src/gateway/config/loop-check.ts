@@ -1,6 +1,6 @@
-/** Sinks that feed a source of the same gateway: each record would come in again, and go out again, without an
- *  end. Judged by the addresses, so what a template's fields will hold is not known: where a match is possible,
- *  that is said. */
+/** Sinks that feed a source of the same gateway: each record would come in again, and go out again, without
+ *  an end. The addresses are compared; what a template's fields will hold is not known, so a possible match
+ *  is a warning, too. */
 
 import { topicMatcher, withoutShare } from '../../../actors/sources/mqtt/topics.ts';
 import type { GatewayConfig } from './gateway-config.ts';

@@ -33,6 +33,7 @@ const http = z.strictObject({
   type: type('http', 'Posts batches of records to an HTTP server.'),
   ...without(httpSinkSchema.shape, ['id']),
   ...common,
+  tls: tlsField.optional().describe('With `https`.'),
 });
 
 const mqtt = z.strictObject({

@@ -3,6 +3,7 @@
 import { CODE_FAULTS } from './code-faults.ts';
 import { DAMAGE_FAULTS } from './damage-faults.ts';
 import { DISK_FAULTS } from './disk-faults.ts';
+import { FAR_END_FAULTS } from './far-end-faults.ts';
 import type { Fault } from './fault.ts';
 import { MEMORY_FAULTS } from './memory-faults.ts';
 import { FLOOD_FAULTS } from '../../security/flood-faults.ts';
@@ -12,6 +13,7 @@ import { PROCESS_FAULTS } from './process-faults.ts';
 
 export const FAULTS: readonly Fault[] = [
   ...NETWORK_FAULTS,
+  ...FAR_END_FAULTS,
   ...PROCESS_FAULTS,
   ...CODE_FAULTS,
   ...MEMORY_FAULTS,
