@@ -15,8 +15,8 @@ export interface MeasureOptions {
   readonly seconds?: number;
 }
 
-/** Measures each side once a round, one after the other: two at a time would take the machine from each other.
- *  Who goes first takes turns, so that none has always the warmer machine or the fuller disk. */
+/** Measures each side once a round, one after the other: two at a time would take the machine from each
+ *  other. Who goes first takes turns, so that none has always the warmer machine or the fuller disk. */
 export async function inTurn<Sides extends readonly (() => Promise<unknown>)[]>(
   runs: number,
   ...sides: Sides

@@ -1,6 +1,6 @@
-/** The publisher of the benchmarks: `node bench/blast-mqtt.ts PORT QOS MESSAGES`. Writes frames that were made
- *  beforehand, as fast as the broker takes them, and reads its acknowledgements without a look at them: it is
- *  never what a flow waits for. */
+/** The publisher of the benchmarks: `node bench/blast-mqtt.ts PORT QOS MESSAGES`. Writes frames that were
+ *  made beforehand, as fast as the broker takes them, and reads its acknowledgements without a look at them:
+ *  it is never what a flow waits for. */
 
 import { once } from 'node:events';
 import net from 'node:net';

@@ -1,5 +1,5 @@
-/** Measurements as a picture: one bar a row, its length the ratio to what the row is held against, a tick where
- *  its bound is, and the value in words. What is promised stands apart from what is only told. */
+/** Measurements as a picture: one bar a row, its length the ratio to what the row is held against, a tick
+ *  where its bound is, and the value in words. What is promised stands apart from what is only told. */
 
 import { cpus } from 'node:os';
 import * as echarts from 'echarts';

@@ -1,5 +1,5 @@
-/** Another's server, for the attacker of the ingest benchmarks to attack: what the attack takes of the machine
- *  is then the same, and nothing of it reaches the engine. Prints its port. */
+/** Another's server, for the attacker of the ingest benchmarks to attack: what the attack takes of the
+ *  machine is then the same, and nothing of it reaches the engine. Prints its port. */
 
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,6 +1,6 @@
-/** The attacker of the ingest benchmarks: `node bench/flood.ts PORT PAUSE-MS`. Begins one abuse after the other, of
- *  each kind that a WebSocket knows in turn, until it is killed; connections that it is left with it keeps. Prints
- *  a line after the first round, when it has come up to speed. */
+/** The attacker of the ingest benchmarks: `node bench/flood.ts PORT PAUSE-MS`. Begins one abuse after the
+ *  other, of each kind that a WebSocket knows in turn, until it is killed; connections that it is left with
+ *  it keeps. Prints a line after the first round, when it has come up to speed. */
 
 import net from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';

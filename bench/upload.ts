@@ -1,7 +1,7 @@
 /** The sender of the ingest benchmarks: `node bench/upload.ts http|ws PORT WARM-UP MEASURED`, in requests or
  *  messages. Sends bytes that were made beforehand, as fast as they are answered, and reads answers without a
- *  look at them: it is never what a flow waits for. Prints `warm` when the warm-up is answered, and the seconds
- *  from there to the last answer. */
+ *  look at them: it is never what a flow waits for. Prints `warm` when the warm-up is answered, and the
+ *  seconds from there to the last answer. */
 
 import net from 'node:net';
 import { WebSocket } from 'ws';

@@ -1,5 +1,5 @@
-/** Expressions of a configuration: records a second through the filter of the README, and the longest time that an
- *  evaluation holds the event loop. */
+/** Expressions of a configuration: records a second through the filter of the README, and the longest time
+ *  that an evaluation holds the event loop. */
 
 import { compileExpression } from '../../src/gateway/config/expression.ts';
 import { STAGE_RECORD } from '../../src/gateway/config/fields.ts';

@@ -164,8 +164,8 @@ export const HOSTILE_EXPRESSIONS: Readonly<Record<'done' | 'spent' | 'failed', r
   ],
 };
 
-/** Patterns that take exponential or high polynomial time where they are run by going back, and such as have very many
- *  states. */
+/** Patterns that take exponential or high polynomial time where they are run by going back, and such as have
+ *  very many states. */
 export const HOSTILE_PATTERNS: readonly string[] = [
   ...['(a+)+$', '(a*)*$', '(a|a)*$', '(a|aa)+$', '(a|a?)+$', '([a-zA-Z]+)*$', '(.*a){20}$', '(.*)*x'],
   ...['(a?){30}a{30}', 'a*a*a*a*a*b', '.*.*.*.*=.*', '\\\\s+$', '^(([a-z])+.)+[A-Z]([a-z])+$', '(x+x+)+y'],

@@ -1,5 +1,5 @@
-/** What an engine takes that has sources and nothing to do: one half waits to be pushed to, the other reads once
- *  an hour. */
+/** What an engine takes that has sources and nothing to do: one half waits to be pushed to, the other reads
+ *  once an hour. */
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { createEngine, pushSource, simulatedSource } from '../../src/index.ts';

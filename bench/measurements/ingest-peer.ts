@@ -64,8 +64,8 @@ export async function withIngest(path: string, work: (ingest: Ingest) => Promise
 }
 
 export interface BareLog {
-  /** Stores lines, with all others that come in the same turn of the event loop in one transaction; calls back
-   *  when they are stored. */
+  /** Stores lines, with all others that come in the same turn of the event loop in one transaction; calls
+   *  back when they are stored. */
   store(lines: readonly string[], stored: () => void): void;
   close(): void;
 }

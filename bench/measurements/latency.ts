@@ -1,5 +1,5 @@
-/** How long a record takes from its arrival to the commit that holds it, at a steady pace; and how long a bare
- *  commit of one row takes on the same disk. */
+/** How long a record takes from its arrival to the commit that holds it, at a steady pace; and how long a
+ *  bare commit of one row takes on the same disk. */
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { createEngine, pushSource } from '../../src/index.ts';

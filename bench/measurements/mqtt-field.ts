@@ -22,8 +22,9 @@ export const KEPT_SESSION = { clientId: 'gateway', clean: false } as const;
 export interface MqttField extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** Publishes for {@link KEPT_SESSION}, while its client is away. Resolves when the broker has everything: it
-   *  has up to four packets to deal with for each message, on one core, and would else be what is measured. */
+  /** Publishes for {@link KEPT_SESSION}, while its client is away. Resolves when the broker has everything:
+   *  it has up to four packets to deal with for each message, on one core, and would else be what is
+   *  measured. */
   fill(what: { readonly qos: 0 | 1; readonly messages: number }): Promise<void>;
 }
 

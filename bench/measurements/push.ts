@@ -1,5 +1,5 @@
-/** Records a second of NDJSON that is pushed and stored; and through a bare loop that parses the same lines and
- *  inserts the same rows. */
+/** Records a second of NDJSON that is pushed and stored; and through a bare loop that parses the same lines
+ *  and inserts the same rows. */
 
 import type Database from 'better-sqlite3';
 import { createEngine, pushSource } from '../../src/index.ts';

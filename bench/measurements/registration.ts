@@ -16,7 +16,8 @@ const WARM_UP_SOURCES = 500;
 /** A small crowd is quickly measured and easily disturbed: its median of so many counts. */
 const SMALL_RUNS = 5;
 
-/** Measures a small and a large crowd, each on a fresh engine with its timeline in a file, after a warm-up. */
+/** Measures a small and a large crowd, each on a fresh engine with its timeline in a file, after a warm-up.
+ */
 export async function measureRegistration(
   small: number,
   large: number,

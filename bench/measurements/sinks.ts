@@ -1,5 +1,5 @@
-/** How fast an engine stores records and a sink delivers them; with and without a sink beside it that fails at
- *  every delivery. One run; each runs in a process of its own. */
+/** How fast an engine stores records and a sink delivers them; with and without a sink beside it that fails
+ *  at every delivery. One run; each runs in a process of its own. */
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { createEngine, functionSink, HeadgateError, pushSource } from '../../src/index.ts';

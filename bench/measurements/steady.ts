@@ -62,8 +62,8 @@ export async function measureSteady(options: SteadyOptions): Promise<SteadyFigur
   };
 }
 
-/** Calls `push` so often a second, one call a record. Resolves with the number of calls, when all have come to
- *  their end. */
+/** Calls `push` so often a second, one call a record. Resolves with the number of calls, when all have come
+ *  to their end. */
 async function pace(
   recordsPerSecond: number,
   seconds: number,

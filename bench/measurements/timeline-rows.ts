@@ -1,4 +1,5 @@
-/** Timeline rows a second through the store, and through a bare loop of better-sqlite3 over the same table. */
+/** Timeline rows a second through the store, and through a bare loop of better-sqlite3 over the same table.
+ */
 
 import Database from 'better-sqlite3';
 import type { TimelineRow } from '../../src/index.ts';

@@ -1,6 +1,6 @@
-/** What a flood of hostile connections costs those that behave: the time from push to commit at a steady pace,
- *  while the attacker, a process of its own, is at the engine, and while it is at another's server, which takes
- *  as much of the machine; and what memory it takes. */
+/** What a flood of hostile connections costs those that behave: the time from push to commit at a steady
+ *  pace, while the attacker, a process of its own, is at the engine, and while it is at another's server,
+ *  which takes as much of the machine; and what memory it takes. */
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

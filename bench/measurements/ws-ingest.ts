@@ -1,5 +1,5 @@
-/** Records a second that come over WebSockets and are acknowledged when they are stored: through ingest into an
- *  engine, and through a bare `ws` server that parses and inserts in batches. One run of one of them. */
+/** Records a second that come over WebSockets and are acknowledged when they are stored: through ingest into
+ *  an engine, and through a bare `ws` server that parses and inserts in batches. One run of one of them. */
 
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';

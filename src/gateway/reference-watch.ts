@@ -1,7 +1,7 @@
 /** Watches the files that references of the configuration lead to: passwords, tokens, certificates. They are
  *  looked at by `stat`, once a second, through links: so a file that is replaced, and a folder that a link is
- *  turned to (as Kubernetes does), are seen alike. A change is told once the file has stood still from one look
- *  to the next; one that is away says nothing. */
+ *  turned to (as Kubernetes does), are seen alike. A change is told once the file has stood still from one
+ *  look to the next; one that is away says nothing. */
 
 import { stat } from 'node:fs/promises';
 import { fileVersion } from '../../storage/file/bounded-file.ts';

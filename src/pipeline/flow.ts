@@ -101,9 +101,9 @@ export class Flow implements Downstream {
     return this.#reports.map((report) => report());
   }
 
-  /** Sends an empty batch through each segment and looks whether it comes out. Returns the names of the stages
-   *  of a segment that swallows it: records would vanish there. Stages whose operator is a user's own may hold
-   *  it back for good reasons, and are not judged. */
+  /** Sends an empty batch through each segment and looks whether it comes out. Returns the names of the
+   *  stages of a segment that swallows it: records would vanish there. Stages whose operator is a user's own
+   *  may hold it back for good reasons, and are not judged. */
   probe(): readonly string[] | null {
     for (const segment of this.#segments) {
       if (!segment.passesCanaries) continue;

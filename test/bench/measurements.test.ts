@@ -1,5 +1,5 @@
-/** Every measurement of the way from a transport into the file, at sizes that say nothing about speed: it runs,
- *  in a process of its own, and what it says is a number. */
+/** Every measurement of the way from a transport into the file, at sizes that say nothing about speed: it
+ *  runs, in a process of its own, and what it says is a number. */
 
 import { describe, expect, test } from 'vitest';
 import { measureInChild } from '../../bench/child.ts';

@@ -1,6 +1,6 @@
-/** The engine as a process of its own, to be killed: `engine-child.ts OPTIONS`, the options as JSON. One MQTT
- *  source with a kept session, QoS 1, a dedup key, into a database file. Says over the IPC channel when it has
- *  started and answers questions there; SIGTERM stops it in order. It ends when its parent does. */
+/** The engine as a process of its own, to be killed: `engine-child.ts OPTIONS`, the options as JSON. One
+ *  MQTT source with a kept session, QoS 1, a dedup key, into a database file. Says over the IPC channel when
+ *  it has started and answers questions there; SIGTERM stops it in order. It ends when its parent does. */
 
 import { createEngine, HeadgateError, mqttSource, transform } from '../../src/index.ts';
 import { realClock } from '../../src/real-clock.ts';

@@ -11,8 +11,8 @@ export interface KillReport {
   readonly brokerLost: number;
   readonly duplicates: number;
   readonly control: { readonly rounds: number; readonly acknowledged: number; readonly lost: number };
-  /** With no loss in n rounds, the chance of a loss in a round is below this with a confidence of 95 %; null where
-   *  there was a loss. */
+  /** With no loss in n rounds, the chance of a loss in a round is below this with a confidence of 95 %; null
+   *  where there was a loss. */
   readonly bound95: number | null;
 }
 

@@ -11,8 +11,9 @@ import { integrityOf } from './rig/verdict.ts';
 import { killSchedule, type KillMoment, type TimeRange } from './kill-schedule.ts';
 
 const MESSAGES_PER_SECOND = 700;
-/** From the start of a process to its first PUBACK, on a machine that does nothing else. Where it takes longer,
- *  moments of time come as much later, or a loaded machine would have engines killed that are not up yet. */
+/** From the start of a process to its first PUBACK, on a machine that does nothing else. Where it takes
+ *  longer, moments of time come as much later, or a loaded machine would have engines killed that are not up
+ *  yet. */
 const USUAL_RECOVERY_MS = 500;
 /** A moment that has not come by then is not waited for any longer. */
 const ROUND_MS_MAX = 10_000;

@@ -22,8 +22,8 @@ const COMMITS_MAX = 40;
 /** Per millisecond of the longest time. */
 const ACKS_PER_MS = 0.4;
 
-/** Half of the moments are times, within `range` from the start or from the boot; the other half lies right at a
- *  commit or at an acknowledgement. */
+/** Half of the moments are times, within `range` from the start or from the boot; the other half lies right
+ *  at a commit or at an acknowledgement. */
 export function killSchedule(seed: number, rounds: number, range: TimeRange = KILL_AFTER): KillMoment[] {
   const random = seededRandom(`kills:${seed}`);
   return Array.from({ length: rounds }, (): KillMoment => {

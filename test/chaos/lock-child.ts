@@ -1,5 +1,5 @@
-/** Holds the write lock of the engine's database, as a careless tool would, until it is killed. Takes the options
- *  of the engine's child. */
+/** Holds the write lock of the engine's database, as a careless tool would, until it is killed. Takes the
+ *  options of the engine's child. */
 
 import Database from 'better-sqlite3';
 import type { Answer, ChildOptions } from './rig/child-protocol.ts';

@@ -1,7 +1,7 @@
-/** An engine as a process of its own whose users' code goes wrong in one place, beside sources that do as they
- *  should: `neighbours-child.ts OPTIONS`, the options as JSON. Quiet and loud seconds take turns, so that
- *  whatever else the machine does falls on both. Says at its end what the neighbours stored in each, and what
- *  became of what went wrong. */
+/** An engine as a process of its own whose users' code goes wrong in one place, beside sources that do as
+ *  they should: `neighbours-child.ts OPTIONS`, the options as JSON. Quiet and loud seconds take turns, so
+ *  that whatever else the machine does falls on both. Says at its end what the neighbours stored in each, and
+ *  what became of what went wrong. */
 
 import { createEngine, defineSource, isPoison, simulatedSource, transform } from '../../src/index.ts';
 import { realClock } from '../../src/real-clock.ts';

@@ -1,8 +1,9 @@
-/** The workload of the power cuts: `power-cut-child.ts HOST FILE NOTEBOOK UNITS SEED`. Commits units of records one
- *  after the other and writes the number of the last record to the notebook once a unit is committed.
+/** The workload of the power cuts: `power-cut-child.ts HOST FILE NOTEBOOK UNITS SEED`. Commits units of
+ *  records one after the other and writes the number of the last record to the notebook once a unit is
+ *  committed.
  *
- *  `HOST` is `direct` (the storage core), `worker` (the same in a thread of its own), or `control`: the core again,
- *  but its connections are left at `synchronous=NORMAL`, as better-sqlite3 leaves them in WAL mode. */
+ *  `HOST` is `direct` (the storage core), `worker` (the same in a thread of its own), or `control`: the core
+ *  again, but its connections are left at `synchronous=NORMAL`, as better-sqlite3 leaves them in WAL mode. */
 
 import Database from 'better-sqlite3';
 import { openSync, writeSync } from 'node:fs';

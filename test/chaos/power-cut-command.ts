@@ -1,4 +1,5 @@
-/** `chaos power-cut`: cuts by the thousand, for the store in this thread and behind its own, and the control. */
+/** `chaos power-cut`: cuts by the thousand, for the store in this thread and behind its own, and the
+ *  control. */
 
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
-/** Power cuts, simulated: what a disk keeps of a recorded run is opened and held against what the run had promised. */
+/** Power cuts, simulated: what a disk keeps of a recorded run is opened and held against what the run had
+ *  promised. */
 
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../../src/domain/random.ts';

@@ -1,5 +1,5 @@
-/** The command `npm run -s chaos`: faults by the dozen, and a verdict. Exit code 0 where nothing acknowledged was
- *  lost and the control shows that a loss would have been seen. */
+/** The command `npm run -s chaos`: faults by the dozen, and a verdict. Exit code 0 where nothing
+ *  acknowledged was lost and the control shows that a loss would have been seen. */
 
 import '../../src/node-version.ts';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';

@@ -1,4 +1,5 @@
-/** The examples of a configuration reach the stages as the sources of the configuration would hand them in. */
+/** The examples of a configuration reach the stages as the sources of the configuration would hand them in.
+ */
 
 import { expect, test } from 'vitest';
 import { runExample, type ExampleResult } from '../../src/cli/example-run.ts';

@@ -1,5 +1,5 @@
-/** Backups of a database in use: that any SQLite client makes, the command, and the program itself. They verify, hold
- *  everything that was acknowledged before they began, and the engine goes on with them. */
+/** Backups of a database in use: that any SQLite client makes, the command, and the program itself. They
+ *  verify, hold everything that was acknowledged before they began, and the engine goes on with them. */
 
 import { execFile } from 'node:child_process';
 import { copyFileSync, rmSync, statSync } from 'node:fs';

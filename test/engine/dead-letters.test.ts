@@ -1,5 +1,5 @@
-/** Dead letters under whole engines: what is retried leaves once, whatever happens in between; what fails again
- *  is counted and parked; every payload comes back as it was. */
+/** Dead letters under whole engines: what is retried leaves once, whatever happens in between; what fails
+ *  again is counted and parked; every payload comes back as it was. */
 
 import fc from 'fast-check';
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';

@@ -1,5 +1,5 @@
-/** A record log that retention has emptied but for its newest row, and somebody by hand of that: what comes after it has numbers of its own, and those who follow
- *  the log by a cursor miss nothing. */
+/** A record log that retention has emptied but for its newest row, and somebody by hand of that: what comes
+ *  after it has numbers of its own, and those who follow the log by a cursor miss nothing. */
 
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';

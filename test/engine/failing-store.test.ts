@@ -1,5 +1,5 @@
-/** A database that refuses for a while, under the virtual clock: what was accepted is stored when it gives in,
- *  what cannot be stored any more is told, and the next run starts afresh. */
+/** A database that refuses for a while, under the virtual clock: what was accepted is stored when it gives
+ *  in, what cannot be stored any more is told, and the next run starts afresh. */
 
 import { expect, test, vi } from 'vitest';
 import {

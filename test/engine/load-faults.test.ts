@@ -1,5 +1,5 @@
-/** Too much, too slow and poison, under the virtual clock: queues stay within their bounds, counts add up, and
- *  what was acknowledged is stored. */
+/** Too much, too slow and poison, under the virtual clock: queues stay within their bounds, counts add up,
+ *  and what was acknowledged is stored. */
 
 import { describe, expect, test, vi } from 'vitest';
 import { defineSource, functionSink, mqttSource, Receipt, z, type Settlement } from '../../src/index.ts';
@@ -85,8 +85,8 @@ test('a disk that takes 200 ms for a commit slows the broker down, and no link i
   expect([broker.thrownAway, broker.connections]).toEqual([0, 1]);
 }, 60_000);
 
-/** Hands in `perSecond` numbers a second for `seconds`; what it does not get rid of it keeps for later where it
- *  is `patient`. Tells what became of each. */
+/** Hands in `perSecond` numbers a second for `seconds`; what it does not get rid of it keeps for later where
+ *  it is `patient`. Tells what became of each. */
 const flood = defineSource({
   type: 'flood',
   options: {

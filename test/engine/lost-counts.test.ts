@@ -1,5 +1,5 @@
-/** What a report calls lost, under the virtual clock: every record that was taken in and came to no end, and no
- *  other. */
+/** What a report calls lost, under the virtual clock: every record that was taken in and came to no end, and
+ *  no other. */
 
 import { describe, expect, test, vi } from 'vitest';
 import { boundedQueue, HeadgateError, pushSource, transform, transformAsync } from '../../src/index.ts';

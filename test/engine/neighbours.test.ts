@@ -1,5 +1,5 @@
-/** What sources beside one that goes wrong notice of it: counted under the virtual clock, so that the machine has no
- *  part in it. */
+/** What sources beside one that goes wrong notice of it: counted under the virtual clock, so that the
+ *  machine has no part in it. */
 
 import { expect, test } from 'vitest';
 import { defineSource, simulatedSource, transform } from '../../src/index.ts';

@@ -1,6 +1,6 @@
-/** Far ends that are away for long, and the moment they come back, under the virtual clock: what could not be
- *  delivered waits on disk and leaves in order, what comes in does not notice; ten thousand sources do not come
- *  back all at once. */
+/** Far ends that are away for long, and the moment they come back, under the virtual clock: what could not
+ *  be delivered waits on disk and leaves in order, what comes in does not notice; ten thousand sources do not
+ *  come back all at once. */
 
 import { expect, test } from 'vitest';
 import {

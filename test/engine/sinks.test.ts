@@ -1,5 +1,5 @@
-/** Sinks in whole engines under the virtual clock: what each gets, what one that is dead does to the rest, and
- *  how they come, change and go. */
+/** Sinks in whole engines under the virtual clock: what each gets, what one that is dead does to the rest,
+ *  and how they come, change and go. */
 
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';

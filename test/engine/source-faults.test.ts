@@ -1,5 +1,5 @@
-/** Whatever a source does wrong, it is told in the timeline and the log, it gets what its restart policy says,
- *  and its neighbours' records are those of a run without it. */
+/** Whatever a source does wrong, it is told in the timeline and the log, it gets what its restart policy
+ *  says, and its neighbours' records are those of a run without it. */
 
 import { describe, expect, test } from 'vitest';
 import {

@@ -1,5 +1,5 @@
-/** Overflow to disk, in whole engines: a source that cannot be slowed loses nothing to a slow drain, keeps its
- *  order, and stores every record once, whenever the process dies. */
+/** Overflow to disk, in whole engines: a source that cannot be slowed loses nothing to a slow drain, keeps
+ *  its order, and stores every record once, whenever the process dies. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

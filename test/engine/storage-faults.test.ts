@@ -12,7 +12,8 @@ import { mountSmallDisk, whyNoSmallDisk } from '../storage/small-disk.ts';
 import { codeOf, engineRig, startedRig } from '../support/engine-rig.ts';
 import { skipNote } from '../support/skip-note.ts';
 
-/** An engine on real time, stopped after the test; `complaint` resolves at its first log line of level error. */
+/** An engine on real time, stopped after the test; `complaint` resolves at its first log line of level
+ *  error. */
 function realEngine(path: string): { engine: Engine; complaint: Promise<void> } {
   const complained = Promise.withResolvers<void>();
   const logger = { ...SILENT_LOGGER, error: () => complained.resolve() };

@@ -1,4 +1,5 @@
-/** What docs/deploy offers works: as far as it can be shown without a service manager and without a container. */
+/** What docs/deploy offers works: as far as it can be shown without a service manager and without a
+ *  container. */
 
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-/** Files that the configuration refers to are read again when they change: under the virtual clock over real files,
- *  and by a whole gateway. */
+/** Files that the configuration refers to are read again when they change: under the virtual clock over real
+ *  files, and by a whole gateway. */
 
 import {
   existsSync,

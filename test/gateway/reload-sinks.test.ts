@@ -1,5 +1,5 @@
-/** Sinks over reloads of a real gateway, with real files, while records stream in: one that a failed reload had
- *  taken out comes back where it stood, one that is taken out for good leaves nothing. */
+/** Sinks over reloads of a real gateway, with real files, while records stream in: one that a failed reload
+ *  had taken out comes back where it stood, one that is taken out for good leaves nothing. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

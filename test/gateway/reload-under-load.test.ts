@@ -1,5 +1,5 @@
-/** The configuration is changed a hundred times while records stream in: none is lost, none is stored twice, and
- *  what no change names does not notice. */
+/** The configuration is changed a hundred times while records stream in: none is lost, none is stored twice,
+ *  and what no change names does not notice. */
 
 import { afterEach, describe, expect, test } from 'vitest';
 import type { PushSource } from '../../actors/sources/push-source.ts';

@@ -1,4 +1,5 @@
-/** The reloader alone, over an engine that notes what is asked of it and refuses what it is told to refuse. */
+/** The reloader alone, over an engine that notes what is asked of it and refuses what it is told to refuse.
+ */
 
 import { describe, expect, test } from 'vitest';
 import { pushSource } from '../../actors/sources/push-source.ts';

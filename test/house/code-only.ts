@@ -1,5 +1,5 @@
-/** TypeScript text with comments and the insides of strings blanked out, so that a rule about code is not set off by
- *  what is merely said. Lines and columns stay where they were. */
+/** TypeScript text with comments and the insides of strings blanked out, so that a rule about code is not
+ *  set off by what is merely said. Lines and columns stay where they were. */
 
 /** After one of these a slash begins a regular expression, not a division. */
 const BEFORE_REGEX =

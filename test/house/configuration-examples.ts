@@ -1,5 +1,5 @@
-/** Examples of the reference of the configuration: of each section, and of each kind of source and sink. All of
- *  them are valid; test/gateway/config/reference.test.ts holds them to that. */
+/** Examples of the reference of the configuration: of each section, and of each kind of source and sink. All
+ *  of them are valid; test/gateway/config/reference.test.ts holds them to that. */
 
 /** By the heading they stand under. */
 export const CONFIGURATION_EXAMPLES: Readonly<Record<string, string>> = {

@@ -61,7 +61,8 @@ export interface Outcome {
 /** Longer than any example takes, on a loaded machine too. */
 const BLOCK_MS_MAX = 90_000;
 
-/** Runs one block in a new folder under `folder`, which must lie in the project for its packages to be found. */
+/** Runs one block in a new folder under `folder`, which must lie in the project for its packages to be
+ *  found. */
 export async function runBlock(block: Block, folder: string, msMax = BLOCK_MS_MAX): Promise<Outcome> {
   const home = join(folder, nameOf(block));
   mkdirSync(home, { recursive: true });
@@ -84,8 +85,9 @@ function nodeCommand(block: Block, home: string): [string, string[]] {
   return [process.execPath, ['--import', hooks, file]];
 }
 
-/** `npm run -s headgate --` and `headgate` both become the command as it lies in the tree, so that files named without a
- *  folder stay in the block's own. Any other use of npm would install or test: such a block is not for running. */
+/** `npm run -s headgate --` and `headgate` both become the command as it lies in the tree, so that files
+ *  named without a folder stay in the block's own. Any other use of npm would install or test: such a block
+ *  is not for running. */
 const SHELL_PRELUDE = `set -euo pipefail
 headgate() { "$NODE" "$HEADGATE" "$@"; }
 npm() {

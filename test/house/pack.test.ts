@@ -1,5 +1,5 @@
-/** The package works where it is installed: compiled, without the repository around it, on the Nodes it says it needs,
- *  and says so on those it does not. */
+/** The package works where it is installed: compiled, without the repository around it, on the Nodes it says
+ *  it needs, and says so on those it does not. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

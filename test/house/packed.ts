@@ -1,4 +1,5 @@
-/** The package as users get it: packed, then installed into an empty folder; and Nodes of other versions to run it. */
+/** The package as users get it: packed, then installed into an empty folder; and Nodes of other versions to
+ *  run it. */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';

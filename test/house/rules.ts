@@ -1,4 +1,5 @@
-/** The rules of the house: pure functions over the files of the tree, so that each can be shown a planted offence. */
+/** The rules of the house: pure functions over the files of the tree, so that each can be shown a planted
+ *  offence. */
 
 import { posix } from 'node:path';
 import { codeOnly } from './code-only.ts';
@@ -190,7 +191,8 @@ function offencesOfTest(path: string, text: string): Offence[] {
   ];
 }
 
-/** What ties the project to the place where it was written: machine paths, private hosts, numbers of tickets. */
+/** What ties the project to the place where it was written: machine paths, private hosts, numbers of
+ *  tickets. */
 const WORKPLACE = [
   /(?<![\w.])\/(?:wor[k]|far[m]|hom[e]|User[s])\/\w/,
   /\/tm[p]\/bash/,
@@ -217,8 +219,8 @@ function offencesOfManifest(path: string, text: string): Offence[] {
   );
 }
 
-/** Every optional package of every platform is locked, or `npm ci` refuses the lockfile on all of them. npm leaves out
- *  those that its registry does not have. */
+/** Every optional package of every platform is locked, or `npm ci` refuses the lockfile on all of them. npm
+ *  leaves out those that its registry does not have. */
 function offencesOfLockfile(path: string, text: string): Offence[] {
   const { packages } = JSON.parse(text) as { packages: Record<string, { optionalDependencies?: object }> };
   return Object.entries(packages).flatMap(([parent, { optionalDependencies = {} }]) =>

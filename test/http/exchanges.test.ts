@@ -1,4 +1,5 @@
-/** How long a body may take to come: under the virtual clock, with requests that are nothing but their counts. */
+/** How long a body may take to come: under the virtual clock, with requests that are nothing but their
+ *  counts. */
 
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';

@@ -1,5 +1,5 @@
-/** The live view under clients that never read. They come over a socket of the file system: over TCP the kernel
- *  would take many megabytes for each before anybody noticed. */
+/** The live view under clients that never read. They come over a socket of the file system: over TCP the
+ *  kernel would take many megabytes for each before anybody noticed. */
 
 import { createServer, request, type IncomingMessage } from 'node:http';
 import { mkdtempSync, rmSync } from 'node:fs';

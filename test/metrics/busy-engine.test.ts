@@ -1,5 +1,5 @@
-/** The metrics of a real engine at work: numbers that add up with its log, a text to promtool's liking, counters
- *  that no change of sources or stages sets back, and no secret in any label. */
+/** The metrics of a real engine at work: numbers that add up with its log, a text to promtool's liking,
+ *  counters that no change of sources or stages sets back, and no secret in any label. */
 
 import Database from 'better-sqlite3';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -18,7 +18,8 @@ function nextMs(random: Random, nowMs: number, soonMs: number): number {
   return nowMs + random.integer(500, 3_000);
 }
 
-/** Sends `attempts` at random times through a window, each of 1 record or a few, and gives back what passed. */
+/** Sends `attempts` at random times through a window, each of 1 record or a few, and gives back what passed.
+ */
 function load(
   random: Random,
   window: RateWindow,

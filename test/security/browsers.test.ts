@@ -1,5 +1,5 @@
-/** What a browser can be made to send here by a page it shows, on a gateway that is open to whoever sits at the
- *  machine: requests of other origins, forms, WebSockets, and a name that was rebound to this address. */
+/** What a browser can be made to send here by a page it shows, on a gateway that is open to whoever sits at
+ *  the machine: requests of other origins, forms, WebSockets, and a name that was rebound to this address. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startGateway, type Asked, type GatewayProcess } from './gateway-process.ts';

@@ -1,5 +1,5 @@
-/** Floods of commands that are refused: over the control topic, by HTTP and by the library. They write a bounded
- *  number of rows, and one that counts the rest. */
+/** Floods of commands that are refused: over the control topic, by HTTP and by the library. They write a
+ *  bounded number of rows, and one that counts the rest. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MqttMessage } from '../../actors/sources/mqtt/transport.ts';

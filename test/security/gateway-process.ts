@@ -1,5 +1,5 @@
-/** The gateway as an operator starts it, `headgate run FILE` in a process of its own, looked at from outside: its
- *  address, its log, its files, its memory. */
+/** The gateway as an operator starts it, `headgate run FILE` in a process of its own, looked at from
+ *  outside: its address, its log, its files, its memory. */
 
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -62,7 +62,8 @@ export interface GatewayProcess {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Something to ask and to send to, with limits that are not in the way of many questions from one address. */
+/** Something to ask and to send to, with limits that are not in the way of many questions from one address.
+ */
 const PLAIN: GatewayConfig = {
   storage: { path: 'edge.db' },
   sources: { line: { type: 'push', decode: 'json' } },
@@ -151,7 +152,8 @@ function launch(start: GatewayStart | string) {
   };
 }
 
-/** One level deep: a section that is given has its own fields, and those of the other one that it leaves out. */
+/** One level deep: a section that is given has its own fields, and those of the other one that it leaves
+ *  out. */
 function laidOver(under: GatewayConfig, over: GatewayConfig): GatewayConfig {
   const sections = Object.entries(over).map(([name, section]) => {
     const below = under[name];
@@ -218,7 +220,8 @@ export function testToken(name: string, scopes: readonly string[], more: Section
   return { token, stored: { name, hash, scopes, ...more } };
 }
 
-/** All bytes of all files under a folder, as Latin-1 text: where a secret would show, however it was written. */
+/** All bytes of all files under a folder, as Latin-1 text: where a secret would show, however it was
+ *  written. */
 export function bytesUnder(folder: string): Map<string, string> {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
   return new Map(

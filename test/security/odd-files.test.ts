@@ -1,5 +1,5 @@
-/** What somebody puts in the place of a file that the gateway reads: it is refused at once, by what it is, and
- *  takes neither memory nor time. */
+/** What somebody puts in the place of a file that the gateway reads: it is refused at once, by what it is,
+ *  and takes neither memory nor time. */
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';

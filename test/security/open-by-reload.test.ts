@@ -1,5 +1,5 @@
-/** Attempts to open a gateway, or to empty it, by its configuration: a whole gateway with its file, its API and
- *  its database. */
+/** Attempts to open a gateway, or to empty it, by its configuration: a whole gateway with its file, its API
+ *  and its database. */
 
 import { createHash } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';

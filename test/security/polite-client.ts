@@ -1,5 +1,5 @@
-/** A client that does as it should while others do not: sends one record after the other, comes again where it
- *  is told so, and notes how long each took to be acknowledged. */
+/** A client that does as it should while others do not: sends one record after the other, comes again where
+ *  it is told so, and notes how long each took to be acknowledged. */
 
 import { messageOf } from '../../src/domain/errors.ts';
 import { realClock } from '../../src/real-clock.ts';

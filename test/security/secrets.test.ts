@@ -1,5 +1,5 @@
-/** Secrets stay where they were put. Each of them is a word that stands nowhere else; everything the gateway writes
- *  or says is searched for it, after everything that could go wrong with it has gone wrong. */
+/** Secrets stay where they were put. Each of them is a word that stands nowhere else; everything the gateway
+ *  writes or says is searched for it, after everything that could go wrong with it has gone wrong. */
 
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';

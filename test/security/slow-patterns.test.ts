@@ -1,5 +1,5 @@
-/** Patterns and expressions that take for ever, if they are let: in stages and filters, and in topics. Each has the
- *  outcome that its row says. The tests count the work, not the time. */
+/** Patterns and expressions that take for ever, if they are let: in stages and filters, and in topics. Each
+ *  has the outcome that its row says. The tests count the work, not the time. */
 
 import { describe, expect, test } from 'vitest';
 import { filterProblem, topicMatcher } from '../../actors/sources/mqtt/topics.ts';

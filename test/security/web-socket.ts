@@ -1,4 +1,5 @@
-/** A WebSocket client that says exactly what it is told to, frame by frame, and that can be no client at all. */
+/** A WebSocket client that says exactly what it is told to, frame by frame, and that can be no client at
+ *  all. */
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';

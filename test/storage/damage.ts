@@ -3,8 +3,8 @@
 import Database from 'better-sqlite3';
 import { copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 
-/** Flips one bit of these bytes, at the last place where the file holds them: a table's first page may keep an
- *  old copy of rows that have moved. */
+/** Flips one bit of these bytes, at the last place where the file holds them: a table's first page may keep
+ *  an old copy of rows that have moved. */
 export function flipBit(file: string, wanted: string | Buffer, bit = 0): void {
   const bytes = readFileSync(file);
   const at = bytes.lastIndexOf(wanted);

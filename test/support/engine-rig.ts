@@ -61,7 +61,8 @@ export type RigOptions = Omit<CreateEngineOptions, 'clock' | 'logger' | 'timelin
   readonly clock?: VirtualClock;
 };
 
-/** Where files cost no writing to a disk, if there is such a place: a virtual second then takes milliseconds. */
+/** Where files cost no writing to a disk, if there is such a place: a virtual second then takes
+ *  milliseconds. */
 const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /** A file that is gone after the test, and in memory where it can be. */

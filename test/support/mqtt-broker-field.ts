@@ -20,9 +20,9 @@ import { startPublisher, type TestPublisher } from './mqtt-publisher.ts';
 import { startRun, type SourceRun } from './mqtt-runs.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
-/** `sends again`: what was not acknowledged comes again over the next connection. Aedes 1.2 sends it under new packet
- *  ids while older messages still bear the same ones, and takes an acknowledgement for the wrong one: some are lost,
- *  to any client. */
+/** `sends again`: what was not acknowledged comes again over the next connection. Aedes 1.2 sends it under
+ *  new packet ids while older messages still bear the same ones, and takes an acknowledgement for the wrong
+ *  one: some are lost, to any client. */
 export type Feature = 'mqtt5' | 'shared' | 'sends again' | 'keeps sessions over a restart';
 
 export interface BrokerKind {

@@ -1,6 +1,6 @@
 /** How long the event loop stands still while a store is written: with the lock held by another process, and
- *  while its log is copied into the file. `node test/support/storage-stalls.ts` prints both as JSON, for a store in
- *  a thread of its own and, as the control, for one without. */
+ *  while its log is copied into the file. `node test/support/storage-stalls.ts` prints both as JSON, for a
+ *  store in a thread of its own and, as the control, for one without. */
 
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,4 +1,5 @@
-/** A TCP proxy that does to a connection what networks do: cut it, freeze it, slow it down, tear it to shreds. */
+/** A TCP proxy that does to a connection what networks do: cut it, freeze it, slow it down, tear it to
+ *  shreds. */
 
 import net from 'node:net';
 import { once } from 'node:events';
@@ -19,8 +20,8 @@ export interface TcpProxy {
   /** Passes at most so many bytes a second on towards the client, in pieces of a hundredth of that; null: no
    *  limit. */
   throttle(bytesPerSecond: number | null): void;
-  /** Passes bytes on in pieces of at most so many, each a segment of its own, in both directions; null: as they
-   *  come. */
+  /** Passes bytes on in pieces of at most so many, each a segment of its own, in both directions; null: as
+   *  they come. */
   shred(segmentBytes: number | null): void;
   /** Resolves at the next connection. */
   nextConnection(): Promise<void>;

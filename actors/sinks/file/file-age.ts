@@ -1,6 +1,6 @@
 /** How old the file of a sink is. It runs on monotonic time, so that no jump of the wall clock turns a file,
- *  and with it deletes the oldest one that is kept. How long a file that was found has been there only the wall
- *  clock can tell: that counts once the clock was there long enough to have been set. */
+ *  and with it deletes the oldest one that is kept. How long a file that was found has been there only the
+ *  wall clock can tell: that counts once the clock was there long enough to have been set. */
 
 import { believedClock } from '../../../src/domain/believed-clock.ts';
 import { EARLIEST_WALL_MS, type Clock } from '../../../src/domain/clock.ts';

@@ -185,8 +185,8 @@ class Routes implements IngestRoutes {
     let bytes = 0;
     let jsonBytes = 0;
     let isCut = true;
-    /** Asks for a piece only while there is room, and without a pause in between, in which another upload could
-     *  take it: so no more waits than the budget says, and one piece. */
+    /** Asks for a piece only while there is room, and without a pause in between, in which another upload
+     *  could take it: so no more waits than the budget says, and one piece. */
     const take = async (pieces: Iterable<Piece>): Promise<HeadgateError | null> => {
       const each = pieces[Symbol.iterator]();
       for (;;) {

@@ -1,5 +1,5 @@
-/** All kinds of sinks in one engine: what is pushed in arrives at every far end, in order, each record once, also
- *  where links are cut in between. */
+/** All kinds of sinks in one engine: what is pushed in arrives at every far end, in order, each record once,
+ *  also where links are cut in between. */
 
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

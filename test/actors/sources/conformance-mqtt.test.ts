@@ -25,8 +25,8 @@ function pressure(kit: ConformanceKit) {
   return sourceConformance(pushed).filter(({ title }) => !known.has(title));
 }
 
-/** Not this one: what still waits in a full outlet when a pause ends the link is not acknowledged, so it comes again.
- *  Delivery is at least once, and each value once is not what the source is held to. */
+/** Not this one: what still waits in a full outlet when a pause ends the link is not acknowledged, so it
+ *  comes again. Delivery is at least once, and each value once is not what the source is held to. */
 const AGAIN = 'drops nothing when it is paused';
 
 describe('an MQTT source, its session kept, before a full outlet', () => {

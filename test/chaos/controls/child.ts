@@ -1,4 +1,5 @@
-/** A small life of an engine under the virtual clock: `child.ts SCENE FILE`. Prints what came of it as JSON. */
+/** A small life of an engine under the virtual clock: `child.ts SCENE FILE`. Prints what came of it as JSON.
+ */
 
 import Database from 'better-sqlite3';
 import { createEngine, functionSink, pushSource } from '../../../src/index.ts';

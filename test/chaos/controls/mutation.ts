@@ -1,5 +1,6 @@
-/** Loaded before a program (`--import`): takes one safeguard out of the sources as they are loaded. What is left is
- *  a negative control: a harness that sees nothing wrong with it sees nothing. `HEADGATE_CONTROL` names it. */
+/** Loaded before a program (`--import`): takes one safeguard out of the sources as they are loaded. What is
+ *  left is a negative control: a harness that sees nothing wrong with it sees nothing. `HEADGATE_CONTROL`
+ *  names it. */
 
 import { registerHooks } from 'node:module';
 

@@ -1,5 +1,5 @@
-/** Turns faults into tests: what is promised for each is what happens. One after the other, since several engines at
- *  once on a small machine would measure the machine. */
+/** Turns faults into tests: what is promised for each is what happens. One after the other, since several
+ *  engines at once on a small machine would measure the machine. */
 
 import { describe, expect, test } from 'vitest';
 import { mosquittoMissing } from '../../support/mqtt-brokers.ts';
@@ -25,8 +25,8 @@ export function checkFaults(faults: readonly Fault[]): void {
   });
 }
 
-/** A stall of the loop alone is looked for again: what the engine does to its loop, it does each time, and what else goes
- *  on in the machine can only add to it. Anything else that is wrong once is wrong. */
+/** A stall of the loop alone is looked for again: what the engine does to its loop, it does each time, and
+ *  what else goes on in the machine can only add to it. Anything else that is wrong once is wrong. */
 async function differencesOf(fault: Fault): Promise<string[]> {
   for (let tries = 1; ; tries++) {
     const found = differences(fault.expected, await fault.run({ scale: 'short', seed: SEED }));

@@ -23,7 +23,8 @@ const IN_FLIGHT_MS = 500;
 /** An event may wait so long for the event loop, at p99. */
 const STALL_MS_MAX = 20;
 
-/** Keeps the fault up for a while; counts what the engine acknowledges meanwhile and when it goes on after it. */
+/** Keeps the fault up for a while; counts what the engine acknowledges meanwhile and when it goes on after
+ *  it. */
 async function outage(
   field: Field,
   ms: number,

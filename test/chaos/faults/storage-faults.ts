@@ -1,4 +1,5 @@
-/** What other programs do to the files of the database, restores that are killed, and clocks that are wrong. */
+/** What other programs do to the files of the database, restores that are killed, and clocks that are wrong.
+ */
 
 import Database from 'better-sqlite3';
 import { spawnSync } from 'node:child_process';

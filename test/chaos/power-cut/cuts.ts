@@ -1,5 +1,5 @@
-/** Cuts the power of a recorded run at random points, opens what the disk kept, and compares with what the run had
- *  promised by then. */
+/** Cuts the power of a recorded run at random points, opens what the disk kept, and compares with what the
+ *  run had promised by then. */
 
 import Database from 'better-sqlite3';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,14 +1,14 @@
-/** A disk as bad as POSIX allows: what a sync covered is there after a power cut; of all else any part may be, in
- *  sectors, in any order, and none of it must. So too for names: only a sync of the folder makes them last. */
+/** A disk as bad as POSIX allows: what a sync covered is there after a power cut; of all else any part may
+ *  be, in sectors, in any order, and none of it must. So too for names: only a sync of the folder makes them
+ *  last. */
 
 import { dirname } from 'node:path';
 import type { Random } from '../../../src/domain/random.ts';
 import type { DiskOperation } from './disk-operation.ts';
 import { createFileContent, type Change, type FileContent } from './file-content.ts';
 
-/** What becomes of that which no sync covered.
- *  `drop`: nothing of it is there. `keep`: all of it is. `some`: each write whole or not at all. `torn`: each sector
- *  by itself. */
+/** What becomes of that which no sync covered. `drop`: nothing of it is there. `keep`: all of it is. `some`:
+ *  each write whole or not at all. `torn`: each sector by itself. */
 export type CutMode = 'drop' | 'keep' | 'some' | 'torn';
 export const CUT_MODES: readonly CutMode[] = ['drop', 'keep', 'some', 'torn'];
 

@@ -1,8 +1,9 @@
-/** Reads what strace wrote (`-f -y -xx`): lines of system calls become operations on the files of one folder.
+/** Reads what strace wrote (`-f -y -xx`): lines of system calls become operations on the files of one
+ *  folder.
  *
- *  An operation stands where its call returned. Threads that write to the same file at the same time would make
- *  that order a guess; SQLite does not do so. Memory-mapped files (the `-shm` of SQLite) are left out: after a
- *  power cut SQLite builds them anew. */
+ *  An operation stands where its call returned. Threads that write to the same file at the same time would
+ *  make that order a guess; SQLite does not do so. Memory-mapped files (the `-shm` of SQLite) are left out:
+ *  after a power cut SQLite builds them anew. */
 
 import { createReadStream } from 'node:fs';
 import { dirname, join } from 'node:path';

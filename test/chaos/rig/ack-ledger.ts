@@ -1,6 +1,7 @@
-/** What passes between the broker and the engine, as the proxy between them sees it: which ids were delivered,
- *  and which of them the engine acknowledged. A PUBACK belongs to the message that came under its packet id on
- *  the same connection; one that belongs to none is counted, since it acknowledges a message nobody has read. */
+/** What passes between the broker and the engine, as the proxy between them sees it: which ids were
+ *  delivered, and which of them the engine acknowledged. A PUBACK belongs to the message that came under its
+ *  packet id on the same connection; one that belongs to none is counted, since it acknowledges a message
+ *  nobody has read. */
 
 import mqttPacket, { type Packet } from 'mqtt-packet';
 import type { TapConnection } from '../../support/tcp-proxy.ts';

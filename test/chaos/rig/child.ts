@@ -1,5 +1,5 @@
-/** Processes of the harness: started, asked, killed by id. None outlives its parent, whose end closes the channel
- *  between them. */
+/** Processes of the harness: started, asked, killed by id. None outlives its parent, whose end closes the
+ *  channel between them. */
 
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -39,8 +39,8 @@ export interface HarnessChild {
   loopDelays(): Promise<LoopDelays>;
   /** Has the next record keep a stage busy for so long. */
   block(ms: number): void;
-  /** Registers so many further sources, and waits until each has its connection; an impatient one takes a first
-   *  refusal for an answer. */
+  /** Registers so many further sources, and waits until each has its connection; an impatient one takes a
+   *  first refusal for an answer. */
   crowd(count: number, isPatient?: 'patient'): Promise<CrowdNews>;
   dismissCrowd(): Promise<void>;
   /** Makes its own sources flood it; tells what came of them so far. */

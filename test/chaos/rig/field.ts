@@ -1,5 +1,5 @@
-/** One field: a publisher, a real Mosquitto, a proxy that keeps the accounts, and a place for databases. The engine
- *  is for the tests to start and to kill. */
+/** One field: a publisher, a real Mosquitto, a proxy that keeps the accounts, and a place for databases. The
+ *  engine is for the tests to start and to kill. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -52,8 +52,9 @@ export interface Field {
   start(options?: StartOptions): HarnessChild;
   /** Starts the engine and waits until the broker has welcomed it. */
   startConnected(options?: StartOptions): Promise<HarnessChild>;
-  /** Pauses the publisher, waits until nothing is owed any more or nothing more comes, asks for a fresh message to
-   *  come through, stops the engine in order, and judges. `files`: databases, the field's own by default. */
+  /** Pauses the publisher, waits until nothing is owed any more or nothing more comes, asks for a fresh
+   *  message to come through, stops the engine in order, and judges. `files`: databases, the field's own by
+   *  default. */
   settle(engine: HarnessChild, files?: readonly string[]): Promise<Settled>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -61,7 +62,8 @@ export interface Field {
 export interface Settled extends Verdict {
   /** A message published after all faults was stored in time. */
   readonly isAlive: boolean;
-  /** What checksums, chain and mark tell of the files; empty where all is whole, or another program wrote them.
+  /** What checksums, chain and mark tell of the files; empty where all is whole, or another program wrote
+   *  them.
    *  */
   readonly damage: readonly string[];
   /** Exit code of the engine after SIGTERM; null where it had to be killed. */

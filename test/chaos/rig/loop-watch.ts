@@ -1,5 +1,5 @@
-/** How long an event would have had to wait for the event loop. Counted by time, not by turns: one stop of four
- *  seconds among ten thousand quick turns is what most events of those seconds met. */
+/** How long an event would have had to wait for the event loop. Counted by time, not by turns: one stop of
+ *  four seconds among ten thousand quick turns is what most events of those seconds met. */
 
 import { realClock } from '../../../src/real-clock.ts';
 

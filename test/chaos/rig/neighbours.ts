@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 
 export interface NeighboursOptions {
   readonly file: string;
-  /** `throws`: source, stage, subscribers and callback throw in every loud second. `crash-loop`: a source that
-   *  throws whenever it is started, with the defaults. */
+  /** `throws`: source, stage, subscribers and callback throw in every loud second. `crash-loop`: a source
+   *  that throws whenever it is started, with the defaults. */
   readonly fault: 'throws' | 'crash-loop';
   /** Quiet and loud seconds, so many of each. */
   readonly turns: number;

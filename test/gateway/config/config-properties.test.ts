@@ -1,5 +1,5 @@
-/** Whatever is written: a misspelling gets the right name at the right place, what is valid comes through whole,
- *  and what is damaged is told of, never thrown. */
+/** Whatever is written: a misspelling gets the right name at the right place, what is valid comes through
+ *  whole, and what is damaged is told of, never thrown. */
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,5 +1,5 @@
-/** No expression that is accepted, and no record, holds the gateway up: each evaluation ends within its budget of
- *  steps. The tests count steps, not time; the benchmarks measure how short a step is. */
+/** No expression that is accepted, and no record, holds the gateway up: each evaluation ends within its
+ *  budget of steps. The tests count steps, not time; the benchmarks measure how short a step is. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

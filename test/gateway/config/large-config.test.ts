@@ -1,5 +1,5 @@
-/** What it takes to read a configuration grows with its size, not with the square of it: otherwise a file within
- *  its limit stops the gateway for minutes. */
+/** What it takes to read a configuration grows with its size, not with the square of it: otherwise a file
+ *  within its limit stops the gateway for minutes. */
 
 import { expect, test } from 'vitest';
 import { read } from './config-rig.ts';

@@ -1,6 +1,6 @@
-/** The document of the API judged by public tools: two linters, and a proxy that holds every request and every
- *  answer of a session against the document. The tools are large, so that they are fetched when they are used:
- *  `npm run -s contract`. */
+/** The document of the API judged by public tools: two linters, and a proxy that holds every request and
+ *  every answer of a session against the document. The tools are large, so that they are fetched when they
+ *  are used: `npm run -s contract`. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-/** So many drawn requests against a real server, judged: every status is one of the document's, no answer is an
- *  error of the server's own, each bears the headers that all bear, and what they cost is given back. */
+/** So many drawn requests against a real server, judged: every status is one of the document's, no answer is
+ *  an error of the server's own, each bears the headers that all bear, and what they cost is given back. */
 
 import { Agent, request } from 'node:http';
 import { setFlagsFromString } from 'node:v8';

@@ -1,5 +1,5 @@
-/** Brokers that misbehave: nothing they send may crash the process, fill its memory, or leave a run without an
- *  end. */
+/** Brokers that misbehave: nothing they send may crash the process, fill its memory, or leave a run without
+ *  an end. */
 
 import type net from 'node:net';
 import mqttPacket, { type IPublishPacket, type Packet } from 'mqtt-packet';
