@@ -254,6 +254,7 @@ export class EngineRun {
       incarnation: ++this.#lastIncarnation,
       clock,
       sourceLimit: this.#settings.sourceLimit,
+      redact: this.#options.options.redact,
       onItems: (lane) => this.plane.arrive(lane),
       onDropped: (dropping, records, by) => this.#books.losses.count(dropping, 'dropped', records, { by }),
       spill: this.#spills.of(spec),
@@ -286,6 +287,7 @@ export class EngineRun {
       nextIncarnation: () => ++this.#lastIncarnation,
       answer: outputs.answer,
       note: this.#books.noteOf('sinks'),
+      redact: options.redact,
       onAlert: (alert, rig) => this.#books.raise(alert, rig),
     });
   }
