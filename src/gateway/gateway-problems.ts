@@ -22,10 +22,9 @@ export const NO_FILE: ConfigProblem = {
 export const NOT_RUNNING: ConfigProblem = { ...NOWHERE, message: 'the gateway does not run; start it' };
 
 /** The line of the log at the end of the engine. */
-export function tellDrained(log: Logger, { admitted, dropped, delivered, lost }: EngineReport): void {
-  const facts = { admitted, dropped, delivered, lost };
-  if (lost === 0) log.info(facts, 'the engine has drained');
-  else log.error({ ...facts, next: LOST_NEXT }, 'the engine has stopped before all was stored');
+export function tellDrained(log: Logger, { balance }: Pick<EngineReport, 'balance'>): void {
+  if (balance.lost === 0) log.info(balance, 'the engine has drained');
+  else log.error({ ...balance, next: LOST_NEXT }, 'the engine has stopped before all was stored');
 }
 
 const LOST_NEXT = 'sources that wait for an acknowledgement send it again; raise engine.stopDeadlineMs';

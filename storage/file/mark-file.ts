@@ -55,8 +55,8 @@ export function lossHint(file: string): string | null {
     return `${markFileOf(file)} says that a database stood there; it is lost or moved`;
   const { recordSeq, timelineSeq } = mark;
   return (
-    `the mark beside it knows a database with ${recordSeq} records and ${timelineSeq} timeline rows that is ` +
-    'lost or moved; put it back, or restore a backup'
+    `the mark beside it knows a database with ${recordSeq} records and ${timelineSeq} timeline rows ` +
+    'that is lost or moved; put it back, or restore a backup'
   );
 }
 
