@@ -1,5 +1,5 @@
-/** Takes secrets out of what is written down. Errors of users' code and of far ends can repeat a password; what
- *  becomes a row, a dead letter's reason or the last error of a source passes through here. */
+/** Takes secrets out of what is written down. Errors of users' code and of far ends can repeat a password;
+ *  what becomes a row, a dead letter's reason or the last error of a source passes through here. */
 
 /** The text without the secrets in it. Must not throw. */
 export type Redact = (text: string) => string;
