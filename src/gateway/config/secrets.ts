@@ -51,7 +51,13 @@ function secretsIn(text: string, path: Path): string[] {
   const url = masked === null ? null : URL.parse(text);
   if (url === null) return [];
   const raw = /:\/\/[^/?#@]*?:([^/?#]*)@/.exec(text)?.[1] ?? '';
-  return [raw, url.password, decoded(url.password), url.search.slice(1)].filter((part) => part !== '');
+  const basic = url.password === '' ? '' : basicOf(decoded(url.username), decoded(url.password));
+  return [raw, url.password, decoded(url.password), basic, url.search.slice(1)].filter((part) => part !== '');
+}
+
+/** Name and password as HTTP sends them: a far end that repeats a request repeats these. */
+function basicOf(username: string, password: string): string {
+  return Buffer.from(`${username}:${password}`).toString('base64');
 }
 
 function decoded(text: string): string {
@@ -124,6 +130,8 @@ export class SecretBook {
   addAllOf(value: unknown, path: Path = []): void {
     if (typeof value === 'string') for (const secret of secretsIn(value, path)) this.add(secret);
     else if (typeof value === 'object' && value !== null) {
+      const { username, password } = value as { readonly username?: unknown; readonly password?: unknown };
+      if (typeof username === 'string' && typeof password === 'string') this.add(basicOf(username, password));
       for (const [name, inner] of Object.entries(value)) this.addAllOf(inner, [...path, name]);
     }
   }
