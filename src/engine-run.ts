@@ -303,6 +303,7 @@ export class EngineRun {
       incarnation: ++this.#lastIncarnation,
       clock,
       sourceLimit: this.#settings.sourceLimit,
+      redact: this.#options.options.redact,
       onItems: (lane) => this.plane.arrive(lane),
       onLost: this.#countLost,
       onDropped: (dropping, records, by) => {
@@ -341,6 +342,7 @@ export class EngineRun {
       problemOf: (spec) => readFileProblem(spec, this.directory.rigs()),
       answer: outputs.answer,
       note: this.#books.noteOf('sinks'),
+      redact: options.redact,
       onAlert: (alert, rig) => this.#books.raise(alert, rig),
     });
   }

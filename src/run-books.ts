@@ -22,6 +22,7 @@ import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { BoundedRows } from './domain/bounded-rows.ts';
 import { LIMITS } from './domain/limits.ts';
+import { NOTHING_SECRET } from './domain/redact.ts';
 import { isSinkName } from './domain/address.ts';
 import { isBurstAlert, type Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
@@ -73,12 +74,15 @@ export class RunBooks {
   constructor(books: RunBooksOptions) {
     const { settings, clock, log, store, outputs } = books;
     this.#options = books;
+    const { redact = NOTHING_SECRET } = books.options;
+    const redaction = { redact };
     this.ledger = this.#createLedger();
     this.journal = new Journal({
       clock,
       run: store?.run ?? 1,
       lastSeq: store?.lastSeq ?? 0,
       onRow: (row) => this.#onRow(row),
+      ...redaction,
     });
     this.#refusals = new BoundedRows({
       clock,
@@ -105,6 +109,7 @@ export class RunBooks {
     });
     this.deadLetters = new DeadLetterDesk({
       clock,
+      ...redaction,
       keep: (letter, origin) => {
         this.ledger.addDeadLetter(letter, origin);
         this.#countDeadLetter(letter, origin);

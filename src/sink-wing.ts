@@ -19,7 +19,7 @@ import type { TimelineRow } from './domain/timeline.ts';
 
 export interface SinkWingOptions extends Pick<
   SinkDirectoryPorts,
-  'nextIncarnation' | 'answer' | 'note' | 'problemOf'
+  'nextIncarnation' | 'answer' | 'note' | 'problemOf' | 'redact'
 > {
   readonly clock: Clock;
   readonly random: Random;
@@ -54,11 +54,11 @@ export class SinkWing {
   #isDamageTold = false;
 
   constructor(options: SinkWingOptions) {
-    const { clock, ledger, store, keepsRecords, nextIncarnation, answer, note, problemOf } = options;
+    const { clock, ledger, store, keepsRecords, nextIncarnation, answer, note, problemOf, redact } = options;
     this.#options = options;
     this.feed = store === null ? null : new LogFeed(store);
     this.directory = new SinkDirectory({
-      ...{ clock, keepsRecords, nextIncarnation, answer, note, problemOf },
+      ...{ clock, keepsRecords, nextIncarnation, answer, note, problemOf, redact },
       feed: this.feed,
       cursors: store?.sinkCursors ?? new Map(),
       deadlines: store?.deadlines ?? new Map(),

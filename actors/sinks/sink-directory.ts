@@ -4,6 +4,7 @@
 
 import { addressOf, formatAddress, parseAddress } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
+import type { Redact } from '../../src/domain/redact.ts';
 import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import type { SinkCounter, SinkHealth, SinkSpec } from '../../src/domain/sink.ts';
 import type { Totals } from '../../src/domain/tally.ts';
@@ -50,6 +51,7 @@ export interface SinkDirectoryPorts {
     sink: { readonly name: string; readonly incarnation: number } | null,
   ) => void;
   readonly note: (event: object, note: ControllerNote) => void;
+  readonly redact?: Redact | undefined;
 }
 
 export class SinkDirectory implements SinkRegister {
@@ -164,6 +166,7 @@ export class SinkDirectory implements SinkRegister {
       incarnation: nextIncarnation(),
       clock,
       cursor: this.#cursorFor(spec),
+      redact: this.#ports.redact,
       tally: this.#ended.tallyOf(addressOf(spec)),
     });
     const { actorId, name } = rig;

@@ -2,6 +2,7 @@
  *  the rig carries; it lives as long as the sink is registered and through all of its links. */
 
 import { addressOf, sinkName } from '../../src/domain/address.ts';
+import { NOTHING_SECRET, type Redact } from '../../src/domain/redact.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
@@ -24,6 +25,8 @@ export interface SinkRigOptions {
   readonly cursor: number;
   /** What incarnations before it came to; left out where there was none. */
   readonly tally?: Tally<SinkCounter> | undefined;
+  /** Takes secrets out of its last error. Default: there are none. */
+  readonly redact?: Redact | undefined;
 }
 
 interface Lag {
@@ -77,9 +80,10 @@ export class SinkRig {
   /** Rows after the cursor, when that was last looked at. */
   lag: Lag = NO_LAG;
   readonly #clock: Clock;
+  readonly #redact: Redact;
   #newsMark = '';
 
-  constructor({ spec, incarnation, clock, cursor, tally }: SinkRigOptions) {
+  constructor({ spec, incarnation, clock, cursor, tally, redact }: SinkRigOptions) {
     this.spec = spec;
     this.incarnation = incarnation;
     this.name = addressOf(spec);
@@ -87,6 +91,7 @@ export class SinkRig {
     this.actorId = `${this.stage}#${incarnation}`;
     this.tally = tally ?? new Tally(SINK_COUNTERS);
     this.#clock = clock;
+    this.#redact = redact ?? NOTHING_SECRET;
     this.registeredAtMs = clock.wallMs();
     this.cursor = cursor;
   }
@@ -104,7 +109,7 @@ export class SinkRig {
   /** Books a failure; returns it as facts. */
   countError(error: unknown): ErrorFacts {
     const { code, message: whole } = errorFacts(error, 'HG_SINK_FAILED');
-    const message = whole.slice(0, LIMITS.errorMessageCharsMax);
+    const message = this.#redact(whole).slice(0, LIMITS.errorMessageCharsMax);
     this.consecutiveErrors++;
     this.tally.countError(code);
     this.lastError = { code, message, atMs: this.#clock.wallMs() };

@@ -2,6 +2,7 @@
  *  decides, the rig carries; it lives as long as the source is registered and through all of its runs. */
 
 import { addressOf } from '../../src/domain/address.ts';
+import { NOTHING_SECRET, type Redact } from '../../src/domain/redact.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
 import {
@@ -39,6 +40,8 @@ export interface RigOptions {
   readonly onLost?: (records: number) => void;
   /** What incarnations before it came to; left out where there was none. */
   readonly tally?: Tally<SourceCounter> | undefined;
+  /** Takes secrets out of its last error. Default: there are none. */
+  readonly redact?: Redact | undefined;
 }
 
 const NO_TALLY = new Tally(SOURCE_COUNTERS);
@@ -95,6 +98,7 @@ export class SourceRig implements Lane {
   #tally: Tally<SourceCounter> | null;
   readonly #spill: Spill | null;
   readonly #clock: Clock;
+  readonly #redact: Redact;
   readonly #onDropped: RigOptions['onDropped'];
   #newsMark = 0;
   #keptOnDisk = 0;
@@ -108,6 +112,7 @@ export class SourceRig implements Lane {
     this.actorId = `${this.name}#${incarnation}`;
     this.#tally = tally ?? null;
     this.#clock = clock;
+    this.#redact = options.redact ?? NOTHING_SECRET;
     this.#onDropped = onDropped;
     this.registeredAtMs = clock.wallMs();
     this.limit = limit === null ? null : createLimit(limit);
@@ -177,7 +182,7 @@ export class SourceRig implements Lane {
   /** Books a failure; returns it as facts. */
   countError(error: unknown): ErrorFacts {
     const facts = errorFacts(error);
-    const message = facts.message.slice(0, LIMITS.errorMessageCharsMax);
+    const message = this.#redact(facts.message).slice(0, LIMITS.errorMessageCharsMax);
     this.consecutiveErrors++;
     this.tally.countError(facts.code);
     this.lastError = { code: facts.code, message, atMs: this.#clock.wallMs() };

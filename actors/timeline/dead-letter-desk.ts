@@ -6,6 +6,7 @@ import { formatAddress } from '../../src/domain/address.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import { errorFacts, HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
+import { NOTHING_SECRET, type Redact } from '../../src/domain/redact.ts';
 import { RECEIPT, type IngestRecord } from '../../src/domain/record.ts';
 import type { DeadLetter, LetterOrigin } from '../../src/domain/timeline.ts';
 import { dataPayload, wirePayload } from './letter-payload.ts';
@@ -29,6 +30,8 @@ export interface DeadLetterDeskOptions {
   /** A letter that was tried again has failed again. No second letter comes of it. */
   readonly onFailedAgain: (id: number, error: ErrorFacts) => void;
   readonly note: (actorId: string, data: Readonly<Record<string, unknown>>) => void;
+  /** Takes secrets out of the reasons of letters. Default: there are none. */
+  readonly redact?: Redact;
 }
 
 const SUMMARY_MS = 1_000;
@@ -57,7 +60,8 @@ export class DeadLetterDesk {
   bury(origin: DeadLetterOrigin, stage: string, payload: unknown, error: unknown, fallback: ErrorCode): void {
     const facts = isFacts(error) ? error : errorFacts(error, fallback);
     const { code } = facts;
-    const message = facts.message.slice(0, LIMITS.errorMessageCharsMax);
+    const { redact = NOTHING_SECRET } = this.#options;
+    const message = redact(facts.message).slice(0, LIMITS.errorMessageCharsMax);
     if (origin.letterId !== undefined) {
       this.#options.onFailedAgain(origin.letterId, { code, message });
       return;

@@ -12,6 +12,7 @@ import type { AnyActorRef, InspectionEvent } from 'xstate';
 import { DEFAULT_TENANT, parseAddress } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { messageOf } from '../../src/domain/errors.ts';
+import { NOTHING_SECRET, redactData, type Redact } from '../../src/domain/redact.ts';
 import type { TimelineKind, TimelineRow } from '../../src/domain/timeline.ts';
 import { isRecordedCommand } from '../../machines/commands.ts';
 import { factsOf } from './event-facts.ts';
@@ -33,6 +34,8 @@ export interface JournalOptions {
   /** The last `seq` already in the timeline. */
   readonly lastSeq: number;
   readonly onRow: (row: TimelineRow) => void;
+  /** Takes secrets out of the data of rows. Default: there are none. */
+  readonly redact?: Redact;
 }
 
 /** What rows say of an actor. */
@@ -198,7 +201,7 @@ export class Journal {
     cause: number | null,
     data: Readonly<Record<string, unknown>> | null,
   ): number {
-    const { clock, run, onRow } = this.#options;
+    const { clock, run, onRow, redact = NOTHING_SECRET } = this.#options;
     // Before the number is taken: where the clock has jumped, the row about that comes first.
     const atMs = clock.wallMs();
     const monoMs = Math.round(clock.monotonicMs() * 1_000) / 1_000;
@@ -217,7 +220,7 @@ export class Journal {
       fromState,
       toState,
       cause,
-      data,
+      data: redactData(data, redact),
     });
     return seq;
   }

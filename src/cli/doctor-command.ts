@@ -6,6 +6,7 @@ import { problem, ok, type Check, type Finding, type Level, type Verdict } from 
 import { examine, type Examined } from '../doctor/examine.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import type { GatewayConfig } from '../gateway/config/gateway-config.ts';
+import { peerProblems } from '../gateway/config/peer-problems.ts';
 import type { ReadConfigResult } from '../gateway/config/read-config.ts';
 import type { ConfigProblem } from '../gateway/gateway-control.ts';
 import { realClock } from '../real-clock.ts';
@@ -24,7 +25,7 @@ export async function doctorCommand(
   options: ReadOptions,
   output: Output,
 ): Promise<void> {
-  const findings = await examine(examinedOf(file), realClock);
+  const findings = await examine(await examinedOf(file), realClock);
   const problems = findings.filter(({ level }) => level === 'problem');
   const text =
     options.json === true
@@ -39,14 +40,14 @@ export async function doctorCommand(
   );
 }
 
-function examinedOf(file: string | undefined): Examined {
+async function examinedOf(file: string | undefined): Promise<Examined> {
   if (file === undefined) return { database: null, links: [] };
   const isConfig = CONFIG_NAMES.includes(extname(file).toLowerCase());
   return isConfig ? configured(file) : { database: file, links: [] };
 }
 
 /** What is wrong with the configuration is found first, each problem on its own. */
-function configured(file: string): Examined {
+async function configured(file: string): Promise<Examined> {
   const is = (verdict: Verdict): Check => ({
     subject: 'configuration',
     isService: false,
@@ -60,7 +61,11 @@ function configured(file: string): Examined {
   }
   if (reading.ok) {
     const { config } = reading;
-    return { database: databaseOf(config), links: linksOf(config), first: [is(ok(`${file} is valid`))] };
+    const lacking = (await peerProblems(config, file)).map(({ path, message }) =>
+      is(problem(`${file}: ${path}: ${message}`, 'install the package that is named')),
+    );
+    const first = lacking.length > 0 ? lacking : [is(ok(`${file} is valid`))];
+    return { database: databaseOf(config), links: linksOf(config), first };
   }
   const remedy = `correct the file; \`headgate validate ${file}\` checks it alone`;
   const found = reading.problems.map((one) => is(problem(problemLine(file, one), remedy)));

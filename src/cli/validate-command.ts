@@ -3,6 +3,7 @@
 import type { ConfigProblem } from '../gateway/gateway-control.ts';
 import { codeProblems } from '../gateway/config/code-problems.ts';
 import type { GatewayConfig } from '../gateway/config/gateway-config.ts';
+import { peerProblems } from '../gateway/config/peer-problems.ts';
 import { formatProblem } from '../gateway/config/problems.ts';
 import { configOf, invalidConfig } from './config-input.ts';
 import type { Output } from './output.ts';
@@ -14,7 +15,9 @@ export async function validateCommand(
   output: Output,
 ): Promise<void> {
   const reading = configOf(file);
-  const problems = reading.ok ? codeProblems(reading.config, file) : reading.problems;
+  const problems = reading.ok
+    ? [...codeProblems(reading.config, file), ...(await peerProblems(reading.config, file))]
+    : reading.problems;
   const ok = problems.length === 0;
   if (options.json === true) {
     const more = ok && reading.ok ? { digest: reading.digest, warnings: reading.warnings } : {};

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { BurstAlert } from '../domain/alert.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
+import type { Redact } from '../domain/redact.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { storageSchema } from './storage-options.ts';
 import { milliseconds, rateLimitSchema } from './source-options.ts';
@@ -112,6 +113,8 @@ const optionsShape = z.strictObject({
     .optional(),
   /** Seeds every random choice. Default: another one at each start. */
   seed: z.union([z.number(), z.string()]).optional(),
+  /** Takes secrets out of texts before they become rows, dead letters' reasons or last errors. */
+  redact: z.custom<Redact>((value) => typeof value === 'function', 'must be a function of a text').optional(),
   logger: z
     .custom<Logger>(
       (value) => hasMethods(value, LOGGER_METHODS),

@@ -14,6 +14,8 @@ export interface GatewayLog extends Logger {
   /** From now on these values are shown as `***`, wherever they stand in a line. Values of fewer than
    *  {@link SECRET_CHARS_MIN} characters are not: they would mask half of the log. */
   hide(secrets: Iterable<string>): void;
+  /** The text with `***` in the place of what is hidden. */
+  mask(text: string): string;
   /** From now on lines are for people, or for machines. */
   setPretty(pretty: boolean): void;
 }
@@ -38,6 +40,8 @@ export function createGatewayLog(options: GatewayLogOptions): GatewayLog {
     pretty ? (line: string) => readableLine(line, options.colours ?? false) : printableJson;
   let format = formatOf(options.pretty);
   let hidden: readonly string[] = [];
+  /** The same as they are outside JSON. */
+  let plain: readonly string[] = [];
   const logger = pino(
     {
       level: options.level,
@@ -61,7 +65,9 @@ export function createGatewayLog(options: GatewayLogOptions): GatewayLog {
       const forms = new Set([...hidden, ...[...secrets].flatMap(formsOf)]);
       // The longest first: one may be the beginning of another.
       hidden = [...forms].sort((one, other) => other.length - one.length);
+      plain = hidden.map((form) => JSON.parse(`"${form}"`) as string);
     },
+    mask: (text) => masked(text, plain),
     setPretty: (pretty) => {
       format = formatOf(pretty);
     },

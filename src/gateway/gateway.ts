@@ -86,12 +86,12 @@ export class Gateway implements GatewayControl {
     this.#notifier = createServiceNotifier({ env, pid: process.pid, clock: this.#clock, log });
     this.engine = createEngine({
       ...started.engine,
-      logger: log,
+      ...{ logger: log, redact: (text: string) => log.mask(text) },
       ...(clock === undefined ? {} : { clock }),
     });
     this.#continuity = new Continuity({ clock: this.#clock, log, engine: this.engine });
     this.#reloader = createReloader({
-      ...{ clock: this.#clock, log, engine: this.engine, started },
+      ...{ clock: this.#clock, log, engine: this.engine, started, mask: (text) => log.mask(text) },
       isKept: (address) => this.#continuity.isKept(address),
       onApplied: (next, row) => {
         this.#adopt(next);

@@ -10,6 +10,7 @@ import { requireSafeAddress } from '../http/exposure.ts';
 import type { HttpOptions } from '../http/http-deps.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { readConfig } from './config/read-config.ts';
+import { maskAll } from './config/secrets.ts';
 import { engineOptionsOf, sinkSpecOf, sourceSpecOf } from './config/specs.ts';
 import type { ConfigFormat, ConfigProblem } from './gateway-control.ts';
 
@@ -63,7 +64,8 @@ export function prepareConfig(
     try {
       return make();
     } catch (error) {
-      problems.push({ file, line: null, column: null, path, message: messageOf(error) });
+      const message = maskAll(messageOf(error), secrets);
+      problems.push({ file, line: null, column: null, path, message });
       return null;
     }
   };

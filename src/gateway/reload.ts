@@ -28,6 +28,8 @@ export interface ReloadPorts {
   readonly log: Logger;
   readonly engine: ChangeableEngine;
   readonly started: PreparedConfig;
+  /** Takes secrets out of what is told of problems. */
+  readonly mask: (text: string) => string;
   /** The version runs now, and `row` says so: what is no part of the engine follows it. Must not throw. */
   readonly onApplied: (next: PreparedConfig, row: number | null) => void;
   /** Whether the cursor of a sink that is not configured is kept. */
@@ -218,7 +220,9 @@ class SerialReloader implements Reloader {
   ): ReloadOutcome {
     const atMs = this.#ports.clock.wallMs();
     const nothing = { changes: [], problems: [], needsRestart: [] };
-    return { ...nothing, ...particulars, atMs, origin, outcome, version: this.#version };
+    const whole = { ...nothing, ...particulars, atMs, origin, outcome, version: this.#version };
+    const problems = whole.problems.map((one) => ({ ...one, message: this.#ports.mask(one.message) }));
+    return { ...whole, problems };
   }
 }
 

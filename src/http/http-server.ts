@@ -106,10 +106,13 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
       return false;
     }
     const { authorization } = request.headers;
-    const isOpenToAll = authorization === undefined && PUBLIC_PATHS.has(pathOf(request));
-    const login = authenticator.authenticate(authorization, request.socket.remoteAddress);
-    if (login.problem !== undefined && !isOpenToAll) return turnAway(request, response, login.problem);
-    principals.set(request, login.principal ?? NOBODY);
+    // A probe with a token that is stale or wrong is answered, and is no failed login.
+    const isOpenToAll = PUBLIC_PATHS.has(pathOf(request));
+    const login = isOpenToAll
+      ? { principal: authenticator.standing(authorization)() ?? NOBODY, problem: undefined }
+      : authenticator.authenticate(authorization, request.socket.remoteAddress);
+    if (login.problem !== undefined) return turnAway(request, response, login.problem);
+    principals.set(request, login.principal);
     const client = clientKey(login.principal ?? NOBODY, request.socket.remoteAddress);
     if (exchanges.begin(request, response, client, uploadSourceOf(request) !== null)) return true;
     exchanges.cutSlowUploads();

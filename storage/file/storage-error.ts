@@ -1,5 +1,6 @@
 /** What SQLite's errors mean to the engine: one table from result codes to {@link HeadgateError}. */
 
+import { closeSync, openSync } from 'node:fs';
 import { HeadgateError, messageOf, type ErrorCode, type Remedy } from '../../src/domain/errors.ts';
 
 interface Meaning {
@@ -61,6 +62,30 @@ const MEANINGS: readonly Meaning[] = [
   { prefix: 'SQLITE_', code: 'HG_STORAGE_FAILED', advice: 'the database refused' },
 ];
 
+/** SQLite says of a process that has no file left to open what it says of a folder that cannot be written. */
+const USED_UP: Meaning = {
+  prefix: 'SQLITE_CANTOPEN',
+  code: 'HG_STORAGE_FAILED',
+  advice:
+    'it cannot be opened: as many files are open as this process may have; raise the limit (ulimit -n, ' +
+    'LimitNOFILE)',
+};
+
+/** Files that a database takes, with its logs, locks and readers. */
+const DATABASE_FILES = 12;
+
+function openFilesAreUsedUp(): boolean {
+  const opened: number[] = [];
+  try {
+    while (opened.length < DATABASE_FILES) opened.push(openSync('/dev/null', 'r'));
+    return false;
+  } catch (error) {
+    return ['EMFILE', 'ENFILE'].includes(String((error as NodeJS.ErrnoException).code));
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor);
+  }
+}
+
 /** The result code of an error that SQLite raised, extended codes included; undefined for any other value. */
 export function sqliteCode(thrown: unknown): string | undefined {
   if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined;
@@ -72,7 +97,8 @@ export function sqliteCode(thrown: unknown): string | undefined {
 export function storageError(thrown: unknown, file: string): HeadgateError {
   if (thrown instanceof HeadgateError) return thrown;
   const sqlite = sqliteCode(thrown);
-  const meaning = MEANINGS.find((candidate) => sqlite?.startsWith(candidate.prefix));
+  const isShort = sqlite?.startsWith('SQLITE_CANTOPEN') === true && openFilesAreUsedUp();
+  const meaning = isShort ? USED_UP : MEANINGS.find((candidate) => sqlite?.startsWith(candidate.prefix));
   if (meaning === undefined) {
     const message = `${file}: ${messageOf(thrown)}`;
     return new HeadgateError('HG_STORAGE_FAILED', message, {

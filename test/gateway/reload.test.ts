@@ -73,6 +73,7 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
     ...{ clock: virtualClock(), engine, started },
     log: { debug: noteLine, info: noteLine, warn: noteLine, error: noteLine },
     isKept: () => false,
+    mask: (text) => text,
     onApplied: (next) => void applied.push(next),
   });
   return {

@@ -38,7 +38,8 @@ A reference to a number, or to true or false, may stand where one is wanted: \`p
 are. A file that a secret comes from must not be open to others (\`chmod 600\`; its group may read it), and may have 64 KiB.
 What is named must be a regular file of UTF-8 text: pipes, devices and folders are refused and never waited for.
 
-Secret are passwords, tokens, keys, headers, credentials and queries in addresses, and whatever a reference leads to. They
+Secret are passwords, tokens, keys, headers, credentials and queries in addresses, what is sent along (\`body\`, \`subscribe\`,
+\`will.payload\`), and whatever a reference leads to. They
 are shown as \`***\` wherever the configuration is shown, and appear in no message. The digest of a configuration leaves
 them out.
 

@@ -22,6 +22,14 @@ export function isSecretPath(path: Path): boolean {
   return SECRET_FIELDS.has(name);
 }
 
+/** Whether what stands at `path` may hold a secret among other things, so that it is not shown: what is sent
+ *  along, whatever its form. */
+function mayHoldSecret(path: Path): boolean {
+  const [section, , field] = path;
+  if (section !== 'sources' && section !== 'sinks') return false;
+  return field === 'body' || field === 'subscribe' || (field === 'will' && path[3] === 'payload');
+}
+
 /** Whether what stands at `path` is the hash of a token: shown to whoever may change it, and nobody else. */
 function isTokenHash(path: Path): boolean {
   return path[0] === 'auth' && path[1] === 'tokens' && path.at(-1) === 'hash';
@@ -43,7 +51,13 @@ function secretsIn(text: string, path: Path): string[] {
   const url = masked === null ? null : URL.parse(text);
   if (url === null) return [];
   const raw = /:\/\/[^/?#@]*?:([^/?#]*)@/.exec(text)?.[1] ?? '';
-  return [raw, url.password, decoded(url.password), url.search.slice(1)].filter((part) => part !== '');
+  const basic = url.password === '' ? '' : basicOf(decoded(url.username), decoded(url.password));
+  return [raw, url.password, decoded(url.password), basic, url.search.slice(1)].filter((part) => part !== '');
+}
+
+/** Name and password as HTTP sends them: a far end that repeats a request repeats these. */
+function basicOf(username: string, password: string): string {
+  return Buffer.from(`${username}:${password}`).toString('base64');
 }
 
 function decoded(text: string): string {
@@ -62,6 +76,7 @@ const REFERENCES_ALONE = /^(?:\$\{[A-Za-z_]\w*\}|file:[^\s]+)$/;
 export function maskDocument(value: unknown, path: Path = []): unknown {
   if (typeof value === 'string') {
     if (REFERENCES_ALONE.test(value)) return value;
+    if (mayHoldSecret(path)) return MASK;
     if (isSecretPath(path))
       return /^\$\{[A-Za-z_]\w*:-/.test(value) ? value.replace(/:-.*$/s, `:-${MASK}}`) : MASK;
     return withoutCredentials(value) ?? value;
@@ -76,7 +91,7 @@ export function maskDocument(value: unknown, path: Path = []): unknown {
 export function maskedPlaces(value: unknown, path: Path = []): Path[] {
   if (typeof value === 'string') {
     const isMasked =
-      isSecretPath(path) || isTokenHash(path)
+      isSecretPath(path) || isTokenHash(path) || mayHoldSecret(path)
         ? /^\*\*\*$|:-\*\*\*\}$/.test(value)
         : MASKED_ADDRESS.test(value);
     return isMasked ? [path] : [];
@@ -115,16 +130,23 @@ export class SecretBook {
   addAllOf(value: unknown, path: Path = []): void {
     if (typeof value === 'string') for (const secret of secretsIn(value, path)) this.add(secret);
     else if (typeof value === 'object' && value !== null) {
+      const { username, password } = value as { readonly username?: unknown; readonly password?: unknown };
+      if (typeof username === 'string' && typeof password === 'string') this.add(basicOf(username, password));
       for (const [name, inner] of Object.entries(value)) this.addAllOf(inner, [...path, name]);
     }
   }
 
   /** The message with `***` in the place of every secret. */
   mask(message: string): string {
-    let masked = message;
-    for (const secret of this.all) masked = masked.replaceAll(secret, MASK);
-    return masked;
+    return maskAll(message, this.all);
   }
+}
+
+/** The message with `***` in the place of each of these, the longest of which come first. */
+export function maskAll(message: string, secrets: readonly string[]): string {
+  let masked = message;
+  for (const secret of secrets) masked = masked.replaceAll(secret, MASK);
+  return masked;
 }
 
 /** SHA-256 over a resolved configuration without its secrets: a digest is shown to whoever may read, and a
@@ -132,7 +154,7 @@ export class SecretBook {
 export function digestOf(value: unknown, isReferred: (path: Path) => boolean): string {
   const canonical = (inner: unknown, path: Path): unknown => {
     if (typeof inner === 'string') {
-      const isSecret = isSecretPath(path) || isTokenHash(path) || isReferred(path);
+      const isSecret = isSecretPath(path) || isTokenHash(path) || mayHoldSecret(path) || isReferred(path);
       return isSecret || withoutCredentials(inner) !== null ? MASK : inner;
     }
     if (Array.isArray(inner)) return inner.map((item, index) => canonical(item, [...path, index]));
