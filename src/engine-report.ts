@@ -1,6 +1,7 @@
 /** What calls on the engine take and give back. */
 
 import type { SourceHealth } from './domain/health.ts';
+import type { RecordBalance } from './record-balance.ts';
 import type { StageReport } from './pipeline/flow.ts';
 
 export interface StopOptions {
@@ -52,4 +53,6 @@ export interface EngineReport {
    *  letter. A deadline came, or the database failed for good. Where nothing is stored, also records that a
    *  consumer had not read at the deadline. */
   readonly lost: number;
+  /** What became of all records that came in: its parts add up. */
+  readonly balance: RecordBalance;
 }

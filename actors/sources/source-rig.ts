@@ -61,6 +61,8 @@ export class SourceRig implements Lane {
   burst: BurstWindow | null = null;
   /** The last run, until it has settled. Two runs of a source never overlap. */
   closing: Promise<void> | null = null;
+  /** Ends the run that is under way by a failure; null: none is. */
+  failRun: ((error: unknown) => void) | null = null;
   /** Where the next run goes on. */
   cursor: string | null = null;
   /** A wait that a crash of the engine cut off. */
@@ -223,6 +225,12 @@ export class SourceRig implements Lane {
     await this.closing;
     await this.#spill?.whenEmpty();
     await this.queue.whenEmpty();
+  }
+
+  /** Records of it were lost: its next run reads again from `cursor`, the last that is stored. */
+  goBack(cursor: string | null, error: unknown): void {
+    this.failRun?.(error);
+    this.cursor = cursor;
   }
 
   /** Gives up what waits in the outlet; returns how much of it is lost, which is counted. What is on disk

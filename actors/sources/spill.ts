@@ -68,6 +68,8 @@ export class Spill {
   readonly #emptyWaiters: WaitingLine = [];
   /** Marks of records that came to another end than the database, since it was last waited for. */
   #marks = 0;
+  /** Rows that were read back and lost on their way to the log: they are on disk still, and read again. */
+  #again: number[] = [];
   /** Reads that failed in a row. */
   #failures = 0;
   /** The next try after a read that failed. */
@@ -248,6 +250,14 @@ export class Spill {
     this.#retryTimer = undefined;
   }
 
+  /** An outlet that is given up has counted what it held. */
+  #comeBack(seq: number): void {
+    if (this.#queue === null) return;
+    this.#again.push(seq);
+    this.#onDisk++;
+    this.#readBack();
+  }
+
   async #read(queue: BoundedQueue<IngestRecord>): Promise<void> {
     const { tenant, sourceId, store, log } = this.#ports;
     await queue.whenRoom();
@@ -258,17 +268,20 @@ export class Spill {
       await this.#ports.ledger.flush();
     }
     if (this.#queue !== queue) return;
+    const [again] = this.#again;
     const page = await store.readSpilled({
-      ...{ tenant, sourceId, afterSeq: this.#readAfterSeq },
-      rowsMax: Math.max(1, queue.room),
+      ...{ tenant, sourceId, afterSeq: again === undefined ? this.#readAfterSeq : again - 1 },
+      rowsMax: again === undefined ? Math.max(1, queue.room) : 1,
       bytesMax: LIMITS.commitBytesMax,
     });
     if (this.#queue !== queue) return;
-    const records = page.rows.map((row) => this.#recordOf(row));
-    const found = page.rows.length + page.damaged.length;
+    const rows = again === undefined ? page.rows : page.rows.filter(({ seq }) => seq === again);
+    const records = rows.map((row) => this.#recordOf(row));
+    const found = rows.length + page.damaged.length;
     // Fewer than were counted: somebody deleted rows.
-    this.#onDisk = found === 0 ? 0 : Math.max(0, this.#onDisk - found);
-    this.#readAfterSeq = page.lastSeq;
+    this.#onDisk = found === 0 && again === undefined ? 0 : Math.max(0, this.#onDisk - Math.max(found, 1));
+    if (again === undefined) this.#readAfterSeq = page.lastSeq;
+    else this.#again.shift();
     if (page.damaged.length > 0) {
       log.error({ source: sourceId, seqs: page.damaged }, 'spilled records do not fit their checksums');
     }
@@ -291,6 +304,7 @@ export class Spill {
     const mark = { kind: 'spill', seq: row.seq } as const;
     const receipt = new Receipt(({ stored, lost }) => {
       const isCrossedOut = stored > 0 && this.#ports.keepsRecords;
+      if (lost > 0) this.#comeBack(row.seq);
       if (lost > 0 || isCrossedOut) return;
       this.#marks++;
       this.#ports.ledger.addMark(mark);

@@ -134,6 +134,15 @@ export class Basket {
     this.#parcelBytes += bytesOf(parcel);
   }
 
+  /** Takes the cursors of these sources out of the parcels that wait. */
+  forgetCursors(names: ReadonlySet<string>): void {
+    this.#parcels = this.#parcels.map((parcel) => {
+      const { cursors } = parcel;
+      if (cursors === undefined) return parcel;
+      return { ...parcel, cursors: cursors.filter((row) => !names.has(`${row.tenant}/${row.sourceId}`)) };
+    });
+  }
+
   touchSource(source: RowOf<SourceRow>): void {
     this.#sources.add(source);
   }

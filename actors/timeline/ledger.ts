@@ -115,8 +115,8 @@ export class Ledger {
     return this.#writer.isAbandoned;
   }
 
-  /** Dead letters of sources that were lost: each was the last that was left of its record. A sink's record is
-   *  in the log. */
+  /** Dead letters of sources that were lost: each was the last that was left of its record. A sink's
+   *  record is in the log. */
   get lostLetters(): number {
     return this.#lostLetters;
   }
@@ -181,6 +181,17 @@ export class Ledger {
   setDeadline(deadline: DeadlineRow): void {
     this.#basket.setDeadline(deadline);
     this.#schedule(GATHER_MS);
+  }
+
+  /** Nothing is taken any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The cursors of these sources (`tenant/source`) that wait for their transaction do not count any
+   *  more: what came before them is lost. */
+  forgetCursors(names: ReadonlySet<string>): void {
+    this.#basket.forgetCursors(names);
   }
 
   /** Adds records, or a wait for what was added before. */
@@ -278,7 +289,9 @@ export class Ledger {
     if (outcome !== 'written') this.#lostLetters += sourceLetters(written.deadLetters);
     this.#writing = null;
     this.#underWay = null;
-    if (!this.#isClosed && this.#basket.hasParcels && this.#parcelDelayMs() === 0) this.#write();
+    // After a loss the cursors that wait may not count any more: whoever is told of it says so first.
+    const mayGoOn = outcome === 'written' && !this.#isClosed;
+    if (mayGoOn && this.#basket.hasParcels && this.#parcelDelayMs() === 0) this.#write();
     try {
       for (const { onSettled } of parcels) onSettled(outcome === 'written' ? 'stored' : 'lost');
       if (outcome !== 'written') return;

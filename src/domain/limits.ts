@@ -76,15 +76,15 @@ export const LIMITS = {
   /** Records after a sink's cursor whose refusal is not decided yet: while none of so many is taken, the far
    *  end is taken for one that refuses everything. */
   sinkHeldRecordsMax: 2_000,
-  /** Deliveries that may be refused in a row before a link is given up; twice as many in each of the next four
-   *  rounds, then as many as at first. */
+  /** Deliveries that may be refused in a row before a link is given up; twice as many in each of the next
+   *  four rounds, then as many as at first. */
   sinkRefusedCallsMax: 20,
   /** Records that become dead letters in a row although the far end has taken none besides. */
   sinkUnprovenRefusalsMax: 3,
   /** How long a refused record waits for another one that the far end may take, milliseconds. */
   sinkQuietMs: 1_000,
-  /** How often the link must break at one record that goes alone before the next ones are tried: where the far
-   *  end answers when a link is opened, and where it does not. */
+  /** How often the link must break at one record that goes alone before the next ones are tried: where
+   *  the far end answers when a link is opened, and where it does not. */
   sinkBreaksGreeted: 3,
   sinkBreaksUngreeted: 5,
   /** How often it must break at the last record of the log, over links that the far end answered. */
@@ -92,6 +92,8 @@ export const LIMITS = {
   /** Records that are tried past one that breaks the link, likewise in rounds. */
   sinkProbesMax: 8,
   sinkBatchBytesLimit: 64 * 1024 * 1024,
+  /** Sources that connect again in one second after a failure, unless the engine's options say otherwise. */
+  reconnectsPerSecondMax: 300,
   /** The longest that a server may have its clients wait (Retry-After), milliseconds. */
   retryAfterMsMax: 60 * 60 * 1_000,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
@@ -133,8 +135,7 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
-  /** Rows about commands that were refused, in a minute, of each way they come; the rest is one row with their
-   *  number. */
+  /** Rows about commands that were refused, in a minute, of each way they come; one row counts the rest. */
   refusalRowsPerMinuteMax: 60,
   /** Answers of the control topic to those who have not shown a token, in a minute; the rest gets none. */
   controlStrangerAnswersPerMinuteMax: 60,
@@ -184,12 +185,16 @@ export const LIMITS = {
   configProblemsMax: 100,
   /** Bytes of a file that a configuration takes a secret or a certificate from. */
   secretBytesMax: 64 * 1024,
+  /** Bytes of a file of code that a configuration names. */
+  moduleBytesMax: 16 * 1024 * 1024,
   /** Characters and parts of one expression of a configuration. */
   expressionCharsMax: 4_096,
   expressionNodesMax: 1_000,
   expressionDepthMax: 64,
-  /** What one evaluation may spend within its loops, in parts evaluated and elements looked at. */
-  expressionStepsMax: 50_000,
+  /** Characters of an expression that an error about it shows. */
+  expressionShownCharsMax: 40,
+  /** What one evaluation may spend: parts evaluated, elements and pieces of text looked at. */
+  expressionStepsMax: 200_000,
   /** Characters of a pattern of `matches`, and of a text it is held against. */
   patternCharsMax: 500,
   matchedCharsMax: 8_192,

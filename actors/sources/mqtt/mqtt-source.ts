@@ -135,8 +135,8 @@ type MqttSourceOptions = z.output<typeof mqttSourceSchema>;
  *  - `protocolVersion` (default 4): 4 is MQTT 3.1.1, 5 is MQTT 5.
  *  - `clean` (default true). With false the broker keeps the session, and what is published while the source
  *    is away comes later; needs a `clientId` that never changes. MQTT 5 keeps it for `sessionExpirySeconds`
- *    (default one day). Topics taken off a source stay in its kept session until it expires; what comes for
- *    them is thrown away with a warning.
+ *    (default one day). Topics taken off a source are unsubscribed at its next connection; the session of a
+ *    source that is deregistered, or gets another client id, is ended.
  *  - `clientId`, `username`, `password`, `tls` (`ca`, `cert`, `key` as PEM; `rejectUnauthorized`), `will`.
  *  - `sharedGroup`: sources of one group, on any gateway, share the messages among them. MQTT 5; some
  *    brokers, like Mosquitto, offer it with 3.1.1 too, others take it for a topic of that name.
@@ -176,11 +176,13 @@ export function mqttSource(input: MqttSourceInput): SourceSpec {
   const { decode, take } = intakeOf(options);
   const subscriptions = subscriptionsOf(options);
   const member = connection.join({ address: memberAddress(options), subscriptions, take });
+  const { keeps } = member;
   return sourceSpec('mqtt', options, decode, {
     connects: true,
     // A broker keeps what is not acknowledged, and drops messages without acknowledgement for a slow client.
     canWait: subscriptions.every(({ qos }) => qos > 0),
     stream: (io) => member.run(io),
+    ...(keeps === undefined ? {} : { keeps, farewell: (io) => member.farewell(io) }),
   });
 }
 
