@@ -132,7 +132,8 @@ function refusal(code: 'HG_HTTP_MALFORMED' | 'HG_HTTP_HOST' | 'HG_HTTP_ORIGIN', 
 /** A body that was coded for the transfer would be taken as it is: where it ends may be another place for a
  *  proxy. */
 function unknownCoding(coding: string): Problem {
-  const message = `the transfer coding "${coding.slice(0, 100)}" is not known; send chunked, or a Content-Length`;
+  const given = coding.slice(0, 100);
+  const message = `the transfer coding "${given}" is not known; send chunked, or a Content-Length`;
   return problemOf(new HeadgateError('HG_HTTP_MALFORMED', message), {
     ...{ status: 501, headers: { connection: 'close' } },
   });

@@ -4,8 +4,8 @@
  *  Whoever sends it may look for the answer only when it has sent everything, so that what is small is read
  *  away and the connection goes on. Of what is large no more is read after a while; its sender keeps the
  *  connection long enough to find the answer, since one that is closed over unread bytes at once takes the
- *  answer with it. Then it is cut. A connection that will be cut is said to close (`Connection: close`), so that
- *  no other request is sent over it, and its writing half ends with the answer. */
+ *  answer with it. Then it is cut. A connection that will be cut is said to close (`Connection: close`), so
+ *  that no other request is sent over it, and its writing half ends with the answer. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../domain/clock.ts';
