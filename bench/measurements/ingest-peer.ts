@@ -49,7 +49,7 @@ export async function withIngest(path: string, work: (ingest: Ingest) => Promise
   const engine = createEngine({ timeline: { path } });
   const ingest = createIngest({
     pushSources: (address) => (address === 'uploads' ? source : undefined),
-    limits: { ingestBytesMax: 1024 ** 3, depthMax: 64, socketsMax: 128, messagesPerSecondMax: 5_000 },
+    limits: { ingestBytesMax: 1024 ** 3, depthMax: 64, socketsMax: 256, messagesPerSecondMax: 5_000 },
     clock: realClock,
     log: SILENT_LOGGER,
   });

@@ -43,7 +43,7 @@ export async function measureWsFlood(options: WsFloodOptions): Promise<WsFloodFi
   await engine.register(target);
   const ingest = createIngest({
     pushSources: (address) => (address === 'uploads' ? target : undefined),
-    limits: { ingestBytesMax: 1024 ** 3, depthMax: 64, socketsMax: 128, messagesPerSecondMax: 5_000 },
+    limits: { ingestBytesMax: 1024 ** 3, depthMax: 64, socketsMax: 256, messagesPerSecondMax: 5_000 },
     clock: realClock,
     log: SILENT_LOGGER,
   });

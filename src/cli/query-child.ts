@@ -72,9 +72,14 @@ function runQuery(path: string, { sql, rowsMax, bytesMax }: QueryRequest): void 
   say({ end: { cutAt } });
 }
 
+/** A change that is explained, behind spaces and comments. */
+const EXPLAINS =
+  /^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/)*explain\s+(?:query\s+plan\s+)?(?:insert|replace|update|delete|with)\b/i;
+
 function readingStatement(db: Database.Database, sql: string): Database.Statement {
   const statement = db.prepare(sql);
-  if (!statement.reader || !statement.readonly) {
+  // What is explained is not carried out, whatever it is.
+  if (!statement.reader || !(statement.readonly || EXPLAINS.test(sql))) {
     throw new HeadgateError(
       'HG_QUERY_INVALID',
       'the statement does more than read; use SELECT, WITH or EXPLAIN',

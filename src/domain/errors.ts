@@ -21,7 +21,10 @@ export const ERROR_CODES = {
     remedy: 'stop',
     meaning: 'A source with this id is registered. Deregister it first or choose another id.',
   },
-  HG_SOURCE_UNKNOWN: { remedy: 'stop', meaning: 'No source with this id is registered.' },
+  HG_SOURCE_UNKNOWN: {
+    remedy: 'stop',
+    meaning: 'There is no source, or actor, of this name that could do this.',
+  },
   HG_SOURCE_NO_STREAM: { remedy: 'stop', meaning: 'The source logic has no stream() method.' },
   HG_SOURCE_CRASHED: {
     remedy: 'stop',
@@ -58,19 +61,22 @@ export const ERROR_CODES = {
   HG_READ_TRUNCATED: { remedy: 'retry', meaning: 'An answer ended before it was complete.' },
   HG_DECODE_FAILED: {
     remedy: 'drop',
-    meaning: 'A payload could not be decoded; it is kept as a dead letter.',
+    meaning:
+      'A payload could not be decoded. What a source reads is kept as a dead letter; an upload is told.',
   },
   HG_RECORD_UNSTORABLE: {
     remedy: 'drop',
-    meaning: 'A record holds what JSON or the tables cannot say; it is kept as a dead letter.',
+    meaning:
+      'A record holds what JSON or the tables cannot say. What a source reads is kept as a dead letter.',
   },
   HG_RECORD_TOO_LARGE: {
     remedy: 'drop',
-    meaning: 'The data of a record is larger than records.bytesMax; it is kept as a dead letter.',
+    meaning:
+      'The data of a record is larger than records.bytesMax. What a source reads is kept as a dead letter.',
   },
   HG_RECORD_DROPPED: {
     remedy: 'retry',
-    meaning: 'A dead letter was tried again, and a limit or an overflow policy refused its record.',
+    meaning: 'A limit or an overflow policy refused a record. Hand it in again later.',
   },
   HG_RECORD_LOST: {
     remedy: 'retry',
@@ -271,14 +277,17 @@ export const ERROR_CODES = {
   HG_HTTP_UPGRADE: { remedy: 'stop', meaning: 'The path is a WebSocket, and the request asks for none.' },
   HG_HTTP_MALFORMED: { remedy: 'stop', meaning: 'A request, or its body, cannot be read as what it says.' },
   HG_HTTP_MEDIA_TYPE: { remedy: 'stop', meaning: 'A body is of a type that the path does not take.' },
-  HG_HTTP_TOO_LARGE: { remedy: 'drop', meaning: 'A body is larger than http.limits allows.' },
+  HG_HTTP_TOO_LARGE: {
+    remedy: 'drop',
+    meaning: 'A body is larger than it may be, as it was sent or as it comes out decoded.',
+  },
   HG_HTTP_HEADERS_TOO_LARGE: {
     remedy: 'drop',
     meaning: 'The headers of a request are larger than http.limits.headerBytesMax.',
   },
   HG_HTTP_TIMEOUT: {
     remedy: 'retry',
-    meaning: 'A request was not complete within http.limits.requestTimeoutMs.',
+    meaning: 'A request did not come in time, or came too slowly; http.limits has the bounds.',
   },
   HG_HTTP_TOO_MANY: {
     remedy: 'retry',
@@ -286,7 +295,7 @@ export const ERROR_CODES = {
   },
   HG_HTTP_BUSY: {
     remedy: 'retry',
-    meaning: 'The server has as many requests, connections or live clients as it takes. Try again.',
+    meaning: 'The server, or this client, has as many requests or listeners as it may. Try again.',
   },
   HG_HTTP_PRECONDITION: {
     remedy: 'stop',

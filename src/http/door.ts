@@ -65,6 +65,10 @@ export function createDoor(options: HttpOptions, clock: Clock): Door {
       if (countOf(request, 'host') !== 1) {
         return refusal('HG_HTTP_MALFORMED', 'the request must have the header Host, once');
       }
+      const coding = request.headers['transfer-encoding'];
+      if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') {
+        return unknownCoding(coding);
+      }
       if (!isOwnHost(request.headers.host ?? '')) {
         return refusal('HG_HTTP_HOST', 'this server does not go by the name in Host; see http.allowedHosts');
       }
@@ -123,6 +127,16 @@ function tooMany(waitMs: number): Problem {
 
 function refusal(code: 'HG_HTTP_MALFORMED' | 'HG_HTTP_HOST' | 'HG_HTTP_ORIGIN', message: string): Problem {
   return problemOf(new HeadgateError(code, message));
+}
+
+/** A body that was coded for the transfer would be taken as it is: where it ends may be another place for a
+ *  proxy. */
+function unknownCoding(coding: string): Problem {
+  const given = coding.slice(0, 100);
+  const message = `the transfer coding "${given}" is not known; send chunked, or a Content-Length`;
+  return problemOf(new HeadgateError('HG_HTTP_MALFORMED', message), {
+    ...{ status: 501, headers: { connection: 'close' } },
+  });
 }
 
 function isPath(target: string): boolean {

@@ -79,9 +79,9 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   const principals = new WeakMap<IncomingMessage, Principal>();
   const answerByRoute = getRequestListener(
     async (request, env) => {
-      const { incoming } = env as HttpBindings;
+      const { incoming, outgoing } = env as HttpBindings;
       const made = await app.fetch(request, { ...env, principal: principals.get(incoming) ?? NOBODY });
-      forsakeBody(incoming, clock);
+      forsakeBody(incoming, outgoing, clock);
       return made;
     },
     // Its own way to be rid of a body reads 64 MiB of it. What it cannot read is left for us to answer.
@@ -89,7 +89,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   );
 
   const turnAway = (request: IncomingMessage, response: ServerResponse, problem: Problem): false => {
-    forsakeBody(request, clock);
+    forsakeBody(request, response, clock);
     sendProblem(response, problem);
     return false;
   };
@@ -101,7 +101,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     if (refused !== null) return turnAway(request, response, refused);
     for (const [name, value] of Object.entries(door.corsHeadersOf(request))) response.setHeader(name, value);
     if (isPreflight(request)) {
-      forsakeBody(request, clock);
+      forsakeBody(request, response, clock);
       response.writeHead(204, PREFLIGHT_HEADERS).end();
       return false;
     }

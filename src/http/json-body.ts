@@ -23,7 +23,7 @@ export async function readText(
   response: ServerResponse,
   bytesMax: number,
 ): Promise<string> {
-  const encoding = request.headers['content-encoding'] ?? 'identity';
+  const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   if (encoding !== 'identity') {
     throw new HeadgateError('HG_HTTP_MEDIA_TYPE', 'bodies are taken as they are: send no Content-Encoding', {
       details: { accepted: ['identity'] },

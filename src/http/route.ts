@@ -81,11 +81,12 @@ const PROBLEM_MEANINGS: Readonly<Record<number, string>> = {
   426: 'It is a WebSocket; ask for one.',
   429: 'Too many requests, or failed logins; Retry-After says how long to wait.',
   431: 'The headers are too large.',
+  501: 'The body has a transfer coding that is not known.',
   503: 'Not now: the engine does not run, its disk fails, or there is too much to do. Retry-After says when.',
 };
 
 /** What any request may be answered. */
-const ANY_ROUTE = [400, 401, 403, 408, 415, 421, 429, 431, 503];
+const ANY_ROUTE = [400, 401, 403, 408, 415, 421, 429, 431, 501, 503];
 const WITH_BODY = [413];
 
 /** Routes of the API as they are added. */

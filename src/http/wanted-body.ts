@@ -4,7 +4,8 @@
  *  Whoever sends it may look for the answer only when it has sent everything, so that what is small is read
  *  away and the connection goes on. Of what is large no more is read after a while; its sender keeps the
  *  connection long enough to find the answer, since one that is closed over unread bytes at once takes the
- *  answer with it. Then it is cut. */
+ *  answer with it. Then it is cut. A connection that will be cut is said to close (`Connection: close`), so
+ *  that no other request is sent over it, and its writing half ends with the answer. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../domain/clock.ts';
@@ -18,8 +19,14 @@ export function inviteBody({ headers }: IncomingMessage, response: ServerRespons
 
 /** To be called before the answer is written: what Node finds unread when that is sent, it reads away without
  *  a bound. */
-export function forsakeBody(request: IncomingMessage, clock: Clock): void {
+export function forsakeBody(request: IncomingMessage, response: ServerResponse, clock: Clock): void {
   if (request.complete || request.destroyed) return;
+  if (!isSmall(request) && !response.headersSent) {
+    response.setHeader('connection', 'close');
+    const { socket } = request;
+    // Node closes both halves once such an answer is out, and bytes that come then would take it back.
+    socket.destroySoon = () => socket.end();
+  }
   let bytes = 0;
   const timer = clock.setTimeout(() => request.destroy(), LIMITS.httpLingerMsMax);
   const done = () => clock.clearTimeout(timer);
@@ -30,7 +37,14 @@ export function forsakeBody(request: IncomingMessage, clock: Clock): void {
     bytes += chunk.length;
     if (bytes > LIMITS.httpLingerBytesMax) request.pause();
   });
-  request.once('end', done);
+  request.once('end', () => {
+    if (isSmall(request)) done();
+  });
   request.once('close', done);
   request.resume();
+}
+
+/** Whether all of it is read away. */
+function isSmall({ headers }: IncomingMessage): boolean {
+  return Number(headers['content-length'] ?? Infinity) <= LIMITS.httpLingerBytesMax;
 }

@@ -24,14 +24,14 @@ export async function runApiFuzz(
   if (json === true) await output.write(`${JSON.stringify(document, null, 2)}\n`);
   else {
     const answers = Object.entries(report.statuses).map(([status, count]) => `${status}: ${count}`);
-    const reached = `${report.operationsReached} of ${report.operations} operations`;
+    const reached = `${report.operationsAnswered} of ${report.operations} operations`;
     await output.write(`${requests} requests, ${reached}, heap +${Math.round(growthBytes / 1024)} KiB\n`);
     await output.write(`${answers.join(', ')}\n`);
   }
   return [
     ...report.wrong,
     ...(report.defects > 0 ? [`${report.defects} errors of the server's own`] : []),
-    ...(report.operationsReached < report.operations ? ['some operations were not reached'] : []),
+    ...(report.operationsAnswered < report.operations ? ['some operations were not answered'] : []),
     ...(growthBytes > GROWTH_BYTES_MAX ? [`the heap holds ${growthBytes} bytes more`] : []),
   ];
 }

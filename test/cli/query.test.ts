@@ -197,6 +197,19 @@ test('whatever does more than read is refused, and nothing changes', { timeout: 
   expect((await runQuery(file, 'SELECT count(*) FROM records', LIMITS)).rows).toEqual([[RECORDS]]);
 });
 
+test('a change that is explained is not carried out', { timeout: 180_000 }, async () => {
+  const file = await database();
+  for (const sql of [
+    'EXPLAIN DELETE FROM records',
+    '/* why */ explain query plan UPDATE records SET data = 1',
+    "EXPLAIN INSERT INTO records (data) VALUES ('x')",
+  ]) {
+    const { rows } = await runQuery(file, sql, LIMITS);
+    expect(rows.length).toBeGreaterThan(0);
+  }
+  expect((await runQuery(file, 'SELECT count(*) FROM records', LIMITS)).rows).toEqual([[RECORDS]]);
+});
+
 describe('a query without bounds', { timeout: 180_000 }, () => {
   test('that would run for years is killed at its time limit', async () => {
     const file = await database();

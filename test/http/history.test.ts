@@ -199,14 +199,16 @@ describe('names that try to do harm', () => {
 
   test('come back as text of JSON, which no browser takes for a page', async () => {
     const rig = await httpRig();
-    for (const name of XSS) rig.engine.send({ type: name } as never);
+    // More refusals in a minute are counted together.
+    const sent = XSS.slice(0, 50);
+    for (const name of sent) rig.engine.send({ type: name } as never);
     await expect
       .poll(async () => (await rowsOf(rig, '/api/timeline?kind=command&limit=1000')).length)
-      .toBeGreaterThanOrEqual(XSS.length);
+      .toBeGreaterThanOrEqual(sent.length);
     const listed = await rig.ask('/api/timeline?kind=command&limit=1000');
     expect(listed.headers.get('content-type')).toBe('application/json');
     const events = (listed.json.rows as Rows).map(({ event }) => event);
-    for (const name of XSS) expect(events).toContain(`${name}.refused`);
+    for (const name of sent) expect(events).toContain(`${name}.refused`);
     for (const name of XSS) {
       for (const path of [
         `/api/sources/${encodeURIComponent(name)}`,

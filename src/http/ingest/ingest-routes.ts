@@ -78,7 +78,7 @@ class Routes implements IngestRoutes {
     request.on('error', () => {});
     const lacking = lackOfSource(principal, sourceId);
     if (lacking !== null) {
-      forsakeBody(request, this.#deps.clock);
+      forsakeBody(request, response, this.#deps.clock);
       sendProblem(response, lacking);
       return;
     }
@@ -88,7 +88,7 @@ class Routes implements IngestRoutes {
     } catch (error) {
       if (response.destroyed) return;
       if (isDefect(error)) this.#deps.log.error({ source: sourceId, error }, 'an upload failed unexpectedly');
-      forsakeBody(request, this.#deps.clock);
+      forsakeBody(request, response, this.#deps.clock);
       sendProblem(response, problemOf(error, problemOptions(error)));
     }
   }
@@ -174,7 +174,7 @@ class Routes implements IngestRoutes {
       return;
     }
     if (handIn.unsettled === 0) claim?.drop();
-    forsakeBody(request, this.#deps.clock);
+    forsakeBody(request, response, this.#deps.clock);
     const problem = problemOf(refused.error, { status: refused.status });
     sendProblem(response, { ...problem, body: { ...problem.body, ...refused.counts } });
   }
@@ -292,14 +292,12 @@ function statusOfBody({ code }: HeadgateError): number {
   return code === 'HG_HTTP_TOO_LARGE' ? 413 : 400;
 }
 
-function problemOptions(error: unknown): { status?: number; headers?: Record<string, string> } {
+function problemOptions(error: unknown): { headers?: Record<string, string> } {
   switch ((error as { code?: unknown }).code) {
     case 'HG_HTTP_MEDIA_TYPE':
       return { headers: { 'accept-post': ACCEPTED_TYPES, 'accept-encoding': ACCEPTED_ENCODINGS } };
     case 'HG_IDEMPOTENCY_BUSY':
-      return { status: 409, headers: { 'retry-after': '1' } };
-    case 'HG_IDEMPOTENCY_REUSED':
-      return { status: 422 };
+      return { headers: { 'retry-after': '1' } };
     default:
       return {};
   }

@@ -62,7 +62,10 @@ class JsonReader implements BodyReader {
     const piece = emptyPiece();
     if (this.#place === 'whole' || this.#place === 'start') this.#endItem(piece);
     if (this.#place === 'list') {
-      this.#reject(piece, 'the body ends within the list: what follows the last whole item is missing');
+      const message = 'the body ends within the list: what follows the last whole item is missing';
+      this.#reject(piece, message);
+      // Any number of records may be missing: the answer must not be that of a whole list.
+      piece.failure = new HeadgateError('HG_DECODE_FAILED', message);
     }
     yield piece;
   }

@@ -7,11 +7,13 @@ import { runInNewContext } from 'node:vm';
 import { seededRandom } from '../../../src/domain/random.ts';
 import { openRig } from '../open-rig.ts';
 import { createFuzz, operationsOf, type FuzzRequest } from './fuzz-requests.ts';
+import { complaintAbout, type Answer } from './judge-answer.ts';
 
 export interface FuzzReport {
   readonly requests: number;
   readonly statuses: Readonly<Record<string, number>>;
-  readonly operationsReached: number;
+  /** Operations that were asked for and answered. */
+  readonly operationsAnswered: number;
   readonly operations: number;
   /** What was answered as it must not be. */
   readonly wrong: readonly string[];
@@ -37,7 +39,9 @@ export async function runFuzz(seed: number, requests: number): Promise<FuzzRepor
     const wrong: string[] = [];
     const judge = (drawn: FuzzRequest, answer: Answer) => {
       statuses[answer.status] = (statuses[answer.status] ?? 0) + 1;
-      if (drawn.operation !== null) reached.add(`${drawn.operation.method} ${drawn.operation.path}`);
+      if (drawn.operation !== null && answer.status !== 0) {
+        reached.add(`${drawn.operation.method} ${drawn.operation.path}`);
+      }
       const complaint = complaintAbout(drawn, answer);
       if (complaint !== null && wrong.length < TOLD_MAX) wrong.push(complaint);
     };
@@ -59,20 +63,13 @@ export async function runFuzz(seed: number, requests: number): Promise<FuzzRepor
     rig.lines.splice(0, rig.lines.length, ...rig.lines.filter(({ level }) => level === 'error'));
     return {
       ...{ requests, statuses, wrong, heapBytesBefore, heapBytesAfter: heapBytes() },
-      ...{ operations: operations.length, operationsReached: reached.size },
+      ...{ operations: operations.length, operationsAnswered: reached.size },
       defects: rig.lines.length + (statuses['500'] ?? 0),
     };
   } finally {
     agent.destroy();
     await rig.close();
   }
-}
-
-interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly isSniffable: boolean;
-  readonly text: string;
 }
 
 function send(port: number, agent: Agent, { method, target, headers, body }: FuzzRequest): Promise<Answer> {
@@ -104,7 +101,7 @@ function send(port: number, agent: Agent, { method, target, headers, body }: Fuz
       response.on('end', answer).on('error', () => {});
     });
     sent.on('error', (error: NodeJS.ErrnoException) => {
-      // A body that is refused before it was sent whole may break off.
+      // Judged by whether its body may break off.
       if (error.code === 'EPIPE' || error.code === 'ECONNRESET') resolve(CUT);
       else reject(error);
     });
@@ -113,21 +110,6 @@ function send(port: number, agent: Agent, { method, target, headers, body }: Fuz
 }
 
 const CUT: Answer = { status: 0, type: '', isSniffable: false, text: '' };
-/** What may be answered where no operation of the document is asked for. */
-const ELSEWHERE = new Set([204, 400, 401, 403, 404, 405, 413, 415, 417, 421, 426, 431]);
-
-function complaintAbout(drawn: FuzzRequest, { status, type, isSniffable, text }: Answer): string | null {
-  if (status === 0) return null;
-  const { method, target, operation } = drawn;
-  const told = `${method} ${target.slice(0, 200)} → ${status} ${text.slice(0, 200)}`;
-  const isKnown = operation === null ? status < 400 || ELSEWHERE.has(status) : operation.statuses.has(status);
-  // An expectation is refused by Node itself.
-  if (!isKnown && status !== 417) return `not in the document: ${told}`;
-  if (isSniffable) return `without nosniff: ${told}`;
-  const isProblem = status >= 400 && status !== 503 && method !== 'HEAD';
-  return isProblem && type !== 'application/problem+json' ? `no problem document: ${told} (${type})` : null;
-}
-
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
