@@ -17,7 +17,10 @@ import type { Random } from './domain/random.ts';
 import type { SinkState } from './domain/sink.ts';
 import type { SinkCursor, TimelineRow } from './domain/timeline.ts';
 
-export interface SinkWingOptions extends Pick<SinkDirectoryPorts, 'nextIncarnation' | 'answer' | 'note'> {
+export interface SinkWingOptions extends Pick<
+  SinkDirectoryPorts,
+  'nextIncarnation' | 'answer' | 'note' | 'problemOf'
+> {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -51,11 +54,11 @@ export class SinkWing {
   #isDamageTold = false;
 
   constructor(options: SinkWingOptions) {
-    const { clock, ledger, store, keepsRecords, nextIncarnation, answer, note } = options;
+    const { clock, ledger, store, keepsRecords, nextIncarnation, answer, note, problemOf } = options;
     this.#options = options;
     this.feed = store === null ? null : new LogFeed(store);
     this.directory = new SinkDirectory({
-      ...{ clock, keepsRecords, nextIncarnation, answer, note },
+      ...{ clock, keepsRecords, nextIncarnation, answer, note, problemOf },
       feed: this.feed,
       cursors: store?.sinkCursors ?? new Map(),
       deadlines: store?.deadlines ?? new Map(),

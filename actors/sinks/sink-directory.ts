@@ -38,6 +38,8 @@ export interface SinkDirectoryPorts {
   readonly keepsRecords: boolean;
   readonly cursors: ReadonlyMap<string, SinkCursor>;
   readonly nextIncarnation: () => number;
+  /** Why the engine cannot run such a sink; null if it can. */
+  readonly problemOf: (spec: SinkSpec) => ErrorFacts | null;
   /** What a crash left of waits, by name with the tenant written out. */
   readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
   readonly saveCursor: (cursor: SinkCursorRow) => void;
@@ -272,14 +274,15 @@ export class SinkDirectory implements SinkRegister {
   }
 
   /** Two that write one file would mix their lines, and cut back each other's. */
-  #claimed(name: string, { claim }: SinkSpec): ErrorFacts | null {
+  #claimed(name: string, spec: SinkSpec): ErrorFacts | null {
+    const { claim } = spec;
     if (claim === undefined) return null;
     for (const [other, { rig, successor }] of this.#byName) {
       if (other === name || (rig.spec.claim !== claim && successor?.claim !== claim)) continue;
       const advice = 'give each a path of its own, or deregister the other first';
       return refusal('HG_OPTION_INVALID', `sink "${name}": sink "${other}" writes "${claim}"; ${advice}`);
     }
-    return null;
+    return this.#ports.problemOf(spec);
   }
 
   #misfit(name: string, { reads }: SinkSpec): ErrorFacts | null {

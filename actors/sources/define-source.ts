@@ -75,6 +75,8 @@ export function sourceSpec(
   options: ResolvedCommon,
   decode: DecodeFunction | null,
   logic: SourceLogic,
+  readsFile?: string,
 ): SourceSpec {
-  return vouchFor({ ...commonSpec(options), type, decode, logic });
+  const reads = readsFile === undefined ? {} : { readsFile };
+  return vouchFor({ ...commonSpec(options), type, decode, logic, ...reads });
 }

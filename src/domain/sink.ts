@@ -77,12 +77,12 @@ export interface SinkLink {
   /** Whether the far end answered while the link was opened. A link that opens and then breaks at the same
    *  record again and again speaks against that record; where opening asks nobody, it may be the far end. */
   readonly greeted?: boolean;
-  /** Delivers a batch, in order. Resolves when all of it is safe at the far end, but for the rejections it
-   *  returns. @throws HeadgateError remedy `retry`: nothing is known to be safe but what `progress` was told;
-   *  the rest comes again, over a new link, after a wait (`details.retryAfterMs`, where the far end named
-   *  one). `drop`: the far end refuses the batch as such; it is split to find the record at fault. `stop`: the
-   *  sink fails for good. Anything else thrown is a defect of the sink's code: `retry` within the breaker's
-   *  bounds. */
+  /** Delivers a batch, in order. Resolves when all of it is safe at the far end, but for the rejections
+   *  it returns. @throws HeadgateError remedy `retry`: nothing is known to be safe but what `progress`
+   *  was told; the rest comes again, over a new link, after a wait (`details.retryAfterMs`, where the far
+   *  end named one). `drop`: the far end refuses the batch as such; it is split to find the record at
+   *  fault. `stop`: the sink fails for good. Anything else thrown is a defect of the sink's code: `retry`
+   *  within the breaker's bounds. */
   deliver(
     batch: readonly OutboundRecord[],
     progress?: DeliveryProgress,

@@ -7,12 +7,14 @@ import { EXIT_CODES } from '../../src/cli/exit-codes.ts';
 import { standardOutput } from '../../src/cli/output.ts';
 import { runApiFuzz } from './api-command.ts';
 import { runFaults } from './fault-command.ts';
+import { runFileScripts } from './files/file-command.ts';
 import { runKills } from './kill-command.ts';
 import { runPowerCuts } from './power-cut-command.ts';
 
 const KILL_ROUNDS = 200;
 const CUT_POINTS = 1_000;
 const API_REQUESTS = 20_000;
+const FILE_SCRIPTS = 10_000;
 
 interface SharedOptions {
   readonly seed: number;
@@ -48,6 +50,13 @@ async function main(args: readonly string[]): Promise<number> {
     .option('--requests <count>', 'how many', wholeNumber, API_REQUESTS)
     .action(async (_own: object, command: Command) => {
       problems = await runApiFuzz(command.optsWithGlobals<SharedOptions & { requests: number }>(), output);
+    });
+  program
+    .command('files')
+    .description('Writes, rotates, rewrites and empties the files of a file source, and kills it meanwhile.')
+    .option('--scripts <count>', 'how many scripts', wholeNumber, FILE_SCRIPTS)
+    .action(async (_own: object, command: Command) => {
+      problems = await runFileScripts(command.optsWithGlobals<SharedOptions & { scripts: number }>(), output);
     });
   for (const command of [program, ...program.commands]) command.allowExcessArguments(false).exitOverride();
   program

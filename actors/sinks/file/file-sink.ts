@@ -5,13 +5,12 @@
  *    is in the files once. They are known by the keys at the end of the files.
  *  - A file that is large or old enough is renamed (file-rotation.ts) before the next record is written. */
 
-import { realpathSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { milliseconds } from '../../../src/config/source-options.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import { sinkSchema } from '../../../src/config/sink-options.ts';
 import type { SinkIo, SinkLink, SinkSpec } from '../../../src/domain/sink.ts';
+import { realPathOf } from '../../real-path.ts';
 import { sinkSpec } from '../define-sink.ts';
 import { fileError } from './errors.ts';
 import { csvFormat, NDJSON, type FileFormat } from './formats.ts';
@@ -89,22 +88,6 @@ export function fileSink(input: FileSinkOptions): SinkSpec {
   const format = options.format === 'csv' ? csvFormat({ columns, escapeFormulas }) : NDJSON;
   const logic = { open: (io: SinkIo) => openLink(io, options, format) };
   return sinkSpec('file', options, logic, `file:${realPathOf(options.path)}`);
-}
-
-/** The path by which a file that need not be there yet is known, whatever it is called. */
-function realPathOf(path: string): string {
-  const file = resolve(path);
-  for (const [folder, rest] of [
-    [file, ''],
-    [dirname(file), basename(file)],
-  ] as const) {
-    try {
-      return join(realpathSync(folder), rest);
-    } catch {
-      // It is not there.
-    }
-  }
-  return file;
 }
 
 async function openLink(io: SinkIo, options: Options, format: FileFormat): Promise<SinkLink> {

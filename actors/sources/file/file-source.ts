@@ -15,7 +15,7 @@ import { milliseconds, sourceSchema } from '../../../src/config/source-options.t
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
-import type { SourceIo, SourceSpec } from '../../../src/domain/source.ts';
+import type { SourceIo, SourceLogic, SourceSpec } from '../../../src/domain/source.ts';
 import { decoderFor } from '../../../src/pipeline/decode/decoder.ts';
 import { rejecter } from '../../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from '../define-source.ts';
@@ -71,10 +71,11 @@ export function fileSource(input: FileSourceOptions): SourceSpec {
   const options = resolveOptions(fileSourceSchema, input, 'fileSource');
   const rejections = rejecter(decoderFor(options.format));
   const life: Life = { hasOpened: false };
-  return sourceSpec('file', options, rejections.decode, {
+  const logic: SourceLogic = {
     connects: true,
     stream: (io) => streamFile(io, { ...options, rejections }, life),
-  });
+  };
+  return sourceSpec('file', options, rejections.decode, logic, options.path);
 }
 
 async function streamFile(io: SourceIo, plan: FollowPlan, life: Life): Promise<void> {

@@ -10,7 +10,7 @@ import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import { inodeOf, openFile, openIfThere, type OpenFile } from './open-file.ts';
 import { HEAD_BYTES_MAX, holdsPlace, parsePlace, type FilePlace } from './place.ts';
-import { fileReading, type FileReading, type ReadingPlan, type Start } from './reading.ts';
+import { fileReading, type ChunkOutcome, type FileReading, type ReadingPlan, type Start } from './reading.ts';
 import { birthOf, listRotated } from './rotated-files.ts';
 import { findByContent, findPlace, nextFile, type Predecessor, type Successor } from './rotation.ts';
 
@@ -44,10 +44,17 @@ class Follower {
   #before: { readonly text: string; readonly place: FilePlace } | null = null;
   /** Files that were put aside before the one being read. */
   #older: ReadonlySet<string> = new Set();
+  /** There was no record in the file when it was looked at last, so that nothing would show that it was
+   *  filled, copied and emptied since. */
+  #wasBlank = false;
+  /** When the file, which was written over since, had last been written to as it was known. */
+  #rewrittenAfterMs = Number.POSITIVE_INFINITY;
   /** Inodes of files that cannot be read and were reported. */
   readonly #skipped = new Set<string>();
-  /** The file was renamed, and was looked at once more since. */
-  #renamedSeen = false;
+  /** Nothing came at the last poll: a line without its end is no line that is just being written. */
+  #isQuiet = false;
+  /** The same of the file before, whose last line may still get its end. */
+  #isPreviousFinished = false;
 
   constructor(io: SourceIo, plan: FollowPlan) {
     this.#io = io;
@@ -99,18 +106,25 @@ class Follower {
 
   async #resumePrevious(before: FilePlace): Promise<void> {
     this.#before = { text: textOf(before), place: before };
-    const isCurrent = (await inodeOf(this.#plan.path)) === before.inode;
-    const file = isCurrent ? null : await findPlace(this.#plan, before);
+    const file = await findPlace(this.#plan, before);
     if (file === null) return;
     this.#previous = await fileReading(file, this.#plan, before);
     this.#previous.toCursor = this.#cursorOfPrevious;
+    this.#isPreviousFinished = false;
   }
 
   async #read(file: OpenFile, start: Start, isCurrent = false): Promise<void> {
     this.#takeReading(await fileReading(file, this.#plan, start));
-    this.#renamedSeen = false;
-    const rotated = isCurrent ? await listRotated(this.#plan) : [];
-    this.#older = new Set(rotated.map(birthOf));
+    this.#wasBlank = false;
+    this.#rewrittenAfterMs = Number.POSITIVE_INFINITY;
+    if (isCurrent) await this.#noteOlder();
+    else this.#older = new Set();
+  }
+
+  /** What is put aside by now is older than the file that has the name. */
+  async #noteOlder(): Promise<void> {
+    this.#older = new Set((await listRotated(this.#plan)).map(birthOf));
+    this.#wasBlank = (await this.#main.facts()).sizeBytes === 0;
   }
 
   #takeReading(reading: FileReading): void {
@@ -123,8 +137,7 @@ class Follower {
 
   readonly #cursorOfPrevious = (place: string): string => {
     const text = `${place}}`;
-    const { place: known } = this.#before as { place: FilePlace };
-    this.#before = { text, place: known };
+    this.#before = { text, place: (this.#before as { place: FilePlace }).place };
     return `${this.#main.placeText},"before":${text}}`;
   };
 
@@ -133,13 +146,18 @@ class Follower {
     for (;;) {
       const outcome = await this.#readChunk();
       if (this.#io.signal.aborted) return;
+      if (outcome !== 'end') this.#isQuiet = false;
       if (outcome === 'more') continue;
       if (outcome === 'rewritten') await this.#onRewritten();
       else if (await this.#atEnd()) return;
     }
   }
 
-  async #readChunk(): Promise<'more' | 'end' | 'rewritten'> {
+  async #readChunk(): Promise<ChunkOutcome> {
+    if (this.#wasBlank && (await this.#main.hasChanged()).changed) {
+      this.#wasBlank = false;
+      if (await this.#readUnread()) return 'more';
+    }
     try {
       return await this.#main.readChunk(this.#io);
     } catch (error) {
@@ -153,19 +171,17 @@ class Follower {
   async #atEnd(): Promise<boolean> {
     const { mode, pollMs } = this.#plan;
     const next = await this.#next();
-    const isOld = next !== null && !next.isCurrent;
-    // Whoever renamed the file may still write to it for a moment: it is looked at once more.
-    if (next !== null && (isOld || this.#renamedSeen || mode === 'read')) {
-      await this.#goOnWith(next);
+    if (next !== null) {
+      await this.#goOnTo(next);
       return false;
     }
-    if (next !== null) {
-      this.#renamedSeen = true;
-      await next.file.bytes.close();
-    } else if (mode === 'read') {
+    if (mode === 'read') {
       await this.#main.finish(this.#io);
+      await this.#finishPrevious();
       return true;
     }
+    this.#isQuiet = true;
+    this.#wasBlank = this.#main.isBlank && (await inodeOf(this.#plan.path)) === this.#main.inode;
     await this.#readPrevious();
     this.#io.readSucceeded();
     await this.#io.clock.sleep(pollMs, this.#io.signal);
@@ -175,15 +191,19 @@ class Follower {
   async #next(): Promise<Successor | null> {
     const inode = await inodeOf(this.#plan.path);
     if (inode === this.#main.inode) return null;
-    const { isLinked, mtimeMs } = await this.#main.facts();
+    const { isLinked, mtimeMs: writtenMs } = await this.#main.facts();
+    const mtimeMs = Math.min(writtenMs, this.#rewrittenAfterMs);
     // The name is free, and the file has kept it until now: there is nothing yet.
     if (inode === null && !isLinked) return null;
+    // By what is read of the file before it is known again.
+    await this.#readPrevious();
+    if (this.#io.signal.aborted) return null;
     const place = this.#placeOfMain();
     return this.#nextAfter({ place, mtimeMs, older: this.#older, isLost: false });
   }
 
   #placeOfMain(): FilePlace {
-    return { ...this.#main.place, before: this.#before?.place ?? null };
+    return { ...this.#main.place, before: (this.#previous ?? this.#before)?.place ?? null };
   }
 
   #nextAfter(last: Predecessor): Promise<Successor | null> {
@@ -192,42 +212,83 @@ class Follower {
     );
   }
 
+  async #goOnTo(next: Successor): Promise<void> {
+    const wasBlank = this.#wasBlank;
+    this.#wasBlank = false;
+    if (wasBlank && (await this.#readUnread())) await next.file.bytes.close();
+    else await this.#goOnWith(next);
+  }
+
   async #goOnWith({ file, isCurrent, isProven }: Successor): Promise<void> {
     const last = this.#main;
     try {
-      await last.finish(this.#io);
+      await this.#readPrevious();
+      await this.#closePrevious();
+      if (this.#isQuiet || last.file.bytes.isCompressed) await last.finish(this.#io);
     } catch (error) {
       await file.bytes.close();
       throw error;
     }
     if (!isProven) this.#alertMissing('FILE_LOST', last.place.offset, 0);
-    await this.#previous?.close();
     this.#previous = last;
+    this.#isPreviousFinished = this.#isQuiet;
     last.toCursor = this.#cursorOfPrevious;
-    this.#before = { text: `${last.placeText}}`, place: last.place };
-    if (last.file.bytes.isCompressed) await this.#closePrevious();
+    this.#before = { text: textOf(last.place), place: last.place };
+    this.#isQuiet = false;
     await this.#read(file, { from: 'beginning' }, isCurrent);
+    if (last.file.bytes.isCompressed) await this.#closePrevious();
   }
 
   /** Looks whether something was written to the file before after all. */
   async #readPrevious(): Promise<void> {
     if (this.#previous === null) return;
     const { changed, isLinked } = await this.#previous.hasChanged();
-    if (changed) {
-      for (;;) {
-        const outcome = await this.#previous.readChunk(this.#io);
-        if (this.#io.signal.aborted) return;
-        if (outcome === 'more') continue;
-        if (outcome === 'rewritten') await this.#closePrevious();
-        break;
-      }
-    }
+    if (changed) await this.#readLate(this.#previous);
+    else await this.#finishPrevious();
     // Held open, a removed file would take up the disk.
-    if (!isLinked) await this.#closePrevious();
+    if (!isLinked && !this.#io.signal.aborted) await this.#closePrevious();
+  }
+
+  async #readLate(previous: FileReading): Promise<void> {
+    for (;;) {
+      const outcome = await this.#readPreviousChunk(previous);
+      if (this.#io.signal.aborted) return;
+      if (outcome === 'more') continue;
+      if (outcome === 'end') {
+        if (previous.file.bytes.isCompressed) await this.#closePrevious();
+        return;
+      }
+      // It is not followed any more: what is in it now is not what was put aside.
+      this.#isPreviousFinished = true;
+      await this.#closePrevious();
+      return;
+    }
+  }
+
+  async #readPreviousChunk(previous: FileReading): Promise<ChunkOutcome> {
+    const { file } = previous;
+    try {
+      return await previous.readChunk(this.#io);
+    } catch (error) {
+      if (!(error instanceof HeadgateError) || !file.bytes.isCompressed) throw error;
+      this.#alertUnreadable(file.path, previous.place.offset, messageOf(error));
+      return 'end';
+    }
+  }
+
+  /** Hands in its last line, if that has no line end. */
+  async #finishPrevious(): Promise<void> {
+    if (this.#previous === null || this.#isPreviousFinished) return;
+    this.#isPreviousFinished = true;
+    await this.#previous.finish(this.#io);
   }
 
   async #closePrevious(): Promise<void> {
-    await this.#previous?.close();
+    await this.#finishPrevious();
+    if (this.#previous === null) return;
+    const { place } = this.#previous;
+    this.#before = { text: textOf(place), place };
+    await this.#previous.close();
     this.#previous = null;
   }
 
@@ -242,7 +303,29 @@ class Follower {
       return;
     }
     if (reading.hasBegun) this.#alertMissing('FILE_REWRITTEN', place.offset, reading.unreadBytes);
+    if (await this.#readUnread()) return;
+    this.#rewrittenAfterMs = reading.mtimeMs;
     this.#takeReading(await reading.restarted());
+    if ((await inodeOf(this.#plan.path)) === reading.inode) await this.#noteOlder();
+  }
+
+  /** Goes on with a file that was put aside before what is in this one now was written: a copy that was
+   *  made of it while nothing of it had been read. Returns whether there is one. */
+  async #readUnread(): Promise<boolean> {
+    const reading = this.#main;
+    await this.#readPrevious();
+    const { isLinked, sizeBytes } = await reading.facts();
+    if ((!isLinked && sizeBytes > 0) || this.#io.signal.aborted) return false;
+    const place = this.#placeOfMain();
+    const next = await this.#nextAfter({ place, mtimeMs: reading.mtimeMs, older: this.#older, isLost: true });
+    if (next === null) return false;
+    if (next.file.inode === reading.inode || next.isCurrent) {
+      await next.file.bytes.close();
+      return false;
+    }
+    await reading.close();
+    await this.#read(next.file, { from: 'beginning' });
+    return true;
   }
 
   /** A compressed file that cannot be read to its end is still being written, or is broken. */
@@ -258,8 +341,8 @@ class Follower {
     const next = await this.#next();
     if (next === null) throw error;
     this.#alertUnreadable(file.path, place.offset, messageOf(error));
-    this.#before = { text: `${this.#main.placeText}}`, place };
     await this.#closePrevious();
+    this.#before = { text: textOf(place), place };
     await this.#main.close();
     await this.#read(next.file, { from: 'beginning' }, next.isCurrent);
   }
@@ -279,15 +362,20 @@ class Follower {
   }
 
   async close(): Promise<void> {
-    await this.#closePrevious();
+    await this.#previous?.close();
     await this.#reading?.close();
-    this.#reading = null;
+    this.#reading = this.#previous = null;
   }
 }
 
 function textOf(of: FilePlace): string {
-  const { before: _, tail, ...place } = of;
-  return JSON.stringify({ ...place, ...(tail === null ? {} : { tailFrom: tail.from, tailCrc: tail.crc }) });
+  const { before: _, tail, isBlank, ...place } = of;
+  const optional = isBlank ? { isBlank } : {};
+  return JSON.stringify({
+    ...place,
+    ...optional,
+    ...(tail === null ? {} : { tailFrom: tail.from, tailCrc: tail.crc }),
+  });
 }
 
 function notThere(path: string): HeadgateError {

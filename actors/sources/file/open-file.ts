@@ -14,6 +14,7 @@ export interface OpenFile {
   /** On the disk. */
   readonly sizeBytes: number;
   readonly mtimeMs: number;
+  readonly birthMs: number;
 }
 
 /** Opens a plain file.
@@ -48,9 +49,12 @@ async function openAs(path: string, bytesOf: (handle: FileHandle) => FileBytes):
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const facts = await handle.stat({ bigint: true });
     if (!facts.isFile()) throw notAFile(path);
-    const { ino, size, mtimeNs } = facts;
+    const { ino, size, mtimeNs, birthtimeNs } = facts;
     const bytes = bytesOf(handle);
-    return { path, inode: String(ino), bytes, sizeBytes: Number(size), mtimeMs: timeMs(mtimeNs) };
+    return {
+      ...{ path, bytes, inode: String(ino), sizeBytes: Number(size) },
+      ...{ mtimeMs: timeMs(mtimeNs), birthMs: timeMs(birthtimeNs) },
+    };
   } catch (error) {
     await handle?.close();
     throw openError(error, path);

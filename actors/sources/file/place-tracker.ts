@@ -17,10 +17,15 @@ export interface TrackerStart {
   /** The bytes before `offset`, at most {@link TAIL_BYTES_MAX}. */
   readonly tail: Buffer;
   readonly mtimeMs: number;
+  readonly birthMs: number;
+  readonly isBlank: boolean;
 }
 
 export class PlaceTracker {
+  /** No record was read of the file yet. */
+  isBlank: boolean;
   readonly #inode: string;
+  readonly #birthMs: number;
   /** The bytes before the chunk, and the chunk: it begins at TAIL_BYTES_MAX. */
   readonly #window = Buffer.alloc(TAIL_BYTES_MAX + CHUNK_BYTES);
   #tailBytes: number;
@@ -37,7 +42,9 @@ export class PlaceTracker {
   /** The constant beginning of a place's text; of a place within the head it is made for each. */
   #prefix: string | null = null;
 
-  constructor({ inode, offset, line, head, tail, mtimeMs }: TrackerStart) {
+  constructor({ inode, offset, line, head, tail, mtimeMs, birthMs, isBlank }: TrackerStart) {
+    this.isBlank = isBlank;
+    this.#birthMs = birthMs;
     this.#inode = inode;
     this.#head = head;
     this.#mtimeMs = mtimeMs;
@@ -122,8 +129,9 @@ export class PlaceTracker {
   /** The place behind the last line. */
   get place(): FilePlace {
     const { offset, line, tail } = this.#done;
-    const common = { inode: this.#inode, mtimeMs: this.#mtimeMs, before: null };
-    return { ...common, offset, line, tail, headCrc: this.#headCrc(offset) };
+    const times = { mtimeMs: this.#mtimeMs, birthMs: this.#birthMs };
+    const common = { inode: this.#inode, isBlank: this.isBlank, before: null };
+    return { ...common, ...times, offset, line, tail, headCrc: this.#headCrc(offset) };
   }
 
   /** The same as JSON, without the brace at its end. */
@@ -136,7 +144,8 @@ export class PlaceTracker {
   #prefixFor(offset: number): string {
     if (this.#prefix !== null) return this.#prefix;
     const crc = this.#headCrc(offset);
-    const prefix = `{"inode":"${this.#inode}","mtimeMs":${this.#mtimeMs},"headCrc":${crc},"offset":`;
+    const times = `"mtimeMs":${this.#mtimeMs},"birthMs":${this.#birthMs}`;
+    const prefix = `{"inode":"${this.#inode}",${times},"headCrc":${crc},"offset":`;
     if (offset >= HEAD_BYTES_MAX) this.#prefix = prefix;
     return prefix;
   }

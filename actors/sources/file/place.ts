@@ -32,6 +32,11 @@ export interface FilePlace {
   readonly tail: Tail | null;
   /** The file was last written at this time or later, epoch milliseconds; null as above. */
   readonly mtimeMs: number | null;
+  /** When the file was made, epoch milliseconds: tells it from a later one with the same inode. Null where
+   *  the cursor is of an earlier version. */
+  readonly birthMs: number | null;
+  /** No record was read of the file: a header alone does not tell it from others. */
+  readonly isBlank: boolean;
   /** Where the reading of the file before this one ended. That file may still grow for a while. */
   readonly before: FilePlace | null;
 }
@@ -48,16 +53,21 @@ export function parsePlace(cursor: string | null): FilePlace | null {
 
 function placeOf(value: unknown, mayHaveBefore: boolean): FilePlace | null {
   const stored = (value ?? {}) as Readonly<Record<string, unknown>>;
-  const { inode, offset, line, headCrc, tailFrom, tailCrc, mtimeMs } = stored;
+  const { inode, offset, line, headCrc, tailFrom, tailCrc, mtimeMs, birthMs } = stored;
   if (typeof inode !== 'string' || !isCount(offset) || !isCount(line) || !isCount(headCrc)) return null;
   const hasTail = isCount(tailFrom) && isCount(tailCrc);
   if (hasTail && (tailFrom > offset || offset - tailFrom > TAIL_SPAN_MAX)) return null;
   return {
     ...{ inode, offset, line, headCrc },
     tail: hasTail ? { from: tailFrom, crc: tailCrc } : null,
-    mtimeMs: typeof mtimeMs === 'number' && Number.isFinite(mtimeMs) ? mtimeMs : null,
+    ...{ mtimeMs: timeOrNull(mtimeMs), birthMs: timeOrNull(birthMs) },
+    isBlank: stored['isBlank'] === true,
     before: mayHaveBefore ? placeOf(stored['before'], false) : null,
   };
+}
+
+function timeOrNull(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
 function isCount(value: unknown): value is number {

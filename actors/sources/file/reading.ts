@@ -53,7 +53,7 @@ export async function fileReading(file: OpenFile, plan: ReadingPlan, start: Star
       ...{ lineBytesMax: plan.lineBytesMax, csv: plan.format === 'csv', ...position },
       ...{ reportEnds: true, skipHoles: true },
     });
-    return new FileReading(file, plan, rows, splitter, await trackerFor(file, position));
+    return new FileReading(file, plan, rows, splitter, await trackerFor(file, position, 'from' in start));
   } catch (error) {
     await file.bytes.close();
     throw error;
@@ -71,14 +71,14 @@ async function startPosition(file: OpenFile, start: Start): Promise<StartPositio
   return { startOffset: file.sizeBytes, skipFirst: last[0] !== LINE_FEED };
 }
 
-async function trackerFor(file: OpenFile, position: StartPosition): Promise<PlaceTracker> {
-  const { inode, mtimeMs, bytes } = file;
+async function trackerFor(file: OpenFile, position: StartPosition, isBlank: boolean): Promise<PlaceTracker> {
+  const { inode, mtimeMs, birthMs, bytes } = file;
   const { startOffset: offset, startNumber: line = 1 } = position;
   const head = await readBytes(bytes, 0, Math.min(offset, HEAD_BYTES_MAX));
   const tailBytes = Math.min(offset, TAIL_BYTES_MAX);
   // A compressed file was put aside and is not rewritten: going back in it would mean to begin again.
   const tail = bytes.isCompressed ? NO_BYTES : await readBytes(bytes, offset - tailBytes, tailBytes);
-  return new PlaceTracker({ inode, offset, line, head, tail, mtimeMs });
+  return new PlaceTracker({ inode, offset, line, head, tail, mtimeMs, birthMs, isBlank });
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -171,6 +171,16 @@ export class FileReading {
     return this.#bytes.isCompressed ? 0 : Math.max(this.#sizeBytes - this.#tracker.lineOffset, 0);
   }
 
+  /** The file was last written at this time or later. */
+  get mtimeMs(): number {
+    return this.#tracker.mtimeMs;
+  }
+
+  /** No record was read of the file yet. */
+  get isBlank(): boolean {
+    return this.#tracker.isBlank;
+  }
+
   /** Whether anything of the file was read, be it but a part of a line. */
   get hasBegun(): boolean {
     return this.#tracker.offset > 0;
@@ -182,10 +192,12 @@ export class FileReading {
     return facts;
   }
 
-  /** Whether there is more than was read, or less. */
+  /** Whether the file was written to since it was read, or holds more or less than was read. */
   async hasChanged(): Promise<{ readonly changed: boolean; readonly isLinked: boolean }> {
-    const { sizeBytes, isLinked } = await this.facts();
-    return { changed: sizeBytes !== this.#tracker.offset, isLinked };
+    const { sizeBytes, mtimeMs, isLinked } = await this.facts();
+    const isAsRead = sizeBytes === this.#tracker.offset && mtimeMs === this.#tracker.mtimeMs;
+    // How much a compressed file holds shows when it is read.
+    return { changed: this.#bytes.isCompressed || !isAsRead, isLinked };
   }
 
   /** Hands in what the next chunk brings, waiting for room where there is none.
@@ -272,6 +284,7 @@ export class FileReading {
     if (line.overlong) return io.emitAll([], meta);
     try {
       const values = this.#rows.decode(line);
+      if (values.length > 0) this.#tracker.isBlank = false;
       return values.length === 0 || io.emitAll(values, meta);
     } catch (error) {
       return this.#plan.rejections.reject(io, line.bytes, asDecodeError(error, line.number), meta);

@@ -22,6 +22,7 @@ export interface RotatedName {
   readonly family: string;
   /** The name without the suffix of a compression. */
   readonly plainName: string;
+  readonly isCompressed: boolean;
 }
 
 /** The suffix by which a compressed file is known, in lower case; empty where there is none. */
@@ -35,7 +36,10 @@ export function readName(name: string): RotatedName {
   const withoutIds = plainName.replaceAll(UUID, '');
   const runs = withoutIds.match(/\d+/g) ?? [];
   const family = plainName.replaceAll(UUID, '*').replaceAll(/\d+/g, '#');
-  return { kind: kindOf(withoutIds, runs), numbers: runs.map(Number), family, plainName };
+  const isCompressed = plainName.length < name.length;
+  const kind = kindOf(withoutIds, runs);
+  const numbers = kind === 'date' ? dateNumbers(runs) : runs.map(Number);
+  return { kind, numbers, family, plainName, isCompressed };
 }
 
 function kindOf(name: string, runs: readonly string[]): RotatedName['kind'] {
@@ -45,6 +49,16 @@ function kindOf(name: string, runs: readonly string[]): RotatedName['kind'] {
     return runs.length === 1 && /\d$/.test(name) ? 'number' : 'other';
   // A date that begins with the day is in no order of numbers.
   return first.length >= 4 ? 'date' : 'other';
+}
+
+/** The day as one number first, whether it is written `20261130` or `2026-11-30`; then what follows it. */
+function dateNumbers(runs: readonly string[]): number[] {
+  const [first = '', month, day] = runs;
+  const isYear = /^(19|20)\d\d$/.test(first) && month?.length === 2;
+  if (isYear && day?.length === 2) return [`${first}${month}${day}`, ...runs.slice(3)].map(Number);
+  if (isYear) return [`${first}${month}00`, ...runs.slice(2)].map(Number);
+  if (!/^(19|20)\d{6,}$/.test(first)) return runs.map(Number);
+  return [first.slice(0, 8), ...(first.length > 8 ? [first.slice(8)] : []), ...runs.slice(1)].map(Number);
 }
 
 /** The same for a file that stands beside `current`, null where its name is none that rotation would have
@@ -98,7 +112,12 @@ export interface Ordered {
 export function inOrder<File extends Ordered>(files: readonly File[]): File[] {
   const kinds = new Set(files.map(({ rotated }) => rotated.kind));
   const [kind] = kinds;
-  if (kinds.size !== 1 || kind === 'other') return files.toSorted(byTime);
+  if (kinds.size !== 1) return files.toSorted(byTime);
+  if (kind === 'other') {
+    // A process may write to a renamed file for a while: of plain files the birth says more. That of a
+    // compressed file is when it was compressed.
+    return files.toSorted(files.some(({ rotated }) => rotated.isCompressed) ? byTime : byBirth);
+  }
   const byNumbers = files.toSorted(
     (a, b) => compareNumbers(a.rotated.numbers, b.rotated.numbers) || byTime(a, b),
   );
@@ -111,6 +130,10 @@ function byTime(a: Ordered, b: Ordered): number {
   );
 }
 
+function byBirth(a: Ordered, b: Ordered): number {
+  return a.birthMs - b.birthMs || byTime(a, b);
+}
+
 function compareNumbers(a: readonly number[], b: readonly number[]): number {
   for (let index = 0; index < Math.min(a.length, b.length); index++) {
     const difference = (a[index] as number) - (b[index] as number);
@@ -119,12 +142,18 @@ function compareNumbers(a: readonly number[], b: readonly number[]): number {
   return a.length - b.length;
 }
 
-/** Whether the highest number is the newest file. logrotate gives 1 to the newest, others count on: the
- *  times of writing show which. */
+/** Whether the highest number is the newest file. logrotate gives 1 to the newest, others count on: the times
+ *  show which. Of a file that is written to after its renaming, and of one that was copied and emptied, birth
+ *  and last writing say different things: they do not count. */
 function numbersRise(byNumbers: readonly Ordered[]): boolean {
   let rising = 0;
   for (let index = 1; index < byNumbers.length; index++) {
-    rising += Math.sign((byNumbers[index] as Ordered).mtimeMs - (byNumbers[index - 1] as Ordered).mtimeMs);
+    const lower = byNumbers[index - 1] as Ordered;
+    const higher = byNumbers[index] as Ordered;
+    const written = Math.sign(higher.mtimeMs - lower.mtimeMs);
+    // A compressed file was born when it was compressed.
+    const isComparable = lower.rotated.isCompressed === higher.rotated.isCompressed;
+    if (isComparable && Math.sign(higher.birthMs - lower.birthMs) === written) rising += written;
   }
   return rising > 0;
 }

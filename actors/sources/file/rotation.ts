@@ -57,7 +57,7 @@ export async function findByContent(
 }
 
 async function indexByContent(place: FilePlace, listed: readonly RotatedFile[]): Promise<number> {
-  if (place.offset === 0) return -1;
+  if (place.isBlank) return -1;
   // Some tools keep whole seconds only.
   const writtenAfterMs = place.mtimeMs === null ? 0 : Math.floor(place.mtimeMs / 1_000) * 1_000;
   for (const [index, { path, inode, mtimeMs, sizeBytes }] of listed.entries()) {
@@ -73,7 +73,9 @@ async function indexByContent(place: FilePlace, listed: readonly RotatedFile[]):
 async function openIfHolds(path: string, place: FilePlace): Promise<OpenFile | null> {
   const file = await openRotated(path).catch(() => null);
   if (file === null) return null;
-  if (await holdsPlace(file.bytes, place).catch(() => false)) return file;
+  // What a blank file holds is no sign: it must be the same file.
+  const isOther = place.isBlank && file.birthMs !== place.birthMs;
+  if (!isOther && (await holdsPlace(file.bytes, place).catch(() => false))) return file;
   await file.bytes.close();
   return null;
 }
@@ -144,14 +146,16 @@ async function chooseNext(
   return current === null ? null : { path: plan.path, inode: current, isCurrent: true, isProven };
 }
 
+interface Later {
+  readonly later: RotatedFile[];
+  readonly isProven: boolean;
+}
+
 /** The files put aside after `last`. */
-async function laterFiles(
-  plan: RotationPlan,
-  last: Predecessor,
-): Promise<{ readonly later: RotatedFile[]; readonly isProven: boolean }> {
+async function laterFiles(plan: RotationPlan, last: Predecessor): Promise<Later> {
   const { place, isLost } = last;
   let listed = await listRotated(plan);
-  if (isLost) return { later: await laterThanLost(listed, last), isProven: false };
+  if (isLost) return laterThanLost(listed, last);
   let index = listed.findIndex(({ inode }) => inode === place.inode);
   if (index < 0) {
     const [elsewhere] = await pathsOfInode(plan, place.inode);
@@ -163,19 +167,28 @@ async function laterFiles(
   }
   if (index < 0) index = await indexByContent(place, listed);
   if (index >= 0) return { later: listed.slice(index + 1), isProven: true };
-  return { later: await laterThanLost(listed, last), isProven: false };
+  return laterThanLost(listed, last);
 }
 
 /** Where the file itself is gone, what was put aside after the one before it, or else what was written
  *  since. */
-async function laterThanLost(listed: readonly RotatedFile[], last: Predecessor): Promise<RotatedFile[]> {
-  const { before } = last.place;
+async function laterThanLost(listed: readonly RotatedFile[], last: Predecessor): Promise<Later> {
+  const { before, isBlank } = last.place;
   if (before !== null) {
-    let index = listed.findIndex(({ inode }) => inode === before.inode);
-    if (index < 0) index = await indexByContent(before, listed);
-    if (index >= 0) return listed.slice(index + 1);
+    const index = await indexOf(before, listed);
+    // A file without a record leaves nothing by which it could be found.
+    if (index >= 0) return { later: listed.slice(index + 1), isProven: isBlank && !last.isLost };
   }
-  return writtenAfter(listed, last);
+  return { later: writtenAfter(listed, last), isProven: false };
+}
+
+/** Where the file of `place` stands in the list, whatever has become of it; -1: nowhere. */
+async function indexOf(place: FilePlace, listed: readonly RotatedFile[]): Promise<number> {
+  const index = listed.findIndex(({ inode }) => inode === place.inode);
+  const path = listed[index]?.path;
+  const file = path === undefined ? null : await openIfHolds(path, place);
+  await file?.bytes.close();
+  return file === null ? indexByContent(place, listed) : index;
 }
 
 function writtenAfter(listed: readonly RotatedFile[], last: Predecessor): RotatedFile[] {

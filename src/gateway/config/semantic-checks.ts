@@ -1,11 +1,12 @@
 /** What no single field of a configuration shows: fields that do not go together, names and files that are
  *  used twice, doors that would stand open. */
 
+import { isOfArchive, isOfDatabase, isOfFileSink } from '../../../actors/own-files.ts';
 import { engineOptionsSchema } from '../../config/engine-options.ts';
 import { resolveOptions } from '../../config/resolve-options.ts';
 import { addressOf, DEFAULT_TENANT, formatAddress, parseAddress } from '../../domain/address.ts';
 import { HeadgateError } from '../../domain/errors.ts';
-import type { Path } from './config-text.ts';
+import type { Path } from './placed-text.ts';
 import { exposureFindings } from './exposure-checks.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import { moduleProblem } from './modules.ts';
@@ -37,6 +38,7 @@ const PLACES: readonly (readonly [option: string, path: Path])[] = [
   ['rateLimit', ['limits', 'global']],
   ['burst', ['burst']],
   ['health', ['engine', 'health']],
+  ['reconnectsPerSecondMax', ['engine', 'reconnectsPerSecondMax']],
   ['seed', ['engine', 'seed']],
 ];
 
@@ -77,6 +79,8 @@ function namesCode(entry: { readonly type: string; readonly decode?: unknown }):
 
 /** The option that an error speaks of, and what it says of it. */
 function optionProblem(error: unknown): { field: string; message: string } {
+  // A name or password that no percent-encoding is of: the address is told of by url-checks.ts.
+  if (error instanceof URIError) return { field: 'url', message: 'cannot be decoded' };
   if (!(error instanceof HeadgateError)) throw error;
   const named = error.details['field'];
   const field = typeof named === 'string' ? named : '';
@@ -132,7 +136,13 @@ function fileFindings({ sources, sinks, storage }: GatewayConfig): Finding[] {
     written,
     (path) => `"${path}" is written by another part; give each a file of its own`,
   );
-  const both = read.filter(([, path]) => written.some(([, other]) => other === path));
+  const folder = storage.retention.timeline?.archiveFolder;
+  const outputs = written.slice(1).map(([, output]) => output);
+  const isOwn = (file: string) =>
+    isOfDatabase(file, storage.path) ||
+    (folder !== undefined && isOfArchive(file, folder)) ||
+    outputs.some((output) => isOfFileSink(file, output));
+  const both = read.filter(([, file]) => isOwn(file));
   return [
     ...found,
     ...both.map(([path, file]) => ({ path, message: `"${file}" is written by this gateway itself` })),

@@ -10,7 +10,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fileSource, type FileSourceOptions } from '../../../../actors/sources/file/file-source.ts';
 import { realClock } from '../../../../src/real-clock.ts';
@@ -287,53 +286,6 @@ describe('after a restart', () => {
     const after = start({ startAt: 'end' }, { cursor });
     await until(after, 3);
     expect(after.io.values).toEqual(['c', 'd', 'e']);
-  });
-  test('no line is lost and none comes twice, wherever writes, rotations and restarts fall', async () => {
-    const action = fc.oneof(
-      { weight: 4, arbitrary: fc.constant('write' as const) },
-      fc.constant('rotate' as const),
-      fc.constant('restart' as const),
-      { weight: 2, arbitrary: fc.constant('settle' as const) },
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(action, { minLength: 4, maxLength: 14 }), async (actions) => {
-        rmSync(folder, { recursive: true, force: true });
-        mkdirSync(folder);
-        const written: string[] = [];
-        const seen: unknown[] = [];
-        const write = () => {
-          written.push(`line ${written.length}`);
-          appendFileSync(path, `${written.at(-1)}\n`);
-        };
-        write();
-        let cursor: string | undefined;
-        const begin = () => start({ pollMs: 1 }, cursor === undefined ? {} : { cursor });
-        let tail = begin();
-        const settle = () => until(tail, written.length - seen.length);
-        const restart = async () => {
-          const next = await stop(tail);
-          if (next !== '') cursor = next;
-          seen.push(...tail.io.values);
-          tail = begin();
-        };
-        let rotations = 0;
-        for (const step of actions) {
-          if (step === 'write') write();
-          if (step === 'settle') await settle();
-          if (step === 'restart') await restart();
-          if (step === 'rotate') {
-            // Each file is caught up with before the next renaming: only one may be missed.
-            await settle();
-            renameSync(path, `${path}.${++rotations}`);
-            write();
-          }
-        }
-        await settle();
-        await restart();
-        expect(seen).toEqual(written);
-      }),
-      { numRuns: 60 },
-    );
   });
 });
 

@@ -1,0 +1,70 @@
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SILENT_LOGGER } from '../../src/domain/logger.ts';
+import { readConfig } from '../../src/gateway/config/read-config.ts';
+import { createEngine, fileSink, fileSource, type Engine } from '../../src/index.ts';
+
+let folder: string;
+let engine: Engine;
+const at = (name: string) => join(folder, name);
+const OUTPUT = 'out.ndjson';
+const ROTATED = 'out.000001.20261130T101112Z.ndjson';
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'headgate-own-'));
+  engine = createEngine({
+    timeline: { path: at('edge.db') },
+    storage: { retention: { timeline: { ageMsMax: 86_400_000, archiveFolder: at('archive') } } },
+    logger: SILENT_LOGGER,
+  });
+  await engine.start();
+  writeFileSync(at(OUTPUT), '');
+  symlinkSync(at(OUTPUT), at('link'));
+  await engine.registerSink(fileSink({ id: 'out', path: at(OUTPUT) }));
+});
+afterAll(async () => {
+  await engine.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const read = (name: string) => engine.register(fileSource({ id: 'in', path: at(name), format: 'text' }));
+const refused = { code: 'HG_OPTION_INVALID', message: expect.stringContaining('of this engine') };
+
+describe('a source never reads what the engine writes:', () => {
+  test('the database and what stands beside it, also by a link', async () => {
+    symlinkSync(at('edge.db-wal'), at('a-link'));
+    linkSync(at('edge.db'), at('b-link'));
+    for (const name of ['edge.db', 'edge.db-wal', 'edge.db-mark', 'edge.db-lock', 'a-link', 'b-link']) {
+      await expect(read(name), name).rejects.toMatchObject(refused);
+    }
+  });
+  test('the folder of the archive', async () => {
+    mkdirSync(at('archive'));
+    await expect(read('archive/timeline.ndjson')).rejects.toMatchObject(refused);
+  });
+  test('the output of a file sink, its rotated files, and a link to it', async () => {
+    for (const name of [OUTPUT, ROTATED, 'link'])
+      await expect(read(name), name).rejects.toMatchObject(refused);
+  });
+  test('nor what a sink would write that comes later', async () => {
+    await engine.register(fileSource({ id: 'other', path: at('other.ndjson') }));
+    await expect(
+      engine.registerSink(fileSink({ id: 'late', path: at('other.ndjson') })),
+    ).rejects.toMatchObject({ message: expect.stringContaining('which this sink would write') });
+  });
+  test('and may read any other file beside it', async () => {
+    await engine.register(fileSource({ id: 'beside', path: at('out.1.ndjson') }));
+    await engine.deregister('beside');
+  });
+});
+
+test.each(['edge.db-wal', OUTPUT, ROTATED, `./${OUTPUT}`])('validate finds %s as a source', (path) => {
+  const text =
+    `storage: { path: edge.db }\nsources: { in: { type: file, path: "${path}" } }\n` +
+    `sinks: { out: { type: file, path: ${OUTPUT} } }\n`;
+  const result = readConfig(text, { format: 'yaml', file: at('g.yaml'), env: {} });
+  const problems = result.ok ? [] : result.problems;
+  expect(problems.map(({ message }) => message).join()).toContain('is written by this gateway itself');
+});
