@@ -56,7 +56,7 @@ async function randomRun(seed: number, file: string): Promise<EngineReport> {
         value: (n) => n,
         outlet: {
           capacityRecords: random.integer(2, 30),
-          overflow: options.records?.keep === false ? 'block' : (overflows[random.integer(0, 3)] as 'block'),
+          overflow: options.records?.keep === false ? 'block' : overflows[random.integer(0, 3)],
         },
       }),
     );

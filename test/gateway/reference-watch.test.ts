@@ -56,7 +56,7 @@ function watched(path: string) {
   return {
     read,
     changes: () => changes,
-    async looks(count: number) {
+    looks: async (count: number) => {
       for (let n = 0; n < count; n++) await clock.advance(1_000);
     },
   };

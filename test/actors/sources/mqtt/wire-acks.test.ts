@@ -67,7 +67,7 @@ describe.each([4, 5] as const)('over version %i', (protocolVersion) => {
     // The client answers a release behind all that it sent before: nothing is acknowledged yet.
     const released = async (messageId: number) => {
       const answers = count('pubcomp');
-      (connection as ScriptedPeer | null)?.send({ cmd: 'pubrel', messageId });
+      connection?.send({ cmd: 'pubrel', messageId });
       await until(() => count('pubcomp') > answers);
     };
     await released(77);
