@@ -17,8 +17,8 @@ interface Ports<Rig> {
 
 const MINUTE_MS = 60_000;
 
-/** Makes the `alert` of one run, of a source or a sink; `sourceId` is null for a sink. Silent once `signal` has
- *  aborted. */
+/** Makes the `alert` of one run, of a source or a sink; `sourceId` is null for a sink. Silent once `signal`
+ *  has aborted. */
 export function sourceAlerts<Rig extends { readonly name: string }>(
   { clock, raise }: Ports<Rig>,
   rig: Rig,

@@ -45,8 +45,8 @@ const OTHER_STREAM = 10_060;
 /** A stream that holds so many messages of each subject is full for one subject, not for others. */
 const SUBJECT_FULL = /per subject/;
 
-/** A message was not stored, as far as is known. What the server says of its subject or size is refused; where
- *  it says so of all messages, the engine takes it for trouble of the link. */
+/** A message was not stored, as far as is known. What the server says of its subject or size is refused;
+ *  where it says so of all messages, the engine takes it for trouble of the link. */
 export function publishError(error: unknown, subject: string, ackTimeoutMs: number): HeadgateError {
   const name = nameOf(error);
   const refused = (code: ErrorCode, message: string, details: object = {}) =>
