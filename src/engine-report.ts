@@ -23,7 +23,8 @@ export interface DeregisterOptions extends CommandOptions {
 
 export interface DeregisterSinkOptions extends DeregisterOptions {
   /** Keeps the cursor: a sink of this id that is registered later goes on there, and until then what it has
-   *  to deliver is kept. Deregistering the id once more takes the cursor out. Default false. */
+   *  to deliver is kept. Deregistering the id once more takes the cursor out. False says that what it has not
+   *  delivered is given up; left out, the cursor goes as well, and an alert tells how much that is. */
   readonly keepCursor?: boolean;
 }
 

@@ -129,7 +129,7 @@ function meaningOf(
     readonly keepCursor?: boolean | undefined;
   },
 ): AnyCommand {
-  const { id: subject, mode: wished = 'drain', deadlineMs: deadline, keepCursor: keeps = false } = content;
+  const { id: subject, mode: wished = 'drain', deadlineMs: deadline, keepCursor } = content;
   const deadlineGiven = deadline === undefined ? {} : { deadlineMs: deadline };
   switch (known) {
     case 'registry.pause':
@@ -144,7 +144,10 @@ function meaningOf(
     case 'source.drain':
       return { type: 'registry.deregister', id: subject, mode: wished, ...deadlineGiven };
     case 'sinks.deregister':
-      return { type: known, id: subject, mode: wished, ...deadlineGiven, keepCursor: keeps };
+      return {
+        ...{ type: known, id: subject, mode: wished, ...deadlineGiven },
+        ...(keepCursor === undefined ? {} : { keepCursor }),
+      };
     case 'sinks.pause':
     case 'sinks.resume':
       return { type: known, id: subject };

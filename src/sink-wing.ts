@@ -15,7 +15,7 @@ import { messageOf, type ErrorCode, type ErrorFacts } from './domain/errors.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { SinkState } from './domain/sink.ts';
-import type { TimelineRow } from './domain/timeline.ts';
+import type { SinkCursor, TimelineRow } from './domain/timeline.ts';
 
 export interface SinkWingOptions extends Pick<
   SinkDirectoryPorts,
@@ -30,7 +30,7 @@ export interface SinkWingOptions extends Pick<
   readonly ledger: Ledger;
   readonly deadLetters: DeadLetterDesk;
   /** A sink has something to say that an operator should know. */
-  readonly onAlert: (alert: OperatorAlert, rig: SinkRig) => void;
+  readonly onAlert: (alert: OperatorAlert, sink: { readonly actorId: string }) => void;
 }
 
 /** What a sink has still to deliver. */
@@ -64,7 +64,11 @@ export class SinkWing {
       deadlines: store?.deadlines ?? new Map(),
       saveCursor: (cursor) => ledger.setSinkCursor(cursor),
       saveDeadline: (deadline) => ledger.setDeadline(deadline),
-      touch: (rig) => ledger.touchSink(rig),
+      leftBehind: (sink, cursor) => void this.#tellLeftBehind(sink, cursor),
+      touch: (rig) => {
+        ledger.touchSink(rig);
+        void this.#look(rig);
+      },
     });
     this.ports = portsOf(options, this.feed, this.#books());
   }
@@ -109,9 +113,28 @@ export class SinkWing {
     }
   }
 
-  async #look(rig: SinkRig): Promise<void> {
+  /** A sink that is removed before it has delivered everything is an alert. */
+  async #tellLeftBehind(
+    sink: { readonly name: string; readonly actorId: string },
+    { reads, seq }: SinkCursor,
+  ): Promise<void> {
+    const { clock, log, onAlert } = this.#options;
     try {
-      rig.lag = (await this.feed?.lagOf(rig.spec.reads, rig.cursor)) ?? rig.lag;
+      const backlog = await this.feed?.lagOf(reads, seq);
+      if (backlog === undefined || backlog.rows === 0) return;
+      onAlert(leftBehindAlert(sink.name, { reads, seq }, backlog.rows, clock.wallMs()), sink);
+    } catch (error) {
+      log.warn({ sink: sink.name, error: messageOf(error) }, 'what a removed sink left behind is not known');
+    }
+  }
+
+  async #look(rig: SinkRig): Promise<void> {
+    if (rig.isReleased || this.feed === null) return;
+    const { cursor, spec } = rig;
+    try {
+      const lastSeq = this.feed.lastSeq(spec.reads);
+      const lag = await this.feed.lagOf(spec.reads, cursor);
+      rig.lag = { ...lag, cursor, lastSeq };
     } catch (error) {
       this.#options.log.debug({ sink: rig.name, error: messageOf(error) }, 'the lag could not be read');
     }
@@ -153,6 +176,24 @@ function damageAlert(rig: SinkRig, seqs: readonly number[], timestamp: number): 
     timestamp,
     message: `${rig.stage} passed over stored records that do not fit their checksum; look at the disk`,
     details: { code: 'HG_RECORD_DAMAGED' satisfies ErrorCode, seqs: seqs.slice(0, SEQS_NAMED_MAX) },
+  };
+}
+
+function leftBehindAlert(
+  sink: string,
+  { reads, seq }: SinkCursor,
+  undelivered: number,
+  timestamp: number,
+): OperatorAlert {
+  return {
+    event: 'SINK_REMOVED_UNDELIVERED',
+    severity: 'warning',
+    sourceId: null,
+    timestamp,
+    message:
+      `sink "${sink}" was removed with its cursor before it had delivered ${undelivered} ${reads}; ` +
+      'with keepCursor they would wait for a sink of that id',
+    details: { sink, reads, undelivered, cursor: seq },
   };
 }
 

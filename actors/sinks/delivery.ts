@@ -252,6 +252,8 @@ export class Delivery implements Reader {
       this.#emptyUntil = seenSeq;
       return null;
     }
+    const [first] = page.rows;
+    if (first !== undefined) this.#rig.oldest = { afterSeq: after, atMs: first.atMs };
     this.#pages.readAhead(page.lastSeq);
     const pieces = page.rows.map((record) => pieceOf(spec, record, null));
     return { pieces, after, cursor: page.lastSeq, damaged: page.damaged };

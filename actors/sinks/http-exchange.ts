@@ -108,8 +108,7 @@ function begin({ url, method, headers, body }: HttpQuestion, agent: HttpAgent, s
   return { request, answer };
 }
 
-/** Reads a short answer to its end. Its status has been told: whether the rest of it comes does not matter.
- */
+/** Reads a short answer to its end. Its status is known: whether the rest of it comes does not matter. */
 async function readHead(response: IncomingMessage): Promise<HttpAnswerHead> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -12,7 +12,7 @@ import type { SinkRig } from './sink-rig.ts';
 
 export interface SinkBooksOptions {
   readonly clock: Clock;
-  readonly ledger: Pick<Ledger, 'setSinkCursor' | 'addMark' | 'addLetterFailure' | 'flush'>;
+  readonly ledger: Pick<Ledger, 'setSinkCursor' | 'touchSink' | 'addMark' | 'addLetterFailure' | 'flush'>;
   /** Keeps a record that cannot be delivered. */
   readonly bury: (rig: SinkRig, record: OutboundRecord, error: ErrorFacts) => void;
   /** These rows of the log do not fit their checksum. */
@@ -50,6 +50,8 @@ export class SinkBooks {
     rig.cursor = seq;
     const { tenant, id: sinkId, reads } = rig.spec;
     this.#options.ledger.setSinkCursor({ tenant, sinkId, reads, seq });
+    // Its row goes with the cursor, so that the two do not contradict each other.
+    this.#options.ledger.touchSink(rig);
   }
 
   countDamaged(rig: SinkRig, seqs: readonly number[]): void {

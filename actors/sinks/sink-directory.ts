@@ -25,6 +25,8 @@ interface Entry extends SinkPlacement {
   successor: SinkSpec | null;
   /** Its cursor goes with it. */
   takesCursor: boolean;
+  /** What was stored when it was told so; 0: what it has not delivered is given up in so many words. */
+  toldAtSeq: number;
   /** Requests to be answered when it has ended. */
   waiting: readonly SinksCommand[];
 }
@@ -43,6 +45,11 @@ export interface SinkDirectoryPorts {
   readonly deadlines: ReadonlyMap<string, readonly DeadlineRow[]>;
   readonly saveCursor: (cursor: SinkCursorRow) => void;
   readonly saveDeadline: (deadline: DeadlineRow) => void;
+  /** A sink goes, and its cursor with it: what is after that place is not delivered any more. */
+  readonly leftBehind: (
+    sink: { readonly name: string; readonly actorId: string },
+    cursor: SinkCursor,
+  ) => void;
   /** What the table says of it has changed. */
   readonly touch: (rig: SinkRig) => void;
   readonly answer: (
@@ -168,10 +175,11 @@ export class SinkDirectory implements SinkRegister {
       cursor: this.#cursorFor(spec),
       redact: this.#ports.redact,
       tally: this.#ended.tallyOf(addressOf(spec)),
+      lastSeq: () => this.#ports.feed?.lastSeq(spec.reads) ?? 0,
     });
     const { actorId, name } = rig;
     const entry: Entry = {
-      ...{ childId, actorId, rig, leaving: false, successor: null, takesCursor: false },
+      ...{ childId, actorId, rig, leaving: false, successor: null, takesCursor: false, toldAtSeq: 0 },
       waiting: NOBODY,
     };
     this.#byName.set(name, entry);
@@ -199,6 +207,8 @@ export class SinkDirectory implements SinkRegister {
     entry.waiting = [...entry.waiting, command];
     if (command.type !== 'sinks.deregister') return;
     entry.takesCursor = command.keepCursor !== true;
+    const isConfirmed = command.keepCursor === false;
+    entry.toldAtSeq = isConfirmed ? 0 : (this.#ports.feed?.lastSeq(entry.rig.spec.reads) ?? 0);
     entry.rig.deregisteredAtMs ??= this.#ports.clock.wallMs();
   }
 
@@ -214,6 +224,7 @@ export class SinkDirectory implements SinkRegister {
     this.#free.push(childId);
     const { tenant, id: sinkId, reads } = rig.spec;
     if (entry.takesCursor) {
+      if (rig.cursor < entry.toldAtSeq) this.#ports.leftBehind(rig, { reads, seq: rig.cursor });
       this.#ports.saveCursor({ tenant, sinkId, reads, seq: null });
       this.#ports.saveDeadline(noSinkWait(rig.spec));
     } else this.#leftovers.set(rig.name, { reads, seq: rig.cursor });
@@ -228,6 +239,8 @@ export class SinkDirectory implements SinkRegister {
     const cursor = this.#leftovers.get(name);
     if (cursor === undefined) return;
     this.#leftovers.delete(name);
+    const isConfirmed = command.type === 'sinks.deregister' && command.keepCursor === false;
+    if (!isConfirmed) this.#ports.leftBehind({ name, actorId: 'sinks' }, cursor);
     const { tenant, sourceId: sinkId } = parseAddress(name);
     this.#ports.saveCursor({ tenant, sinkId, reads: cursor.reads, seq: null });
     if (this.#waits.delete(name)) this.#ports.saveDeadline(noSinkWait({ tenant, id: sinkId }));

@@ -27,14 +27,18 @@ export interface SinkRigOptions {
   readonly tally?: Tally<SinkCounter> | undefined;
   /** Takes secrets out of its last error. Default: there are none. */
   readonly redact?: Redact | undefined;
+  /** The last row of its log that is stored. */
+  readonly lastSeq?: () => number;
 }
 
+/** How far it was behind when that was last looked at. */
 interface Lag {
   readonly rows: number;
   readonly oldestAtMs: number | null;
+  /** Where its cursor and the end of its log were then. */
+  readonly cursor: number;
+  readonly lastSeq: number;
 }
-
-const NO_LAG: Lag = { rows: 0, oldestAtMs: null };
 
 export class SinkRig {
   readonly spec: SinkSpec;
@@ -78,12 +82,16 @@ export class SinkRig {
   lastDeliveryAtMs: number | null = null;
   lastError: { code: string; message: string; atMs: number } | null = null;
   /** Rows after the cursor, when that was last looked at. */
-  lag: Lag = NO_LAG;
+  lag: Lag;
+  /** The first record after `afterSeq`, as it was read last: when it came. */
+  oldest: { readonly afterSeq: number; readonly atMs: number } | null = null;
+  readonly #lastSeq: () => number;
   readonly #clock: Clock;
   readonly #redact: Redact;
   #newsMark = '';
 
-  constructor({ spec, incarnation, clock, cursor, tally, redact }: SinkRigOptions) {
+  constructor(options: SinkRigOptions) {
+    const { spec, incarnation, clock, cursor, tally, redact, lastSeq = () => 0 } = options;
     this.spec = spec;
     this.incarnation = incarnation;
     this.name = addressOf(spec);
@@ -94,6 +102,8 @@ export class SinkRig {
     this.#redact = redact ?? NOTHING_SECRET;
     this.registeredAtMs = clock.wallMs();
     this.cursor = cursor;
+    this.#lastSeq = lastSeq;
+    this.lag = { rows: 0, oldestAtMs: null, cursor, lastSeq: cursor };
   }
 
   /** What it needs of its log are rows after this `seq`: of a record whose dead letter is not stored the log
@@ -134,7 +144,8 @@ export class SinkRig {
   }
 
   health(): SinkHealth {
-    const { rows, oldestAtMs } = this.lag;
+    const rows = this.#rowsBehind();
+    const oldestAtMs = rows === 0 ? null : this.#oldestAtMs();
     const waitedMs = oldestAtMs === null ? 0 : Math.max(0, this.#clock.wallMs() - oldestAtMs);
     return {
       sinkId: this.spec.id,
@@ -152,6 +163,21 @@ export class SinkRig {
       lastDeliveryAtMs: this.lastDeliveryAtMs,
       lastError: this.lastError,
     };
+  }
+
+  /** From what was last looked at, and what was stored and delivered since. Records are numbered one by one;
+   *  of alerts, which stand among other rows, it is known that there are some. */
+  #rowsBehind(): number {
+    const lastSeq = this.#lastSeq();
+    if (this.cursor >= lastSeq) return 0;
+    const { lag } = this;
+    if (this.spec.reads === 'alerts') return lastSeq > lag.lastSeq ? lag.rows + 1 : lag.rows;
+    return Math.max(0, lag.rows + lastSeq - lag.lastSeq - (this.cursor - lag.cursor));
+  }
+
+  #oldestAtMs(): number | null {
+    if (this.oldest?.afterSeq === this.cursor) return this.oldest.atMs;
+    return this.lag.oldestAtMs;
   }
 
   row(): SinkRow {

@@ -172,7 +172,7 @@ export class Undecided {
       this.#held.set(seq, held);
       this.#probes++;
       if (this.#probes >= inRound(this.#probeRounds, LIMITS.sinkProbesMax)) this.release();
-      // Where opening asks nobody the far end may be the one at fault: once it is back, what waits longest goes first.
+      // Where opening asks nobody the far end may be at fault: once it is back, the oldest record goes first.
       else this.#isTheirTurn = !greeted;
       return false;
     }

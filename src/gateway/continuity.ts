@@ -188,7 +188,8 @@ export class Continuity {
   async #giveUp(sink: string, why: 'over' | 'removed', by: By): Promise<void> {
     try {
       if (why === 'over') await this.#tellUndelivered('config.sinkForgotten', sink, by);
-      await this.#ports.engine.deregisterSink(sink, by);
+      // It is told of here, or confirmed by the file.
+      await this.#ports.engine.deregisterSink(sink, { ...by, keepCursor: false });
     } catch (error) {
       const isGone = error instanceof HeadgateError && error.code === 'HG_SINK_UNKNOWN';
       if (!isGone) {

@@ -184,6 +184,84 @@ test('a sink that is dead for hours costs the others nothing, and has everything
   expect(rig.engine.sinkHealth('late')).toMatchObject({ lagRecords: 0, lagSeconds: 0, consecutiveErrors: 0 });
 });
 
+test('how far a sink is behind is told as of now, whenever it is asked', async () => {
+  const rig = await startedRig({ health: { intervalMs: 600_000 } }, counting('a', 1_000));
+  let isDead = true;
+  await rig.engine.registerSink(
+    functionSink({
+      id: 'out',
+      backoff: { kind: 'constant', initialMs: 1_000, maxMs: 1_000, jitter: 'none' },
+      breaker: { failures: 10_000 },
+      deliver: async () => {
+        if (isDead) throw new HeadgateError('HG_LINK_REFUSED', 'for the test');
+      },
+    }),
+  );
+  for (const seconds of [7, 5, 20]) {
+    await rig.clock.advance(seconds * 1_000);
+    const { lagRecords, lagSeconds } = rig.engine.sinkHealth('out');
+    const waiting = stored(rig).length;
+    expect(lagRecords).toBe(waiting);
+    expect(lagSeconds).toBeCloseTo(waiting - 1, 0);
+  }
+  isDead = false;
+  await rig.clock.advance(1_100);
+  expect(rig.engine.sinkHealth('out')).toMatchObject({ lagRecords: 0, lagSeconds: 0 });
+  await rig.clock.advance(100);
+  const [row] = rig.query('SELECT delivered FROM sinks');
+  expect(row?.['delivered'], 'the row goes with the cursor').toBe(rig.engine.sinkHealth('out').delivered);
+});
+
+test('a sink that is removed before it has delivered everything is an alert, unless that is said', async () => {
+  const dead = (id: string) =>
+    functionSink({
+      id,
+      deliver: async () => Promise.reject(new HeadgateError('HG_LINK_REFUSED', 'for the test')),
+    });
+  const rig = await startedRig({}, counting('a', 100));
+  const { spec } = collecting('done');
+  for (const sink of [dead('lost'), dead('said'), dead('kept'), spec]) await rig.engine.registerSink(sink);
+  await rig.clock.advance(1_050);
+  const now = { mode: 'now' } as const;
+  await rig.engine.deregisterSink('lost', now);
+  await rig.engine.deregisterSink('said', { ...now, keepCursor: false });
+  await rig.engine.deregisterSink('kept', { ...now, keepCursor: true });
+  await rig.clock.runUntil(rig.engine.deregisterSink('done'));
+  await rig.clock.advance(50);
+  const alerts = () =>
+    rig
+      .query("SELECT data FROM timeline WHERE kind = 'alert' AND event = 'SINK_REMOVED_UNDELIVERED'")
+      .map(({ data }) => (JSON.parse(data as string) as { details: object }).details);
+  expect(alerts()).toMatchObject([{ sink: 'lost', reads: 'records', undelivered: 10 }]);
+  await rig.engine.deregisterSink('kept');
+  await rig.clock.advance(50);
+  expect(alerts()[1]).toMatchObject({ sink: 'kept', reads: 'records' });
+});
+
+test('a far end that takes nothing is an alert with its answer; nothing is given up, and all arrives later', async () => {
+  const rig = await startedRig({}, counting('a', 5));
+  let isRefusing = true;
+  const late: unknown[] = [];
+  await rig.engine.registerSink(
+    functionSink({
+      id: 'cloud',
+      deliver: async (batch) => {
+        if (isRefusing) throw new HeadgateError('HG_SINK_REFUSED', 'answered 400: no such bucket');
+        late.push(...batch.map(({ data }) => data));
+      },
+    }),
+  );
+  await rig.clock.advance(5_000);
+  expect(rig.engine.sinkHealth('cloud')).toMatchObject({ state: 'backingOff', deadLettered: 0, cursor: 0 });
+  const raised = rig.query("SELECT data FROM timeline WHERE kind = 'alert' AND event = 'SINK_REFUSES_ALL'");
+  expect(raised).toHaveLength(1);
+  expect(raised[0]?.['data']).toContain('no such bucket');
+  isRefusing = false;
+  await rig.clock.advance(30_000);
+  expect(late).toEqual(stored(rig).slice(0, late.length));
+  expect(late.length).toBeGreaterThan(1_000);
+});
+
 test('a dead sink holds up the stop until its deadline and no longer; the next start goes on', async () => {
   const rig = await startedRig({}, counting());
   await rig.engine.registerSink(dead('out', { drainDeadlineMs: 2_000 }));

@@ -113,23 +113,10 @@ async function openLink(io: SinkIo, options: Options): Promise<SinkLink> {
     greeted: true,
     deliver: (batch, progress) => life.during(deliver(batch, progress)),
     async close() {
-      const isStanding = life.ended === null;
       life.close();
-      if (isStanding) await drainWithin(io, standing);
       await standing.close().catch(() => {});
     },
   };
-}
-
-/** How long a good-bye may take before the connection is cut. */
-const CLOSE_MS_MAX = 1_000;
-
-/** What was sent reaches the server before the connection ends. */
-async function drainWithin({ clock }: SinkIo, connection: NatsConnection): Promise<void> {
-  const over = new AbortController();
-  const drained = connection.drain().catch(() => {});
-  await Promise.race([drained, clock.sleep(CLOSE_MS_MAX, over.signal)]);
-  over.abort();
 }
 
 async function connect(

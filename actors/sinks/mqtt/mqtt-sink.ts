@@ -17,7 +17,13 @@ import type {
   SinkLink,
   SinkSpec,
 } from '../../../src/domain/sink.ts';
-import { checkConnection, connectionShape, resolveConnection } from '../../sources/mqtt/options.ts';
+import { watchGrants, type GrantWatch } from '../../sources/mqtt/grant-watch.ts';
+import {
+  checkConnection,
+  connectionShape,
+  resolveConnection,
+  type ResolvedConnection,
+} from '../../sources/mqtt/options.ts';
 import { topicProblem } from '../../sources/mqtt/topics.ts';
 import { addressOf, templateSchema, type AddressRules } from '../address-template.ts';
 import { sinkSpec } from '../define-sink.ts';
@@ -65,12 +71,32 @@ type Options = z.output<typeof mqttSinkSchema>;
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function mqttSink(input: MqttSinkOptions): SinkSpec {
   const options = resolveOptions(mqttSinkSchema, input, 'mqttSink');
-  return sinkSpec('mqtt', options, { open: (io) => openLink(io, options) });
+  const connection = resolveConnection(options);
+  let speaker: SinkIo | undefined;
+  // What was told of a broker is not told again at each link.
+  const grants = watchGrants(connection, () => speaker);
+  return sinkSpec('mqtt', options, {
+    open(io) {
+      speaker = io;
+      return openLink(io, options, connection, grants);
+    },
+  });
 }
 
-async function openLink(io: SinkIo, options: Options): Promise<SinkLink> {
-  const publisher = await openPublisher(io, resolveConnection(options));
+async function openLink(
+  io: SinkIo,
+  options: Options,
+  connection: ResolvedConnection,
+  grants: GrantWatch,
+): Promise<SinkLink> {
+  let isBusy = false;
+  const publisher = await openPublisher(io, connection, (error, stoodMs) =>
+    // A broker that closes the link over what it was sent is no sign of a second client of that name.
+    isBusy && error.details['closedByPeer'] === true ? error : grants.closed(error, stoodMs),
+  );
   const { granted, life } = publisher;
+  const noRetain = options.retain && !granted.canRetain ? ['retain: the broker retains nothing'] : [];
+  grants.connected([...publisher.differences, ...noRetain]);
   if (granted.qosMax < options.qos) {
     await publisher.close();
     throw new HeadgateError('HG_LINK_REFUSED', `the broker takes messages of QoS 0 only; set qos: 0`);
@@ -101,7 +127,14 @@ async function openLink(io: SinkIo, options: Options): Promise<SinkLink> {
   };
   return {
     greeted: true,
-    deliver: (batch, progress) => life.during(deliver(batch, progress)),
+    async deliver(batch, progress) {
+      isBusy = true;
+      try {
+        return await life.during(deliver(batch, progress));
+      } finally {
+        isBusy = false;
+      }
+    },
     close: () => publisher.close(),
   };
 }

@@ -16,6 +16,7 @@ import {
   connectionRefused,
   shownUrl,
 } from '../../sources/mqtt/errors.ts';
+import { brokerWords, connectDifferences } from '../../sources/mqtt/grants.ts';
 import { startKeepalive, type Keepalive } from '../../sources/mqtt/keepalive.ts';
 import type { ResolvedConnection } from '../../sources/mqtt/options.ts';
 import { openWire } from '../../sources/mqtt/wire.ts';
@@ -31,6 +32,8 @@ export interface MqttPublisher {
   readonly life: LinkLife;
   /** What the broker said it can take. */
   readonly granted: Granted;
+  /** What it granted otherwise than asked for, a sentence each. */
+  readonly differences: readonly string[];
   /** Resolves when the broker has acknowledged it (QoS 1), or when it is on its way (QoS 0).
    *  @throws HeadgateError HG_SINK_REFUSED if the broker will never take this message. */
   publish(publication: Publication): Promise<void>;
@@ -43,16 +46,26 @@ export interface Granted {
   readonly receiveMaximum: number;
   readonly packetBytesMax: number;
   readonly qosMax: number;
+  readonly canRetain: boolean;
 }
+
+/** Sees why a link ended that stood, and how long it had; gives the error to tell. */
+type LinkEnded = (error: HeadgateError, stoodMs: number) => Error;
 
 /** How long a good-bye may take before the connection is cut. */
 const CLOSE_MS_MAX = 1_000;
 const UNLIMITED = 65_535;
+/** MQTT 5: session taken over. */
+const TAKEN_OVER = 0x8e;
 /** Header, packet id and properties beside topic and payload. */
 const PACKET_OVERHEAD_BYTES = 512;
 
 /** @throws HeadgateError HG_LINK_REFUSED, _UNAUTHORISED, _LOST. */
-export async function openPublisher(io: SinkIo, options: ResolvedConnection): Promise<MqttPublisher> {
+export async function openPublisher(
+  io: SinkIo,
+  options: ResolvedConnection,
+  ended: LinkEnded = (error) => error,
+): Promise<MqttPublisher> {
   const { url } = options;
   const { clock } = io;
   const linkOptions = { ...options, session: { takenIds: new Set<number>() } };
@@ -75,8 +88,17 @@ export async function openPublisher(io: SinkIo, options: ResolvedConnection): Pr
     if (!closing && !io.signal.aborted) destroy();
   });
 
+  let openedMonoMs = 0;
+  /** The broker ended a link that stood. */
+  const lost = (reason: string, details: Readonly<Record<string, unknown>>) => {
+    const { code, message, details: known } = connectionLost(url, reason);
+    const error = new HeadgateError(code, message, { details: { ...known, ...details } });
+    life.end(life.ended === null ? ended(error, clock.monotonicMs() - openedMonoMs) : error);
+  };
+
   client.on('connect', (packet) => {
     stands = true;
+    openedMonoMs = clock.monotonicMs();
     const keepaliveMs = (packet.properties?.serverKeepAlive ?? options.keepaliveSeconds) * 1_000;
     keepalive = startKeepalive(clock, keepaliveMs, () => false, {
       ping: () => client.sendPing(),
@@ -85,14 +107,18 @@ export async function openPublisher(io: SinkIo, options: ResolvedConnection): Pr
     opened.resolve(packet);
   });
   client.on('disconnect', ({ reasonCode, properties }) => {
-    const why = properties?.reasonString ?? `reason code ${reasonCode ?? 0}`;
-    life.end(connectionLost(url, `the broker closed it: ${why}`));
+    const taken =
+      reasonCode === TAKEN_OVER ? '; another client took over this client id, give each its own' : '';
+    lost(`the broker closed it: reason code ${reasonCode ?? 0}${brokerWords(properties)}${taken}`, {
+      reasonCode,
+    });
   });
   client.on('error', (error) => life.end(explain(error, stands, url)));
   client.on('close', () => {
     isGone = true;
     gone.resolve();
-    life.end(stands ? connectionLost(url, 'it was closed') : closedBeforeAnswer(url));
+    if (stands) lost('it was closed', { closedByPeer: true });
+    else life.end(closedBeforeAnswer(url));
   });
 
   try {
@@ -102,6 +128,7 @@ export async function openPublisher(io: SinkIo, options: ResolvedConnection): Pr
     return {
       life,
       granted: grantedBy(connack),
+      differences: connectDifferences(linkOptions, connack),
       publish: (publication) => publish(client, url, publication),
       async close() {
         closing = true;
@@ -138,6 +165,7 @@ function grantedBy({ properties }: IConnackPacket): Granted {
     receiveMaximum: properties?.receiveMaximum ?? UNLIMITED,
     packetBytesMax: properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
     qosMax: properties?.maximumQoS ?? 2,
+    canRetain: properties?.retainAvailable !== false,
   };
 }
 

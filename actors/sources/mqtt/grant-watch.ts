@@ -25,7 +25,7 @@ const TAKEN_OVER = 0x8e;
 /** `speaker` gives a run that may speak for the connection. */
 export function watchGrants(
   { url, clientId }: Pick<ResolvedConnection, 'url' | 'clientId'>,
-  speaker: () => SourceIo | undefined,
+  speaker: () => Pick<SourceIo, 'alert'> | undefined,
 ): GrantWatch {
   const place = shownUrl(url);
   const told = new Set<string>();

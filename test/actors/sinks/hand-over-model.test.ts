@@ -10,8 +10,7 @@ import { query } from '../../storage/fixture.ts';
 import { memoryFile } from '../../support/engine-rig.ts';
 import { numbersOf, SinkField } from '../../support/sink-field.ts';
 
-/** What a far end does with a record at fault: refuses it alone, refuses the batch it is in, breaks the
- *  link. */
+/** What a far end does with a record at fault: refuses it, refuses its batch, breaks the link. */
 type Fault = 'alone' | 'batch' | 'break';
 
 interface Script {
@@ -21,8 +20,7 @@ interface Script {
   readonly isBroker: boolean;
   readonly greeted: boolean;
   readonly faults: ReadonlyMap<number, Fault>;
-  /** Deliveries at which the link breaks by itself, by their number, and whether what was taken is heard of.
-   */
+  /** Deliveries at which the link breaks by itself, by number, and whether acknowledgements arrive. */
   readonly trouble: ReadonlyMap<number, 'heard' | 'unheard'>;
   /** Deliveries at which the process is killed. */
   readonly kills: ReadonlySet<number>;

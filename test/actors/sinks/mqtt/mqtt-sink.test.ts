@@ -185,6 +185,31 @@ describe('a broker that cannot be reached or refuses', () => {
   });
 });
 
+test('what a broker grants otherwise than asked for is an alert, once over all links', async () => {
+  const { url } = await startBroker({ config: ['retain_available false', 'max_keepalive 30'] });
+  const bench = sinkBench();
+  const spec = mqttSink({ id: 'plant', url, topic: 'a/b', retain: true, protocolVersion: 5 });
+  for (let links = 0; links < 3; links++) await (await bench.open(spec)).close();
+  expect(bench.alerts).toHaveLength(1);
+  expect(bench.alerts[0]).toMatch(/^BROKER_GRANTED_LESS: .*60 s asked for, 30 s granted.*retains nothing/);
+});
+
+test('another client of the same name is told as that, once it has cut several links', async () => {
+  const { url } = await startBroker();
+  const bench = sinkBench();
+  const options = { url, topic: 'a/b', clientId: 'same', protocolVersion: 5 } as const;
+  const [ours, theirs] = [mqttSink({ id: 'plant', ...options }), mqttSink({ id: 'other', ...options })];
+  for (let links = 0; links < 3; links++) {
+    const failed = bench.nextFailure();
+    const link = await bench.open(ours);
+    const other = await sinkBench().open(theirs);
+    await failed;
+    await link.close();
+    await other.close();
+  }
+  expect(bench.alerts).toEqual([expect.stringMatching(/^CLIENT_ID_CLASH: .*same/)]);
+});
+
 describe('leaving', () => {
   const will = { topic: 'plant/will', payload: 'lost' };
   const closing = async (bench: ReturnType<typeof sinkBench>) => {
