@@ -9,7 +9,7 @@
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import { inodeOf, openFile, openIfThere, type OpenFile } from './open-file.ts';
-import { HEAD_BYTES_MAX, holdsPlace, parsePlace, type FilePlace } from './place.ts';
+import { BEFORE_DEPTH_MAX, HEAD_BYTES_MAX, holdsPlace, parsePlace, type FilePlace } from './place.ts';
 import { fileReading, type ChunkOutcome, type FileReading, type ReadingPlan, type Start } from './reading.ts';
 import { birthOf, listRotated } from './rotated-files.ts';
 import { findByContent, findPlace, nextFile, type Predecessor, type Successor } from './rotation.ts';
@@ -124,7 +124,7 @@ class Follower {
   /** What is put aside by now is older than the file that has the name. */
   async #noteOlder(): Promise<void> {
     this.#older = new Set((await listRotated(this.#plan)).map(birthOf));
-    this.#wasBlank = (await this.#main.facts()).sizeBytes === 0;
+    this.#wasBlank = true;
   }
 
   #takeReading(reading: FileReading): void {
@@ -154,7 +154,7 @@ class Follower {
   }
 
   async #readChunk(): Promise<ChunkOutcome> {
-    if (this.#wasBlank && (await this.#main.hasChanged()).changed) {
+    if (this.#wasBlank && this.#main.isBlank && (await this.#main.facts()).mtimeMs !== this.#main.mtimeMs) {
       this.#wasBlank = false;
       if (await this.#readUnread()) return 'more';
     }
@@ -203,7 +203,12 @@ class Follower {
   }
 
   #placeOfMain(): FilePlace {
-    return { ...this.#main.place, before: (this.#previous ?? this.#before)?.place ?? null };
+    return { ...this.#main.place, before: this.#placeBefore() };
+  }
+
+  #placeBefore(): FilePlace | null {
+    const known = this.#before?.place ?? null;
+    return this.#previous === null ? known : { ...this.#previous.place, before: known?.before ?? null };
   }
 
   #nextAfter(last: Predecessor): Promise<Successor | null> {
@@ -233,7 +238,7 @@ class Follower {
     this.#previous = last;
     this.#isPreviousFinished = this.#isQuiet;
     last.toCursor = this.#cursorOfPrevious;
-    this.#before = { text: textOf(last.place), place: last.place };
+    this.#setBefore(last.place);
     this.#isQuiet = false;
     await this.#read(file, { from: 'beginning' }, isCurrent);
     if (last.file.bytes.isCompressed) await this.#closePrevious();
@@ -283,11 +288,18 @@ class Follower {
     await this.#previous.finish(this.#io);
   }
 
+  #setBefore(place: FilePlace): void {
+    // A blank file is not found again by its content: the one before it then is.
+    const known = place.isBlank ? shortened(this.#before?.place ?? null, BEFORE_DEPTH_MAX - 2) : null;
+    const before = { ...place, before: known };
+    this.#before = { text: textOf(before), place: before };
+  }
+
   async #closePrevious(): Promise<void> {
     await this.#finishPrevious();
     if (this.#previous === null) return;
-    const { place } = this.#previous;
-    this.#before = { text: textOf(place), place };
+    // Its place has moved on if something was written late.
+    if (!this.#previous.isBlank) this.#setBefore(this.#previous.place);
     await this.#previous.close();
     this.#previous = null;
   }
@@ -342,7 +354,7 @@ class Follower {
     if (next === null) throw error;
     this.#alertUnreadable(file.path, place.offset, messageOf(error));
     await this.#closePrevious();
-    this.#before = { text: textOf(place), place };
+    this.#setBefore(place);
     await this.#main.close();
     await this.#read(next.file, { from: 'beginning' }, next.isCurrent);
   }
@@ -368,14 +380,22 @@ class Follower {
   }
 }
 
-function textOf(of: FilePlace): string {
-  const { before: _, tail, isBlank, ...place } = of;
-  const optional = isBlank ? { isBlank } : {};
-  return JSON.stringify({
+function textOf(place: FilePlace): string {
+  return JSON.stringify(storedPlace(place));
+}
+
+function storedPlace({ before, tail, isBlank, ...place }: FilePlace): object {
+  return {
     ...place,
-    ...optional,
+    ...(isBlank ? { isBlank } : {}),
     ...(tail === null ? {} : { tailFrom: tail.from, tailCrc: tail.crc }),
-  });
+    ...(before === null ? {} : { before: storedPlace(before) }),
+  };
+}
+
+function shortened(place: FilePlace | null, depth: number): FilePlace | null {
+  if (place === null || depth === 0) return null;
+  return { ...place, before: shortened(place.before, depth - 1) };
 }
 
 function notThere(path: string): HeadgateError {

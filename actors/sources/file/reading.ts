@@ -3,6 +3,7 @@
  *  them. */
 
 import { HeadgateError } from '../../../src/domain/errors.ts';
+import type { RecordMeta } from '../../../src/domain/record.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import {
   lineSplitter,
@@ -53,7 +54,7 @@ export async function fileReading(file: OpenFile, plan: ReadingPlan, start: Star
       ...{ lineBytesMax: plan.lineBytesMax, csv: plan.format === 'csv', ...position },
       ...{ reportEnds: true, skipHoles: true },
     });
-    return new FileReading(file, plan, rows, splitter, await trackerFor(file, position, 'from' in start));
+    return new FileReading(file, plan, rows, splitter, await trackerFor(file, position, start));
   } catch (error) {
     await file.bytes.close();
     throw error;
@@ -71,14 +72,18 @@ async function startPosition(file: OpenFile, start: Start): Promise<StartPositio
   return { startOffset: file.sizeBytes, skipFirst: last[0] !== LINE_FEED };
 }
 
-async function trackerFor(file: OpenFile, position: StartPosition, isBlank: boolean): Promise<PlaceTracker> {
+async function trackerFor(file: OpenFile, position: StartPosition, start: Start): Promise<PlaceTracker> {
   const { inode, mtimeMs, birthMs, bytes } = file;
   const { startOffset: offset, startNumber: line = 1 } = position;
   const head = await readBytes(bytes, 0, Math.min(offset, HEAD_BYTES_MAX));
   const tailBytes = Math.min(offset, TAIL_BYTES_MAX);
   // A compressed file was put aside and is not rewritten: going back in it would mean to begin again.
   const tail = bytes.isCompressed ? NO_BYTES : await readBytes(bytes, offset - tailBytes, tailBytes);
-  return new PlaceTracker({ inode, offset, line, head, tail, mtimeMs, birthMs, isBlank });
+  return new PlaceTracker({
+    ...{ inode, offset, line, head, tail, mtimeMs, birthMs },
+    isBlank: 'from' in start || start.isBlank,
+    known: 'offset' in start && start.offset === offset ? start.tail : null,
+  });
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -279,16 +284,22 @@ export class FileReading {
       decodeColumns(line, this.#rows, this.file.path, this.#plan.lineBytesMax);
       return true;
     }
-    const meta = { cursor: this.toCursor(this.#tracker.text) };
     // A later run goes on behind a line that was left out.
-    if (line.overlong) return io.emitAll([], meta);
+    if (line.overlong) return io.emitAll([], this.#meta());
+    let values: readonly unknown[];
     try {
-      const values = this.#rows.decode(line);
-      if (values.length > 0) this.#tracker.isBlank = false;
-      return values.length === 0 || io.emitAll(values, meta);
+      values = this.#rows.decode(line);
     } catch (error) {
-      return this.#plan.rejections.reject(io, line.bytes, asDecodeError(error, line.number), meta);
+      const problem = asDecodeError(error, line.number);
+      return this.#plan.rejections.reject(io, line.bytes, problem, this.#meta());
     }
+    return values.length === 0 || io.emitAll(values, this.#meta());
+  }
+
+  /** Of what is handed in now: the file is blank no more. */
+  #meta(): RecordMeta {
+    this.#tracker.isBlank = false;
+    return { cursor: this.toCursor(this.#tracker.text) };
   }
 
   /** Of a line that ended in an earlier chunk: rows with a quote that is never closed are found out late.
