@@ -214,7 +214,9 @@ export class FileReading {
     // came after.
     if (!(await this.#isUnchanged())) return 'rewritten';
     if (bytesRead === 0) return this.#atEnd(io);
+    const { holeBytes } = this.#splitter;
     const lines = this.#splitter.push(this.#tracker.accept(bytesRead));
+    if (this.#splitter.holeBytes === holeBytes) this.#reportHole(io);
     await this.#handIn(io, lines);
     this.#tracker.finishChunk();
     return 'more';
@@ -265,7 +267,6 @@ export class FileReading {
     for (const line of lines) {
       if (!this.#hasRoom) await io.room();
       if (io.signal.aborted) return;
-      if (this.#splitter.holeBytes > this.#holeBytesSeen) this.#reportHole(io);
       if (line.overlong && line.isOverlongEnd !== true) {
         this.#reportTooLong(io, line);
         continue;
@@ -324,9 +325,8 @@ export class FileReading {
     if (bytes === 0) return;
     this.#holeBytesSeen = this.#splitter.holeBytes;
     const { path } = this.file;
-    const offset = this.#tracker.lineOffset;
-    io.alert('FILE_HOLE', `"${path}" holds ${bytes} bytes of zero near offset ${offset}; they are skipped`, {
-      ...{ path, offset, bytes },
-    });
+    const { offset } = this.#tracker;
+    const message = `"${path}" holds ${bytes} bytes of zero before offset ${offset}; they are skipped`;
+    io.alert('FILE_HOLE', message, { path, offset, bytes });
   }
 }
