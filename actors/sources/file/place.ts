@@ -102,3 +102,23 @@ export async function holdsPlace(bytes: FileBytes, place: FilePlace): Promise<bo
   const block = await readBytes(bytes, from, offset - from);
   return block.length === offset - from && (!isKnown || crc32(block) === tail.crc);
 }
+
+/** The place as JSON. */
+export function textOf(place: FilePlace): string {
+  return JSON.stringify(storedPlace(place));
+}
+
+function storedPlace({ before, tail, isBlank, ...place }: FilePlace): object {
+  return {
+    ...place,
+    ...(isBlank ? { isBlank } : {}),
+    ...(tail === null ? {} : { tailFrom: tail.from, tailCrc: tail.crc }),
+    ...(before === null ? {} : { before: storedPlace(before) }),
+  };
+}
+
+/** The place with so many of the places before it at most. */
+export function shortened(place: FilePlace | null, depth: number): FilePlace | null {
+  if (place === null || depth === 0) return null;
+  return { ...place, before: shortened(place.before, depth - 1) };
+}

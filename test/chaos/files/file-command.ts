@@ -1,5 +1,5 @@
-/** `chaos files`: scripts of writes, rotations, rewrites, restarts and kills for the file source, by the thousand,
- *  and the control. Kills are simulated in process. */
+/** `chaos files`: scripts of writes, rotations, rewrites, restarts and kills for the file source, by the
+ *  thousand, and the control. Kills are simulated in process. */
 
 import type { Output } from '../../../src/cli/output.ts';
 import type { AlterCursor } from './file-reader.ts';

@@ -1,5 +1,5 @@
-/** Runs the code of a file source against a {@link FileWorld}, one poll at a time, and loses what a kill would
- *  lose: what was handed in and not committed. */
+/** Runs the code of a file source against a {@link FileWorld}, one poll at a time, and loses what a kill
+ *  would lose: what was handed in and not committed. */
 
 import { fileSource } from '../../../actors/sources/file/file-source.ts';
 import type { Clock } from '../../../src/domain/clock.ts';

@@ -1,5 +1,6 @@
-/** One script: writes, rotations, truncations, rewrites, restarts and kills drawn from a seed, and the verdict of
- *  the oracle: every line once, or an alert that names the file and an offset before the first line missing. */
+/** One script: writes, rotations, truncations, rewrites, restarts and kills drawn from a seed, and the
+ *  verdict of the oracle: every line once, or an alert that names the file and an offset before the first
+ *  line missing. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

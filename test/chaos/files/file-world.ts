@@ -1,5 +1,5 @@
-/** A folder of log files under a program that writes and rotates them, with an oracle beside it: which lines were
- *  written, to which content, and which of them were destroyed. */
+/** A folder of log files under a program that writes and rotates them, with an oracle beside it: which
+ *  lines were written, to which content, and which of them were destroyed. */
 
 import {
   appendFileSync,
@@ -43,7 +43,8 @@ export interface Line {
 }
 
 /** Longer than what identifies a file by its head, so that a rewritten file has the same one. */
-const HEADER = `id,${Array.from({ length: 8 }, (_, n) => `temperature_of_the_hydraulic_press_${n}`).join(',')}`;
+const COLUMNS = Array.from({ length: 8 }, (_, n) => `temperature_of_the_hydraulic_press_${n}`);
+const HEADER = ['id', ...COLUMNS].join(',');
 /** A rotated file is written to no more once so many came after it. */
 const STEP_MS = 2_000;
 
@@ -94,8 +95,8 @@ export class FileWorld {
     mkdirSync(this.archive, { recursive: true });
   }
 
-  /** The reader knows what is stored, and nothing else: the content of `last`. What came later is as if it had
-   *  never been looked at. */
+  /** The reader knows what is stored, and nothing else: the content of `last`. What came later is as if it
+   *  had never been looked at. */
   forgetLooks(last: Content | null): void {
     const known = last === null ? -1 : this.#contents.indexOf(last);
     for (const content of this.#contents.slice(known + 1)) {
