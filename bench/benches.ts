@@ -142,8 +142,35 @@ const burstDemo: Bench = {
   },
 };
 
+const EXPRESSION_RECORDS = 1_000_000;
+
+const expressions: Bench = {
+  name: 'expressions',
+  rows: ['expression-filter', 'expression-longest'],
+  async measure(runs) {
+    const [figures] = await inTurn(runs, () => measureInChild('expressions', EXPRESSION_RECORDS));
+    return [
+      {
+        name: 'expression-filter',
+        unit: 'records/s',
+        values: figures.map(({ filter }) => filter),
+        references: figures.map(({ bare }) => bare),
+        referenceName: 'bare function',
+        better: 'higher',
+        bound: { of: 'value', limit: 1_000_000 },
+      },
+      againstBound(
+        'expression-longest',
+        'ms',
+        figures.map((figure) => figure.longestMs),
+        50,
+      ),
+    ];
+  },
+};
+
 export const BENCHES: readonly Bench[] = [
-  ...[register, sourceBytes, churn, pipelineMemory, timelineRows, observerCost, burstDemo],
+  ...[register, sourceBytes, churn, pipelineMemory, timelineRows, observerCost, burstDemo, expressions],
   ...DELIVERY_BENCHES,
   ...STEADY_BENCHES,
   ...HISTORY_BENCHES,

@@ -3,6 +3,7 @@
 
 import { measureBurstDemo } from './measurements/burst-demo.ts';
 import { measureChurn } from './measurements/churn.ts';
+import { measureExpressions } from './measurements/expressions.ts';
 import { measureHistory } from './measurements/history.ts';
 import { measureHttpIngest } from './measurements/http-ingest.ts';
 import { measureIdle } from './measurements/idle.ts';
@@ -23,6 +24,7 @@ import { measureWsIngest } from './measurements/ws-ingest.ts';
 const MEASUREMENTS = {
   burstDemo: measureBurstDemo,
   churn: measureChurn,
+  expressions: measureExpressions,
   history: measureHistory,
   httpIngest: measureHttpIngest,
   idle: measureIdle,

@@ -8,7 +8,9 @@ import type { Exit } from '../actors/flow/exit.ts';
 import { createGatePort, createStagesPort, type StagesPorts } from '../actors/flow/flow-ports.ts';
 import type { Plane } from '../actors/flow/plane.ts';
 import { createSamplerPort, type SamplerPorts } from '../actors/health/sampler.ts';
-import { createIntake, type IntakePorts } from '../actors/sources/intake.ts';
+import { createReconnectPacer } from '../actors/sources/reconnect-pacer.ts';
+import { createIntake } from '../actors/sources/intake.ts';
+import type { IntakePorts } from '../actors/sources/intake-ports.ts';
 import { createDrain, createWait, type KeepDeadline } from '../actors/sources/waiting.ts';
 import type { SourceDirectory } from '../actors/supervision/source-directory.ts';
 import { createJanitorPort, type JanitorPorts } from '../actors/timeline/janitor.ts';
@@ -53,6 +55,7 @@ export interface EngineActorParts {
   readonly deadLetter: IntakePorts['deadLetter'];
   readonly keepDeadline: KeepDeadline;
   readonly keepPollPhase: IntakePorts['keepPollPhase'];
+  readonly keepCursor: IntakePorts['keepCursor'];
   readonly holdOff: IntakePorts['holdOff'];
   readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
@@ -95,7 +98,8 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
 
 /** A source, and what one becomes whose wait a crash cut off. */
 function sourcesOf(parts: EngineActorParts) {
-  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, holdOff, raise } = parts;
+  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, keepCursor, holdOff, raise } =
+    parts;
   const intake = createIntake({
     clock,
     random: random.fork('sources'),
@@ -103,10 +107,14 @@ function sourcesOf(parts: EngineActorParts) {
     arrivals$: plane.arrivals$,
     deadLetter,
     keepPollPhase,
+    keepCursor,
     holdOff,
     raise,
   });
-  const ports = { actors: { intake, wait: createWait(clock, keepDeadline), drain: createDrain(clock) } };
+  const pacer = createReconnectPacer(clock, parts.options.reconnectsPerSecondMax);
+  const ports = {
+    actors: { intake, wait: createWait(clock, keepDeadline, pacer), drain: createDrain(clock) },
+  };
   return {
     source: sourceMachine.provide(ports),
     backingOffSource: backingOffSourceMachine.provide(ports),

@@ -1,6 +1,7 @@
 /** What calls on the engine take and give back. */
 
 import type { SourceHealth } from './domain/health.ts';
+import type { RecordBalance } from './record-balance.ts';
 import type { StageReport } from './pipeline/flow.ts';
 
 export interface StopOptions {
@@ -48,6 +49,10 @@ export interface EngineReport {
   readonly dropped: number;
   /** Records that came out of the last stage, stored where records are kept. */
   readonly delivered: number;
-  /** Records that were on their way when a stop's deadline came. */
+  /** Records that were taken in and came to no end: neither stored, left out, dropped, nor kept as a dead
+   *  letter. A deadline came, or the database failed for good. Where nothing is stored, also records that a
+   *  consumer had not read at the deadline. */
   readonly lost: number;
+  /** What became of all records that came in: its parts add up. */
+  readonly balance: RecordBalance;
 }

@@ -6,6 +6,7 @@ import type { Actor } from 'xstate';
 import type { Exit } from '../actors/flow/exit.ts';
 import { Plane } from '../actors/flow/plane.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
+import { sayFarewell } from './source-farewell.ts';
 import { HoldOffs } from '../actors/sources/hold-offs.ts';
 import { resume } from '../actors/sources/resumption.ts';
 import { Spills } from '../actors/sources/spills.ts';
@@ -34,7 +35,9 @@ import { RunBooks, type BooksOutputs } from './run-books.ts';
 import { jumpReporter, noteClockAtStart } from './run-clock.ts';
 import { janitorPorts } from './run-janitor.ts';
 import { noteThePast } from './run-past.ts';
+import { lostRecords } from './run-losses.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
+import { BalanceCounts, type RecordBalance } from './record-balance.ts';
 import { RunSettings, type BurstSettings } from './run-settings.ts';
 import { databaseFile, runStats, type RunStats } from './run-stats.ts';
 import { SinkWing } from './sink-wing.ts';
@@ -68,11 +71,13 @@ export class EngineRun {
   readonly #options: RunOptions;
   readonly #actor: Actor<typeof engineMachine>;
   readonly #books: RunBooks;
+  readonly #counts = new BalanceCounts();
   readonly #settings: RunSettings;
   readonly #file: string | null;
   readonly #spills: Spills;
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
   readonly #holdOffs: HoldOffs;
+  readonly #forgotten = new Set<string>();
   readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
   #lastIncarnation: number;
   #unwatchClock: () => void = () => {};
@@ -91,6 +96,7 @@ export class EngineRun {
       onRecordsStored: (lastRecordSeq) => this.sinks.feed?.recordsStored(lastRecordSeq),
       onState: (row, actorId) => this.#onState(row, actorId),
       rigOf: (actorId) => this.directory.byActorId(actorId),
+      counts: this.#counts,
       onLetterFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
     });
     const { ledger, journal } = this.#books;
@@ -101,15 +107,29 @@ export class EngineRun {
       globalLimit: this.#settings.globalLimit,
       exit: outputs.exit,
       onPoison: ({ originalRecord, error }, stageName) => this.buryRecord(originalRecord, stageName, error),
+      onDropped: (records) => {
+        this.#counts.dropped += records;
+      },
+    });
+    this.plane.arrivals$.subscribe(({ records }) => {
+      this.#counts.received += records.length;
     });
     const keepsRecords = options.records.keep && store !== null;
-    outputs.exit.attach({ ledger, keepsRecords }, () => this.plane.pokeLast());
+    const onLost = lostRecords({
+      ...{ clock, books: this.#books, directory: () => this.directory },
+      storedCursor: (name) => store?.cursors.get(name),
+    });
+    outputs.exit.attach({ ledger, keepsRecords, onLost }, () => this.plane.pokeLast());
     this.#spills = new Spills({
       ...{ store, log, clock, ledger },
       keepsRecords: options.records.keep,
+      onLost: this.#countLost,
       deadLetter: (record, stage, error) => this.buryRecord(record, stage, error),
     });
+    this.#counts.received += this.#spills.size;
     this.letters = createRunLetters({
+      onReturned: () => this.#counts.received++,
+      onRefused: () => this.#counts.deadLettered++,
       ...{ clock, log, store, ledger, journal, plane: this.plane },
       recordsAreKept: options.records.keep,
       directory: () => this.directory,
@@ -122,7 +142,11 @@ export class EngineRun {
         ledger.touch(rig);
         this.letters?.letterReturn.registered(rig.name);
       },
-      onReleased: (rig) => this.#release(rig),
+      onReleased: (rig, successor) => {
+        this.#release(rig);
+        const isForgotten = sayFarewell(rig, successor, { ...{ clock, log }, books: this.#books });
+        if (isForgotten) this.#forgotten.add(`${rig.spec.tenant}/${rig.spec.id}`);
+      },
       answer: outputs.answer,
       note: this.#books.noteOf('registry'),
     });
@@ -188,14 +212,13 @@ export class EngineRun {
     return this.finished;
   }
 
-  /** Writes what is left and closes the database. To be called once `finished` has resolved. Returns how many
-   *  records no drain has reached: they are lost, and whoever waits for one of them is told. */
-  async close(): Promise<number> {
+  /** Writes what is left and closes the database. To be called once `finished` has resolved. Records that no
+   *  drain has reached are lost: they are counted, and their sources are told. */
+  async close(): Promise<void> {
     const { store, clock, log } = this.#options;
     const { ledger } = this.#books;
     this.#unwatchClock();
-    let lost = 0;
-    for (const rig of this.directory.rigs()) lost += rig.giveUp();
+    for (const rig of this.directory.rigs()) rig.giveUp();
     this.sinks.close();
     this.#spills.close();
     this.#books.deadLetters.close();
@@ -204,7 +227,19 @@ export class EngineRun {
     this.#books.close();
     const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
     if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
-    return lost;
+    this.#countLost(ledger.lostLetters);
+  }
+
+  /** What became of all records so far. */
+  balance(lost: number): RecordBalance {
+    const { plane, directory } = this;
+    const { exit } = this.#options.outputs;
+    const returned = this.letters?.letterReturn.waitingRecords ?? 0;
+    const outside = directory.waitingRecords + returned + this.#spills.size;
+    const waiting = outside + plane.recordsBetweenStages + exit.pendingRows;
+    const filtered = plane.reports().reduce((sum, stage) => sum + stage.filtered, 0);
+    const { received, dropped, deadLettered } = this.#counts;
+    return { received, stored: exit.stored, filtered, dropped, deadLettered, lost, waiting };
   }
 
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
@@ -221,6 +256,8 @@ export class EngineRun {
       sinks: this.sinks.directory.stats(),
     });
   }
+
+  readonly #countLost = (records: number): void => this.#options.outputs.exit.countLost(records);
 
   /** Keeps a record that a stage or the recorder could not use. */
   buryRecord(record: IngestRecord, stage: string, error: unknown): void {
@@ -262,12 +299,17 @@ export class EngineRun {
       clock,
       sourceLimit: this.#settings.sourceLimit,
       onItems: (lane) => this.plane.arrive(lane),
-      onDropped: (dropping, records, by) => this.#books.losses.count(dropping, 'dropped', records, { by }),
+      onLost: this.#countLost,
+      onDropped: (dropping, records, by) => {
+        this.#counts.dropped += records;
+        this.#books.losses.count(dropping, 'dropped', records, { by });
+      },
       spill: this.#spills.of(spec),
       tally: this.#ended.tallyOf(addressOf(spec)),
     });
     const name = `${spec.tenant}/${spec.id}`;
-    rig.cursor = store?.cursors.get(name) ?? null;
+    // A source whose predecessor said good-bye begins without its cursor.
+    rig.cursor = this.#forgotten.delete(name) ? null : (store?.cursors.get(name) ?? null);
     resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
     // What a crash cut off goes on once.
     this.#deadlines.delete(name);
@@ -327,6 +369,7 @@ export class EngineRun {
       deadLetter: books.buryPayload,
       keepDeadline: books.keepDeadline,
       keepPollPhase: books.keepPollPhase,
+      keepCursor: books.keepCursor,
       holdOff: (rig, waitMs) => this.#holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
       onSample: (rows, healths) => {

@@ -27,6 +27,7 @@ import { formatAddress, parseAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
 import { HeadgateError, type ErrorFacts } from './domain/errors.ts';
 import { INACTIVE_STATES, type SourceHealth } from './domain/health.ts';
+import { NO_BALANCE } from './record-balance.ts';
 import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
@@ -234,13 +235,15 @@ export class Engine extends EngineNotes {
   }
 
   report(): EngineReport {
+    const lost = this.#lost + this.#exit.lost;
     return {
       sources: this.#healths(),
       stages: this.#run?.plane.reports() ?? [],
       admitted: this.#run?.plane.admitted ?? 0,
       dropped: this.#run?.plane.dropped ?? 0,
       delivered: this.#exit.delivered - this.#deliveredBefore,
-      lost: this.#lost,
+      lost,
+      balance: this.#run?.balance(lost) ?? NO_BALANCE,
     };
   }
 
@@ -288,8 +291,8 @@ export class Engine extends EngineNotes {
     this.#ending = run.finished.then(async ({ lostRecords }) => {
       this.#lost = lostRecords;
       this.#exit.end();
-      const unreached = await run.close();
-      this.#lost += unreached + this.#exit.detach();
+      await run.close();
+      this.#lost += this.#exit.detach();
       this.#requests.refuseAll(STOPPED);
     });
     run.start();

@@ -3,7 +3,7 @@
 
 import type { Observer, Subject } from 'rxjs';
 import type { BuryPayload } from '../actors/sources/arriving-records.ts';
-import type { IntakePorts } from '../actors/sources/intake.ts';
+import type { IntakePorts } from '../actors/sources/intake-ports.ts';
 import type { SourceRig } from '../actors/sources/source-rig.ts';
 import type { KeepDeadline } from '../actors/sources/waiting.ts';
 import { AlertDesk } from '../actors/timeline/alert-desk.ts';
@@ -22,10 +22,12 @@ import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { BoundedRows } from './domain/bounded-rows.ts';
 import { LIMITS } from './domain/limits.ts';
+import { isSinkName } from './domain/address.ts';
 import { isBurstAlert, type Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
+import type { BalanceCounts } from './record-balance.ts';
 import type { RunSettings } from './run-settings.ts';
 
 /** Where it shows what it wrote. */
@@ -54,6 +56,7 @@ export interface RunBooksOptions {
   readonly onLetterFailedAgain: DeadLetterDeskOptions['onFailedAgain'];
   /** The source that is registered under this name in the timeline. */
   readonly rigOf: (actorId: string) => SourceRig | undefined;
+  readonly counts: BalanceCounts;
 }
 
 export class RunBooks {
@@ -106,7 +109,10 @@ export class RunBooks {
         this.ledger.addDeadLetter(letter, origin);
         this.#countDeadLetter(letter, origin);
       },
-      onFailedAgain: books.onLetterFailedAgain,
+      onFailedAgain: (id, error) => {
+        books.counts.deadLettered++;
+        books.onLetterFailedAgain(id, error);
+      },
       note: (actorId, data) => {
         const cause = this.journal.lastRowOf(actorId);
         this.journal.note({ kind: 'dead_letter', event: 'dead_letter', data, actorId, cause });
@@ -163,6 +169,14 @@ export class RunBooks {
     this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0 });
   };
 
+  readonly keepCursor: IntakePorts['keepCursor'] = (rig, cursor) => {
+    const { tenant, id: sourceId } = rig.spec;
+    rig.cursor = cursor;
+    return new Promise((resolve) => {
+      this.ledger.addParcel({ cursors: [{ tenant, sourceId, cursor }], onSettled: () => resolve() });
+    });
+  };
+
   forgetPollPhase(rig: SourceRig): void {
     if (!rig.keepsPollPhase) return;
     const { tenant, id: sourceId } = rig.spec;
@@ -171,7 +185,11 @@ export class RunBooks {
 
   /** Letters of sinks are told of by the sinks. */
   #countDeadLetter({ stage, code, message }: DeadLetter, origin: DeadLetterOrigin): void {
-    const rig = this.#options.rigOf(origin.actorId);
+    if (isSinkName(stage)) return;
+    const { counts, rigOf } = this.#options;
+    counts.deadLettered++;
+    if (origin.record === null) counts.received++;
+    const rig = rigOf(origin.actorId);
     if (rig === undefined) return;
     rig.deadLettered++;
     if (origin.record === null) rig.undecodedPayloads++;

@@ -21,6 +21,10 @@ export interface RunLettersParts {
   readonly journal: Journal;
   readonly plane: Plane;
   readonly directory: () => SourceDirectory;
+  /** A record of a letter goes to the stages again. */
+  readonly onReturned: () => void;
+  /** A limit refused such a record: its letter stays. */
+  readonly onRefused: () => void;
   /** Tells the sinks that letters of theirs may be queued. */
   readonly sinksHaveLetters: () => void;
 }

@@ -167,10 +167,18 @@ function refusesAllAlert(rig: SinkRig, { code, message }: ErrorFacts, timestamp:
   };
 }
 
-function portsOf({ clock, random, log, ledger }: SinkWingOptions, feed: LogFeed | null, books: SinkBooks) {
+function portsOf(
+  { clock, random, log, ledger, onAlert }: SinkWingOptions,
+  feed: LogFeed | null,
+  books: SinkBooks,
+) {
   return {
     // Without a log no sink is admitted, so no courier runs.
-    courier: createCourier({ clock, log, books, feed: feed as LogFeed, random: random.fork('sinks') }),
+    courier: createCourier({
+      ...{ clock, log, books, raise: onAlert },
+      feed: feed as LogFeed,
+      random: random.fork('sinks'),
+    }),
     wait: createSinkWait(clock, (deadline) => ledger.setDeadline(deadline)),
     drain: createSinkDrain(clock),
   };

@@ -53,7 +53,9 @@ function lossFinding(lost: LostDatabase): StorageFinding {
       : `it had ${recordSeq} records and ${timelineSeq} timeline rows at least`;
   const left = movedTo === null ? '' : `; what is left of it is kept as ${movedTo}`;
   const message = {
-    gone: `the database is gone, and a fresh one was begun; ${known}${left}. Restore a backup, or put it back`,
+    gone:
+      `the database is gone, and a fresh one was begun; ${known}${left}. Restore a backup, ` +
+      'or put it back',
     replaced:
       `another database stands in the place of the one that was here; ${known}. Restore a backup by ` +
       'headgate restore, or put it back',

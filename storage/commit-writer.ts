@@ -28,7 +28,8 @@ export interface StoreTail {
 export interface CommitWriter {
   /** Commits one unit. Throws SQLite's own errors. */
   commit(unit: CommitUnit): CommitResult;
-  /** The rows that the tables refuse. Writes nothing. Throws SQLite's own errors that no row is the cause of. */
+  /** The rows that the tables refuse. Writes nothing. Throws SQLite's own errors that no row is the cause
+   *  of. */
   examine(unit: CommitUnit): RefusedRow[];
   tail(): StoreTail;
   counters(): Counters;

@@ -49,10 +49,11 @@ export interface TruncatedRows {
 
 /** A database, or its end, that was not where it should have been at the opening. */
 export interface LostDatabase {
-  /** `gone`: the file was missing or empty, and a fresh one was begun. `replaced`: another database stood in its
-   *  place. `logGone`: the run before was killed, and its write-ahead log was missing. */
+  /** `gone`: the file was missing or empty, and a fresh one was begun. `replaced`: another database stood
+   *  in its place. `logGone`: the run before was killed, and its write-ahead log was missing. */
   readonly what: 'gone' | 'replaced' | 'logGone';
-  /** What the mark beside it knew: its name and the last numbers it gave out; null where there was no mark. */
+  /** What the mark beside it knew: its name and the last numbers it gave out; null where there was no
+   *  mark. */
   readonly dbUuid: string | null;
   readonly timelineSeq: number | null;
   readonly recordSeq: number | null;
@@ -141,7 +142,19 @@ export interface MaintenanceRequest {
   readonly filledShareMax?: number;
 }
 
+/** Another program took a file of the database away, exchanged it or cut it off. */
+export interface FileIncident {
+  readonly change: 'gone' | 'replaced' | 'shorter' | 'logGone' | 'logShorter' | 'lockGone';
+  /** `stopped`: it could not be put right, and nothing is acknowledged until it is. Otherwise nothing is
+   *  lost. */
+  readonly outcome: 'restored' | 'reopened' | 'locked' | 'stopped';
+  /** Where a copy of what was stored was put, beside a file that is not ours. */
+  readonly rescuedTo: string | null;
+}
+
 export interface MaintenanceReport {
+  /** What happened to the files since the last report. */
+  readonly incidents?: readonly FileIncident[];
   readonly deleted: {
     readonly records: number;
     readonly deadLetters: number;

@@ -1,5 +1,5 @@
-/** A database, or its end, that should be there and is not: what beside it knows of it says so at the opening.
- *  What was found is kept in the database that is opened, until a row says so. */
+/** A database, or its end, that should be there and is not: what beside it knows of it says so at the
+ *  opening. What was found is kept in the database that is opened, until a row says so. */
 
 import type Database from 'better-sqlite3';
 import { existsSync, statSync } from 'node:fs';
@@ -13,8 +13,8 @@ const NOTE = 'lost';
 /** The row that says so. */
 export const LOST_EVENT = 'storage.lost';
 
-/** Where no database stands although one did: with a mark, with a log, or known to the lock. What is left of it
- *  is moved aside, so that a fresh one neither takes it for its own nor writes over it. */
+/** Where no database stands although one did: with a mark, with a log, or known to the lock. What is left
+ *  of it is moved aside, so that a fresh one neither takes it for its own nor writes over it. */
 export function moveLostAside(file: string, lock: EngineLock, nowMs: number): LostDatabase | null {
   const mark = readMark(file);
   const logBytes = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;

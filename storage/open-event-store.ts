@@ -1,9 +1,9 @@
 /** Opens a database for one engine.
  *
- *  In this order, so that nothing is touched that is not ours: look at the file; take the engine's lock; finish
- *  a restore that was cut off; look again, at every page; move a damaged database aside, or what is left of one
- *  that is gone; connect; close the run that crashed and begin the next; hold the numbers against the mark.
- *  Whatever fails on the way frees the lock again. */
+ *  In this order, so that nothing is touched that is not ours: look at the file; take the engine's lock;
+ *  finish a restore that was cut off; look again, at every page; move a damaged database aside, or what
+ *  is left of one that is gone; connect; close the run that crashed and begin the next; hold the numbers
+ *  against the mark. Whatever fails on the way frees the lock again. */
 
 import type Database from 'better-sqlite3';
 import { existsSync } from 'node:fs';
@@ -24,6 +24,7 @@ import { inspectDatabase, notADatabase } from './file/inspect-database.ts';
 import { cursorKey, readKnownState, type KnownState } from './tables/known-state.ts';
 import { readAncestors, readRestored } from './tables/lineage.ts';
 import { readMark } from './file/mark-file.ts';
+import { KeptFiles } from './kept-files.ts';
 import { logIsGone, moveLostAside, noteLoss, replacedDatabase } from './lost-database.ts';
 import { createMarkKeeper } from './mark-keeper.ts';
 import { moveAside } from './file/move-aside.ts';
@@ -57,6 +58,8 @@ type LockedOptions = OpenOptions & { readonly hadLog: boolean };
 export interface LocalStore extends EventStore {
   /** Its connection, for whoever hosts it; another one after an I/O error. Throws while there is none. */
   readonly db: Database.Database;
+  /** Carries out what copies or cuts its log. */
+  copying<Result>(action: () => Result): Result;
 }
 
 /** @throws HeadgateError HG_STORAGE_LOCKED, _READONLY, _NOT_A_DATABASE, _VERSION, _BUSY, _FULL or _FAILED. */
@@ -188,7 +191,13 @@ function eventStore(
   movedAside: string | null,
 ): LocalStore {
   const { db, cursors, ...known } = opened;
-  const session = new StoreSession(db, { ...known, file }, lock === null ? null : () => openWritable(file));
+  const reconnect = () => {
+    files?.demandOwn();
+    return openWritable(file);
+  };
+  const session = new StoreSession(db, { ...known, file }, lock === null ? null : reconnect);
+  const files = lock === null ? null : new KeptFiles(file, session, lock);
+  const using = <Result>(action: () => Result): Result => (files === null ? action() : files.use(action));
   const mark = createMarkKeeper(lock === null ? null : file, known.dbUuid, () => session.tail());
   let isOpen = true;
   const guard = <Result>(action: () => Result): Result => {
@@ -203,7 +212,8 @@ function eventStore(
     cursors,
     movedAside,
     async commit(unit: CommitUnit) {
-      const result = guard(() => session.commit(unit));
+      const write = () => session.commit(unit);
+      const result = guard(() => (files === null ? write() : files.commit(unit, write)));
       for (const row of unit.cursors) cursors.set(cursorKey(row.tenant, row.sourceId), row.cursor);
       mark.committed();
       return result;
@@ -223,26 +233,28 @@ function eventStore(
     readState: async (key) => guard(() => readState(session.parts.db, key)),
     writeState: async (key, value) => guard(() => writeState(session.parts.db, key, value)),
     async maintain(request) {
-      const report = guard(() => session.parts.maintenance.maintain(request));
+      const report = guard(() => using(() => session.parts.maintenance.maintain(request)));
       mark.write();
-      return report;
+      return { ...report, incidents: files?.takeIncidents() ?? [] };
     },
     async close(end) {
       if (!isOpen) return;
       isOpen = false;
       try {
         if (end !== null) {
-          guardStorage(file, () => {
+          const write = () => {
             session.parts.maintenance.close();
             endRun(session.parts.db, known.run, end.atMs);
-          });
+          };
+          guardStorage(file, () => using(write));
         }
       } finally {
         mark.write();
         session.close();
-        lock?.release();
+        files?.release();
       }
     },
+    copying: (action) => (files === null ? action() : files.copying(action)),
     // Whoever calls it here waits for the disk himself.
     abandon() {},
   };

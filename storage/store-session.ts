@@ -16,6 +16,7 @@ import type { CommitResult, LostDatabase, RefusedRow, RestoredFrom, TruncatedRow
 import { createLetters, type Letters } from './tables/letters.ts';
 import { createLogReader, type LogReader } from './tables/log-reader.ts';
 import { Maintenance } from './retention/maintenance.ts';
+import { makePrivate, syncFile } from './file/durable-file.ts';
 import { sqliteCode } from './file/storage-error.ts';
 
 interface Parts {
@@ -87,6 +88,7 @@ export class StoreSession {
         const stored = this.#resolve(this.#doubt);
         if (stored !== null && isDeepStrictEqual(unit, stored.unit)) return stored.result;
       }
+      if (this.#parts === null && this.#connect !== null) this.#parts = this.#prepare(this.#connect());
       const { writer } = this.parts;
       try {
         const result = writer.commit(unit);
@@ -98,6 +100,37 @@ export class StoreSession {
         if (attempt === TRIES) throw error;
       }
     }
+  }
+
+  /** The connection in use; null while there is none. */
+  get connection(): Database.Database | null {
+    return this.#parts?.db ?? null;
+  }
+
+  get gatewayId(): string {
+    return this.#facts.gatewayId;
+  }
+
+  /** Copies everything that is committed to a file that is not there yet, and forces it to the disk. */
+  copyTo(target: string): void {
+    makePrivate(target);
+    this.parts.db.prepare('VACUUM INTO ?').run(target);
+    syncFile(target);
+  }
+
+  /** Copies the log into the database and opens it anew. */
+  reopen(): void {
+    copyLogIntoFile(this.parts.db);
+    this.exchange(() => {});
+  }
+
+  /** Closes the connection, lets `exchange` put another file of the same content in place, and opens that. */
+  exchange(exchange: () => void): void {
+    if (this.#connect === null) return;
+    this.#tail = this.tail();
+    this.close();
+    exchange();
+    this.#parts = this.#prepare(this.#connect());
   }
 
   /** As {@link CommitWriter.examine}. */

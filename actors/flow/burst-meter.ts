@@ -6,7 +6,7 @@ import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import { BurstWindow, type BurstEdge, type BurstOptions } from '../../src/pipeline/burst-window.ts';
 import type { BurstDetectorCommand } from '../../machines/burst-detector-machine.ts';
 import { managed } from '../managed.ts';
-import type { Arrival } from '../sources/intake.ts';
+import type { Arrival } from '../sources/intake-ports.ts';
 import type { SourceRig } from '../sources/source-rig.ts';
 import { partFailed } from './flow-ports.ts';
 import type { Plane } from './plane.ts';

@@ -35,6 +35,9 @@ export interface ExitOptions {
 export interface RunPart {
   readonly ledger: Ledger;
   readonly keepsRecords: boolean;
+  /** Records were lost while the run goes on. Their cursors, and those of later records on their way, are not
+   *  stored any more. */
+  readonly onLost?: (records: Batch) => void;
 }
 
 export class Exit implements Downstream {
@@ -45,10 +48,16 @@ export class Exit implements Downstream {
   #ledger: Ledger | null = null;
   #keepsRecords = false;
   #onRoom: () => void = () => {};
+  #onLost: (records: Batch) => void = () => {};
+  /** Sources that went back, by tenant and id, and when: cursors of records that came before do not count. */
+  readonly #wentBack = new Map<string, number>();
   /** Records on their way into the database. */
   #pending = 0;
   #pendingBytes = 0;
   #delivered = 0;
+  #stored = 0;
+  #poisonSeen = 0;
+  #pendingRows = 0;
   #lost = 0;
 
   constructor(options: ExitOptions) {
@@ -56,13 +65,27 @@ export class Exit implements Downstream {
   }
 
   /** Connects it to a run of the engine. Where records are not kept, dead letters are all the same. */
-  attach({ ledger, keepsRecords }: RunPart, onRoom: () => void): void {
+  attach({ ledger, keepsRecords, onLost = () => {} }: RunPart, onRoom: () => void): void {
     this.#ledger = ledger;
+    this.#stored = 0;
+    this.#poisonSeen = 0;
     this.#keepsRecords = keepsRecords;
     this.#onRoom = onRoom;
+    this.#onLost = onLost;
+    this.#wentBack.clear();
   }
 
-  /** The run is over. Returns how many records it took and never stored. */
+  /** Records of this run that came to no end: not stored, not left out, not dropped, no dead letter. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Counts records that were lost before they came here. */
+  countLost(records: number): void {
+    this.#lost += records;
+  }
+
+  /** The run is over. Returns how many records of it were lost. */
   detach(): number {
     const lost = this.#lost;
     this.#lost = 0;
@@ -82,9 +105,24 @@ export class Exit implements Downstream {
     return this.#delivered;
   }
 
-  /** Records on their way into the database. */
+  /** Records of this run that were stored; where nothing is stored, those that came through. */
+  get stored(): number {
+    return this.#stored;
+  }
+
+  /** Poison records of this run that came through. */
+  get poisonSeen(): number {
+    return this.#poisonSeen;
+  }
+
+  /** Items on their way into the database. */
   get pendingRecords(): number {
     return this.#pending;
+  }
+
+  /** As {@link pendingRecords}, without those that are dead letters already. */
+  get pendingRows(): number {
+    return this.#pendingRows;
   }
 
   get isIdle(): boolean {
@@ -107,6 +145,7 @@ export class Exit implements Downstream {
     const refused = new Set<FlowItem>();
     this.#pending += batch.length;
     this.#pendingBytes += bytes;
+    this.#pendingRows += records.length;
     this.#ledger.addParcel({
       records,
       cursors,
@@ -121,8 +160,9 @@ export class Exit implements Downstream {
       onSettled: (outcome) => {
         this.#pending -= batch.length;
         this.#pendingBytes -= bytes;
+        this.#pendingRows -= records.length;
         if (outcome === 'stored') this.#show(batch, without(stored, refused), consumers, sinceMs);
-        else this.#giveUp(batch);
+        else this.#giveUp(batch, records.length);
         this.#onRoom();
       },
     });
@@ -148,10 +188,13 @@ export class Exit implements Downstream {
     this.#consumers.clear();
   }
 
-  /** The deadline has come: what consumers have not read is gone for them. Returns how much that was. */
+  /** The deadline has come: what consumers have not read is gone for them. Returns how many records are lost
+   *  by that: none where they are stored, else as many as the slowest consumer has not read. */
   clear(): number {
-    let lost = 0;
-    for (const consumer of this.#consumers) lost += consumer.clear();
+    const unread = Array.from(this.#consumers, (consumer) => consumer.clear());
+    if (this.#ledger !== null && this.#keepsRecords) return 0;
+    const lost = Math.max(0, ...unread);
+    this.#stored -= lost;
     return lost;
   }
 
@@ -167,6 +210,7 @@ export class Exit implements Downstream {
     const kept = stored === batch ? null : new Set(stored);
     for (const item of batch) {
       const isKept = !isPoison(item) && (kept === null || kept.has(item));
+      if (isKept) this.#stored++;
       item[RECEIPT]?.settle(isKept ? 'stored' : 'deadLettered');
     }
     this.#deliver(stored, consumers, sinceMs);
@@ -176,6 +220,8 @@ export class Exit implements Downstream {
   #settleUnkept(batch: Batch): void {
     const buried: FlowItem[] = [];
     for (const item of batch) {
+      if (isPoison(item)) this.#poisonSeen++;
+      else this.#stored++;
       const receipt = item[RECEIPT];
       if (receipt === undefined) continue;
       if (isPoison(item)) buried.push(item);
@@ -188,9 +234,23 @@ export class Exit implements Downstream {
     else this.#ledger.addParcel({ onSettled: settle });
   }
 
-  #giveUp(batch: Batch): void {
-    this.#lost += batch.length;
+  /** `records`: those among them that are no dead letters. */
+  #giveUp(batch: Batch, records: number): void {
+    this.#lost += records;
     settleAll(batch, 'lost');
+    if (this.#ledger === null || this.#ledger.isClosed) return;
+    const names = new Set<string>();
+    for (const item of batch) if (item.cursor !== undefined) names.add(nameOf(item));
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const name of names) this.#wentBack.set(name, nowMs);
+    this.#ledger.forgetCursors(names);
+    this.#onLost(batch);
+  }
+
+  /** Whether the record came after its source went back. */
+  #isCurrent(item: FlowItem): boolean {
+    const wentBackMs = this.#wentBack.get(nameOf(item));
+    return wentBackMs === undefined || item.receivedMonoMs > wentBackMs;
   }
 
   /** What is written of a batch. Records that cannot be are left out of `stored`, and are dead letters. */
@@ -202,9 +262,12 @@ export class Exit implements Downstream {
     let bytes = 0;
     for (const item of batch) {
       const { tenant, sourceId, cursor } = item;
-      if (cursor !== undefined)
+      if (cursor !== undefined && (this.#wentBack.size === 0 || this.#isCurrent(item)))
         cursors.set(`${String(tenant)}/${String(sourceId)}`, { tenant, sourceId, cursor });
-      if (isPoison(item)) continue;
+      if (isPoison(item)) {
+        this.#poisonSeen++;
+        continue;
+      }
       try {
         checkFields(item);
         const row = recordRow(item, this.#jsonOf(item));
@@ -234,6 +297,10 @@ export class Exit implements Downstream {
       `its data takes ${bytes} bytes; records.bytesMax allows ${recordBytesMax}`,
     );
   }
+}
+
+function nameOf({ tenant, sourceId }: FlowItem): string {
+  return `${tenant}/${sourceId}`;
 }
 
 function without(batch: Batch, refused: ReadonlySet<FlowItem>): Batch {

@@ -173,7 +173,7 @@ class StagesAtWork {
       this.#timer = clock.setTimeout(() => this.#drain(endMonoMs), DRAIN_LOOK_MS);
       return;
     }
-    this.#scope.send({ type: 'flow.drained', lostRecords: isDone ? 0 : plane.betweenStages + exit.clear() });
+    this.#scope.send({ type: 'flow.drained', lostRecords: isDone ? 0 : exit.clear() });
   }
 }
 

@@ -17,7 +17,7 @@ import { RECEIPT, type IngestRecord } from '../../src/domain/record.ts';
 import type { LetterOrigin } from '../../src/domain/timeline.ts';
 import { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
 import type { Lane } from '../../src/pipeline/gate.ts';
-import { dataOfPayload, dataPayload, wireOfPayload } from '../../src/pipeline/letter-payload.ts';
+import { dataOfPayload, dataPayload, wireOfPayload } from '../timeline/letter-payload.ts';
 import type { EventStore, StoredLetter } from '../../storage/event-store.ts';
 import type { SourceRig } from '../sources/source-rig.ts';
 import type { Ledger } from '../timeline/ledger.ts';
@@ -32,6 +32,10 @@ export interface LetterReturnOptions {
   readonly arrive: (lane: Lane) => void;
   /** Whether records are stored: the exit then crosses letters out. */
   readonly recordsAreKept: boolean;
+  /** A record of a letter goes to the stages again. */
+  readonly onReturned: () => void;
+  /** A limit refused such a record: its letter stays. */
+  readonly onRefused: () => void;
   /** A letter has failed as often as it may. */
   readonly onParked: (letter: StoredLetter, error: ErrorFacts) => void;
 }
@@ -72,8 +76,16 @@ export class LetterReturn {
       // The database keeps a letter until its record is stored.
       canWait: true,
       turn: null,
-      onRefused: (record) => record[RECEIPT]?.settle('dropped'),
+      onRefused: (record) => {
+        options.onRefused();
+        record[RECEIPT]?.settle('dropped');
+      },
     };
+  }
+
+  /** Records of letters that wait for the gate. */
+  get waitingRecords(): number {
+    return this.#lane.queue.size + this.#lane.queue.held;
   }
 
   /** Looks for queued letters and hands them in. */
@@ -199,6 +211,7 @@ export class LetterReturn {
       cursor: undefined,
       [RECEIPT]: receipt,
     };
+    this.#options.onReturned();
     receipt.add(1);
     receipt.seal();
     this.#lane.queue.offer([record]);

@@ -6,14 +6,14 @@
 
 import { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';
-import type { PoisonRecord } from '../../src/domain/record.ts';
+import { isPoison, type PoisonRecord } from '../../src/domain/record.ts';
 import type { RateLimitOptions } from '../../src/domain/source.ts';
 import { Flow, type StageReport } from '../../src/pipeline/flow.ts';
 import { createLimit, Gate, type Lane, type Limited } from '../../src/pipeline/gate.ts';
 import { createPump, type Pump } from '../../src/pipeline/pump.ts';
 import type { Stage } from '../../src/pipeline/stage.ts';
 import { StageTotals } from '../../src/pipeline/stage-totals.ts';
-import type { Arrival } from '../sources/intake.ts';
+import type { Arrival } from '../sources/intake-ports.ts';
 import type { Exit } from './exit.ts';
 
 export interface PlaneOptions {
@@ -23,6 +23,8 @@ export interface PlaneOptions {
   readonly globalLimit: RateLimitOptions | null;
   readonly exit: Exit;
   readonly onPoison: (item: PoisonRecord, stageName: string) => void;
+  /** A full queue between stages dropped so many records. */
+  readonly onDropped: (records: number) => void;
 }
 
 export class Plane {
@@ -39,6 +41,8 @@ export class Plane {
   #flow: Flow;
   /** Built and not at work yet. */
   #nextFlow: Flow | null = null;
+  /** Poison records that were made, less those that a queue dropped. */
+  #poisonBetween = 0;
   #isOpen = false;
   #isHeldBack = false;
   #admitted = 0;
@@ -89,7 +93,12 @@ export class Plane {
     return this.#flow.size === 0 && this.#exit.isIdle;
   }
 
-  /** Records between the stages. */
+  /** As {@link betweenStages}, without those that are dead letters already. */
+  get recordsBetweenStages(): number {
+    return this.#flow.size - (this.#poisonBetween - this.#exit.poisonSeen);
+  }
+
+  /** Items between the stages. */
   get betweenStages(): number {
     return this.#flow.size;
   }
@@ -171,7 +180,9 @@ export class Plane {
   /** Ends the stages; what is between them is lost. */
   stopStages(): void {
     this.#nextFlow?.stop();
+    this.#exit.countLost(this.recordsBetweenStages);
     this.#flow.stop();
+    this.#poisonBetween = this.#exit.poisonSeen;
   }
 
   #goOn(): void {
@@ -180,9 +191,18 @@ export class Plane {
   }
 
   #build(stages: readonly Stage[]): Flow {
-    const { exit, clock, onPoison } = this.#options;
+    const { exit, clock } = this.#options;
     return new Flow({
-      ...{ stages, exit, clock, onPoison },
+      ...{ stages, exit, clock },
+      onPoison: (item, stageName) => {
+        this.#poisonBetween++;
+        this.#options.onPoison(item, stageName);
+      },
+      onDropped: (items) => {
+        const poisoned = items.filter(isPoison).length;
+        this.#poisonBetween -= poisoned;
+        this.#options.onDropped(items.length - poisoned);
+      },
       onRoom: () => this.#pump.poke(),
       onFailure: (error) => this.failures$.next(error),
     });

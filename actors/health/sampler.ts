@@ -1,5 +1,5 @@
-/** The sampler: looks at every source at an interval, and keeps what it saw in the health table. It also reads
- *  the wall clock every second, so that a jump is noticed while nothing else happens. */
+/** The sampler: looks at every source at an interval, and keeps what it saw in the health table. It also
+ *  reads the wall clock every second, so that a jump is noticed while nothing else happens. */
 
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import type { SourceHealth, SourceState } from '../../src/domain/health.ts';

@@ -71,6 +71,8 @@ class Courier implements DeliveryListener {
 
   failed(error: unknown): void {
     const facts = this.#rig.countError(error);
+    const { clock } = this.#ports;
+    this.#rig.notBeforeMonoMs = clock.monotonicMs() + (retryAfterOf(error) ?? 0);
     this.#delivery = null;
     const remedy = remedyOf(error);
     if (this.#isDraining && remedy !== 'stop') this.#tryAgain(error, facts);
@@ -81,7 +83,7 @@ class Courier implements DeliveryListener {
   #startWhenClosed(): void {
     const { closing, spec } = this.#rig;
     if (closing === null) {
-      this.#start();
+      this.#startWhenWelcome();
       return;
     }
     const { connectTimeoutMs } = spec;
@@ -94,9 +96,16 @@ class Courier implements DeliveryListener {
     const start = () => {
       if (!isWaiting) return;
       this.#clearTimer();
-      this.#start();
+      this.#startWhenWelcome();
     };
     void closing.then(this.#scope.guard(start));
+  }
+
+  /** A far end that asked to be left alone is, also after a pause and while the sink drains. */
+  #startWhenWelcome(): void {
+    const restMs = this.#rig.notBeforeMonoMs - this.#ports.clock.monotonicMs();
+    if (restMs > 0) this.#setTimer(restMs, () => this.#start());
+    else this.#start();
   }
 
   #start(): void {

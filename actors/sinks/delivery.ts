@@ -7,11 +7,13 @@
  *  ahead: memory does not grow with the lag. A batch comes again only after a failure, a stop whose deadline
  *  came, or a crash; its records then bear the same keys. */
 
+import type { OperatorAlert } from '../../src/domain/alert.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import type { SinkLink } from '../../src/domain/sink.ts';
+import { sourceAlerts } from '../sources/source-alerts.ts';
 import { Bell } from './bell.ts';
 import { pieceOf, pieceOfLetter, type Consignment } from './consignment.ts';
 import { HandOver, RUN_IS_OVER } from './hand-over.ts';
@@ -27,6 +29,7 @@ export interface DeliveryPorts {
   readonly log: Logger;
   readonly feed: LogFeed;
   readonly books: SinkBooks;
+  readonly raise: (alert: OperatorAlert, rig: SinkRig) => void;
 }
 
 /** Whom a delivery tells. Nobody, once it has been left. */
@@ -161,6 +164,7 @@ export class Delivery implements Reader {
         signal,
         clock: this.#ports.clock,
         log: this.#ports.log,
+        alert: sourceAlerts(this.#ports, this.#rig, signal, null),
         failed: (error) => this.#linkFailed(error),
       });
       if (!isLink(link)) {

@@ -6,8 +6,9 @@
  *  - Opening a link asks nobody: HTTP has no harmless question that every server answers. The first delivery
  *    shows whether the far end is there.
  *  - Redirects are not followed. User name and password in `url` become an Authorization header. No message
- *    shows them, the query or the headers. */
+ *    shows them, the query or the headers; of an answer that refuses it shows how it begins. */
 
+import type { AgentOptions } from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { z } from 'zod';
@@ -16,9 +17,11 @@ import { resolveOptions } from '../../src/config/resolve-options.ts';
 import { sinkSchema } from '../../src/config/sink-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import type { OutboundRecord, SinkIo, SinkLink, SinkSpec } from '../../src/domain/sink.ts';
-import { exchangeError, retryAfter } from '../sources/http/failures.ts';
+import { retryAfter } from '../sources/http/failures.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from '../sources/http/url.ts';
+import { connectionShape } from '../sources/mqtt/options.ts';
 import { sinkSpec } from './define-sink.ts';
+import { httpExchanger, type HttpAnswerHead } from './http-exchange.ts';
 import { linkLife } from './link-life.ts';
 import { makeEach, recordAsJson } from './outbound-text.ts';
 
@@ -53,9 +56,13 @@ export const httpSinkSchema = sinkSchema({
     ])
     .optional()
     .describe('Credentials: a bearer token, or user and password.'),
+  tls: connectionShape.tls,
   compress: z.enum(['gzip']).optional().describe('How bodies are compressed. Default: not.'),
   timeoutMs: milliseconds(1).default(10_000).describe('For a whole exchange, from asking to the answer.'),
-}).superRefine(({ url, auth, headers }, context) => {
+}).superRefine(({ url, auth, headers, tls }, context) => {
+  if (tls !== undefined && !url.startsWith('https:')) {
+    context.addIssue({ code: 'custom', path: ['tls'], message: 'needs a url that begins with https://' });
+  }
   const refuse = (message: string) => context.addIssue({ code: 'custom', path: ['auth'], message });
   const inHeaders = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization');
   const inUrl = URL.canParse(url) && basicAuthorization(url) !== null;
@@ -75,7 +82,11 @@ type Options = z.output<typeof httpSinkSchema>;
 export function httpSink(input: HttpSinkOptions): SinkSpec {
   const options = resolveOptions(httpSinkSchema, input, 'httpSink');
   const headers = headersOf(options);
-  const target: Target = { url: bareUrl(options.url), place: publicUrl(options.url) };
+  const target: Target = {
+    url: bareUrl(options.url),
+    place: publicUrl(options.url),
+    secrets: secretsOf(options, headers),
+  };
   return sinkSpec('http', options, { open: async (io) => openLink(io, options, target, headers) });
 }
 
@@ -83,6 +94,27 @@ interface Target {
   readonly url: string;
   /** The address as messages may show it. */
   readonly place: string;
+  /** What no message may show, the longest first. */
+  readonly secrets: readonly string[];
+}
+
+/** Shorter texts are no secrets, and would hide parts of words. */
+const SECRET_CHARS_MIN = 4;
+
+function secretsOf(options: Options, headers: Record<string, string>): string[] {
+  const url = new URL(options.url);
+  const { auth } = options;
+  const given = auth === undefined ? [] : 'bearer' in auth ? [auth.bearer] : [auth.password];
+  const own = ['content-type', 'content-encoding', 'user-agent'];
+  const sent = Object.entries(headers).flatMap(([name, value]) => (own.includes(name) ? [] : [value]));
+  const secrets = [
+    ...given,
+    ...sent,
+    url.password,
+    decodeURIComponent(url.password),
+    ...url.searchParams.values(),
+  ];
+  return secrets.filter((text) => text.length >= SECRET_CHARS_MIN).sort((a, b) => b.length - a.length);
 }
 
 function headersOf({ url, auth, format, compress, headers }: Options): Record<string, string> {
@@ -109,21 +141,34 @@ async function openLink(
   headers: Record<string, string>,
 ): Promise<SinkLink> {
   const giveUp = new AbortController();
+  const exchanger = httpExchanger(io.clock, target.url.startsWith('https:'), options.tls as AgentOptions);
   const life = linkLife(io, target.place, () => giveUp.abort());
   if (life.ended !== null) throw life.ended;
+  const { method, timeoutMs, compress } = options;
+  const post = async (batch: readonly OutboundRecord[], texts: readonly string[]) => {
+    const text = bodyOf(texts, options);
+    const body = compress === undefined ? text : await compressed(text);
+    const { url, place } = target;
+    const sent = { ...headers, ...idempotency(batch) };
+    const answer = await exchanger.ask({
+      ...{ url, place, method, timeoutMs, body, headers: sent },
+      signal: giveUp.signal,
+    });
+    judge(answer, target, io.clock.wallMs());
+  };
   return {
     async deliver(batch) {
       const { made, rejections } = makeEach(batch, (record) => recordAsJson(record, options.envelope));
       if (made.length > 0) {
         const texts = made.map(({ value }) => value);
         const sent = made.map(({ index }) => batch[index] as OutboundRecord);
-        const request = { headers: { ...headers, ...idempotency(sent) }, body: bodyOf(texts, options) };
-        await life.during(exchange(io, options, target, request, giveUp.signal));
+        await life.during(post(sent, texts));
       }
       return rejections;
     },
     async close() {
       life.close();
+      exchanger.close();
     },
   };
 }
@@ -139,93 +184,55 @@ function idempotency(batch: readonly OutboundRecord[]): Record<string, string> {
   return { 'idempotency-key': `"${shown(batch[0])}..${shown(batch.at(-1))}"` };
 }
 
-interface Request {
-  readonly headers: Record<string, string>;
-  readonly body: string;
-}
-
 const compressed = promisify(gzip);
 
-/** Sends one batch and judges the answer. */
-async function exchange(
-  io: SinkIo,
-  options: Options,
-  target: Target,
-  { headers, body }: Request,
-  signal: AbortSignal,
-): Promise<void> {
-  const { timeoutMs, method, compress } = options;
-  const over = new AbortController();
-  const progress = { answered: false, timedOut: false };
-  const timer = io.clock.setTimeout(() => {
-    progress.timedOut = true;
-    over.abort();
-  }, timeoutMs);
-  const giveUp = () => over.abort();
-  signal.addEventListener('abort', giveUp, { once: true });
-  try {
-    const sent = compress === undefined ? body : new Uint8Array(await compressed(body));
-    const answer = await fetch(target.url, {
-      ...{ method, headers, body: sent },
-      redirect: 'manual',
-      signal: over.signal,
-    });
-    const { status, headers: answered } = answer;
-    await discard(answer.body);
-    judge(status, (name) => answered.get(name), target.place, io.clock.wallMs());
-  } catch (error) {
-    if (error instanceof HeadgateError) throw error;
-    throw exchangeError(error, { place: target.place, timeoutMs }, progress);
-  } finally {
-    io.clock.clearTimeout(timer);
-    signal.removeEventListener('abort', giveUp);
-  }
-}
-
-const ANSWER_BYTES_MAX = 64 * 1024;
-
-/** Reads a short answer to its end, so that its connection can be used again. Its status has been told:
- *  whether the rest of it comes does not matter. */
-async function discard(body: AsyncIterable<Uint8Array> | null): Promise<void> {
-  let bytes = 0;
-  try {
-    for await (const chunk of body ?? []) {
-      bytes += chunk.length;
-      if (bytes > ANSWER_BYTES_MAX) return;
-    }
-  } catch {
-    // It broke off.
-  }
-}
-
-/** These speak of the credentials. */
+/** These speak of the credentials. With 403 a server, or what stands before it, may mean a single record. */
 const UNAUTHORISED: readonly number[] = [401, 403, 407];
 /** These speak of the address or of the moment, not of the records: nothing is given up for them. */
 const PASSING: readonly number[] = [404, 405, 408, 421, 425, 426, 429];
 
-function judge(status: number, header: (name: string) => string | null, place: string, nowMs: number): void {
+/** @throws HeadgateError unless the answer says that the batch is safe */
+function judge(answer: HttpAnswerHead, { place, secrets }: Target, nowMs: number): void {
+  const { status } = answer;
   if (status >= 200 && status <= 299) return;
+  const details = { status };
+  const said = saidIn(answer.text, secrets);
+  const what = `${place} answered ${status}${said}`;
   if (UNAUTHORISED.includes(status)) {
-    throw new HeadgateError('HG_LINK_UNAUTHORISED', `${place} answered ${status}; correct the credentials`, {
-      details: { status },
+    throw new HeadgateError('HG_LINK_UNAUTHORISED', `${what}; correct the credentials`, {
+      details,
+      remedy: status === 403 ? 'drop' : 'retry',
     });
   }
   if (status >= 400 && status <= 499 && !PASSING.includes(status)) {
     const why = status === 413 ? 'the batch is too large for it' : 'it will not take what was sent';
-    throw new HeadgateError('HG_SINK_REFUSED', `${place} answered ${status}: ${why}`, {
-      details: { status },
-    });
+    throw new HeadgateError('HG_SINK_REFUSED', `${what}; ${why}`, { details });
   }
-  const retryAfterMs = retryAfter({ header }, nowMs);
-  throw new HeadgateError('HG_SINK_STATUS', `${place} answered ${status}${advice(status, retryAfterMs)}`, {
-    details: { status, ...(retryAfterMs === null ? {} : { retryAfterMs }) },
+  const retryAfterMs = retryAfter(answer, nowMs);
+  throw new HeadgateError('HG_SINK_STATUS', `${what}${advice(answer, retryAfterMs)}`, {
+    details: { ...details, ...(retryAfterMs === null ? {} : { retryAfterMs }) },
   });
 }
 
-function advice(status: number, retryAfterMs: number | null): string {
+function advice(answer: HttpAnswerHead, retryAfterMs: number | null): string {
+  const { status } = answer;
   if (status >= 300 && status <= 399) {
-    return '; redirects are not followed, set url to the address it leads to';
+    const location = answer.header('location') ?? '';
+    const where = URL.canParse(location) ? `, ${publicUrl(location)}` : '';
+    return `; redirects are not followed, set url to the address it leads to${where}`;
   }
   if (status === 404 || status === 405) return '; correct url and method';
   return retryAfterMs === null ? '' : ` and asks to wait ${retryAfterMs} ms`;
+}
+
+/** Characters of an answer that a message shows. */
+const SAID_CHARS_MAX = 200;
+
+/** How an answer begins, in one line of printable characters and without the secrets that were sent. */
+function saidIn(text: string, secrets: readonly string[]): string {
+  let shown = text;
+  for (const secret of secrets) shown = shown.replaceAll(secret, '***');
+  shown = shown.replaceAll(/[\p{C}\s]+/gu, ' ').trim();
+  if (shown === '') return '';
+  return `: ${shown.length > SAID_CHARS_MAX ? `${shown.slice(0, SAID_CHARS_MAX)}…` : shown}`;
 }

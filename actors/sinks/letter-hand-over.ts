@@ -1,6 +1,6 @@
-/** Hands dead letters that are tried again to a link, and writes down what became of each. One that is refused,
- *  or at which the link breaks time and again, has failed once more: it no longer waits for another try, so
- *  that the records behind it go on. */
+/** Hands dead letters that are tried again to a link, and writes down what became of each. One that is
+ *  refused, or at which the link breaks time and again, has failed once more: it no longer waits for
+ *  another try, so that the records behind it go on. */
 
 import { errorFacts, remedyOf, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';

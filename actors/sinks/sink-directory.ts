@@ -210,8 +210,10 @@ export class SinkDirectory implements SinkRegister {
     this.#byActor.delete(rig.actorId);
     this.#free.push(childId);
     const { tenant, id: sinkId, reads } = rig.spec;
-    if (entry.takesCursor) this.#ports.saveCursor({ tenant, sinkId, reads, seq: null });
-    else this.#leftovers.set(rig.name, { reads, seq: rig.cursor });
+    if (entry.takesCursor) {
+      this.#ports.saveCursor({ tenant, sinkId, reads, seq: null });
+      this.#ports.saveDeadline(noSinkWait(rig.spec));
+    } else this.#leftovers.set(rig.name, { reads, seq: rig.cursor });
     this.#ended.keep(rig);
     this.#ports.touch(rig);
     for (const command of entry.waiting) this.#ports.answer(command, null, rig);

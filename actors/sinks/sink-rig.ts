@@ -50,6 +50,8 @@ export class SinkRig {
   state: SinkState = 'connecting';
   /** The last link, from before its opening until it has closed. Two links of a sink never overlap. */
   closing: Promise<void> | null = null;
+  /** Until then the far end wants to be left alone, whatever the sink is told meanwhile; monotonic. */
+  notBeforeMonoMs = 0;
   /** Gives up what is under way. */
   abort: () => void = () => {};
   /** It has ended: what comes of it now is not booked. */

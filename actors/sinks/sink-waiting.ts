@@ -18,16 +18,22 @@ export function noSinkWait({ tenant, id: sourceId }: Pick<SinkSpec, 'tenant' | '
 }
 
 /** Reports `wait.over` after `delayMs`. A deadline that is to be kept is kept until then, so that a start
- *  after a crash waits for the rest only. */
+ *  after a crash waits for the rest only. Where the far end has asked for the wait it is kept also when the
+ *  sink is stopped before. */
 export function createSinkWait(clock: Clock, save: SaveDeadline) {
   return managed<SinkWaitInput, SinkFact>(sinkPortFailed, (scope, { delayMs, kept }) => {
     const timer = clock.setTimeout(() => scope.send({ type: 'wait.over' }), delayMs);
     scope.onClose(() => clock.clearTimeout(timer));
     if (kept === null) return;
     const { state, failures } = kept;
-    const none = noSinkWait((kept.rig as SinkRig).spec);
-    save({ ...none, state, failures, dueAtMs: clock.wallMs() + delayMs });
-    scope.onClose(() => save(none));
+    const rig = kept.rig as SinkRig;
+    const none = noSinkWait(rig.spec);
+    const until = (restMs: number) => ({ ...none, state, failures, dueAtMs: clock.wallMs() + restMs });
+    save(until(delayMs));
+    scope.onClose(() => {
+      const restMs = rig.notBeforeMonoMs - clock.monotonicMs();
+      save(restMs > 0 ? until(restMs) : none);
+    });
   });
 }
 

@@ -142,8 +142,8 @@ export class Undecided {
     }
   }
 
-  /** The link broke, and nothing was taken over it. Deliveries become single records; where opening a link asks
-   *  nobody, only when that happens again. */
+  /** The link broke, and nothing was taken over it. Deliveries become single records; where opening a
+   *  link asks nobody, only when that happens again. */
   narrow(greeted: boolean): void {
     this.#breaks++;
     if (greeted || this.#breaks > 1) this.rowsMax = 1;
@@ -255,7 +255,8 @@ const OF_A_LINK: ReadonlySet<string> = new Set([
   ...['HG_LINK_LOST', 'HG_LINK_TIMEOUT', 'HG_SINK_TIMEOUT', 'HG_SINK_FAILED'],
   ...['HG_READ_TRUNCATED', 'HG_READ_TOO_LARGE'],
 ]);
-/** A server that failed over what it was sent: 500, 501, 505 and up. 502 to 504 speak of what is behind it. */
+/** A server that failed over what it was sent: 500, 501, 505 and up. 502 to 504 speak of what is behind
+ *  it. */
 const isOwnFailure = (status: unknown) =>
   typeof status === 'number' && status >= 500 && ![502, 503, 504].includes(status);
 

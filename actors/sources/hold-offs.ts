@@ -1,6 +1,6 @@
-/** What far ends asked for by Retry-After: until when each source leaves its one alone. It holds for every
- *  run of the source, whatever state it was in, for the incarnations after it, and over a restart of the process,
- *  as long as the source asks the same far end. */
+/** What far ends asked for by Retry-After: until when each source leaves its one alone. It holds for
+ *  every run of the source, whatever state it was in, for the incarnations after it, and over a restart
+ *  of the process, as long as the source asks the same far end. */
 
 import { crc32 } from 'node:zlib';
 import type { Clock } from '../../src/domain/clock.ts';

@@ -2,8 +2,7 @@
  *  takes what it gives into the outlet, and tells the statechart about the link: opened, failed, ended; reads
  *  failing, recovered. */
 
-import type { Subject } from 'rxjs';
-import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
+import type { TimerHandle } from '../../src/domain/clock.ts';
 import {
   HeadgateError,
   messageOf,
@@ -13,36 +12,17 @@ import {
   type Remedy,
 } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import type { Logger } from '../../src/domain/logger.ts';
 import type { Random } from '../../src/domain/random.ts';
 import type { IngestRecord, RecordMeta } from '../../src/domain/record.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
-import { arrivingRecords, type BuryPayload } from './arriving-records.ts';
+import { arrivingRecords } from './arriving-records.ts';
 import { isAsyncIterable, requirePromise } from './stream-kind.ts';
 import { heldOffError, retryAfterFact } from './hold-offs.ts';
-import { sourceAlerts, type RaiseAlert } from './source-alerts.ts';
+import type { IntakePorts } from './intake-ports.ts';
+import { sourceAlerts } from './source-alerts.ts';
 import type { SourceRig } from './source-rig.ts';
-
-/** Records that a source put into its outlet, all at one time. */
-export interface Arrival {
-  readonly rig: SourceRig;
-  readonly records: readonly IngestRecord[];
-}
-
-export interface IntakePorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  readonly arrivals$: Subject<Arrival>;
-  readonly deadLetter: BuryPayload;
-  /** Keeps from when a source counts its polls. */
-  readonly keepPollPhase: (rig: SourceRig, sinceMs: number) => void;
-  readonly raise: RaiseAlert;
-  /** The far end wants to be left alone for so long. */
-  readonly holdOff: (rig: SourceRig, waitMs: number) => void;
-}
 
 type IntakeScope = Scope<SourceFact>;
 
@@ -92,6 +72,8 @@ class Run {
     this.#rig = rig;
   }
 
+  readonly #failRun = (error: unknown): void => this.#fail(error);
+
   /** Code of the source that is called when its records have come to their end. */
   readonly #receiptThrew = (error: unknown): void => {
     if (!this.#isOver) this.#fail(error);
@@ -103,6 +85,7 @@ class Run {
     const { clock } = this.#ports;
     const previous = this.#rig.closing;
     this.#scope.onClose(() => this.#leave());
+    this.#rig.failRun = this.#failRun;
     const heldOff = heldOffError(this.#rig);
     if (heldOff !== null) {
       this.#fail(heldOff);
@@ -190,6 +173,7 @@ class Run {
   #leave(): void {
     this.#passOn();
     this.#isOver = true;
+    if (this.#rig.failRun === this.#failRun) this.#rig.failRun = null;
     this.#stopConnectTimer();
     this.#abort.abort(RUN_IS_OVER);
   }
@@ -344,6 +328,7 @@ class Run {
       },
       log,
       cursor: rig.cursor,
+      keepCursor: (cursor) => this.#ports.keepCursor(rig, cursor),
       pollsSinceMs,
       countPollsFrom: (atMs) => {
         rig.keepsPollPhase = true;

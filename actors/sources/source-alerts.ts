@@ -10,18 +10,20 @@ import type { SourceRig } from './source-rig.ts';
 
 export type RaiseAlert = (alert: OperatorAlert, rig: SourceRig) => void;
 
-interface Ports {
+interface Ports<Rig> {
   readonly clock: Clock;
-  readonly raise: RaiseAlert;
+  readonly raise: (alert: OperatorAlert, rig: Rig) => void;
 }
 
 const MINUTE_MS = 60_000;
 
-/** Makes the `alert` of one run. Silent once `signal` has aborted. */
-export function sourceAlerts(
-  { clock, raise }: Ports,
-  rig: SourceRig,
+/** Makes the `alert` of one run, of a source or a sink; `sourceId` is null for a sink. Silent once `signal` has
+ *  aborted. */
+export function sourceAlerts<Rig extends { readonly name: string }>(
+  { clock, raise }: Ports<Rig>,
+  rig: Rig,
   signal: AbortSignal,
+  sourceId: string | null = rig.name,
 ): SourceIo['alert'] {
   let sinceMonoMs = Number.NEGATIVE_INFINITY;
   let raised = 0;
@@ -44,7 +46,7 @@ export function sourceAlerts(
       {
         event: String(event),
         severity: 'warning',
-        sourceId: rig.name,
+        sourceId,
         timestamp: clock.wallMs(),
         message: String(message).slice(0, LIMITS.errorMessageCharsMax),
         details: counted,

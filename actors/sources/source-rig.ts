@@ -35,6 +35,8 @@ export interface RigOptions {
   readonly onDropped: (rig: SourceRig, records: number, by: 'limit' | 'outlet') => void;
   /** Where records go that find no room; null: the outlet's own policy says. */
   readonly spill: Spill | null;
+  /** Records in the outlet were given up. */
+  readonly onLost?: (records: number) => void;
   /** What incarnations before it came to; left out where there was none. */
   readonly tally?: Tally<SourceCounter> | undefined;
 }
@@ -59,6 +61,8 @@ export class SourceRig implements Lane {
   burst: BurstWindow | null = null;
   /** The last run, until it has settled. Two runs of a source never overlap. */
   closing: Promise<void> | null = null;
+  /** Ends the run that is under way by a failure; null: none is. */
+  failRun: ((error: unknown) => void) | null = null;
   /** Where the next run goes on. */
   cursor: string | null = null;
   /** A wait that a crash of the engine cut off. */
@@ -96,7 +100,7 @@ export class SourceRig implements Lane {
   #keptOnDisk = 0;
 
   constructor(options: RigOptions) {
-    const { spec, incarnation, clock, sourceLimit, onItems, onDropped, spill, tally } = options;
+    const { spec, incarnation, clock, sourceLimit, onItems, onDropped, onLost, spill, tally } = options;
     const limit = spec.rateLimit ?? sourceLimit;
     this.spec = spec;
     this.incarnation = incarnation;
@@ -119,6 +123,7 @@ export class SourceRig implements Lane {
       },
       onCleared: (records) => {
         this.#keptOnDisk = this.#spill?.detach(this.queue, records) ?? 0;
+        onLost?.(records.length - this.#keptOnDisk);
         settleAll(records, 'lost');
       },
     });
@@ -222,7 +227,14 @@ export class SourceRig implements Lane {
     await this.queue.whenEmpty();
   }
 
-  /** Gives up what waits in the outlet; returns how much of it is lost. What is on disk stays there. */
+  /** Records of it were lost: its next run reads again from `cursor`, the last that is stored. */
+  goBack(cursor: string | null, error: unknown): void {
+    this.failRun?.(error);
+    this.cursor = cursor;
+  }
+
+  /** Gives up what waits in the outlet; returns how much of it is lost, which is counted. What is on disk
+   *  stays there. */
   giveUp(): number {
     return this.queue.clear() - this.#keptOnDisk;
   }

@@ -21,7 +21,7 @@ import { checkFields, isCursorRow } from '../../src/domain/record-flaw.ts';
 import { RECEIPT, settleAll, withReceipt, type IngestRecord } from '../../src/domain/record.ts';
 import type { SpillRow } from '../../src/domain/timeline.ts';
 import type { BoundedQueue } from '../../src/pipeline/bounded-queue.ts';
-import { spilledData, spillText } from '../../src/pipeline/record-json.ts';
+import { spilledData, spillText } from './spill-text.ts';
 import { recordRow } from '../../src/domain/record-row.ts';
 import { standIn, wakeAll, type WaitingLine } from '../../src/pipeline/waiting-line.ts';
 import type { EventStore, StoredSpillRow } from '../../storage/event-store.ts';
@@ -43,6 +43,8 @@ export interface SpillPorts {
   readonly clock: Clock;
   /** False: records are not kept; the exit crosses nothing out. */
   readonly keepsRecords: boolean;
+  /** Records on their way to disk were lost. */
+  readonly onLost: (records: number) => void;
   /** Keeps what cannot be written as text. */
   readonly deadLetter: (record: IngestRecord, stage: string, error: unknown) => void;
 }
@@ -66,6 +68,8 @@ export class Spill {
   readonly #emptyWaiters: WaitingLine = [];
   /** Marks of records that came to another end than the database, since it was last waited for. */
   #marks = 0;
+  /** Rows that were read back and lost on their way to the log: they are on disk still, and read again. */
+  #again: number[] = [];
   /** Reads that failed in a row. */
   #failures = 0;
   /** The next try after a read that failed. */
@@ -190,6 +194,7 @@ export class Spill {
       onSettled: (outcome) => {
         this.#writing -= kept.length;
         if (outcome === 'stored') this.#onDisk += kept.length - flawed.size;
+        else this.#ports.onLost(kept.length);
         for (const record of kept) {
           const isFlawed = outcome === 'stored' && flawed.has(record);
           record[RECEIPT]?.settle(isFlawed ? 'deadLettered' : outcome);
@@ -245,6 +250,14 @@ export class Spill {
     this.#retryTimer = undefined;
   }
 
+  /** An outlet that is given up has counted what it held. */
+  #comeBack(seq: number): void {
+    if (this.#queue === null) return;
+    this.#again.push(seq);
+    this.#onDisk++;
+    this.#readBack();
+  }
+
   async #read(queue: BoundedQueue<IngestRecord>): Promise<void> {
     const { tenant, sourceId, store, log } = this.#ports;
     await queue.whenRoom();
@@ -255,17 +268,20 @@ export class Spill {
       await this.#ports.ledger.flush();
     }
     if (this.#queue !== queue) return;
+    const [again] = this.#again;
     const page = await store.readSpilled({
-      ...{ tenant, sourceId, afterSeq: this.#readAfterSeq },
-      rowsMax: Math.max(1, queue.room),
+      ...{ tenant, sourceId, afterSeq: again === undefined ? this.#readAfterSeq : again - 1 },
+      rowsMax: again === undefined ? Math.max(1, queue.room) : 1,
       bytesMax: LIMITS.commitBytesMax,
     });
     if (this.#queue !== queue) return;
-    const records = page.rows.map((row) => this.#recordOf(row));
-    const found = page.rows.length + page.damaged.length;
+    const rows = again === undefined ? page.rows : page.rows.filter(({ seq }) => seq === again);
+    const records = rows.map((row) => this.#recordOf(row));
+    const found = rows.length + page.damaged.length;
     // Fewer than were counted: somebody deleted rows.
-    this.#onDisk = found === 0 ? 0 : Math.max(0, this.#onDisk - found);
-    this.#readAfterSeq = page.lastSeq;
+    this.#onDisk = found === 0 && again === undefined ? 0 : Math.max(0, this.#onDisk - Math.max(found, 1));
+    if (again === undefined) this.#readAfterSeq = page.lastSeq;
+    else this.#again.shift();
     if (page.damaged.length > 0) {
       log.error({ source: sourceId, seqs: page.damaged }, 'spilled records do not fit their checksums');
     }
@@ -288,6 +304,7 @@ export class Spill {
     const mark = { kind: 'spill', seq: row.seq } as const;
     const receipt = new Receipt(({ stored, lost }) => {
       const isCrossedOut = stored > 0 && this.#ports.keepsRecords;
+      if (lost > 0) this.#comeBack(row.seq);
       if (lost > 0 || isCrossedOut) return;
       this.#marks++;
       this.#ports.ledger.addMark(mark);

@@ -25,6 +25,13 @@ export class Spills {
     }
   }
 
+  /** Records on disk, and on their way there. */
+  get size(): number {
+    let records = 0;
+    for (const spill of this.#bySource.values()) records += spill.size;
+    return records;
+  }
+
   /** Why such a source cannot overflow to disk; null if it can, or does not want to. */
   problemOf({ id, outlet }: SourceSpec): ErrorFacts | null {
     if (outlet.overflow !== 'spill' || this.#options.store !== null) return null;

@@ -6,6 +6,7 @@ import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts } from '../../src/domain/errors.ts';
 import type { SourceFact, WaitInput } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
+import type { ReconnectPacer } from './reconnect-pacer.ts';
 import type { SourceRig } from './source-rig.ts';
 
 /** Keeps what a source waits for, as an absolute time; null: it waits no longer. */
@@ -17,14 +18,18 @@ export interface KeptWait {
   readonly failures: number;
 }
 
-/** Reports `wait.over` after `delayMs`. Until then the deadline is kept, so that a start after a crash waits
- *  for the rest only. */
-export function createWait(clock: Clock, keep: KeepDeadline) {
+/** Reports `wait.over` after `delayMs`, when the pacer of all sources gives it a turn. Until then the deadline
+ *  is kept, so that a start after a crash waits for the rest only. */
+export function createWait(clock: Clock, keep: KeepDeadline, pacer: ReconnectPacer) {
   return managed<WaitInput, SourceFact>(portFailed, (scope, { delayMs, rig, state, failures }) => {
-    const timer = clock.setTimeout(() => scope.send({ type: 'wait.over' }), delayMs);
+    let giveUpTurn = () => {};
+    const timer = clock.setTimeout(() => {
+      giveUpTurn = pacer.enter(() => scope.send({ type: 'wait.over' }));
+    }, delayMs);
     keep(rig as SourceRig, { state, dueAtMs: clock.wallMs() + delayMs, failures });
     scope.onClose(() => {
       clock.clearTimeout(timer);
+      giveUpTurn();
       keep(rig as SourceRig, null);
     });
   });

@@ -33,7 +33,8 @@ export interface DirectoryPorts {
   readonly problemOf: (spec: SourceSpec) => ErrorFacts | null;
   /** A source was entered, or has ended. */
   readonly onAdmitted: (rig: SourceRig) => void;
-  readonly onReleased: (rig: SourceRig) => void;
+  /** `successor`: what takes its place under the same name. */
+  readonly onReleased: (rig: SourceRig, successor: SourceSpec | null) => void;
   readonly answer: (command: RegistryCommand, outcome: ErrorFacts | null, rig: SourceRig | null) => void;
   readonly note: (event: object, note: ControllerNote) => void;
 }
@@ -151,7 +152,7 @@ export class SourceDirectory implements Directory {
     this.#byChild.delete(childId);
     this.#byName.delete(entry.rig.name);
     this.#vacate(entry);
-    this.#ports.onReleased(entry.rig);
+    this.#ports.onReleased(entry.rig, entry.successor);
     for (const command of entry.waiting) this.#ports.answer(command, null, entry.rig);
     return entry.successor;
   }

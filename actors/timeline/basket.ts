@@ -32,8 +32,9 @@ export interface Parcel {
   /** Told once: when it is stored, and with it everything that was added before it; or that it never will be.
    *  */
   readonly onSettled: (outcome: 'stored' | 'lost') => void;
-  /** The database refuses one of its rows. Called before `onSettled`, which then holds for the other rows. Adds
-   *  the dead letter that the record becomes, and returns the mark that no longer holds, if there is one. */
+  /** The database refuses one of its rows. Called before `onSettled`, which then holds for the other
+   *  rows. Adds the dead letter that the record becomes, and returns the mark that no longer holds, if
+   *  there is one. */
   readonly onRefused?: (row: RecordRow, error: ErrorFacts) => CommitMark | undefined;
 }
 
@@ -131,6 +132,15 @@ export class Basket {
     this.#parcels.push(parcel);
     this.#parcelRows += rowsOf(parcel);
     this.#parcelBytes += bytesOf(parcel);
+  }
+
+  /** Takes the cursors of these sources out of the parcels that wait. */
+  forgetCursors(names: ReadonlySet<string>): void {
+    this.#parcels = this.#parcels.map((parcel) => {
+      const { cursors } = parcel;
+      if (cursors === undefined) return parcel;
+      return { ...parcel, cursors: cursors.filter((row) => !names.has(`${row.tenant}/${row.sourceId}`)) };
+    });
   }
 
   touchSource(source: RowOf<SourceRow>): void {

@@ -8,7 +8,7 @@ import { errorFacts, HeadgateError, type ErrorCode, type ErrorFacts } from '../.
 import { LIMITS } from '../../src/domain/limits.ts';
 import { RECEIPT, type IngestRecord } from '../../src/domain/record.ts';
 import type { DeadLetter, LetterOrigin } from '../../src/domain/timeline.ts';
-import { dataPayload, wirePayload } from '../../src/pipeline/letter-payload.ts';
+import { dataPayload, wirePayload } from './letter-payload.ts';
 
 export interface DeadLetterOrigin {
   readonly tenant: string;

@@ -2,14 +2,15 @@
  *  delete, and at once when the database is full. It counts what went, and notices when retention cannot
  *  be kept. */
 
+import { basename } from 'node:path';
 import type { Observable } from 'rxjs';
 import type { OperatorAlert } from '../../src/domain/alert.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
-import { errorFacts } from '../../src/domain/errors.ts';
+import { errorFacts, HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import { FILLED_SHARE_MAX, type RetentionOptions } from '../../src/domain/retention.ts';
 import type { PartFact } from '../../machines/ports.ts';
-import type { EventStore, MaintenanceReport } from '../../storage/event-store.ts';
+import type { EventStore, FileIncident, MaintenanceReport } from '../../storage/event-store.ts';
 import { partFailed } from '../flow/flow-ports.ts';
 import { managed, type Scope } from '../managed.ts';
 import type { LedgerEdge } from './recorder-port.ts';
@@ -43,6 +44,22 @@ const FULL_LOOK_MS = 500;
 const FILLED_SHARE_MIN = 0.4;
 /** How often an unending run, or trouble that lasts, is told anew. */
 const TELL_AGAIN_MS = 3_600_000;
+
+const CHANGES: Readonly<Record<FileIncident['change'], string>> = {
+  gone: 'the database was removed',
+  replaced: 'another file was put in the place of the database',
+  shorter: 'the database was cut off',
+  logGone: 'the log of the database was removed',
+  logShorter: 'the log of the database was cut off',
+  lockGone: 'the lock of the database was removed',
+};
+
+const OUTCOMES: Readonly<Record<FileIncident['outcome'], string>> = {
+  restored: 'it was put back from the open connection, and nothing is lost',
+  reopened: 'it was copied into the database, and nothing is lost',
+  locked: 'it was taken again',
+  stopped: 'nothing is acknowledged until that is put right',
+};
 
 type JanitorEdge = { type: 'cleaning.began' } | { type: 'cleaning.ended' } | PartFact;
 
@@ -114,6 +131,7 @@ class Broom {
       });
       if (this.#scope.isClosed) return;
       this.#isRefused = false;
+      for (const incident of report.incidents ?? []) this.#warnOfIncident(incident);
       this.#book(report);
       if (report.hasMore) delayMs = STEP_PAUSE_MS;
       else if (this.#isFull) delayMs = this.#makeMoreRoom(report);
@@ -122,6 +140,7 @@ class Broom {
       if (this.#scope.isClosed) return;
       if (!this.#isRefused) log.warn(errorFacts(error, 'HG_STORAGE_FAILED'), 'retention could not go on');
       this.#isRefused = true;
+      this.#warnOfFile(error);
     } finally {
       this.#isWorking = false;
     }
@@ -170,6 +189,21 @@ class Broom {
     this.#counts = null;
     const told = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
     if (Object.keys(told).length > 0) this.#ports.onCleaned(told);
+  }
+
+  /** Another program meddled with the files of the database. */
+  #warnOfIncident({ change, outcome, rescuedTo }: FileIncident): void {
+    if (outcome === 'stopped' && !this.#isNews(`file ${change}`)) return;
+    const kept = rescuedTo === null ? '' : `; a copy of what was stored is ${basename(rescuedTo)}`;
+    const what = `${CHANGES[change]} while in use; ${OUTCOMES[outcome]}${kept}`;
+    const message = `${what}. Find the program that did it`;
+    this.#alert('STORAGE_FILE_CHANGED', 'critical', message, { change, outcome, rescuedTo });
+  }
+
+  #warnOfFile(error: unknown): void {
+    const change = error instanceof HeadgateError ? error.details['change'] : undefined;
+    if (typeof change !== 'string' || !this.#isNews(`file ${change}`)) return;
+    this.#alert('STORAGE_FILE_CHANGED', 'critical', messageOf(error), { change, outcome: 'stopped' });
   }
 
   #warnOfHeld({ heldForSinks }: MaintenanceReport): void {

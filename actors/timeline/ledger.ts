@@ -6,6 +6,7 @@
  *  kept and tried again with growing waits; nothing is lost but what goes beyond the bound on waiting
  *  timeline rows, and that leaves a gap row. A row that the database refuses takes no other row with it. */
 
+import { isSinkName } from '../../src/domain/address.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import type { ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
@@ -91,6 +92,7 @@ export class Ledger {
   #isUrgent = false;
   /** Rows that were lost in closing. */
   #lost = 0;
+  #lostLetters = 0;
 
   constructor(options: LedgerOptions) {
     this.#options = options;
@@ -111,6 +113,12 @@ export class Ledger {
   /** Whether a commit was given up since the storage did not answer. */
   get isAbandoned(): boolean {
     return this.#writer.isAbandoned;
+  }
+
+  /** Dead letters of sources that were lost: each was the last that was left of its record. A sink's
+   *  record is in the log. */
+  get lostLetters(): number {
+    return this.#lostLetters;
   }
 
   /** What was written since it was made, and what waits. */
@@ -175,6 +183,17 @@ export class Ledger {
     this.#schedule(GATHER_MS);
   }
 
+  /** Nothing is taken any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The cursors of these sources (`tenant/source`) that wait for their transaction do not count any
+   *  more: what came before them is lost. */
+  forgetCursors(names: ReadonlySet<string>): void {
+    this.#basket.forgetCursors(names);
+  }
+
   /** Adds records, or a wait for what was added before. */
   addParcel(parcel: Parcel): void {
     if (this.#isClosed) {
@@ -214,6 +233,7 @@ export class Ledger {
     this.#waitingSinceMs = null;
     this.#clearTimer();
     const lost = this.#lost + this.#basket.worth;
+    this.#lostLetters += sourceLetters(this.#basket.takeLetters().deadLetters);
     this.#basket.lose();
     return lost;
   }
@@ -266,9 +286,12 @@ export class Ledger {
       this.#isClosed = true;
       this.#lost += worthOf(written);
     } else this.#writer.recovered();
+    if (outcome !== 'written') this.#lostLetters += sourceLetters(written.deadLetters);
     this.#writing = null;
     this.#underWay = null;
-    if (!this.#isClosed && this.#basket.hasParcels && this.#parcelDelayMs() === 0) this.#write();
+    // After a loss the cursors that wait may not count any more: whoever is told of it says so first.
+    const mayGoOn = outcome === 'written' && !this.#isClosed;
+    if (mayGoOn && this.#basket.hasParcels && this.#parcelDelayMs() === 0) this.#write();
     try {
       for (const { onSettled } of parcels) onSettled(outcome === 'written' ? 'stored' : 'lost');
       if (outcome !== 'written') return;
@@ -282,6 +305,11 @@ export class Ledger {
 
   #boundWaitingRows(): void {
     const letters = this.#basket.boundWaitingRows();
+    this.#lostLetters += letters;
     if (letters > 0) this.#options.onGivenUp(letters, LETTERS_GAVE_WAY);
   }
+}
+
+function sourceLetters(letters: readonly DeadLetter[]): number {
+  return letters.filter(({ stage }) => !isSinkName(stage)).length;
 }

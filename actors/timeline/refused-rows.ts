@@ -1,8 +1,8 @@
 /** Takes the rows that the database refuses out of a commit unit, so that the rest of it is written.
  *
- *  A refused record becomes a dead letter in the same transaction. A refused row of the timeline, and a refused
- *  dead letter, is replaced by one that says why and holds plain values only. A refused row of any other table
- *  is given up and reported: it states what is so now, and the next one replaces it. */
+ *  A refused record becomes a dead letter in the same transaction. A refused row of the timeline, and a
+ *  refused dead letter, is replaced by one that says why and holds plain values only. A refused row of
+ *  any other table is given up and reported: it states what is so now, and the next one replaces it. */
 
 import { DEFAULT_TENANT } from '../../src/domain/address.ts';
 import { messageOf, type ErrorFacts } from '../../src/domain/errors.ts';

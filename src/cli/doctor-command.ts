@@ -1,25 +1,21 @@
 /** The command that looks whether everything is there and well, and says what to do where it is not. */
 
-import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { isInMemory } from '../../storage/file/database-path.ts';
 import { problem, ok, type Check, type Finding, type Level, type Verdict } from '../doctor/check.ts';
 import { examine, type Examined } from '../doctor/examine.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import type { GatewayConfig } from '../gateway/config/gateway-config.ts';
-import { readConfig } from '../gateway/config/read-config.ts';
+import type { ReadConfigResult } from '../gateway/config/read-config.ts';
 import type { ConfigProblem } from '../gateway/gateway-control.ts';
 import { realClock } from '../real-clock.ts';
+import { configOf } from './config-input.ts';
 import { linksOf } from './doctor-links.ts';
 import type { Output } from './output.ts';
 import { printable } from './printable.ts';
 import type { ReadOptions } from './read-commands.ts';
 
-const CONFIG_FORMATS: Readonly<Record<string, 'yaml' | 'json'>> = {
-  '.yaml': 'yaml',
-  '.yml': 'yaml',
-  '.json': 'json',
-};
+const CONFIG_NAMES: readonly string[] = ['.yaml', '.yml', '.json'];
 
 /** @throws HeadgateError once everything was told: HG_DOCTOR_PROBLEMS, or HG_LINK_REFUSED where only services
  *  have problems. */
@@ -45,25 +41,23 @@ export async function doctorCommand(
 
 function examinedOf(file: string | undefined): Examined {
   if (file === undefined) return { database: null, links: [] };
-  const format = CONFIG_FORMATS[extname(file).toLowerCase()];
-  return format === undefined ? { database: file, links: [] } : configured(file, format);
+  const isConfig = CONFIG_NAMES.includes(extname(file).toLowerCase());
+  return isConfig ? configured(file) : { database: file, links: [] };
 }
 
 /** What is wrong with the configuration is found first, each problem on its own. */
-function configured(file: string, format: 'yaml' | 'json'): Examined {
+function configured(file: string): Examined {
   const is = (verdict: Verdict): Check => ({
     subject: 'configuration',
     isService: false,
     run: () => verdict,
   });
-  let text: string;
+  let reading: ReadConfigResult;
   try {
-    text = readFileSync(file, 'utf8');
+    reading = configOf(file);
   } catch (error) {
-    const cannot = problem(`${file} cannot be read: ${messageOf(error)}`, 'name a file that is there');
-    return { database: null, links: [], first: [is(cannot)] };
+    return { database: null, links: [], first: [is(problem(messageOf(error), 'name a file that is there'))] };
   }
-  const reading = readConfig(text, { format, file, env: process.env });
   if (reading.ok) {
     const { config } = reading;
     return { database: databaseOf(config), links: linksOf(config), first: [is(ok(`${file} is valid`))] };

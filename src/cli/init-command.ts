@@ -12,7 +12,8 @@ export async function initCommand(file: string, options: { force?: boolean }, ou
   }
   try {
     // Not looked for first: another process may write it between the look and the writing.
-    await writeFile(file, EXAMPLE_CONFIG, { flag: options.force === true ? 'w' : 'wx' });
+    // It will hold hashes of tokens, and may hold secrets: its owner alone may read it.
+    await writeFile(file, EXAMPLE_CONFIG, { flag: options.force === true ? 'w' : 'wx', mode: 0o600 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
       throw new HeadgateError('HG_CONFIG_EXISTS', `"${file}" is there already; --force overwrites it`);

@@ -3,7 +3,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileExists } from '../../storage/backup/copy-database.ts';
-import { syncFolderOf } from '../../storage/file/durable-file.ts';
+import { PRIVATE_MODE, syncFolderOf } from '../../storage/file/durable-file.ts';
 import {
   openRecordFile,
   type RecordSelection,
@@ -123,7 +123,7 @@ function standardTarget(output: Output): Target {
 function fileTarget(file: string): Target {
   if (existsSync(file)) throw fileExists(file);
   const part = `${file}.part`;
-  let descriptor: number | null = guardFile(part, () => openSync(part, 'w'));
+  let descriptor: number | null = guardFile(part, () => openSync(part, 'w', PRIVATE_MODE));
   const close = () => {
     if (descriptor !== null) closeSync(descriptor);
     descriptor = null;

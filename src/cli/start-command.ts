@@ -181,14 +181,17 @@ function welcome(gateway: Gateway, { field, folder, file }: Places, output: Outp
 }
 
 function farewell(report: EngineReport, folder: string, output: Output): string[] {
-  const { sources, admitted, dropped, delivered, lost } = report;
+  const { sources, balance } = report;
   const db = join(folder, 'edge.db');
   const size = statSync(db, { throwIfNoEntry: false })?.size ?? 0;
   return [
     '',
     output.style('bold', 'The gateway has drained and ended.'),
     ...sources.map((source) => `  ${source.sourceId.padEnd(12)}${source.recordsProduced} records`),
-    `  admitted ${admitted}, dropped ${dropped}, stored ${delivered}, lost ${lost}`,
+    `  ${Object.entries(balance)
+      .filter(([name, records]) => records > 0 || ['received', 'stored', 'lost'].includes(name))
+      .map(([name, records]) => `${name === 'deadLettered' ? 'dead letters' : name} ${records}`)
+      .join(', ')}`,
     `  ${shown(db)}: ${(size / 1_000_000).toFixed(1)} MB; ${HEADGATE} timeline ${shown(db)}`,
   ];
 }

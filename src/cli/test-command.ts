@@ -1,6 +1,7 @@
 /** The command that tries the examples of a configuration on its stages. */
 
 import { HeadgateError } from '../domain/errors.ts';
+import { writeJson } from '../domain/json-text.ts';
 import { formatProblem } from '../gateway/config/problems.ts';
 import { configOf, invalidConfig } from './config-input.ts';
 import { runExample, type ExampleResult } from './example-run.ts';
@@ -25,7 +26,7 @@ export async function testCommand(file: string, options: { json?: boolean }, out
   const failed = results.filter(({ passed }) => !passed).length;
   const passed = results.length - failed;
   if (options.json === true) {
-    await output.write(`${JSON.stringify({ passed, failed, examples: results })}\n`);
+    await output.write(`${writeJson({ passed, failed, examples: results })}\n`);
   } else await output.write(`${summary(passed, failed)}\n`);
   if (failed > 0)
     throw new HeadgateError('HG_EXAMPLE_FAILED', `${file}: ${failed} of ${results.length} failed`);

@@ -87,6 +87,13 @@ const optionsShape = z.strictObject({
         .describe('Bytes of one record’s data as JSON; a larger one is a dead letter.'),
     })
     .prefault({}),
+  reconnectsPerSecondMax: z
+    .number()
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(LIMITS.reconnectsPerSecondMax)
+    .describe('Sources that may connect again in one second, of all that wait after a failure.'),
   storage: storageSchema.prefault({}),
   rateLimit: rateLimitSchema.nullable().default(null),
   burst: burstSchema.nullable().default(null),

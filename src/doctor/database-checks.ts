@@ -28,6 +28,7 @@ export function databaseChecks(path: string, clock: Clock): Check[] {
   if (statSync(file, { throwIfNoEntry: false }) === undefined) return [itself];
   return [
     itself,
+    local('database access', () => accessVerdict(file)),
     local('database log', () => walVerdict(file)),
     local('database lock', () => lockVerdict(file)),
     local('database clock', () => clockVerdict(file, clock)),
@@ -82,6 +83,19 @@ function remedyFor(error: unknown): string {
   if (code === 'HG_STORAGE_VERSION') return 'run the Headgate that wrote it, or a newer one';
   if (code === 'HG_STORAGE_BUSY') return 'end what holds it locked';
   return 'see that the user who runs the gateway may read and write it';
+}
+
+/** Files that hold data, by what comes after the name of the database. */
+const DATA_SUFFIXES = ['', '-wal', '-shm', '-mark', '-lock'] as const;
+
+/** Files of older versions, and those that somebody made, keep their mode. */
+function accessVerdict(file: string): Verdict {
+  const open = DATA_SUFFIXES.map((suffix) => file + suffix).filter((name) => {
+    const mode = statSync(name, { throwIfNoEntry: false })?.mode ?? 0;
+    return (mode & 0o007) !== 0;
+  });
+  if (open.length === 0) return ok('no other user may read or write its files');
+  return warning(`other users may read or write ${open.join(', ')}`, `chmod 600 ${open.join(' ')}`);
 }
 
 function walVerdict(file: string): Verdict {

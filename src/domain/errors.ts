@@ -88,8 +88,8 @@ export const ERROR_CODES = {
   HG_RECORD_CHANGED: {
     remedy: 'drop',
     meaning:
-      'A stage changed more of a record than its data. The record is kept as a dead letter, as it came from its ' +
-      'source.',
+      'A stage changed more of a record than its data. The record is kept as a dead letter, as its source ' +
+      'made it.',
   },
   HG_RECONFIGURE_TIMEOUT: {
     remedy: 'retry',

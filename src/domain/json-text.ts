@@ -1,22 +1,25 @@
 /** Records' data as JSON text and back, without a change on the way.
  *
- *  `JSON.stringify` writes what JSON cannot say as `null`, `{}` or not at all; `JSON.parse` rounds integers beyond
- *  2^53. Here such values are refused, and such integers keep their digits: they are `bigint`.
+ *  `JSON.stringify` writes what JSON cannot say as `null`, `{}` or not at all; `JSON.parse` rounds
+ *  integers beyond 2^53. Here such values are refused, and such integers keep their digits: they are
+ *  `bigint`.
  *
- *  What has a representation: strings, also with half a surrogate pair (as an escape), finite numbers, `-0`
- *  included, bigints (their digits), booleans, null, arrays without holes, plain objects by their enumerable
- *  own properties, valid dates (ISO 8601, UTC, as text), bytes (`{ "base64": "…" }`). A number that is a whole
- *  one beyond 2^53 is written with an exponent, so that it is read as the number it was. */
+ *  What has a representation: strings, also with half a surrogate pair (as an escape), finite numbers,
+ *  `-0` included, bigints (their digits), booleans, null, arrays without holes, plain objects by their
+ *  enumerable own properties, valid dates (ISO 8601, UTC, as text), bytes (`{ "base64": "…" }`). A number
+ *  that is a whole one beyond 2^53 is written with an exponent, so that it is read as the number it was. */
 
 import { HeadgateError, messageOf } from './errors.ts';
 
 /** Arrays and objects within each other. */
 export const JSON_DEPTH_MAX = 1_000;
 
-/** Values that are looked at before a structure counts as too large: parts may be used in it again and again. */
+/** Values that are looked at before a structure counts as too large: parts may be used in it again and
+ *  again. */
 const VALUES_MAX = 2 ** 24;
 
-/** On the prototype of a class of the engine's own whose instances are data: they are written as plain objects. */
+/** On the prototype of a class of the engine's own whose instances are data: they are written as plain
+ *  objects. */
 export const PLAIN_DATA: unique symbol = Symbol.for('headgate.plainData');
 
 /** The value as JSON text. `valuesMax`: how many values it may hold; each takes a character at least.
@@ -40,8 +43,8 @@ export function isNativeJson(value: unknown): boolean {
   return isNative(value, 0);
 }
 
-/** The value of a JSON text that {@link writeJson} or another program wrote. Integers beyond 2^53 are `bigint`.
- *  Throws a SyntaxError where it is no JSON. Numbers beyond the range of a double are Infinity. */
+/** The value of a JSON text that {@link writeJson} or another program wrote. Integers beyond 2^53 are
+ *  `bigint`. Throws a SyntaxError where it is no JSON. Numbers beyond the range of a double are Infinity. */
 export function readJson(text: string): unknown {
   return mayHoldLongInteger(text) ? JSON.parse(text, exactly) : JSON.parse(text);
 }
@@ -49,7 +52,8 @@ export function readJson(text: string): unknown {
 /** Of the value that is being written: nothing else runs meanwhile. */
 let valuesLeft = 0;
 
-/** Whether `JSON.stringify` writes it without a change. This is the hot path: most values are of this kind. */
+/** Whether `JSON.stringify` writes it without a change. This is the hot path: most values are of this
+ *  kind. */
 function isNative(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case 'string':
@@ -188,8 +192,9 @@ const DIGITS_OF_DOUBLES = 300;
 const POINT = 0x2e;
 const QUOTE = 0x22;
 
-/** Whether the text may hold an integer of so many digits; also with an exponent, or a point and zeros. So many
- *  characters in a row cover a place that is a multiple of their number: only those are looked at. */
+/** Whether the text may hold an integer of so many digits; also with an exponent, or a point and zeros.
+ *  So many characters in a row cover a place that is a multiple of their number: only those are looked
+ *  at. */
 export function mayHoldLongInteger(text: string): boolean {
   for (let place = LONG_DIGITS - 1; place < text.length; place += LONG_DIGITS) {
     if (isDigitOrPoint(text.charCodeAt(place)) && isInLongInteger(text, place)) return true;

@@ -50,7 +50,8 @@ export const LIMITS = {
   /** Bytes of one record's data as JSON, unless the engine's options say otherwise; a larger one is a dead
    *  letter. */
   recordBytesMax: 1024 * 1024,
-  /** Characters of a record's dedup key, content type and cursor; a record with a longer one is a dead letter. */
+  /** Characters of a record's dedup key, content type and cursor; a record with a longer one is a dead
+   *  letter. */
   dedupKeyCharsMax: 4_096,
   contentTypeCharsMax: 4_096,
   cursorCharsMax: 65_536,
@@ -75,15 +76,15 @@ export const LIMITS = {
   /** Records after a sink's cursor whose refusal is not decided yet: while none of so many is taken, the far
    *  end is taken for one that refuses everything. */
   sinkHeldRecordsMax: 2_000,
-  /** Deliveries that may be refused in a row before a link is given up; twice as many in each of the next four
-   *  rounds, then as many as at first. */
+  /** Deliveries that may be refused in a row before a link is given up; twice as many in each of the next
+   *  four rounds, then as many as at first. */
   sinkRefusedCallsMax: 20,
   /** Records that become dead letters in a row although the far end has taken none besides. */
   sinkUnprovenRefusalsMax: 3,
   /** How long a refused record waits for another one that the far end may take, milliseconds. */
   sinkQuietMs: 1_000,
-  /** How often the link must break at one record that goes alone before the next ones are tried: where the far
-   *  end answers when a link is opened, and where it does not. */
+  /** How often the link must break at one record that goes alone before the next ones are tried: where
+   *  the far end answers when a link is opened, and where it does not. */
   sinkBreaksGreeted: 3,
   sinkBreaksUngreeted: 5,
   /** How often it must break at the last record of the log, over links that the far end answered. */
@@ -91,6 +92,8 @@ export const LIMITS = {
   /** Records that are tried past one that breaks the link, likewise in rounds. */
   sinkProbesMax: 8,
   sinkBatchBytesLimit: 64 * 1024 * 1024,
+  /** Sources that connect again in one second after a failure, unless the engine's options say otherwise. */
+  reconnectsPerSecondMax: 300,
   /** The longest that a server may have its clients wait (Retry-After), milliseconds. */
   retryAfterMsMax: 60 * 60 * 1_000,
   /** Bytes of one line, message or HTTP answer unless the source says otherwise. */
@@ -114,6 +117,8 @@ export const LIMITS = {
   /** Of a body nobody wants: bytes that are read away, and milliseconds until the connection is cut. */
   httpLingerBytesMax: 1024 * 1024,
   httpLingerMsMax: 2_000,
+  /** While there is no place for another upload, one that is slower than it may be is cut after so long. */
+  httpCrowdedGraceMs: 5_000,
   /** Addresses whose requests, connections and failed logins are counted; the one heard of longest ago gives
    *  way. */
   httpAddressesMax: 10_000,
@@ -130,8 +135,7 @@ export const LIMITS = {
   reconfigureDeadlineMs: 5_000,
   /** Characters that a row about the configuration takes. */
   configNoteCharsMax: 1024 * 1024,
-  /** Rows about commands that were refused, in a minute, of each way they come; the rest is one row with their
-   *  number. */
+  /** Rows about commands that were refused, in a minute, of each way they come; one row counts the rest. */
   refusalRowsPerMinuteMax: 60,
   /** Answers of the control topic to those who have not shown a token, in a minute; the rest gets none. */
   controlStrangerAnswersPerMinuteMax: 60,
@@ -181,26 +185,30 @@ export const LIMITS = {
   configProblemsMax: 100,
   /** Bytes of a file that a configuration takes a secret or a certificate from. */
   secretBytesMax: 64 * 1024,
+  /** Bytes of a file of code that a configuration names. */
+  moduleBytesMax: 16 * 1024 * 1024,
   /** Characters and parts of one expression of a configuration. */
   expressionCharsMax: 4_096,
   expressionNodesMax: 1_000,
   expressionDepthMax: 64,
-  /** What one evaluation may spend within its loops, in parts evaluated and elements looked at. */
-  expressionStepsMax: 50_000,
+  /** Characters of an expression that an error about it shows. */
+  expressionShownCharsMax: 40,
+  /** What one evaluation may spend: parts evaluated, elements and pieces of text looked at. */
+  expressionStepsMax: 200_000,
   /** Characters of a pattern of `matches`, and of a text it is held against. */
   patternCharsMax: 500,
   matchedCharsMax: 8_192,
-  /** Uploads over HTTP that are read at a time; further ones are refused. */
-  ingestRequestsMax: 64,
+  /** Uploads over HTTP that are read at a time; further ones are refused. One client gets half of them. */
+  ingestRequestsMax: 128,
   /** Memory, in bytes, that records of one upload may take from their decoding until they are stored; at that
    *  number its body is not read on. */
   ingestRequestPendingBytesMax: 4 * 1024 * 1024,
   /** What is handed in of it at a time, unless one record is larger. */
-  ingestPieceBytesMax: 1024 * 1024,
+  ingestPieceBytesMax: 512 * 1024,
   /** Pushes of one upload, likewise. */
   ingestRequestPushesMax: 8,
   /** Memory of all uploads and WebSockets together, likewise; then further uploads are refused. */
-  ingestPendingBytesMax: 128 * 1024 * 1024,
+  ingestPendingBytesMax: 64 * 1024 * 1024,
   /** What a compressed body may come to. */
   ingestInflatedBytesMax: 1024 * 1024 * 1024,
   /** How many times what was sent a body may come to, decompressed and decoded, once it comes to more than so

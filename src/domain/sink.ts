@@ -46,6 +46,9 @@ export interface SinkIo {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Tells an operator something that is no failure of the link, as a `warning` in the timeline: at most a
+   *  bounded number a minute, the rest is counted. `event` names its kind, in capitals. */
+  alert(event: string, message: string, details?: Readonly<Record<string, unknown>>): void;
   /** The link was lost while nothing was being delivered. Ends the run as a failed delivery does. */
   failed(error: unknown): void;
 }
@@ -74,12 +77,12 @@ export interface SinkLink {
   /** Whether the far end answered while the link was opened. A link that opens and then breaks at the same
    *  record again and again speaks against that record; where opening asks nobody, it may be the far end. */
   readonly greeted?: boolean;
-  /** Delivers a batch, in order. Resolves when all of it is safe at the far end, but for the rejections it
-   *  returns. @throws HeadgateError remedy `retry`: nothing is known to be safe but what `progress` was told;
-   *  the rest comes again, over a new link, after a wait (`details.retryAfterMs`, where the far end named
-   *  one). `drop`: the far end refuses the batch as such; it is split to find the record at fault. `stop`: the
-   *  sink fails for good. Anything else thrown is a defect of the sink's code: `retry` within the breaker's
-   *  bounds. */
+  /** Delivers a batch, in order. Resolves when all of it is safe at the far end, but for the rejections
+   *  it returns. @throws HeadgateError remedy `retry`: nothing is known to be safe but what `progress`
+   *  was told; the rest comes again, over a new link, after a wait (`details.retryAfterMs`, where the far
+   *  end named one). `drop`: the far end refuses the batch as such; it is split to find the record at
+   *  fault. `stop`: the sink fails for good. Anything else thrown is a defect of the sink's code: `retry`
+   *  within the breaker's bounds. */
   deliver(
     batch: readonly OutboundRecord[],
     progress?: DeliveryProgress,

@@ -21,6 +21,8 @@ export interface SourceIo {
   readonly log: Logger;
   /** Where the last committed record said to go on; null at the first start. */
   readonly cursor: string | null;
+  /** Keeps this as the cursor, without a record. Resolves when it is stored, or cannot be. */
+  keepCursor(cursor: string): Promise<void>;
   /** Of a source that polls: the wall time from which its polls are counted, epoch milliseconds, where a
    *  crash of the engine cut them off; the next one is due a whole number of intervals after it. Else null.
    *  */
@@ -58,6 +60,9 @@ export interface SourceIo {
   alert(event: string, message: string, details?: Readonly<Record<string, unknown>>): void;
 }
 
+/** What is left to a source that is gone: to say good-bye, and to say that it could not. */
+export type FarewellIo = Pick<SourceIo, 'clock' | 'log' | 'alert' | 'cursor' | 'keepCursor'>;
+
 /** The code of a source.
  *
  *  Call order: the engine calls `stream(io)` once per run and never twice at a time. The run ends when the
@@ -76,6 +81,11 @@ export interface SourceLogic {
   /** Whether the source can be held back without loss: the far end keeps what is not read yet. A rate limit
    *  with the policy `auto` delays such a source, and drops records of others. Default true. */
   readonly canWait?: boolean;
+  /** What the far end keeps for this source while it is away, by a name: a session, a queue. */
+  readonly keeps?: string;
+  /** Ends that. Called once, after the last run, when the source is deregistered or replaced by one that
+   *  keeps something else; never at a stop of the engine. Must not reject, and must end by itself. */
+  readonly farewell?: (io: FarewellIo) => Promise<void>;
   /** The far end, without secrets. A wait that it asked for (`retryAfterMs` in an error's details) holds for
    *  every later run against the same one, also after a restart. */
   readonly target?: string;

@@ -1,10 +1,12 @@
 /** The file a gateway is configured by: read whole, replaced whole, and remembered, so that one that was only
  *  touched is told from one that says something new. */
 
-import { chmodSync, closeSync, openSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, realpathSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
+import { fileProblem, readBoundedText } from '../../storage/file/bounded-file.ts';
 import { replaceFile } from '../../storage/file/durable-file.ts';
-import { HeadgateError, messageOf } from '../domain/errors.ts';
+import { HeadgateError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
 import type { ConfigFormat, ConfigProblem } from './gateway-control.ts';
 import type { ConfigText } from './prepared-config.ts';
 
@@ -23,12 +25,12 @@ export class ConfigFile {
   /** @throws HeadgateError HG_CONFIG_INVALID where it cannot be read. */
   read(): ConfigText {
     try {
-      this.#text = readFileSync(this.path, 'utf8');
+      this.#text = this.#load();
     } catch (error) {
       throw new HeadgateError(
         'HG_CONFIG_INVALID',
-        `the configuration cannot be read: ${messageOf(error)}; name a file that is there and readable, ` +
-          'or write one with `headgate init`',
+        `the configuration cannot be read: "${this.path}" ${fileProblem(error)}; name a file that is there ` +
+          'and readable, or write one with `headgate init`',
         { cause: error },
       );
     }
@@ -39,10 +41,14 @@ export class ConfigFile {
    *  nothing. */
   saysNew(): boolean {
     try {
-      return readFileSync(this.path, 'utf8') !== this.#text;
+      return this.#load() !== this.#text;
     } catch {
       return false;
     }
+  }
+
+  #load(): string {
+    return readBoundedText(this.path, { bytesMax: LIMITS.configBytesMax });
   }
 
   /** Why it cannot take a configuration written so; null where it can. */

@@ -194,7 +194,8 @@ class Topic implements ControlTopic {
     const { clock, log } = this.#deps;
     const clientId = connection.clientId === '' ? '' : `${connection.clientId}-reply`;
     // The engine's end of a sink, as far as a publisher needs it.
-    const io = { sinkId: 'control', tenant: 'default', signal, clock, log };
+    const alert = (event: string, message: string) => log.warn({ event }, message);
+    const io = { sinkId: 'control', tenant: 'default', signal, clock, log, alert };
     return openPublisher(
       { ...io, failed: (error) => failed(error instanceof Error ? error : new Error(String(error))) },
       { ...connection, clientId },

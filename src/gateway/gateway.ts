@@ -4,13 +4,12 @@
 import type { EngineReport } from '../engine-report.ts';
 import { createEngine, type Engine } from '../engine.ts';
 import type { Clock } from '../domain/clock.ts';
-import { HeadgateError, messageOf } from '../domain/errors.ts';
+import { HeadgateError } from '../domain/errors.ts';
 import type { SinkSpec } from '../domain/sink.ts';
 import type { SourceSpec } from '../domain/source.ts';
 import { realClock } from '../real-clock.ts';
 import { ConfigFile } from './config-file.ts';
 import { Continuity } from './continuity.ts';
-import { watchConfig } from './config-watch.ts';
 import { sinkSpecOf, sourceSpecOf } from './config/specs.ts';
 import { openDoors, type Doors } from './doors.ts';
 import { openMetrics } from './open-metrics.ts';
@@ -26,7 +25,7 @@ import type {
 } from './gateway-control.ts';
 import type { GatewayLog } from './gateway-log.ts';
 import type { GatewayOptions } from './gateway-options.ts';
-import { invalidConfig, NO_FILE, NOT_RUNNING } from './gateway-problems.ts';
+import { invalidConfig, NO_FILE, NOT_RUNNING, tellDrained } from './gateway-problems.ts';
 import { watchLife, type LifeWatch } from './life-watch.ts';
 import {
   isProblems,
@@ -37,6 +36,7 @@ import {
 } from './prepared-config.ts';
 import { readinessOf, type GatewayPhase } from './readiness.ts';
 import { createReloader, type Reloader, type ReloadRequest } from './reload.ts';
+import { watchInputs } from './watch-inputs.ts';
 import { createServiceNotifier, type ServiceNotifier } from './service-notifier.ts';
 
 export type { GatewayOptions };
@@ -210,10 +210,8 @@ export class Gateway implements GatewayControl {
   #prepare(text: ConfigText, origin: ReloadOrigin) {
     const { http } = this.#started.config;
     const { env } = this.#options;
-    const prepared = prepareConfig(text, {
-      ...{ env, nowMs: this.#clock.wallMs() },
-      ...(http.enabled ? { listening: http } : {}),
-    });
+    const around = { env, nowMs: this.#clock.wallMs() };
+    const prepared = prepareConfig(text, http.enabled ? { ...around, listening: http } : around);
     if (isProblems(prepared)) return prepared;
     const problems = this.#continuity.problemsWith(prepared, origin);
     return problems.length > 0 ? problems : prepared;
@@ -228,10 +226,8 @@ export class Gateway implements GatewayControl {
 
   async #start(): Promise<void> {
     if (this.#stopping !== null) {
-      throw new HeadgateError(
-        'HG_ENGINE_STATE',
-        'a gateway that was stopped cannot be started; make another',
-      );
+      const message = 'a gateway that was stopped cannot be started; make another';
+      throw new HeadgateError('HG_ENGINE_STATE', message);
     }
     this.#phase = 'starting';
     this.#startedAtMs = this.#clock.wallMs();
@@ -281,20 +277,26 @@ export class Gateway implements GatewayControl {
     );
     await Promise.all([...running.sources.values()].map((spec) => engine.register(spec, by)));
     this.#doors.openControl();
-    await this.#watchFile();
+    await this.#watch();
   }
 
-  async #watchFile(): Promise<void> {
-    const file = this.#file;
-    if (file === null || this.#options.watch === false) return;
-    const watching = await watchConfig(file.path, {
-      onChange: () => this.#reloadIfChanged(),
-      onError: (error) => {
-        const next = 'send SIGHUP after a change, or restart the gateway';
-        this.#log.warn({ file: file.path, error: messageOf(error), next }, 'the file cannot be watched');
-      },
+  async #watch(): Promise<void> {
+    if (this.#options.watch === false) return;
+    const { path = null } = this.#file ?? {};
+    const watches = await watchInputs({
+      ...{ path, clock: this.#clock, log: this.#log },
+      references: () => this.#reloader.running.files,
+      onFile: () => this.#reloadIfChanged(),
+      onReference: () => void this.#readReferencesAgain(),
     });
-    this.#parts.defer(() => watching.close());
+    this.#parts.use(watches);
+  }
+
+  /** The text is the one that runs, unless the file says something new: what it refers to is read again. */
+  #readReferencesAgain(): Promise<ReloadOutcome> {
+    const prepare = ({ text, format, config: { file } }: PreparedConfig) =>
+      this.#prepare(this.#file?.saysNew() === true ? this.#file.read() : { text, format, file }, 'file');
+    return this.#change({ origin: 'file', key: 'file', prepare });
   }
 
   /** A file that was only touched, or that this process has written, says nothing new. */
@@ -339,16 +341,10 @@ export class Gateway implements GatewayControl {
   }
 
   async #stopEngine(): Promise<void> {
-    const report = await this.engine.stop({ deadlineMs: this.#remainingMs() });
-    const { admitted, dropped, delivered, lost } = report;
-    const facts = { admitted, dropped, delivered, lost };
-    if (lost === 0) this.#log.info(facts, 'the engine has drained');
-    else this.#log.error({ ...facts, next: LOST_NEXT }, 'the engine has stopped before all was stored');
+    tellDrained(this.#log, await this.engine.stop({ deadlineMs: this.#remainingMs() }));
   }
 
   #remainingMs(): number {
     return Math.max(0, Math.round(this.#deadlineAtMs - this.#clock.monotonicMs()));
   }
 }
-
-const LOST_NEXT = 'sources that wait for an acknowledgement send it again; raise engine.stopDeadlineMs';

@@ -17,6 +17,9 @@ export interface PreparedConfig {
   readonly config: GatewayConfig;
   /** The whole text it was read from, with its secrets. */
   readonly text: string;
+  readonly format: ConfigFormat;
+  /** Files that references led to, absolute, each with its version when it was read. */
+  readonly files: ReadonlyMap<string, string>;
   /** As it was written, secrets masked. */
   readonly document: Readonly<Record<string, unknown>>;
   readonly digest: string;
@@ -54,7 +57,7 @@ export function prepareConfig(
 ): PreparedConfig | readonly ConfigProblem[] {
   const reading = readConfig(text, { format, file, ...surroundings });
   if (!reading.ok) return reading.problems;
-  const { config, document, digest, secrets, warnings } = reading;
+  const { config, document, digest, secrets, warnings, files } = reading;
   const problems: ConfigProblem[] = [];
   const attempt = <Made>(path: string, make: () => Made): Made | null => {
     try {
@@ -72,7 +75,7 @@ export function prepareConfig(
     attempt('http', () => requireSafeAddress(listening ?? config.http, config.auth.tokens.length));
   }
   if (engine === null || problems.length > 0) return problems;
-  return { text, config, document, digest, secrets, warnings, sources, sinks, engine };
+  return { text, format, files, config, document, digest, secrets, warnings, sources, sinks, engine };
 }
 
 export function isProblems(

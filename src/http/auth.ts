@@ -6,6 +6,7 @@
  *  out; guessing is no danger at 256 bits. */
 
 import { timingSafeEqual } from 'node:crypto';
+import { believedClock } from '../domain/believed-clock.ts';
 import { formatAddress, parseAddress } from '../domain/address.ts';
 import type { Clock } from '../domain/clock.ts';
 import { HeadgateError } from '../domain/errors.ts';
@@ -72,7 +73,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     return unauthorised(message, error);
   };
 
-  const hasExpired = ({ expiresAtMs }: StoredToken) => expiresAtMs !== null && expiresAtMs <= clock.wallMs();
+  const nowMs = believedClock(clock);
+  const hasExpired = ({ expiresAtMs }: StoredToken) => expiresAtMs !== null && expiresAtMs <= nowMs();
 
   return {
     authenticate(authorization, remoteAddress) {

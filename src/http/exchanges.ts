@@ -5,7 +5,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import { LIMITS } from '../domain/limits.ts';
-import { answerLateRequest } from './raw-answers.ts';
+import { FairPlaces } from './fair-places.ts';
+import { answerLateRequest, answerSlowUpload } from './raw-answers.ts';
 import { clientOf } from './remote-address.ts';
 import type { HttpLimits } from './http-deps.ts';
 
@@ -19,9 +20,13 @@ interface Exchange {
   readonly request: IncomingMessage;
   /** An upload may take as long as it goes on; everything else has to be there in time. */
   readonly isUpload: boolean;
+  readonly release: () => void;
   /** Since when it has been waited for: an upload, since the last of it came, or was not read. */
   waitedSinceMs: number;
   bytesRead: number;
+  /** What its connection had received when it began, and for how long more of it was waited for since. */
+  readonly bytesReadBefore: number;
+  starvedMs: number;
   isMade: boolean;
   /** When its answer was first seen to be whole. */
   endedAtMs: number | null;
@@ -33,6 +38,8 @@ export class Exchanges {
   readonly #sockets = new Set<Socket>();
   readonly #perClient = new Map<string, number>();
   readonly #open = new Map<ServerResponse, Exchange>();
+  readonly #places = new FairPlaces(LIMITS.httpRequestsInFlightMax);
+  #sweptAtMs: number;
   readonly #sweep: () => void;
   #timer: TimerHandle;
   #waitsForNone: (() => void) | null = null;
@@ -40,6 +47,7 @@ export class Exchanges {
   constructor(limits: HttpLimits, clock: Clock) {
     this.#limits = limits;
     this.#clock = clock;
+    this.#sweptAtMs = clock.monotonicMs();
     this.#sweep = () => {
       this.#cutUnsent();
       this.#cutUnread();
@@ -74,12 +82,16 @@ export class Exchanges {
     });
   }
 
-  /** False where as many requests are being answered as may be. */
-  begin(request: IncomingMessage, response: ServerResponse, isUpload: boolean): boolean {
-    if (this.#open.size >= LIMITS.httpRequestsInFlightMax) return false;
+  /** False where as many requests of this client are being answered as may be. */
+  begin(request: IncomingMessage, response: ServerResponse, client: string, isUpload: boolean): boolean {
+    const release = this.#places.take(client);
+    if (release === null) return false;
     const waitedSinceMs = this.#clock.monotonicMs();
     const { bytesRead } = request.socket;
-    const exchange = { request, isUpload, waitedSinceMs, bytesRead, isMade: false, endedAtMs: null };
+    const exchange = {
+      ...{ request, isUpload, release, waitedSinceMs, bytesRead, bytesReadBefore: bytesRead },
+      ...{ starvedMs: 0, isMade: false, endedAtMs: null },
+    };
     this.#open.set(response, exchange);
     response.once('close', () => {
       if (exchange.isMade) this.release(response);
@@ -98,6 +110,7 @@ export class Exchanges {
 
   /** From here on the answer is not counted: it is over, or somebody else's to watch. */
   release(response: ServerResponse): void {
+    this.#open.get(response)?.release();
     this.#open.delete(response);
     if (this.#open.size === 0) this.#waitsForNone?.();
   }
@@ -116,15 +129,38 @@ export class Exchanges {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Cuts uploads that have been too slow for a while: others find no place. */
+  cutSlowUploads(): void {
+    for (const [response, exchange] of this.#open) {
+      const { request } = exchange;
+      if (request.complete || response.headersSent || !exchange.isUpload) continue;
+      if (this.#isTooSlow(exchange, LIMITS.httpCrowdedGraceMs)) answerSlowUpload(request.socket);
+    }
+  }
+
+  /** Whether an upload was waited for longer than the bytes that came allow. */
+  #isTooSlow({ request, starvedMs, bytesReadBefore }: Exchange, graceMs: number): boolean {
+    const { uploadBytesPerSecondMin: bytesPerSecond } = this.#limits;
+    if (bytesPerSecond === 0) return false;
+    const bytes = request.socket.bytesRead - bytesReadBefore;
+    return starvedMs > graceMs + (bytes / bytesPerSecond) * 1_000;
+  }
+
   /** A request that does not come to its end keeps a place that others need. */
   #cutUnsent(): void {
     const nowMs = this.#clock.monotonicMs();
+    const sinceMs = this.#sweptAtMs;
+    this.#sweptAtMs = nowMs;
     for (const [response, exchange] of this.#open) {
       const { request, isUpload, bytesRead } = exchange;
       if (request.complete || response.headersSent) continue;
       // What lies unread is held back by us.
-      const isMoving = request.socket.bytesRead !== bytesRead || request.readableLength > 0;
-      if (isUpload && isMoving) {
+      const isHeldBack = request.readableLength > 0;
+      if (!isHeldBack) exchange.starvedMs += nowMs - sinceMs;
+      const isMoving = request.socket.bytesRead !== bytesRead || isHeldBack;
+      if (isUpload && this.#isTooSlow(exchange, this.#limits.requestTimeoutMs)) {
+        answerSlowUpload(request.socket);
+      } else if (isUpload && isMoving) {
         exchange.waitedSinceMs = nowMs;
         exchange.bytesRead = request.socket.bytesRead;
       } else if (nowMs - exchange.waitedSinceMs > this.#limits.requestTimeoutMs) {

@@ -37,9 +37,12 @@ export interface HttpLimits {
   readonly failedLoginsPerMinuteMax: number;
   /** A request has to be there, headers and body, after so long. */
   readonly requestTimeoutMs: number;
+  /** Bytes a second that an upload has to send on average, after `requestTimeoutMs`, while it is waited for;
+   *  0: none. */
+  readonly uploadBytesPerSecondMin: number;
   readonly liveClientsMax: number;
   readonly liveClientBytesMax: number;
-  /** Ingest WebSockets that are open at a time. */
+  /** Ingest WebSockets that are open at a time; one client gets half of them, as of the live clients. */
   readonly socketsMax: number;
   /** Messages a second of one of them; beyond, it is not read for the rest of the second. */
   readonly messagesPerSecondMax: number;

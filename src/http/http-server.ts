@@ -16,6 +16,7 @@ import { answerBrokenRequest, endWithProblem } from './raw-answers.ts';
 import { forsakeBody } from './wanted-body.ts';
 import { createDoor, isPreflight, isTls, PREFLIGHT_HEADERS, setCommonHeaders } from './door.ts';
 import { Exchanges } from './exchanges.ts';
+import { clientKey } from './fair-places.ts';
 import { exposureWarnings, requireSafeAddress } from './exposure.ts';
 import type { HttpDeps, Principal } from './http-deps.ts';
 import { createIngest } from './ingest/ingest.ts';
@@ -65,6 +66,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   });
   const ingest = createIngest({
     ...{ pushSources: deps.pushSources, limits, clock, log },
+    onCrowded: () => exchanges.cutSlowUploads(),
     ...(deps.recordBytesMax === undefined ? {} : { recordBytesMax: deps.recordBytesMax }),
   });
   const { app } = createApi(deps, {
@@ -108,8 +110,10 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     const login = authenticator.authenticate(authorization, request.socket.remoteAddress);
     if (login.problem !== undefined && !isOpenToAll) return turnAway(request, response, login.problem);
     principals.set(request, login.principal ?? NOBODY);
-    if (exchanges.begin(request, response, uploadSourceOf(request) !== null)) return true;
-    const message = 'as many requests are being answered as the server takes';
+    const client = clientKey(login.principal ?? NOBODY, request.socket.remoteAddress);
+    if (exchanges.begin(request, response, client, uploadSourceOf(request) !== null)) return true;
+    exchanges.cutSlowUploads();
+    const message = 'as many requests are being answered as the server takes, or as one client may make';
     return turnAway(request, response, problemOf(new HeadgateError('HG_HTTP_BUSY', message)));
   };
 
@@ -141,11 +145,12 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     }
   };
 
+  const headersTimeout = Math.min(limits.requestTimeoutMs, HEADERS_TIMEOUT_MS);
   const serverOptions = {
     maxHeaderSize: limits.headerBytesMax,
     // Bodies are watched by the exchanges: an upload may take longer.
     requestTimeout: 0,
-    headersTimeout: Math.min(limits.requestTimeoutMs, HEADERS_TIMEOUT_MS),
+    headersTimeout,
     connectionsCheckingInterval: CHECK_EVERY_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requireHostHeader: false,
@@ -154,7 +159,12 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   const server: Server =
     tls === null
       ? createServer(serverOptions)
-      : createTlsServer({ ...serverOptions, ...tls, minVersion: 'TLSv1.2' });
+      : createTlsServer({
+          ...serverOptions,
+          ...tls,
+          minVersion: 'TLSv1.2',
+          handshakeTimeout: headersTimeout,
+        });
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
   server.on('connection', (socket: Socket) => exchanges.connected(socket, tls !== null));
   // Who asks first whether to send a body is told so by whoever reads it.

@@ -27,9 +27,11 @@ export function endWithProblem(socket: Duplex, { status, headers, body }: Proble
   );
 }
 
-/** What Node's parser could not read, or did not wait for. */
+/** What Node's parser could not read, or did not wait for. Any other error is the connection's: where TLS was
+ *  never agreed on, an answer would wait for it for ever. */
 export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  const isOfRequest = error.code === LATE || error.code?.startsWith('HPE_') === true;
+  if (!isOfRequest || !socket.writable) {
     socket.destroy();
     return;
   }
@@ -39,6 +41,12 @@ export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex
 /** The body of a request does not come. */
 export function answerLateRequest(socket: Duplex): void {
   endWithProblem(socket, problemOf(brokenRequest(LATE)));
+}
+
+/** The body of an upload comes slower than it may. */
+export function answerSlowUpload(socket: Duplex): void {
+  const message = 'the body came slower than http.limits.uploadBytesPerSecondMin; send it in parts';
+  endWithProblem(socket, problemOf(new HeadgateError('HG_HTTP_TIMEOUT', message)));
 }
 
 const LATE = 'ERR_HTTP_REQUEST_TIMEOUT';

@@ -31,7 +31,8 @@ export interface Route<Params extends Shape, Query extends Shape, Body extends z
   /** What a token needs; null: nobody needs one. */
   readonly scope: Scope | null;
   readonly summary: string;
-  readonly description?: string;
+  /** What it does beyond the summary, in whole sentences. */
+  readonly description: string;
   readonly params?: Params;
   readonly query?: Query;
   readonly headers?: z.ZodObject;
@@ -39,6 +40,8 @@ export interface Route<Params extends Shape, Query extends Shape, Body extends z
   readonly body?: Body;
   /** Text of one of these media types, not looked into here. */
   readonly textBody?: readonly string[];
+  /** How a body of these types is documented, where it is not any text. */
+  readonly textSchemas?: Readonly<Record<string, object>>;
   /** What is answered where all is well: schema and meaning by status. */
   readonly answers: Readonly<Record<number, Answer>>;
   /** Statuses of problems beyond those that every route may give. */
@@ -220,7 +223,7 @@ function documented(route: Route<Shape, Shape, z.ZodType | undefined>): RouteCon
   return {
     ...{ method, path, summary, tags: [tag] },
     operationId: operationId(method, path),
-    ...(description === undefined ? {} : { description }),
+    description,
     security: scope === null ? [] : [{ bearer: [] }],
     ...(scope === null ? {} : { 'x-headgate-scope': scope }),
     request: {
@@ -233,10 +236,12 @@ function documented(route: Route<Shape, Shape, z.ZodType | undefined>): RouteCon
   };
 }
 
-function bodyOf({ body, textBody = [] }: Route<Shape, Shape, z.ZodType | undefined>) {
+function bodyOf({ body, textBody = [], textSchemas = {} }: Route<Shape, Shape, z.ZodType | undefined>) {
   const content = body
     ? { 'application/json': { schema: body } }
-    : Object.fromEntries(textBody.map((type) => [type, { schema: { type: 'string' as const } }]));
+    : Object.fromEntries(
+        textBody.map((type) => [type, { schema: textSchemas[type] ?? { type: 'string' as const } }]),
+      );
   return { required: true, content };
 }
 

@@ -28,6 +28,8 @@ export interface FlowOptions {
   readonly exit: Downstream;
   readonly clock: Clock;
   readonly onPoison: (item: PoisonRecord, stageName: string) => void;
+  /** A full queue dropped these. */
+  readonly onDropped: (items: Batch) => void;
   /** There may be room at the entrance where there was none. */
   readonly onRoom: () => void;
   /** A defect of the flow itself: it cannot go on. */
@@ -195,7 +197,10 @@ export class Flow implements Downstream {
       clock: this.#options.clock,
       onItems,
       onRoom,
-      onDropped: (items) => settleAll(items, 'dropped'),
+      onDropped: (items) => {
+        settleAll(items, 'dropped');
+        this.#options.onDropped(items);
+      },
       onCleared: (items) => settleAll(items, 'lost'),
     });
     this.#reports.push(() => ({

@@ -74,7 +74,7 @@ export function recordChanged(now: IngestRecord, before: IngestRecord): ErrorFac
   const what = changed.length === 0 ? 'its receipt' : changed.join(', ');
   return {
     code: 'HG_RECORD_CHANGED',
-    message: `the stage changed ${what} of the record; a stage changes data only: return other data from a transform`,
+    message: `the stage changed ${what} of the record; a stage may change data only`,
   };
 }
 

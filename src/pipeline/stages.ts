@@ -35,9 +35,9 @@ export function filter(predicate: (record: IngestRecord) => boolean, stageName?:
   };
 }
 
-/** Replaces each record's data by what `change` returns; of a record that it returns, the data is taken. A
- *  throw makes the record a poison record `{ error, originalRecord }`, which keeps its place in the stream and
- *  is copied to the dead letters; so does a promise, and a change of the record itself. Throws
+/** Replaces each record's data by what `change` returns; of a record that it returns, the data is taken.
+ *  A throw makes the record a poison record `{ error, originalRecord }`, which keeps its place in the
+ *  stream and is copied to the dead letters; so does a promise, and a change of the record itself. Throws
  *  HG_OPTION_INVALID for an async function: that is what {@link transformAsync} takes. */
 export function transform(change: (record: IngestRecord) => unknown, stageName?: string): OperatorStage {
   requireSyncFunction('transform', change);
@@ -104,7 +104,7 @@ const NOT_SYNC = /^\[object (?:Async|Generator|AsyncGenerator)Function\]$/;
 function requireSyncFunction(subject: string, value: unknown): void {
   requireFunction(subject, value);
   if (!NOT_SYNC.test(Object.prototype.toString.call(value))) return;
-  const message = `${subject}: its function must not be async or a generator; use transformAsync for one that waits`;
+  const message = `${subject}: its function must not be async or a generator; use transformAsync`;
   throw new HeadgateError('HG_OPTION_INVALID', message, { details: { subject, field: '0' } });
 }
 

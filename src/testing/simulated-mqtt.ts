@@ -49,6 +49,14 @@ export interface SimulatedMqttBroker {
   readonly connections: number;
   /** Messages thrown away because a client’s queue was full. */
   readonly thrownAway: number;
+  /** What the broker keeps under a client id; null where there is no such session. */
+  session(clientId: string): SimulatedMqttSession | null;
+}
+
+export interface SimulatedMqttSession {
+  readonly filters: readonly string[];
+  /** Messages that wait for the client. */
+  readonly queued: number;
 }
 
 /** A message sent and not acknowledged. */
@@ -231,6 +239,7 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
       // A broker that hangs grants nothing: the one who waits has a timeout for that.
       if (state === 'frozen') return new Promise<never>(() => {});
       subscribe(client, subscriptions);
+      return [];
     },
     async unsubscribe(filters) {
       for (const filter of filters) client.session.subscriptions.delete(filter);
@@ -277,6 +286,12 @@ export function simulatedMqttBroker(options: SimulatedMqttOptions): SimulatedMqt
     },
     get thrownAway() {
       return thrownAway;
+    },
+    session(clientId) {
+      const session = sessions.get(clientId);
+      if (session === undefined) return null;
+      const queued = session.queue.length + session.inflight.length;
+      return { filters: [...session.subscriptions.keys()], queued };
     },
   };
 }

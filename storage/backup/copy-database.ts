@@ -6,10 +6,11 @@
  *  be cut back. */
 
 import type Database from 'better-sqlite3';
-import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { lastIncarnation, lastSeqReader } from '../tables/known-state.ts';
 import { readNames } from '../tables/lineage.ts';
+import { PRIVATE_MODE, syncFile } from '../file/durable-file.ts';
 import type { Mark } from '../file/mark-file.ts';
 import { databaseFiles } from '../file/move-aside.ts';
 import { openReadOnly } from '../file/readable-database.ts';
@@ -39,7 +40,7 @@ export function copyDatabase(file: string, target: string): void {
 /** Makes the name ours: two copies cannot be written to one file. */
 function claim(target: string): void {
   try {
-    closeSync(openSync(target, 'wx'));
+    closeSync(openSync(target, 'wx', PRIVATE_MODE));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
       throw new HeadgateError('HG_STORAGE_READONLY', `${target}: cannot be written; check its folder`, {
@@ -54,16 +55,6 @@ function claim(target: string): void {
 export function fileExists(file: string): HeadgateError {
   const message = `${file}: is there already, and was left untouched; remove it, or choose another name`;
   return new HeadgateError('HG_FILE_EXISTS', message, { details: { file } });
-}
-
-/** Forces a file to the disk. No connection of this process may be open to it. */
-export function syncFile(file: string): void {
-  const descriptor = openSync(file, 'r+');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 export function removeDatabase(file: string): void {

@@ -6,12 +6,13 @@
  *  it is `FILE.restoring`. A restore that is killed has either changed nothing, or is finished by the next
  *  start (pending-restore.ts). */
 
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { demandSound } from './backup-database.ts';
-import { copyDatabase, markOf, removeDatabase, syncFile } from './copy-database.ts';
+import { copyDatabase, markOf, removeDatabase } from './copy-database.ts';
 import { canonicalPath } from '../file/database-path.ts';
+import { modeFor, syncFile } from '../file/durable-file.ts';
 import { takeEngineLock, type EngineLock } from '../file/engine-lock.ts';
 import type { RestoredFrom } from '../event-store.ts';
 import { inspectDatabase, notADatabase } from '../file/inspect-database.ts';
@@ -91,6 +92,7 @@ function replace(
   let prepared: Prepared;
   try {
     prepared = rename(part, uuid(), readMark(file));
+    chmodSync(part, modeFor(file));
     syncFile(part);
     if (prepared.mark !== null) writeMark(part, prepared.mark);
   } catch (error) {

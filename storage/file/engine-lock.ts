@@ -12,6 +12,7 @@
 import Database from 'better-sqlite3';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { HeadgateError } from '../../src/domain/errors.ts';
+import { makePrivate } from './durable-file.ts';
 import { sqliteCode, storageError } from './storage-error.ts';
 
 /** Two engines that start at the same moment wait so long for each other to fail; the holder of a lock
@@ -33,6 +34,7 @@ export function takeEngineLock(file: string): EngineLock {
   const lockFile = lockFileOf(file);
   let db: Database.Database | undefined;
   try {
+    makePrivate(lockFile);
     db = new Database(lockFile, { timeout: LOCK_TIMEOUT_MS });
     // Kept in memory, the journal leaves no file behind; kept exclusive, the lock outlives the transaction.
     db.pragma('journal_mode = MEMORY');

@@ -4,7 +4,7 @@
  *  way to know. The mark has: it is written now and then after a commit, never before, so a database that
  *  knows less than its mark has lost rows. It is no journal: rows after the last mark are not its matter. */
 
-import { readFileSync } from 'node:fs';
+import { readBoundedText } from './bounded-file.ts';
 import { crc32 } from 'node:zlib';
 import { replaceFile } from './durable-file.ts';
 
@@ -19,11 +19,14 @@ export interface Mark {
   readonly link: { readonly seq: number; readonly hash: string } | null;
 }
 
+/** A mark has a few hundred. */
+const MARK_BYTES_MAX = 64 * 1024;
+
 /** `null`: there is none. `unreadable`: there is one that cannot be trusted. */
 export function readMark(file: string): Mark | null | 'unreadable' {
   let text: string;
   try {
-    text = readFileSync(markFileOf(file), 'utf8');
+    text = readBoundedText(markFileOf(file), { bytesMax: MARK_BYTES_MAX });
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : 'unreadable';
   }
@@ -52,8 +55,8 @@ export function lossHint(file: string): string | null {
     return `${markFileOf(file)} says that a database stood there; it is lost or moved`;
   const { recordSeq, timelineSeq } = mark;
   return (
-    `the mark beside it knows a database with ${recordSeq} records and ${timelineSeq} timeline rows that is ` +
-    'lost or moved; put it back, or restore a backup'
+    `the mark beside it knows a database with ${recordSeq} records and ${timelineSeq} timeline rows ` +
+    'that is lost or moved; put it back, or restore a backup'
   );
 }
 

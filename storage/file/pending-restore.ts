@@ -1,10 +1,11 @@
 /** A restore that can be finished by whoever comes next.
  *
  *  Before the first file of the old database is moved, the restored one is complete and on the disk as
- *  `FILE.restoring`, and `FILE.restore` says so, together with the name that the old one gets. From then on
- *  files only change their names, in an order that tells how far it had come. A process that is killed in
- *  between leaves `FILE.restore`; the next engine, or the next restore, finishes with the lock in hand. Without
- *  `FILE.restore` nothing was moved yet, and `FILE.restoring` is an unfinished copy that may go. */
+ *  `FILE.restoring`, and `FILE.restore` says so, together with the name that the old one gets. From then
+ *  on files only change their names, in an order that tells how far it had come. A process that is killed
+ *  in between leaves `FILE.restore`; the next engine, or the next restore, finishes with the lock in
+ *  hand. Without `FILE.restore` nothing was moved yet, and `FILE.restoring` is an unfinished copy that
+ *  may go. */
 
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';

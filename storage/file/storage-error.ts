@@ -88,8 +88,8 @@ export function storageError(thrown: unknown, file: string): HeadgateError {
   });
 }
 
-/** Whether the rows that were written are at fault: the same rows would be refused every time, and others would
- *  not. */
+/** Whether the rows that were written are at fault: the same rows would be refused every time, and others
+ *  would not. */
 export function isFaultOfRows(thrown: unknown): boolean {
   return storageError(thrown, '').remedy === 'drop';
 }

@@ -3,7 +3,7 @@
 import Database from 'better-sqlite3';
 import { statSync } from 'node:fs';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { syncFolderOf } from './durable-file.ts';
+import { makePrivate, syncFolderOf } from './durable-file.ts';
 import { BUSY_TIMEOUT_MS } from './inspect-database.ts';
 import { migrate } from './schema.ts';
 
@@ -22,6 +22,7 @@ const SQLITE_VERSION_MIN = [3, 51, 3] as const;
 /** Opens `file`, which must be blank, absent or ours, and brings it up to date. Throws SQLite's errors. */
 export function openWritable(file: string): Database.Database {
   const isNew = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0;
+  makePrivate(file);
   const db = new Database(file, { timeout: BUSY_TIMEOUT_MS });
   try {
     demandVersion(file, db);

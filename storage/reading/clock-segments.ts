@@ -1,9 +1,9 @@
 /** Segments of the timeline in which the wall clock never went back, found without a look at every row.
  *
- *  A segment begins at a row of kind `clock`, and at a run that began earlier than the one before it ended (a
- *  gateway without a battery starts in 1970). An older version wrote the row about a jump some seconds late: the
- *  rows between the jump and that row are known by the distance of their wall time from their monotonic time,
- *  and belong to the segment that begins there. */
+ *  A segment begins at a row of kind `clock`, and at a run that began earlier than the one before it
+ *  ended (a gateway without a battery starts in 1970). An older version wrote the row about a jump some
+ *  seconds late: the rows between the jump and that row are known by the distance of their wall time from
+ *  their monotonic time, and belong to the segment that begins there. */
 
 import type Database from 'better-sqlite3';
 import { LIMITS } from '../../src/domain/limits.ts';
@@ -139,7 +139,8 @@ export class ClockSegments {
     return starts.sort((a, b) => a - b);
   }
 
-  /** Binary search over `seq`: the number of the run rises with it. One past the end if the run left no row. */
+  /** Binary search over `seq`: the number of the run rises with it. One past the end if the run left no
+   *  row. */
   #firstSeqOfRun(run: number): number {
     const newest = this.#before.get(Number.MAX_SAFE_INTEGER)?.seq ?? 0;
     let low = 0;

@@ -1,10 +1,11 @@
 /** Finding rows by wall time without an index over it.
  *
- *  Rows are in order of `seq`; within a segment in which the wall clock never went back (clock-segments.ts), so
- *  are their times, and a binary search finds any time with some twenty seeks.
+ *  Rows are in order of `seq`; within a segment in which the wall clock never went back
+ *  (clock-segments.ts), so are their times, and a binary search finds any time with some twenty seeks.
  *
- *  A time that occurs in several segments is looked for in the latest of them; a time that occurs in none (the
- *  engine was down, or the clock jumped over it) means the end of the segment that ended last before it. */
+ *  A time that occurs in several segments is looked for in the latest of them; a time that occurs in none
+ *  (the engine was down, or the clock jumped over it) means the end of the segment that ended last before
+ *  it. */
 
 import type Database from 'better-sqlite3';
 import { ClockSegments, type Segment } from './clock-segments.ts';
@@ -17,8 +18,8 @@ const UNTOLD_STEP_MS = 60_000;
 export interface SeqAtTime {
   /** The last row at or before `atMs`; 0 if there is none. */
   lastSeqAt(atMs: number): number;
-  /** Ranges that enclose every row with a time in [sinceMs, untilMs], and few more, in order of `seq`. Where the
-   *  clock was set back there are several. */
+  /** Ranges that enclose every row with a time in [sinceMs, untilMs], and few more, in order of `seq`.
+   *  Where the clock was set back there are several. */
   seqRanges(sinceMs: number, untilMs: number): readonly SeqRange[];
 }
 

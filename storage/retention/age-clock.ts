@@ -1,15 +1,16 @@
-/** The time that retention by age goes by. The wall clock jumps: a device without a battery begins in 1970 and
- *  is then synchronised, another one runs a month ahead and is set back. Nothing is deleted for that.
+/** The time that retention by age goes by. The wall clock jumps: a device without a battery begins in
+ *  1970 and is then synchronised, another one runs a month ahead and is set back. Nothing is deleted for
+ *  that.
  *
- *  Age time never goes back. It advances with the monotonic clock while the engine runs, and with nothing else.
- *  An outage makes the rows older that were there before it: by as much as the wall clock tells, once, and not
- *  before the wall clock can be believed. It is believed after it has run for a while without a jump, at a time
- *  that is neither before the first gateway was built nor before the newest time that was believed. The longer
- *  the outage, the longer the while ({@link LIMITS}). Where no run was long enough for that, the outages before
- *  it count together for the rows before the first of them.
+ *  Age time never goes back. It advances with the monotonic clock while the engine runs, and with nothing
+ *  else. An outage makes the rows older that were there before it: by as much as the wall clock tells,
+ *  once, and not before the wall clock can be believed. It is believed after it has run for a while
+ *  without a jump, at a time that is neither before the first gateway was built nor before the newest
+ *  time that was believed. The longer the outage, the longer the while ({@link LIMITS}). Where no run was
+ *  long enough for that, the outages before it count together for the rows before the first of them.
  *
- *  So a row may stay too long, by the outages that were never believed: a table then still holds no more than
- *  came in `ageMsMax` of running time. A row never goes too early. */
+ *  So a row may stay too long, by the outages that were never believed: a table then still holds no more
+ *  than came in `ageMsMax` of running time. A row never goes too early. */
 
 import type Database from 'better-sqlite3';
 import { EARLIEST_WALL_MS } from '../../src/domain/clock.ts';
@@ -28,7 +29,8 @@ const OUTAGE_SHARE = 1 / 30;
 /** As it is kept in the table `meta`. */
 interface Kept {
   readonly ageTimeMs: number;
-  /** Wall time at that age time, as far as it was believed, carried on by the monotonic clock; null: unknown. */
+  /** Wall time at that age time, as far as it was believed, carried on by the monotonic clock; null:
+   *  unknown. */
   readonly wallMs: number | null;
   /** The newest wall time that was believed. */
   readonly newestWallMs: number;
@@ -152,8 +154,8 @@ export class AgeClock {
     }
   }
 
-  /** A new file, or one whose marks an older version wrote by the wall clock: a mark may be earlier there than
-   *  one before it. None stays so, and age time goes on after all of them. */
+  /** A new file, or one whose marks an older version wrote by the wall clock: a mark may be earlier there
+   *  than one before it. None stays so, and age time goes on after all of them. */
   #fromMarks(ageTimeMs: number): Kept {
     this.#db.exec(
       `UPDATE retention_marks SET at_ms = (

@@ -1,7 +1,8 @@
-/** How old rows are, by when they came: notes how far a table had grown at an age time (age-clock.ts), and
- *  finds the last row that is as old as that. The times that rows bear are no help: a source may say what it
- *  likes, import the history of a year, or have lived through a jump of the clock. A row counts from the first
- *  mark that covers it, so it may stay longer than its age by the distance between marks, never shorter. */
+/** How old rows are, by when they came: notes how far a table had grown at an age time (age-clock.ts),
+ *  and finds the last row that is as old as that. The times that rows bear are no help: a source may say
+ *  what it likes, import the history of a year, or have lived through a jump of the clock. A row counts
+ *  from the first mark that covers it, so it may stay longer than its age by the distance between marks,
+ *  never shorter. */
 
 import type Database from 'better-sqlite3';
 

@@ -35,12 +35,16 @@ interface LogState {
   readonly checkpointed: number;
 }
 
+/** Carries out a checkpoint: whoever watches the files knows then that they became smaller by it. */
+type Copying = <Result>(action: () => Result) => Result;
+
 type Mode = 'NOOP' | 'PASSIVE' | 'TRUNCATE';
 
 export class Checkpoints {
   readonly #connection: () => Database.Database;
   readonly #file: string;
   readonly #options: CheckpointOptions;
+  readonly #copying: Copying;
   readonly #pageBytes: number;
   /** Pages that the last checkpoint could not copy: so many are no reason for another one. */
   #stuckPages = 0;
@@ -48,10 +52,16 @@ export class Checkpoints {
   #cutAgainAtBytes = 0;
 
   /** `connection` gives the one that is in use. It must not make checkpoints of its own. */
-  constructor(connection: () => Database.Database, file: string, options = DEFAULT_CHECKPOINTS) {
+  constructor(
+    connection: () => Database.Database,
+    file: string,
+    options = DEFAULT_CHECKPOINTS,
+    copying: Copying = (action) => action(),
+  ) {
     this.#connection = connection;
     this.#file = file;
     this.#options = options;
+    this.#copying = copying;
     this.#pageBytes = connection().pragma('page_size', { simple: true }) as number;
   }
 
@@ -95,7 +105,8 @@ export class Checkpoints {
    *  at fault, the next commit says so. */
   #try(mode: Mode): LogState {
     try {
-      const [state] = this.#connection().pragma(`wal_checkpoint(${mode})`) as LogState[];
+      const copy = () => this.#connection().pragma(`wal_checkpoint(${mode})`) as LogState[];
+      const [state] = mode === 'NOOP' ? copy() : this.#copying(copy);
       return state ?? NOTHING_KNOWN;
     } catch {
       return NOTHING_KNOWN;

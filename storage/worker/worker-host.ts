@@ -48,7 +48,12 @@ export class StoreHost {
 
   constructor(options: HostOptions) {
     this.#options = options;
-    this.#checkpoints = new Checkpoints(() => this.#connection(), options.file);
+    this.#checkpoints = new Checkpoints(
+      () => this.#connection(),
+      options.file,
+      undefined,
+      (action) => options.store.copying(action),
+    );
   }
 
   receive(message: ToWorker): void {

@@ -100,6 +100,15 @@ test.each([true, false])(
   },
 );
 
+test(
+  'expressions are evaluated at a rate, and the longest evaluation has a length',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const { filter, bare, longestMs } = await measureInChild('expressions', 2_000);
+    for (const figure of [filter, bare, longestMs]) positive(figure);
+  },
+);
+
 describe.skipIf(mosquittoMissing !== null)(
   `with Mosquitto${skipNote(mosquittoMissing)}`,
   { timeout: TIMEOUT_MS },

@@ -223,6 +223,7 @@ describe('what comes out', () => {
     expect(resolveOptions(engineOptionsSchema, {}, 'createEngine')).toEqual({
       timeline: { path: ':memory:' },
       records: { keep: true, bytesMax: 1_048_576 },
+      reconnectsPerSecondMax: 300,
       storage: {
         commit: { rowsMax: 4_096, bytesMax: 4_194_304, ageMs: 5 },
         retention: DEFAULT_RETENTION,

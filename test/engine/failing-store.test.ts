@@ -4,16 +4,28 @@
 import { expect, test, vi } from 'vitest';
 import {
   boundedQueue,
+  defineSource,
   HeadgateError,
   pushSource,
   simulatedSource,
   transform,
+  transformAsync,
   type ErrorCode,
 } from '../../src/index.ts';
+import type { CommitUnit } from '../../src/domain/timeline.ts';
+import { virtualClock } from '../../src/testing/virtual-clock.ts';
 import { codeOf, type EngineRig, handedIn, startedRig } from '../support/engine-rig.ts';
 
 /** Why the database refuses just now; null: it does not. */
-const disk = vi.hoisted(() => ({ refuses: null as ErrorCode | null, refused: 0 }));
+const disk = vi.hoisted(() => ({
+  refuses: null as ErrorCode | null,
+  refused: 0,
+  only: null as string | null,
+}));
+
+function holds({ cursors, records }: CommitUnit, wanted: string): boolean {
+  return cursors.some(({ cursor }) => cursor === wanted) || records.some(({ data }) => data === wanted);
+}
 
 vi.mock('../../storage/open-event-store.ts', async (importOriginal) => {
   const original = await importOriginal<typeof import('../../storage/open-event-store.ts')>();
@@ -21,7 +33,10 @@ vi.mock('../../storage/open-event-store.ts', async (importOriginal) => {
     openEventStore: async (options: Parameters<typeof original.openEventStore>[0]) => {
       const store = await original.openEventStore(options);
       const commit: typeof store.commit = async (unit) => {
-        if (disk.refuses === null) return store.commit(unit);
+        if (disk.refuses === null || (disk.only !== null && !holds(unit, disk.only))) {
+          return store.commit(unit);
+        }
+        if (disk.only !== null) disk.only = 'none';
         disk.refused++;
         throw new HeadgateError(disk.refuses, 'for the test');
       };
@@ -147,6 +162,52 @@ test('rows that the database will never take are given up and told, and what com
     expect.arrayContaining([expect.stringContaining('could not be written and are lost')]),
   );
   expect(rig.engine.state).toBe('stopped');
+});
+
+test('a source with a cursor reads again what was lost so, from the last cursor that is stored', async () => {
+  const reading = defineSource({
+    type: 'reading',
+    async stream(io) {
+      for (let n = Number(io.cursor ?? 0) + 1; n <= 60 && !io.signal.aborted; n++) {
+        io.emit(n, { cursor: String(n) });
+        await io.clock.sleep(10, io.signal);
+      }
+      await io.clock.sleep(9e9, io.signal);
+    },
+  });
+  const clock = virtualClock();
+  const slow = transformAsync(async ({ data }) => clock.sleep(15).then(() => data), { concurrency: 1 });
+  const stages = [boundedQueue({ stageName: 'q', capacityRecords: 100 }), slow];
+  const rig = await startedRig({ clock, stages }, reading({ id: 'a' }), counting('n', 100));
+  await rig.clock.advance(105);
+  disk.only = '9';
+  await whileRefusing('HG_RECORD_UNSTORABLE', () => rig.clock.advance(20_000));
+  disk.only = null;
+  const cursor = rig.query("SELECT cursor FROM source_cursors WHERE source_id = 'a'");
+  await rig.stop();
+  const numbers = rig.query("SELECT data FROM records WHERE source_id = 'a' ORDER BY seq");
+  const seen = new Set(numbers.map(({ data }) => Number(data)));
+  expect([seen.size, cursor]).toEqual([60, [{ cursor: '60' }]]);
+  const gaps = rig.timeline("kind = 'gap' AND event = 'records.lost' AND actor = 'a'");
+  expect(gaps.length).toBeGreaterThan(0);
+  expect(gaps[0]?.data).toMatchObject({ records: expect.any(Number), readAgainFrom: expect.any(String) });
+  expect(
+    rig.query("SELECT DISTINCT actor, severity FROM alerts WHERE event = 'RECORDS_LOST' ORDER BY 1"),
+  ).toEqual([{ actor: 'a', severity: 'critical' }]);
+  expect(rig.engine.report().lost).toBeGreaterThan(0);
+});
+
+test('a record that waits on disk is read again where it was lost so', async () => {
+  const outlet = { capacityRecords: 2, overflow: 'spill' } as const;
+  const source = pushSource({ id: 'a', outlet, rateLimit: { recordsPerSecondMax: 1, policy: 'delay' } });
+  const rig = await startedRig({}, source);
+  for (let n = 101; n <= 110; n++) await handedIn(source.push(n));
+  disk.only = '107';
+  await whileRefusing('HG_RECORD_UNSTORABLE', () => rig.clock.advance(20_000));
+  disk.only = null;
+  await rig.stop();
+  expect(stored(rig).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 10 }, (_, n) => n + 101));
+  expect(rig.query('SELECT * FROM spill')).toEqual([]);
 });
 
 test('dead letters that come meanwhile are kept, as far as there is room for them', async () => {

@@ -93,6 +93,25 @@ test('a wait that a far end asked for is kept, beyond the longest backoff', asyn
   expect(tries).toEqual(about(1_801));
 });
 
+test('a wait that a far end asked for is kept over a clean stop, too', async () => {
+  const { rig, tries: before } = await failing(9, {}, { retryAfterMs: 1_800_000 });
+  await rig.clock.advance(20_000);
+  await rig.clock.runUntil(rig.engine.stop());
+  const { rig: again, tries } = await failing(9, at(copyOfDatabase(rig.file), 120_000));
+  await again.clock.advance(1_680_000);
+  expect([before.length, tries]).toEqual([1, []]);
+  await again.clock.advance(2_000);
+  expect(tries).toEqual(about(1_801));
+});
+
+test('a sink that is deregistered leaves no wait behind', async () => {
+  const { rig } = await failing(9, {}, { retryAfterMs: 1_800_000 });
+  await rig.clock.advance(20_000);
+  await rig.clock.runUntil(rig.engine.deregisterSink('acme/archive', { mode: 'now' }));
+  await rig.clock.advance(100);
+  expect(rig.query("SELECT * FROM source_deadlines WHERE kind = 'sink'")).toEqual([]);
+});
+
 test('a wait that ended during the outage is over', async () => {
   const { rig } = await failing(9);
   await rig.clock.advance(20_000);

@@ -35,7 +35,8 @@ Text may hold references, which are replaced when the file is read:
 | \`file:PATH\`, the whole of a text | the content of the file, without the line end at its end |
 
 A reference to a number, or to true or false, may stand where one is wanted: \`port: \${PORT:-8484}\`. Examples are left as they
-are. A file that a secret comes from must be readable by its owner alone (\`chmod 600\`), and may have 64 KiB.
+are. A file that a secret comes from must not be open to others (\`chmod 600\`; its group may read it), and may have 64 KiB.
+What is named must be a regular file of UTF-8 text: pipes, devices and folders are refused and never waited for.
 
 Secret are passwords, tokens, keys, headers, credentials and queries in addresses, and whatever a reference leads to. They
 are shown as \`***\` wherever the configuration is shown, and appear in no message. The digest of a configuration leaves

@@ -49,9 +49,13 @@ async function feedOver(clock: Clock, limits: { clientsMax: number; clientBytesM
   const path = join(folder, 'http');
   const { history, grow, last } = growingLog();
   const engine = createEngine({ timeline: false });
-  const feed = new LiveFeed({ ...{ engine, history, clock, log: SILENT_LOGGER }, ...limits });
+  const feed = new LiveFeed({
+    ...{ engine, history, clock, log: SILENT_LOGGER },
+    ...limits,
+    clientsMax: 2 * limits.clientsMax,
+  });
   const server = createServer((_, response) => {
-    void feed.open({ response, filter: {}, afterSeq: null, mayListen: () => true });
+    void feed.open({ response, client: 'x', filter: {}, afterSeq: null, mayListen: () => true });
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const sockets: Socket[] = [];

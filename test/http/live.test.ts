@@ -179,7 +179,7 @@ describe('a live client', () => {
   });
 
   test('is one too many at some point, and told to come again', async () => {
-    const rig = await httpRig({ limits: { liveClientsMax: 2 } });
+    const rig = await httpRig({ limits: { liveClientsMax: 4 } });
     const first = await listen(rig);
     expect([first.status, (await listen(rig)).status]).toEqual([200, 200]);
     const refused = await rig.ask('/api/events');

@@ -340,7 +340,7 @@ describe('what is too much is refused:', () => {
   });
 
   test('time for an upload only where it stands still', async () => {
-    const rig = await httpRig({ limits: { requestTimeoutMs: 1_500 } });
+    const rig = await httpRig({ limits: { requestTimeoutMs: 1_500, uploadBytesPerSecondMin: 0 } });
     await rig.ask('/api/sources', { method: 'POST', body: { id: 'line-3', type: 'push' } });
     const head =
       'POST /api/ingest/line-3 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n' +

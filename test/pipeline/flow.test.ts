@@ -38,6 +38,7 @@ class Channel implements Downstream {
       exit: this,
       clock: this.clock,
       onPoison: (item, stageName) => this.poisoned.push({ item, stageName }),
+      onDropped: () => {},
       onRoom: () => this.#pump.poke(),
       onFailure: (error) => this.failures.push(error),
     });

@@ -74,7 +74,7 @@ const unread: Fault = {
     const clients = scale === 'short' ? 100 : 1_000;
     const limits = {
       ...{ requestsPerSecondMax: 100_000, connectionsMax: 4_000, connectionsPerAddressMax: 4_000 },
-      ...{ liveClientsMax: clients + 1, liveClientBytesMax: LIVE_CLIENT_BYTES_MAX },
+      ...{ liveClientsMax: 2 * clients + 2, liveClientBytesMax: LIVE_CLIENT_BYTES_MAX },
     };
     const sources = { line: { type: 'push', decode: 'json' }, busy: { type: 'push', decode: 'json' } };
     await using gateway = await startGateway({ config: { http: { port: 0, limits }, auth, sources } });

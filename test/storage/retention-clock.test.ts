@@ -23,7 +23,8 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const TO_1970_MS = -START_MS;
 
-/** A machine: true time, a wall clock that is wrong by so much, a monotonic clock that begins with each boot. */
+/** A machine: true time, a wall clock that is wrong by so much, a monotonic clock that begins with each boot.
+ *  */
 class Machine {
   readonly file = temporaryFile();
   readonly retention: RetentionOptions;

@@ -60,8 +60,8 @@ interface RandomTimeline {
   readonly reader: TimelineReader;
 }
 
-/** A few runs of random rows, some of their numbers missing as after a retention, some without any row. A jump of
- *  the clock has its row at once, or some rows late, as older versions wrote it. */
+/** A few runs of random rows, some of their numbers missing as after a retention, some without any row. A
+ *  jump of the clock has its row at once, or some rows late, as older versions wrote it. */
 async function randomTimeline(random: Random, options: { clockGoesBack: boolean }): Promise<RandomTimeline> {
   const file = temporaryFile();
   const rows: TimelineRow[] = [];
@@ -191,7 +191,8 @@ function chainOf(actor: string, until: readonly TimelineRow[], all: readonly Tim
 }
 
 /** Rows up to a time where the clock may have gone back: the last piece between two cuts that spans the time
- *  counts, else the one that ended last before it. A piece lasts until the next one begins, or its run ends. */
+ *  counts, else the one that ended last before it. A piece lasts until the next one begins, or its run ends.
+ *  */
 function rowsUntil(
   rows: readonly TimelineRow[],
   { cuts, ends }: Pick<RandomTimeline, 'cuts' | 'ends'>,

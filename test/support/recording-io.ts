@@ -20,6 +20,8 @@ export interface RecordingIo extends SourceIo {
   abort(): void;
   /** Receipts of records that have not been settled, one entry a record; only with `settle: 'by hand'`. */
   readonly owed: Receipt[];
+  /** Cursors that were kept without a record, in order. */
+  readonly cursors: string[];
   readonly alerts: { event: string; message: string; details: Readonly<Record<string, unknown>> }[];
   /** Resolves once `done()` holds; looked at after every call of the source. */
   until(done: () => boolean): Promise<void>;
@@ -40,6 +42,7 @@ export function recordingIo(
   const failures: unknown[] = [];
   const owed: Receipt[] = [];
   const alerts: RecordingIo['alerts'] = [];
+  const cursors: string[] = [];
   const state = { opened: false, goodReads: 0 };
 
   const hasRoom = () => values.length < capacity || controller.signal.aborted;
@@ -79,6 +82,10 @@ export function recordingIo(
     random: seededRandom(1),
     log: SILENT_LOGGER,
     cursor: options.cursor ?? null,
+    async keepCursor(cursor) {
+      cursors.push(cursor);
+      look();
+    },
     pollsSinceMs: options.pollsSinceMs ?? null,
     countPollsFrom: () => {},
     alert(event, message, details = {}) {
@@ -119,6 +126,7 @@ export function recordingIo(
     state,
     owed,
     alerts,
+    cursors,
     makeRoom(records) {
       capacity += records;
       wakeRoomWaiters();

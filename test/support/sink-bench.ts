@@ -12,6 +12,8 @@ export interface SinkBench {
   readonly failures: unknown[];
   abort(): void;
   open(spec: SinkSpec): Promise<SinkLink>;
+  /** Alerts that were raised, as `EVENT: message`. */
+  readonly alerts: string[];
   /** Resolves at the next call of `io.failed`. */
   nextFailure(): Promise<unknown>;
 }
@@ -19,6 +21,7 @@ export interface SinkBench {
 export function sinkBench(clock: Clock = realClock): SinkBench {
   const controller = new AbortController();
   const failures: unknown[] = [];
+  const alerts: string[] = [];
   let waiting: ((error: unknown) => void)[] = [];
   const io: SinkIo = {
     sinkId: 'sink',
@@ -26,6 +29,7 @@ export function sinkBench(clock: Clock = realClock): SinkBench {
     signal: controller.signal,
     clock,
     log: SILENT_LOGGER,
+    alert: (event, message) => void alerts.push(`${event}: ${message}`),
     failed(error) {
       failures.push(error);
       for (const tell of waiting) tell(error);
@@ -35,6 +39,7 @@ export function sinkBench(clock: Clock = realClock): SinkBench {
   return {
     io,
     failures,
+    alerts,
     abort: () => controller.abort(),
     open: (spec) => spec.logic.open(io),
     nextFailure: () => new Promise((resolve) => waiting.push(resolve)),

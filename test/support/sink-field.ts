@@ -98,7 +98,7 @@ export class SinkField {
     const spec = this.#spec(farEnd, options);
     const cursor = store.sinkCursors.get('default/out')?.seq ?? 0;
     this.rig = new SinkRig({ spec, incarnation: 1, clock, cursor });
-    const ports = { clock, log: QUIET, feed: this.feed, books, random: seededRandom(1) };
+    const ports = { clock, log: QUIET, feed: this.feed, books, raise() {}, random: seededRandom(1) };
     const machine = sinkMachine.provide({
       actors: {
         courier: createCourier(ports),

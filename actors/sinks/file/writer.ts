@@ -1,5 +1,8 @@
 /** The file of a file sink, and those it leaves behind when it is rotated. Appends whole lines, knows which
- *  records are there already, and leaves them out. */
+ *  records are there already, and leaves them out.
+ *
+ *  Other programs may remove, rename, replace or cut the file. Before and after each batch the file that bears
+ *  the name is compared with the one that is open: a batch counts as written only if it is in the former. */
 
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { HeadgateError } from '../../../src/domain/errors.ts';
@@ -37,96 +40,184 @@ export interface FileWriter {
   close(): Promise<void>;
 }
 
-export function createFileWriter(io: SinkIo, options: FileWriterOptions, format: FileFormat): FileWriter {
-  const { clock, signal } = io;
-  const { path, fsync } = options;
-  const { bytesMax, ageMsMax, keepFiles } = options.rotate;
-  let handle: FileHandle | null = null;
-  let sizeBytes = 0;
-  let begunAtMs = 0;
-  /** Keys of the records that were written last, before this run. */
-  let written: ReadonlySet<string> = new Set();
+/** Permissions of a file that a sink makes: data of the gateway is not for everybody. */
+const FILE_MODE = 0o640;
+/** How often a batch is written anew because its file was taken away meanwhile. */
+const REWRITES_MAX = 3;
 
-  const openFile = async (): Promise<FileHandle> => {
-    await requireFile(path);
-    handle = await open(path, 'a+');
-    if (fsync !== 'never') await syncFolder(path);
-    return handle;
-  };
-  const closeFile = async () => {
-    const closing = handle;
-    handle = null;
+export function createFileWriter(io: SinkIo, options: FileWriterOptions, format: FileFormat): FileWriter {
+  return new Writer(io, options, format);
+}
+
+class Writer implements FileWriter {
+  readonly #io: SinkIo;
+  readonly #options: FileWriterOptions;
+  readonly #format: FileFormat;
+  #handle: FileHandle | null = null;
+  /** Which file is open, and how long it is by what was written. */
+  #identity = { dev: 0, ino: 0 };
+  #sizeBytes = 0;
+  #begunAtMs = 0;
+  #isShared = false;
+  /** Keys of the records that were written last, before this run. */
+  #written: ReadonlySet<string> = new Set();
+
+  constructor(io: SinkIo, options: FileWriterOptions, format: FileFormat) {
+    this.#io = io;
+    this.#options = options;
+    this.#format = format;
+  }
+
+  async open(): Promise<void> {
+    const { path, fsync, batch } = this.#options;
+    const format = this.#format;
+    const file = await this.#openFile();
+    const { size, birthtimeMs } = await file.stat();
+    await requireOwn(file, size, path, format);
+    const keysMax = Math.max(KEYS_MAX, batch.rowsMax);
+    const tail = await readTail(file, format.isQuoted, keysMax);
+    this.#written = new Set(await lastKeys(tail, path, format, keysMax));
+    if (tail.end < size) {
+      await file.truncate(tail.end);
+      if (fsync !== 'never') await file.sync();
+    }
+    this.#sizeBytes = tail.end;
+    this.#begunAtMs = Math.min(birthtimeMs, this.#io.clock.wallMs());
+    // The columns were changed: rows of both kinds in one file could not be read.
+    if (tail.first !== null && format.header !== '' && tail.first !== format.header) await this.#turn();
+  }
+
+  async write(lines: readonly Line[]): Promise<void> {
+    const before = await this.#change();
+    if (before !== null) await this.#reopen(before);
+    await this.#writeOnce(lines);
+    // What was written counts only where it is in the file that bears the name.
+    for (let rewrites = 0; ; rewrites++) {
+      const meanwhile = await this.#change();
+      if (meanwhile === null) return;
+      if (rewrites === REWRITES_MAX) throw takenAway(this.#options.path, meanwhile);
+      await this.#reopen(meanwhile);
+      await this.#writeOnce(lines);
+    }
+  }
+
+  async close(): Promise<void> {
+    const closing = this.#handle;
+    this.#handle = null;
     try {
-      if (fsync !== 'never') await closing?.datasync();
+      if (this.#options.fsync !== 'never') await closing?.datasync();
     } finally {
       await closing?.close();
     }
-  };
-  const turn = async () => {
-    await closeFile();
-    await rotate(path, clock.wallMs(), keepFiles);
-    await openFile();
-    sizeBytes = 0;
-  };
-  const append = async (text: string) => {
+  }
+
+  async #openFile(): Promise<FileHandle> {
+    const { path, fsync } = this.#options;
+    await requireFile(path);
+    const file = await open(path, 'a+', FILE_MODE);
+    this.#handle = file;
+    const { dev, ino } = await file.stat();
+    this.#identity = { dev, ino };
+    this.#isShared = false;
+    if (fsync !== 'never') await syncFolder(path);
+    return file;
+  }
+
+  /** What another program did to the file since it was written last; null: nothing. */
+  async #change(): Promise<string | null> {
+    const { path } = this.#options;
+    const found = await stat(path).catch((error: unknown) => {
+      if (isMissing(error)) return null;
+      throw error;
+    });
+    if (found === null) return 'was removed or renamed';
+    if (found.dev !== this.#identity.dev || found.ino !== this.#identity.ino) return 'was replaced';
+    if (found.size < this.#sizeBytes) return 'was cut short';
+    if ((found.mode & 0o222) === 0) throw readOnly(path);
+    if (found.size > this.#sizeBytes) this.#noteForeign(found.size);
+    return null;
+  }
+
+  /** Another program appends to it, too. */
+  #noteForeign(size: number): void {
+    this.#sizeBytes = size;
+    if (this.#isShared) return;
+    this.#isShared = true;
+    const { path } = this.#options;
+    this.#io.alert('SINK_FILE_SHARED', `another program writes to "${path}", which belongs to a sink`, {
+      path,
+    });
+  }
+
+  /** Goes on in the file that bears the name now, or makes one. */
+  async #reopen(change: string): Promise<void> {
+    const { path } = this.#options;
+    this.#io.alert(
+      'SINK_FILE_CHANGED',
+      `the file "${path}" ${change} by another program; writing goes on in the file of that name`,
+      { path, writtenBytes: this.#sizeBytes },
+    );
+    // The old file is closed whatever its disk says: nothing that counts is only there.
+    await this.close().catch(() => {});
+    await this.open();
+  }
+
+  async #turn(): Promise<void> {
+    const { path, rotate: rules } = this.#options;
+    await this.close();
+    await rotate(path, this.#io.clock.wallMs(), rules.keepFiles);
+    await this.#openFile();
+    this.#sizeBytes = 0;
+  }
+
+  async #writeOnce(lines: readonly Line[]): Promise<void> {
+    let text = '';
+    let bytes = 0;
+    for (const line of lines) {
+      if (this.#written.has(line.key)) continue;
+      const lineBytes = Buffer.byteLength(line.text);
+      if (this.#isFull(this.#sizeBytes + bytes, lineBytes)) {
+        await this.#append(text);
+        [text, bytes] = ['', 0];
+        await this.#turn();
+      }
+      if (this.#sizeBytes + bytes === 0) this.#begunAtMs = this.#io.clock.wallMs();
+      text += line.text;
+      bytes += lineBytes;
+    }
+    await this.#append(text);
+    // Also where nothing was left to write: what an earlier run wrote may be in memory only.
+    if (this.#options.fsync === 'batch') await this.#handle?.datasync();
+  }
+
+  async #append(text: string): Promise<void> {
     if (text === '') return;
-    if (signal.aborted) throw stopped(path);
-    const bytes = Buffer.from(sizeBytes === 0 ? format.header + text : text);
-    const file = handle;
+    const { path } = this.#options;
+    if (this.#io.signal.aborted) throw stopped(path);
+    const bytes = Buffer.from(this.#sizeBytes === 0 ? this.#format.header + text : text);
+    const file = this.#handle;
     if (file === null) throw stopped(path);
     // A write may take less than it was given, as on a disk that is nearly full.
     for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
-    sizeBytes += bytes.length;
-  };
-  const isFull = (heldBytes: number, moreBytes: number) =>
-    heldBytes > 0 &&
-    ((bytesMax !== null && heldBytes + moreBytes > bytesMax) ||
-      (ageMsMax !== null && clock.wallMs() - begunAtMs >= ageMsMax));
+    this.#sizeBytes += bytes.length;
+  }
 
-  return {
-    async open() {
-      const file = await openFile();
-      const { size, birthtimeMs } = await file.stat();
-      await requireOwn(file, size, path, format);
-      const keysMax = Math.max(KEYS_MAX, options.batch.rowsMax);
-      const tail = await readTail(file, format.isQuoted, keysMax);
-      written = new Set(await lastKeys(tail, path, format, keysMax));
-      if (tail.end < size) {
-        await file.truncate(tail.end);
-        if (fsync !== 'never') await file.sync();
-      }
-      sizeBytes = tail.end;
-      begunAtMs = Math.min(birthtimeMs, clock.wallMs());
-      // The columns were changed: rows of both kinds in one file could not be read.
-      if (tail.first !== null && format.header !== '' && tail.first !== format.header) await turn();
-    },
-    async write(lines) {
-      let text = '';
-      let bytes = 0;
-      for (const line of lines) {
-        if (written.has(line.key)) continue;
-        const lineBytes = Buffer.byteLength(line.text);
-        if (isFull(sizeBytes + bytes, lineBytes)) {
-          await append(text);
-          [text, bytes] = ['', 0];
-          await turn();
-        }
-        if (sizeBytes + bytes === 0) begunAtMs = clock.wallMs();
-        text += line.text;
-        bytes += lineBytes;
-      }
-      await append(text);
-      // Also where nothing was left to write: what an earlier run wrote may be in memory only.
-      if (fsync === 'batch') await handle?.datasync();
-    },
-    close: closeFile,
-  };
+  #isFull(heldBytes: number, moreBytes: number): boolean {
+    const { bytesMax, ageMsMax } = this.#options.rotate;
+    if (heldBytes === 0) return false;
+    if (bytesMax !== null && heldBytes + moreBytes > bytesMax) return true;
+    return ageMsMax !== null && this.#io.clock.wallMs() - this.#begunAtMs >= ageMsMax;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'ENOENT';
 }
 
 /** A pipe or a device would block, or swallow what is written. */
 async function requireFile(path: string): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {
-    if ((error as { code?: unknown }).code === 'ENOENT') return null;
+    if (isMissing(error)) return null;
     throw error;
   });
   if (found !== null && !found.isFile() && !found.isDirectory()) {
@@ -168,6 +259,18 @@ function keysIn({ heads }: FileTail, path: string, format: FileFormat): string[]
     const key = format.keyOf(head);
     if (key === null) throw notOfThisSink(path, 'has lines that bear no key');
     return key;
+  });
+}
+
+function takenAway(path: string, change: string): HeadgateError {
+  const advice = 'let one program at a time change it';
+  return new HeadgateError('HG_LINK_LOST', `the file "${path}" ${change} while it was written; ${advice}`);
+}
+
+function readOnly(path: string): HeadgateError {
+  const advice = 'let it be written, or move it away';
+  return new HeadgateError('HG_LINK_REFUSED', `the file "${path}" was made read-only; ${advice}`, {
+    details: { path },
   });
 }
 

@@ -1,7 +1,7 @@
 /** What can go wrong between the sink and NATS JetStream, as errors that say what to do. The client's errors
  *  are known by their names: its classes come from a package that may be missing. */
 
-import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
+import { HeadgateError, messageOf, type ErrorCode } from '../../../src/domain/errors.ts';
 
 const UNAUTHORISED: readonly string[] = [
   'AuthorizationError',
@@ -38,39 +38,59 @@ export function serverGone(servers: string, reason: unknown): HeadgateError {
   return new HeadgateError('HG_LINK_LOST', `lost the connection to ${servers}: ${why}`);
 }
 
-/** Of a stream's answer: the message is larger than the stream takes. */
+/** Of a stream's answer: the message is larger than the stream takes; it is of another stream than the one
+ *  named. */
 const MESSAGE_TOO_LARGE = 10_054;
+const OTHER_STREAM = 10_060;
+/** A stream that holds so many messages of each subject is full for one subject, not for others. */
+const SUBJECT_FULL = /per subject/;
 
-/** A message was not stored, as far as is known. */
+/** A message was not stored, as far as is known. What the server says of its subject or size is refused; where
+ *  it says so of all messages, the engine takes it for trouble of the link. */
 export function publishError(error: unknown, subject: string, ackTimeoutMs: number): HeadgateError {
   const name = nameOf(error);
-  const details = { subject };
+  const refused = (code: ErrorCode, message: string, details: object = {}) =>
+    new HeadgateError(code, message, { details: { subject, ...details }, cause: error, remedy: 'drop' });
   if (name === 'JetStreamNotEnabled') {
     // So the client calls it when nobody answers.
-    return new HeadgateError(
+    return refused(
       'HG_LINK_REFUSED',
       `no stream takes the subject "${subject}"; create one, let the sink do it (stream.create), or enable ` +
         'JetStream at the server',
-      { details, cause: error },
     );
+  }
+  if (isPublishDenied(error)) {
+    const advice = 'correct auth, or what the server permits';
+    return refused('HG_LINK_UNAUTHORISED', `the server refuses a message to "${subject}"; ${advice}`);
   }
   if (name === 'TimeoutError') {
     return new HeadgateError(
       'HG_SINK_TIMEOUT',
       `no acknowledgement for a message to "${subject}" within ${ackTimeoutMs} ms`,
-      { details, cause: error },
+      { details: { subject }, cause: error },
     );
   }
   const { code } = error as { code?: unknown };
   if (code === MESSAGE_TOO_LARGE) return tooLarge(subject, 'its stream takes');
   if (typeof code === 'number') {
     const what = `the stream did not take a message to "${subject}": ${messageOf(error)} (${code})`;
+    const isOfTheMessage = code === OTHER_STREAM || SUBJECT_FULL.test(messageOf(error));
+    if (isOfTheMessage) return refused('HG_SINK_REFUSED', what, { code });
     return new HeadgateError('HG_LINK_REFUSED', what, { details: { subject, code }, cause: error });
   }
   return new HeadgateError('HG_LINK_LOST', `a message to "${subject}" was not sent: ${messageOf(error)}`, {
-    details,
+    details: { subject },
     cause: error,
   });
+}
+
+/** Whether the server forbids to publish to a subject: that speaks of the messages to it, not of the link. */
+export function isPublishDenied(error: unknown): boolean {
+  const { operation, cause } = (error ?? {}) as { operation?: unknown; cause?: unknown };
+  // The client hands it on within an error of the request.
+  return operation === 'publish'
+    ? nameOf(error) === 'PermissionViolationError'
+    : nameOf(error) === 'RequestError' && isPublishDenied(cause);
 }
 
 export function tooLarge(subject: string, than: string): HeadgateError {

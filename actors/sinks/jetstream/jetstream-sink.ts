@@ -10,11 +10,18 @@ import { milliseconds } from '../../../src/config/source-options.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import { sinkSchema } from '../../../src/config/sink-options.ts';
 import { HeadgateError } from '../../../src/domain/errors.ts';
-import type { OutboundRecord, Rejection, SinkIo, SinkLink, SinkSpec } from '../../../src/domain/sink.ts';
+import type {
+  DeliveryProgress,
+  OutboundRecord,
+  Rejection,
+  SinkIo,
+  SinkLink,
+  SinkSpec,
+} from '../../../src/domain/sink.ts';
 import { connectionShape } from '../../sources/mqtt/options.ts';
 import { addressOf, templateSchema, type AddressRules } from '../address-template.ts';
 import { sinkSpec } from '../define-sink.ts';
-import { connectError, publishError, serverGone, tooLarge, unauthorised } from './errors.ts';
+import { connectError, isPublishDenied, publishError, serverGone, tooLarge, unauthorised } from './errors.ts';
 import { requireStream, streamSchema } from './stream.ts';
 import { linkLife, type LinkLife } from '../link-life.ts';
 import { checkPayload, payloadOf, payloadShape } from '../message-payload.ts';
@@ -103,12 +110,26 @@ async function openLink(io: SinkIo, options: Options): Promise<SinkLink> {
   const deliver = publisher(nats, connection, options);
   const standing = connection;
   return {
-    deliver: (batch) => life.during(deliver(batch)),
+    greeted: true,
+    deliver: (batch, progress) => life.during(deliver(batch, progress)),
     async close() {
+      const isStanding = life.ended === null;
       life.close();
+      if (isStanding) await drainWithin(io, standing);
       await standing.close().catch(() => {});
     },
   };
+}
+
+/** How long a good-bye may take before the connection is cut. */
+const CLOSE_MS_MAX = 1_000;
+
+/** What was sent reaches the server before the connection ends. */
+async function drainWithin({ clock }: SinkIo, connection: NatsConnection): Promise<void> {
+  const over = new AbortController();
+  const drained = connection.drain().catch(() => {});
+  await Promise.race([drained, clock.sleep(CLOSE_MS_MAX, over.signal)]);
+  over.abort();
 }
 
 async function connect(
@@ -149,7 +170,10 @@ function watch(connection: NatsConnection, life: LinkLife, servers: string): voi
   const listen = async () => {
     for await (const status of connection.status()) {
       if (status.type === 'disconnect') life.end(serverGone(servers, null));
-      if (status.type === 'error') life.end(unauthorised(status.error, servers));
+      // A subject that may not be published to is the answer to the message.
+      if (status.type === 'error' && !isPublishDenied(status.error)) {
+        life.end(unauthorised(status.error, servers));
+      }
     }
   };
   listen().catch(() => {});
@@ -162,7 +186,7 @@ function publisher(nats: Nats, connection: NatsConnection, options: Options) {
   const bytesMax = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
   const expecting = stream === undefined ? {} : { expect: { streamName: stream.name } };
 
-  return async (batch: readonly OutboundRecord[]): Promise<Rejection[]> => {
+  return async (batch: readonly OutboundRecord[], progress?: DeliveryProgress): Promise<Rejection[]> => {
     const { made, rejections } = makeEach(batch, (record) => {
       const message = { subject: subjectOf(record), payload: payloadOf(record, options), msgID: record.key };
       if (Buffer.byteLength(message.payload) > bytesMax - HEADER_BYTES_MAX) {
@@ -175,6 +199,7 @@ function publisher(nats: Nats, connection: NatsConnection, options: Options) {
       const { subject, payload, msgID } = value;
       try {
         await jetstream.publish(subject, payload, { msgID, timeout: ackTimeoutMs, ...expecting });
+        progress?.taken(index);
       } catch (error) {
         const told = publishError(error, subject, ackTimeoutMs);
         if (!(told instanceof HeadgateError) || told.remedy !== 'drop') throw told;

@@ -28,6 +28,8 @@ export interface AckQueue {
   isKnown(packetId: number): boolean;
   /** So much is owed that nothing more should be read. Holds until half of it is settled. */
   readonly isFull: boolean;
+  /** Messages that were taken and are not acknowledged. */
+  readonly owed: number;
   /** Resolves when nothing is owed, or nothing more can be acknowledged. */
   settled(): Promise<void>;
   /** Nothing more can be acknowledged. */
@@ -57,6 +59,8 @@ export function createAckQueue(options: AckQueueOptions): AckQueue {
   let debts: Debt[] = [];
   let first = 0;
   let owedBytes = 0;
+  /** Of those that were owed when nothing more could be acknowledged. */
+  let leftOwed = 0;
   let isFull = false;
   let isOver = false;
   let isFlushing = false;
@@ -69,6 +73,7 @@ export function createAckQueue(options: AckQueueOptions): AckQueue {
     for (const wake of waiters.splice(0)) wake();
   };
   const end = () => {
+    leftOwed += owed();
     isOver = true;
     debts = [];
     first = 0;
@@ -134,6 +139,9 @@ export function createAckQueue(options: AckQueueOptions): AckQueue {
     isKnown: (packetId) => takenIds.has(packetId) || pendingIds.has(packetId),
     get isFull() {
       return isFull;
+    },
+    get owed() {
+      return owed() + leftOwed;
     },
     settled: () =>
       isOver || owed() === 0 ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve)),

@@ -14,11 +14,12 @@ import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import { formatAddress } from '../../../src/domain/address.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import type { Clock } from '../../../src/domain/clock.ts';
-import type { SourceIo } from '../../../src/domain/source.ts';
+import type { FarewellIo, SourceIo } from '../../../src/domain/source.ts';
 import { comesInTime } from '../in-time.ts';
 import { LOSSES, watchLosses } from './broker-losses.ts';
 import { block, Delivery } from './delivery.ts';
 import { connectTimedOut, heldBackTooLong, notStored, shownUrl } from './errors.ts';
+import { KeptSession } from './kept-session.ts';
 import { mqttJsTransport } from './mqtt-js-transport.ts';
 import {
   connectionSchema,
@@ -26,6 +27,7 @@ import {
   type MqttConnectionInput,
   type ResolvedConnection,
 } from './options.ts';
+import { watchGrants } from './grant-watch.ts';
 import { createSeating, type Absence, type Member } from './seating.ts';
 import type { MqttLink, MqttMessage, MqttSubscription, MqttTransport } from './transport.ts';
 
@@ -42,6 +44,11 @@ export interface MqttConnection {
 export interface ConnectionMember {
   /** One run of the source: resolves when `io.signal` aborts. @throws HeadgateError when the link fails. */
   run(io: SourceIo): Promise<void>;
+  /** Names the session that the broker keeps; undefined where it keeps none. */
+  readonly keeps: string | undefined;
+  /** The source does not come back: its subscriptions are taken back, and where it was the last one the
+   *  session is ended. Never rejects. */
+  farewell(io: FarewellIo): Promise<void>;
 }
 
 /** Makes a connection for several sources. Sources whose filters overlap without being the same may get a
@@ -70,11 +77,19 @@ const SETTLE_MS_MAX = 2_000;
 
 const SESSION_LOST = 'the broker has lost the kept session, and what it held for it';
 
+const COME_AGAIN =
+  'the link is closed before these messages are stored and acknowledged: the broker keeps them in the session ' +
+  'and sends them again at the next connection';
+const UNACKNOWLEDGED =
+  'the link is closed before these messages are stored and acknowledged, and the broker forgets them with the ' +
+  'clean session: set clean: false and a clientId to get them again';
+
 /** A link from its opening to its end. */
 interface Line {
   readonly link: MqttLink;
   readonly delivery: Delivery;
   readonly clock: Clock;
+  readonly log: SourceIo['log'];
   /** True once the broker accepted the connection; false if the line came to an end before. */
   readonly opened: Promise<boolean>;
   /** Resolves with what ended the line. Never, if it was closed because nobody needs it. */
@@ -91,6 +106,10 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   const losses = options.brokerLosses ? watchLosses(shownUrl(options.url), speaker) : null;
   /** The broker has been asked to keep a session, so it should know of one. */
   let sessionKnown = false;
+  const kept = new KeptSession(options, transport);
+  const grants = watchGrants(options, speaker);
+  /** Subscriptions of sources that are gone, which no link could take back yet. */
+  const orphaned = new Set<string>();
   let line: Line | null = null;
   /** Settled unless a link is still being closed: a session has one link at a time. */
   let closing: Promise<void> = Promise.resolve();
@@ -105,14 +124,20 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   };
   /** What was taken is acknowledged first, as far as it is stored soon: after the good-bye it would come
    *  again. */
-  const settleAndClose = async ({ clock, delivery, link }: Line): Promise<void> => {
+  const settleAndClose = async ({ clock, log, delivery, link }: Line): Promise<void> => {
     await comesInTime(clock, SETTLE_MS_MAX, delivery.settled());
+    const messages = delivery.unacknowledged;
+    if (messages > 0) {
+      const { clean, clientId } = options;
+      log.warn({ url: shownUrl(options.url), clientId, messages }, clean ? UNACKNOWLEDGED : COME_AGAIN);
+    }
     delivery.end();
     await link.close();
   };
 
   const openLine = (io: SourceIo): Line => {
     const opened = Promise.withResolvers<boolean>();
+    let openedMonoMs: number | null = null;
     const lost = Promise.withResolvers<unknown>();
     const fail = (error: unknown) => {
       opened.resolve(false);
@@ -128,8 +153,10 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     const link = transport(
       { ...options, session },
       {
-        opened({ present }) {
+        opened({ present, differences = [] }) {
           stopWaiting();
+          openedMonoMs = io.clock.monotonicMs();
+          grants.connected(differences);
           if (sessionKnown && !present) {
             const facts = { clientId: options.clientId, url: shownUrl(options.url) };
             io.log.warn(facts, SESSION_LOST);
@@ -152,14 +179,14 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
         },
         closed(error) {
           delivery.end();
-          fail(error);
+          fail(grants.closed(error, openedMonoMs === null ? null : io.clock.monotonicMs() - openedMonoMs));
         },
       },
       io.clock,
     );
-    const { clock } = io;
+    const { clock, log } = io;
     const current: Line = {
-      ...{ link, delivery, clock, fail, stopWaiting },
+      ...{ link, delivery, clock, log, fail, stopWaiting },
       ...{ opened: opened.promise, lost: lost.promise },
     };
     return current;
@@ -215,7 +242,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     block(seat);
     try {
       const mine = await Promise.race([lineFor(io), over]);
-      if (mine === OVER || !(await within(mine, over, subscribed(mine, member)))) return;
+      if (mine === OVER || !(await within(mine, over, subscribed(mine, member, io)))) return;
       io.opened();
       await within(mine, over, new Promise<never>(() => {}));
     } finally {
@@ -224,10 +251,34 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     }
   };
 
-  const subscribed = async (mine: Line, member: Member): Promise<void> => {
+  const subscribed = async (mine: Line, member: Member, io: SourceIo): Promise<void> => {
     // A line that could not be opened has failed; `lost` says so, and nothing may look like success before.
     if (!(await mine.opened)) await new Promise<never>(() => {});
-    await mine.link.subscribe(member.subscriptions);
+    const filters = member.subscriptions.map(({ filter }) => filter);
+    const old = await kept.begin(io, filters);
+    grants.subscribed(await mine.link.subscribe(member.subscriptions));
+    const used = seating.declaredFilters();
+    await kept.takeBack(io, mine.link, filters, { old, used });
+    const unused = [...orphaned].filter((filter) => !used.has(filter));
+    orphaned.clear();
+    if (unused.length > 0) await mine.link.unsubscribe(unused);
+  };
+
+  const farewell = async (member: Member, io: FarewellIo): Promise<void> => {
+    const hasOthers = seating.dismiss(member);
+    await closing;
+    if (hasOthers) {
+      const used = seating.declaredFilters();
+      for (const { filter } of member.subscriptions) if (!used.has(filter)) orphaned.add(filter);
+      if (line === null) return;
+      const filters = [...orphaned];
+      orphaned.clear();
+      await line.link.unsubscribe(filters).catch(() => {
+        for (const filter of filters) orphaned.add(filter);
+      });
+    } else {
+      await kept.end(io);
+    }
   };
 
   const release = async (member: Member): Promise<void> => {
@@ -245,7 +296,11 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     url: shownUrl(options.url),
     join(member) {
       seating.declare(member);
-      return { run: (io) => run(member, io) };
+      return {
+        run: (io) => run(member, io),
+        keeps: options.clean ? undefined : `${shownUrl(options.url)} ${options.clientId}`,
+        farewell: (io) => farewell(member, io),
+      };
     },
   });
 }

@@ -95,6 +95,11 @@ export class Delivery {
     this.#isStopped = true;
   }
 
+  /** Messages that were taken and are not acknowledged. */
+  get unacknowledged(): number {
+    return this.#acks.owed;
+  }
+
   /** Resolves when nothing is owed any more, or nothing more can be acknowledged. */
   settled(): Promise<void> {
     return this.#acks.settled();

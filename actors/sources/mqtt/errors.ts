@@ -13,7 +13,9 @@ export function shownUrl(url: URL): string {
 const UNAUTHORISED_CODES: ReadonlySet<number> = new Set([4, 5, 134, 135, 138, 140]);
 
 const CONNACK_ADVICE: Readonly<Record<number, string>> = {
-  1: 'it does not speak this MQTT version; set protocolVersion',
+  1:
+    'it does not speak this MQTT version; set protocolVersion: 4 (MQTT 3.1.1; the broker that `headgate start` ' +
+    'brings along speaks nothing else), or 5',
   2: 'it does not accept this client id; set clientId',
   3: 'it is not available now',
   4: 'wrong user name or password; correct username and password',
@@ -25,10 +27,11 @@ const CONNACK_ADVICE: Readonly<Record<number, string>> = {
   138: 'this client is banned',
 };
 
-export function connectionRefused(url: URL, reasonCode: number, reason: string): HeadgateError {
+/** `words`: what the broker said of it itself. */
+export function connectionRefused(url: URL, reasonCode: number, reason: string, words = ''): HeadgateError {
   const code: ErrorCode = UNAUTHORISED_CODES.has(reasonCode) ? 'HG_LINK_UNAUTHORISED' : 'HG_LINK_REFUSED';
   const advice = CONNACK_ADVICE[reasonCode] ?? reason;
-  return new HeadgateError(code, `the broker ${shownUrl(url)} refused the connection: ${advice}`, {
+  return new HeadgateError(code, `the broker ${shownUrl(url)} refused the connection: ${advice}${words}`, {
     details: { url: shownUrl(url), reasonCode },
   });
 }
@@ -81,10 +84,22 @@ export function connectTimedOut(url: URL, connectTimeoutMs: number): HeadgateErr
 }
 
 /** A connection that stood is gone. */
-export function connectionLost(url: URL, reason: string, cause?: unknown): HeadgateError {
+export function connectionLost(
+  url: URL,
+  reason: string,
+  cause?: unknown,
+  reasonCode?: number,
+): HeadgateError {
   return new HeadgateError('HG_LINK_LOST', `lost the connection to ${shownUrl(url)}: ${reason}`, {
-    details: { url: shownUrl(url) },
+    details: { url: shownUrl(url), ...(reasonCode === undefined ? {} : { reasonCode }) },
     ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+/** The far end ended the connection in order, without a reason. */
+export function closedByPeer(url: URL): HeadgateError {
+  return new HeadgateError('HG_LINK_LOST', `lost the connection to ${shownUrl(url)}: it was closed`, {
+    details: { url: shownUrl(url), closedByPeer: true },
   });
 }
 
@@ -114,6 +129,28 @@ export function packetTooLarge(url: URL, bytes: number, bytesMax: number): Headg
     'HG_READ_TOO_LARGE',
     `the broker ${shownUrl(url)} announced a packet of ${bytes} bytes; payloadBytesMax allows ${bytesMax}`,
     { details: { url: shownUrl(url), bytes, bytesMax } },
+  );
+}
+
+/** The link was closed soon after its opening, several times in a row. */
+export function clientIdClash(url: URL, clientId: string, times: number): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_LOST',
+    `lost the connection to ${shownUrl(url)}: the broker closed it soon after it was opened, ${times} times in ` +
+      `a row; another client seems to use the client id "${clientId}", and each takes the session over from the ` +
+      'other: give each its own clientId',
+    { details: { url: shownUrl(url), clientId, times } },
+  );
+}
+
+/** The broker said that it offers no such subscriptions. */
+export function subscriptionImpossible(url: URL, why: string): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_REFUSED',
+    `the broker ${shownUrl(url)} cannot serve this source: ${why}`,
+    {
+      details: { url: shownUrl(url) },
+    },
   );
 }
 

@@ -2,6 +2,7 @@
  *  broker has accepted the connection and until the link closes; what a session has to remember of other
  *  packets is noted before mqtt.js gets them. */
 
+import mqttPacket, { type IConnackPacket } from 'mqtt-packet';
 import { packetBytesMax } from './client-options.ts';
 import { answeredInTls, answeredWrongly, connectionLost, packetTooLarge } from './errors.ts';
 import { FrameError } from './frame-error.ts';
@@ -14,6 +15,8 @@ export interface InboundEvents extends Pick<TapOptions, 'alive' | 'held' | 'fail
   /** The link says good-bye, or is gone: what still comes is not taken. */
   readonly isClosing: () => boolean;
   readonly message: MqttLinkEvents['message'];
+  /** The broker refuses the connection: the properties of its answer, with MQTT 5. */
+  readonly refusal: (properties: unknown) => void;
   /** The peer breaks the rules of the protocol. */
   readonly refused: (error: Error) => void;
 }
@@ -42,6 +45,7 @@ export function openInbound(options: MqttLinkOptions, on: InboundEvents): MqttTa
         answer = frame[bodyAt + 1] === 0 ? 'accepted' : 'refused';
         const isSessionPresent = ((frame[bodyAt] ?? 0) & 1) === 1;
         if (!isSessionPresent) session.takenIds.clear();
+        if (answer === 'refused' && protocolVersion === 5) on.refusal(connackProperties(frame));
       } else if (answer === 'none' && frame[0] === TLS_ALERT) {
         on.refused(answeredInTls(url));
       } else if (answer === 'none' && type !== PACKET_TYPE.auth) {
@@ -53,6 +57,18 @@ export function openInbound(options: MqttLinkOptions, on: InboundEvents): MqttTa
       else on.failed(error);
     },
   });
+}
+
+function connackProperties(frame: Buffer): unknown {
+  const parser = mqttPacket.parser({ protocolVersion: 5 });
+  let properties: unknown;
+  parser.on('packet', (packet) => {
+    properties = (packet as IConnackPacket).properties;
+  });
+  // What mqtt.js finds wrong with it, it says itself.
+  parser.on('error', () => {});
+  parser.parse(frame);
+  return properties;
 }
 
 function brokenFrame(error: FrameError, { url, payloadBytesMax }: MqttLinkOptions): Error {

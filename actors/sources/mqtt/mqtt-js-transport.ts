@@ -6,18 +6,21 @@
  *  mqtt.js is kept from: reconnecting (the engine supervises), its own keepalive (mqtt-keepalive.ts says
  *  why), its own connect timeout (the clock is the engine’s). */
 
-import { MqttClient } from 'mqtt';
+import { MqttClient, type IConnackPacket } from 'mqtt';
 import type { Clock } from '../../../src/domain/clock.ts';
 import { messageOf } from '../../../src/domain/errors.ts';
 import { comesInTime } from '../in-time.ts';
 import { clientOptions } from './client-options.ts';
 import {
   closedBeforeAnswer,
+  closedByPeer,
   connectionFailed,
   connectionLost,
   connectionRefused,
+  subscriptionImpossible,
   subscriptionRefused,
 } from './errors.ts';
+import { brokerWords, connectDifferences, subscribeDifferences, unavailable } from './grants.ts';
 import { openInbound } from './inbound.ts';
 import { startKeepalive, type Keepalive } from './keepalive.ts';
 import type { MqttTap } from './tap.ts';
@@ -38,6 +41,9 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
   /** Why the link will go, if it is known before it goes: mqtt.js’s close bears no reason. */
   let reason: Error | null = null;
   const gone = Promise.withResolvers<void>();
+  let connack: IConnackPacket | null = null;
+  /** What the broker said when it refused the connection. */
+  let words = '';
 
   const end = (error: Error): void => {
     const before = phase;
@@ -61,7 +67,10 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
         isHeld = held;
       },
       refused: fail,
-      failed: (error) => fail(explain(error, phase, url, clock.wallMs())),
+      failed: (error) => fail(explain(error, phase, url, { nowMs: clock.wallMs(), words })),
+      refusal(properties) {
+        words = brokerWords(properties);
+      },
     });
   const client = new MqttClient(() => (tap = openTap()), clientOptions(options));
 
@@ -73,17 +82,16 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
       ping: () => client.sendPing(),
       dead: () => fail(connectionLost(url, `it gave no sign of life for ${keepaliveMs * 1.5} ms`)),
     });
-    events.opened({ present: packet.sessionPresent });
+    connack = packet;
+    events.opened({ present: packet.sessionPresent, differences: connectDifferences(options, packet) });
   });
   client.on('disconnect', ({ reasonCode, properties }) => {
-    reason ??= connectionLost(
-      url,
-      `the broker closed it: ${properties?.reasonString ?? disconnectReason(reasonCode)}`,
-    );
+    const words = `${disconnectReason(reasonCode)}${brokerWords(properties)}`;
+    reason ??= connectionLost(url, `the broker closed it: ${words}`, undefined, reasonCode);
   });
-  client.on('error', (error) => fail(explain(error, phase, url, clock.wallMs())));
+  client.on('error', (error) => fail(explain(error, phase, url, { nowMs: clock.wallMs(), words })));
   client.on('close', () => {
-    end(reason ?? (phase === 'opening' ? closedBeforeAnswer(url) : connectionLost(url, 'it was closed')));
+    end(reason ?? (phase === 'opening' ? closedBeforeAnswer(url) : closedByPeer(url)));
   });
 
   // After the caller has its link in hand.
@@ -96,7 +104,7 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
     }
   });
   return {
-    subscribe: (subscriptions) => subscribe(client, options, subscriptions),
+    subscribe: (subscriptions) => subscribe(client, options, subscriptions, connack),
     async unsubscribe(filters) {
       if (phase === 'open') await client.unsubscribeAsync([...filters]);
     },
@@ -138,22 +146,30 @@ async function subscribe(
   client: MqttClient,
   options: MqttLinkOptions,
   subscriptions: readonly MqttSubscription[],
-): Promise<void> {
+  connack: IConnackPacket | null,
+): Promise<readonly string[]> {
   const { url, clean, protocolVersion } = options;
+  const missing = connack === null ? null : unavailable(subscriptions, connack);
+  if (missing !== null) throw subscriptionImpossible(url, missing);
   // Retained messages come with the first subscription of a session, not again with each connection; 3.1.1
   // cannot ask.
   const rh = protocolVersion === 5 && !clean ? 1 : 0;
   const groups = Map.groupBy(subscriptions, ({ qos }) => qos);
-  await Promise.all(
+  const differences = await Promise.all(
     [...groups].map(async ([qos, group]) => {
       const filters = group.map(({ filter }) => filter);
       try {
-        await client.subscribeAsync(filters, { qos, rh });
+        const granted = await client.subscribeAsync(filters, { qos, rh });
+        return subscribeDifferences(
+          group,
+          granted.map(({ qos: given }) => given),
+        );
       } catch (error) {
         throw subscribeError(error, url, filters);
       }
     }),
   );
+  return differences.flat();
 }
 
 /** mqtt.js tells of a refusal by the broker’s packet, its codes in the order of the filters. */
@@ -165,9 +181,14 @@ function subscribeError(error: unknown, url: URL, filters: readonly string[]): E
   return subscriptionRefused(url, filter, granted[index] ?? 128);
 }
 
-function explain(error: Error & { code?: unknown }, phase: Phase, url: URL, nowMs: number): Error {
+function explain(
+  error: Error & { code?: unknown },
+  phase: Phase,
+  url: URL,
+  { nowMs, words }: { readonly nowMs: number; readonly words: string },
+): Error {
   if (phase !== 'opening') return connectionLost(url, messageOf(error) || String(error.code), error);
-  if (typeof error.code === 'number') return connectionRefused(url, error.code, messageOf(error));
+  if (typeof error.code === 'number') return connectionRefused(url, error.code, messageOf(error), words);
   return connectionFailed(url, error, nowMs);
 }
 

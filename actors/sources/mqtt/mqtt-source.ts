@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { decodeSchema, sourceSchema } from '../../../src/config/source-options.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import type { HeadgateError } from '../../../src/domain/errors.ts';
+import { PLAIN_DATA } from '../../../src/domain/json-text.ts';
 import type { Receipt } from '../../../src/domain/receipt.ts';
 import type { RecordMeta } from '../../../src/domain/record.ts';
 import type { DecodeFunction, SourceIo, SourceSpec } from '../../../src/domain/source.ts';
@@ -134,8 +135,8 @@ type MqttSourceOptions = z.output<typeof mqttSourceSchema>;
  *  - `protocolVersion` (default 4): 4 is MQTT 3.1.1, 5 is MQTT 5.
  *  - `clean` (default true). With false the broker keeps the session, and what is published while the source
  *    is away comes later; needs a `clientId` that never changes. MQTT 5 keeps it for `sessionExpirySeconds`
- *    (default one day). Topics taken off a source stay in its kept session until it expires; what comes for
- *    them is thrown away with a warning.
+ *    (default one day). Topics taken off a source are unsubscribed at its next connection; the session of a
+ *    source that is deregistered, or gets another client id, is ended.
  *  - `clientId`, `username`, `password`, `tls` (`ca`, `cert`, `key` as PEM; `rejectUnauthorized`), `will`.
  *  - `sharedGroup`: sources of one group, on any gateway, share the messages among them. MQTT 5; some
  *    brokers, like Mosquitto, offer it with 3.1.1 too, others take it for a topic of that name.
@@ -175,11 +176,13 @@ export function mqttSource(input: MqttSourceInput): SourceSpec {
   const { decode, take } = intakeOf(options);
   const subscriptions = subscriptionsOf(options);
   const member = connection.join({ address: memberAddress(options), subscriptions, take });
+  const { keeps } = member;
   return sourceSpec('mqtt', options, decode, {
     connects: true,
     // A broker keeps what is not acknowledged, and drops messages without acknowledgement for a slow client.
     canWait: subscriptions.every(({ qos }) => qos > 0),
     stream: (io) => member.run(io),
+    ...(keeps === undefined ? {} : { keeps, farewell: (io) => member.farewell(io) }),
   });
 }
 
@@ -267,6 +270,11 @@ class Envelope implements MqttEnvelope {
     this.qos = qos;
     this.retain = retain;
     this.payload = payload;
+  }
+
+  /** Its fields are all there is to it: it is stored as a plain object is. */
+  get [PLAIN_DATA](): true {
+    return true;
   }
 }
 

@@ -46,6 +46,10 @@ export interface Absence {
 
 export interface Seating {
   declare(member: Member): void;
+  /** The member is gone for good. Returns whether others are left. */
+  dismiss(member: Member): boolean;
+  /** Filters of all members, running or not. */
+  declaredFilters(): ReadonlySet<string>;
   sit(member: Member, io: SourceIo): Seat;
   leave(seat: Seat): void;
   /** A member nobody waits for any longer, until it runs again. */
@@ -99,6 +103,15 @@ export function createSeating(awaitMissing: boolean): Seating {
       entries.set(member.address, { member, matches, awaited: true, arrival: Promise.withResolvers() });
       routes.clear();
     },
+    dismiss(member) {
+      if (entries.get(member.address)?.member === member) entries.delete(member.address);
+      routes.clear();
+      return entries.size > 0;
+    },
+    declaredFilters: () =>
+      new Set(
+        [...entries.values()].flatMap((entry) => entry.member.subscriptions.map(({ filter }) => filter)),
+      ),
     sit(member, io) {
       const seat: Seat = { member, io, isOpen: false, blocked: null };
       seats.add(seat);

@@ -86,9 +86,9 @@ export interface OwedAck {
 
 /** What a link reports. No event comes while the transport is still being called to open it. */
 export interface MqttLinkEvents {
-  /** The broker accepted the connection. Messages of a kept session may come before this and before any
+  /** The broker accepted the connection; `differences` say in what it did not grant what it was asked for. Messages of a kept session may come before this and before any
    *  subscription. */
-  opened(session: { readonly present: boolean }): void;
+  opened(session: { readonly present: boolean; readonly differences?: readonly string[] }): void;
   /** One message; `packetId` is 0 for QoS 0. Gives whether the next may come: after false nothing comes, and
    *  nothing is read from the link, until {@link MqttLink.resume}. With QoS 1 and 2 the broker is owed an
    *  acknowledgement; until that is given it may send the message again over a later link. */
@@ -98,8 +98,9 @@ export interface MqttLinkEvents {
 }
 
 export interface MqttLink {
-  /** Resolves once the broker granted all. @throws HeadgateError if it refused one or the link went. */
-  subscribe(subscriptions: readonly MqttSubscription[]): Promise<void>;
+  /** Resolves once the broker granted all, with what it granted less of than it was asked for, in words.
+   *  @throws HeadgateError if it refused one or the link went. */
+  subscribe(subscriptions: readonly MqttSubscription[]): Promise<readonly string[]>;
   unsubscribe(filters: readonly string[]): Promise<void>;
   /** Acknowledges messages that came over this link, in this order and in one write. Does nothing once the
    *  link is gone: packet ids are used again, and over another link they stand for other messages. */

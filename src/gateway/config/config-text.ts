@@ -2,40 +2,20 @@
  *  own, each key once, aliases within bounds) or JSON; both are read by one parser, which knows places. */
 
 import {
-  isAlias,
-  isMap,
-  isNode,
   isScalar,
-  isSeq,
   LineCounter,
   parseDocument,
   visit,
   type Document,
   type Node,
-  type Pair,
   type Scalar,
+  type YAMLMap,
+  type YAMLSeq,
 } from 'yaml';
 import { messageOf } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { ConfigFormat } from '../gateway-control.ts';
-
-export type Path = readonly PropertyKey[];
-
-/** From 1. */
-export interface Place {
-  readonly line: number;
-  readonly column: number;
-}
-
-export interface ConfigText {
-  readonly value: unknown;
-  /** Where the value at `path` begins; of one that is missing, what it should stand in. */
-  valueAt(path: Path): Place;
-  /** Where the last name of `path` stands. */
-  keyAt(path: Path): Place;
-  /** A place within the text at `path`, so many characters from its beginning. */
-  withinText(path: Path, offset: number): Place;
-}
+import { placeAt, PlacedText, type AliasTargets, type Place } from './placed-text.ts';
 
 export interface TextProblem {
   readonly place: Place | null;
@@ -43,7 +23,7 @@ export interface TextProblem {
 }
 
 type TextReading =
-  | { readonly ok: true; readonly text: ConfigText }
+  | { readonly ok: true; readonly text: PlacedText }
   | { readonly ok: false; readonly problems: readonly TextProblem[] };
 
 const BYTE_ORDER_MARK = '\uFEFF';
@@ -68,40 +48,64 @@ export function readConfigText(given: string, format: ConfigFormat): TextReading
     const lines = new LineCounter();
     const document = parseDocument(text, {
       ...{ version: '1.2', schema: 'core', lineCounter: lines },
-      ...{ uniqueKeys: true, stringKeys: true, merge: false, prettyErrors: false, logLevel: 'error' },
+      // Keys that come twice are looked for below: the parser compares each with each.
+      ...{ uniqueKeys: false, stringKeys: true, merge: false, prettyErrors: false, logLevel: 'error' },
     });
     const problems = toldOf([...document.errors, ...document.warnings], text).map(({ offset, message }) => ({
       place: placeAt(lines, offset),
       message,
     }));
     if (problems.length > 0) return { ok: false, problems };
-    const tell = (node: Node, message: string) =>
+    const targets = inspect(document, (node, message) => {
       problems.push({ place: placeAt(lines, node.range?.[0] ?? 0), message });
-    visit(document, {
-      Pair: (_, { key }) => {
-        const message = isScalar(key) ? keyProblem(key.value) : null;
-        if (message !== null) tell(key as Node, message);
-      },
-      Scalar: (_, scalar) => {
-        const message = numberProblem(scalar);
-        if (message !== null) tell(scalar, message);
-      },
-      Alias: (_, alias, ancestors) => {
-        const meant = alias.resolve(document);
-        if (meant === undefined || !ancestors.includes(meant)) return;
-        tell(alias, `*${alias.source} stands within what it refers to; an alias cannot contain itself`);
-      },
     });
     if (problems.length > 0) return { ok: false, problems };
     const missing = missingDocument(document);
     if (missing !== null) return refused(missing);
     const value: unknown = document.toJS({ maxAliasCount: LIMITS.configAliasesMax });
-    return { ok: true, text: locatable(value, document, lines, text) };
+    return { ok: true, text: new PlacedText(value, { document, lines, text, targets }) };
   } catch (error) {
     const tooDeep = error instanceof RangeError;
     return refused(tooDeep ? 'nests too deep' : `cannot be read: ${messageOf(error)}`);
   }
 }
+
+/** Looks at every node once, and tells what is wrong with it. Returns what each alias refers to. */
+function inspect(document: Document, tell: (node: Node, message: string) => void): AliasTargets {
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Node, Node>();
+  const note = (node: Scalar | YAMLMap | YAMLSeq) => {
+    if (node.anchor !== undefined) anchors.set(node.anchor, node);
+  };
+  visit(document, {
+    Map: (_, map) => {
+      note(map);
+      const names = new Set<unknown>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        const message = names.has(key.value) ? TWICE : keyProblem(key.value);
+        if (message !== null) tell(key, message);
+        names.add(key.value);
+      }
+    },
+    Seq: (_, seq) => note(seq),
+    Scalar: (_, scalar) => {
+      note(scalar);
+      const message = numberProblem(scalar);
+      if (message !== null) tell(scalar, message);
+    },
+    Alias: (_, alias, ancestors) => {
+      const meant = anchors.get(alias.source);
+      if (meant === undefined) return;
+      targets.set(alias, meant);
+      if (!ancestors.includes(meant)) return;
+      tell(alias, `*${alias.source} stands within what it refers to; an alias cannot contain itself`);
+    },
+  });
+  return targets;
+}
+
+const TWICE = 'names a key twice; each may stand once';
 
 /** Why there is nothing to read: a file without content is more often half-written than meant. */
 function missingDocument({ contents }: Document): string | null {
@@ -192,11 +196,6 @@ function couldGoOn(beginning: string): boolean {
   return position !== undefined && Number(position) >= beginning.length;
 }
 
-function placeAt(lines: LineCounter, offset: number): Place {
-  const { line, col } = lines.linePos(offset);
-  return { line: Math.max(1, line), column: Math.max(1, col) };
-}
-
 interface Complaint {
   readonly pos: readonly [number, number];
   readonly message: string;
@@ -209,8 +208,6 @@ function toldOf(complaints: readonly Complaint[], text: string): { offset: numbe
   return complaints.flatMap(({ pos: [offset], message }) => {
     if (message.startsWith('Source contains multiple documents'))
       return [{ offset: documentStart(text, offset), message: SEVERAL }];
-    if (message.startsWith('Map keys must be unique'))
-      return [{ offset, message: 'names a key twice; each may stand once' }];
     if (message.startsWith('Unresolved tag'))
       return [{ offset, message: `${message.split(':')[0]}: tags have no meaning here` }];
     if (isBroken) return [];
@@ -228,63 +225,4 @@ const SEVERAL =
 function documentStart(text: string, offset: number): number {
   const lineStart = text.lastIndexOf('\n---', offset);
   return text.startsWith('---', offset) || lineStart < 0 ? offset : lineStart + 1;
-}
-
-function locatable(value: unknown, document: Document, lines: LineCounter, text: string): ConfigText {
-  const startOf = (node: Node | null) => placeAt(lines, node?.range?.[0] ?? 0);
-  return {
-    value,
-    valueAt: (path) => {
-      const { node, pair } = find(document, path);
-      return startOf(node ?? keyOf(pair));
-    },
-    keyAt: (path) => {
-      const { node, pair } = find(document, path);
-      return startOf(keyOf(pair) ?? node);
-    },
-    withinText: (path, offset) => {
-      const { node } = find(document, path);
-      const start = node?.range?.[0];
-      if (!isScalar(node) || typeof node.value !== 'string' || start === undefined) return startOf(node);
-      return placeAt(lines, offsetWithin(text, start, node.range?.[1] ?? start, node.value, offset));
-    },
-  };
-}
-
-function keyOf(pair: Pair | null): Node | null {
-  return isNode(pair?.key) ? pair.key : null;
-}
-
-/** The node at `path` and the pair it is the value of; where the path leads nowhere, the last that is
- *  there. */
-function find(document: Document, path: Path): { node: Node | null; pair: Pair | null } {
-  let node: Node | null = isNode(document.contents) ? document.contents : null;
-  let pair: Pair | null = null;
-  for (const name of path) {
-    const target: unknown = isAlias(node) ? node.resolve(document) : node;
-    if (isMap(target)) {
-      const next = target.items.find(({ key }) => isScalar(key) && String(key.value) === String(name));
-      if (next === undefined) return { node: keyOf(pair) ?? node, pair };
-      pair = next;
-      node = isNode(next.value) ? next.value : null;
-    } else if (isSeq(target)) {
-      const item: unknown = target.items[Number(name)];
-      if (!isNode(item)) return { node, pair };
-      node = item;
-    } else return { node, pair };
-  }
-  return { node, pair };
-}
-
-/** Where in the file a character of a scalar stands. Exact where the scalar is written as it is, in quotes or
- *  without; of a block, by its line. */
-function offsetWithin(text: string, start: number, end: number, value: string, offset: number): number {
-  const written = text.slice(start, end);
-  const at = written.indexOf(value);
-  if (at >= 0) return start + at + offset;
-  const before = value.slice(0, offset).split('\n');
-  const lineStart = (before.at(-1) ?? '').length;
-  const line = value.split('\n')[before.length - 1] ?? '';
-  const lineAt = line === '' ? -1 : written.indexOf(line);
-  return lineAt >= 0 ? start + lineAt + lineStart : start;
 }

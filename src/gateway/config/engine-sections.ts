@@ -6,7 +6,7 @@ import { milliseconds } from '../../config/source-options.ts';
 import { storageSchema } from '../../config/storage-options.ts';
 import { limitField, without } from './fields.ts';
 
-const { seed, health, records } = engineOptionsSchema.shape;
+const { seed, health, records, reconnectsPerSecondMax } = engineOptionsSchema.shape;
 
 export const engineSection = z
   .strictObject({
@@ -22,6 +22,7 @@ export const engineSection = z
         'How long the cursor of a sink that disappeared from the configuration is kept, in time that the ' +
           'gateway runs. A sink that comes back before goes on where it was.',
       ),
+    reconnectsPerSecondMax,
     health: health.describe('How often the health of every source is written down.'),
   })
   .prefault({})

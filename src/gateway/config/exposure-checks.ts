@@ -49,8 +49,8 @@ function controlFindings({ control, auth }: GatewayConfig): Finding[] {
 }
 
 const OPEN_TOPIC =
-  'the broker is on another machine and auth.tokens is empty, so that whoever may publish to the topic could ' +
-  'read and write files; add a token, or set control.mqtt.allowOpen: true';
+  'the broker is on another machine and auth.tokens is empty, so that whoever may publish to the topic ' +
+  'could read and write files; add a token, or set control.mqtt.allowOpen: true';
 const PLAIN_TOPIC =
   'the broker is on another machine and commands, with their tokens, can be read on the way; use mqtts:// ' +
   'or wss://, or set control.mqtt.allowPlaintext: true';

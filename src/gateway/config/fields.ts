@@ -4,8 +4,7 @@ import { z } from 'zod';
 import { willSchema } from '../../../actors/sources/mqtt/options.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import { rateLimitSchema } from '../../config/source-options.ts';
-import { compileExpression } from './expression.ts';
-import type { Variables } from './expression-tree.ts';
+import { compileExpression, type Variables } from './expression.ts';
 
 /** What a record shows to an expression of a stage. */
 export const STAGE_RECORD: Variables = {

@@ -3,7 +3,8 @@
 
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { moduleReference } from './modules.ts';
-import { fileProblem, readSmallFile } from './references.ts';
+import { fileProblem } from '../../../storage/file/bounded-file.ts';
+import { readSmallFile } from './references.ts';
 import type { Finding } from './problems.ts';
 import type { ParsedConfig } from './gateway-schema.ts';
 import type { SinkEntry } from './sink-entries.ts';

@@ -2,9 +2,10 @@
  *  file that was changed counts from the next start on. */
 
 import { createRequire } from 'node:module';
-import { statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
+import { regularFileProblem } from '../../../storage/file/bounded-file.ts';
 import { HeadgateError, messageOf } from '../../domain/errors.ts';
+import { LIMITS } from '../../domain/limits.ts';
 
 export interface ModuleReference {
   /** Absolute. */
@@ -21,11 +22,9 @@ export function moduleReference(text: string, folder: string): ModuleReference {
 /** Why there can be no such code, without loading it; null where there is a file. */
 export function moduleProblem(text: string, folder: string): string | null {
   const { file } = moduleReference(text, folder);
-  try {
-    return statSync(file).isFile() ? null : `"${file}" is not a file`;
-  } catch {
-    return `there is no file "${file}"`;
-  }
+  const problem = regularFileProblem(file, LIMITS.moduleBytesMax);
+  if (problem === null) return null;
+  return problem === 'does not exist' ? `there is no file "${file}"` : `"${file}" ${problem}`;
 }
 
 /** What the file exports under the name.
@@ -33,6 +32,8 @@ export function moduleProblem(text: string, folder: string): string | null {
 export function loadExport(text: string, folder: string): unknown {
   const { file, name } = moduleReference(text, folder);
   let loaded: Record<string, unknown>;
+  const problem = moduleProblem(text, folder);
+  if (problem !== null) throw new HeadgateError('HG_MODULE_FAILED', problem, { details: { file } });
   try {
     loaded = createRequire(file)(file) as Record<string, unknown>;
   } catch (error) {

@@ -6,7 +6,7 @@ import { MISSING, oneOf } from '../../config/one-of.ts';
 import { valueAt } from '../../config/value-at.ts';
 import { nearestNames } from '../../domain/nearest-names.ts';
 import type { ConfigProblem } from '../gateway-control.ts';
-import type { Path } from './config-text.ts';
+import type { Path } from './placed-text.ts';
 
 /** A problem whose place is still to be looked up. */
 export interface Finding {

@@ -9,7 +9,8 @@ import type { z } from 'zod';
 import { valueAt } from '../../config/value-at.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { ConfigFormat, ConfigProblem } from '../gateway-control.ts';
-import { readConfigText, type ConfigText, type Place } from './config-text.ts';
+import { readConfigText } from './config-text.ts';
+import type { Place, PlacedText } from './placed-text.ts';
 import { configPlace, resolveConfig, type GatewayConfig } from './gateway-config.ts';
 import { gatewaySchema, type ParsedConfig } from './gateway-schema.ts';
 import { findingsOf, pathText, type Finding } from './problems.ts';
@@ -43,6 +44,8 @@ export type ReadConfigResult =
       readonly digest: string;
       /** What is valid and seldom meant. */
       readonly warnings: readonly ConfigProblem[];
+      /** Files that references led to, absolute, each with its version when it was read. */
+      readonly files: ReadonlyMap<string, string>;
     }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
 
@@ -57,12 +60,14 @@ export function readConfig(text: string, options: ReadConfigOptions): ReadConfig
   const outcome = checkText(reading.text, options, { env, secrets });
   const placed = (finding: Finding): ConfigProblem => {
     const place = placeOf(reading.text, finding);
-    const problem = problemOf(file, place, pathText(finding.path), secrets.mask(finding.message));
+    const problem = problemOf(file, place, pathText(finding.path), finding.message);
     return finding.suggestion === undefined ? problem : { ...problem, suggestion: finding.suggestion };
   };
-  if (outcome.ok) return { ...outcome, warnings: sorted(outcome.warnings.map(placed)) };
-  const problems = outcome.findings.map(placed);
-  return { ok: false, problems: sorted(problems) };
+  // Masked last: of thousands of problems and of secrets, a hundred are told.
+  const told = (findings: readonly Finding[]) =>
+    sorted(findings.map(placed)).map((one) => ({ ...one, message: secrets.mask(one.message) }));
+  if (outcome.ok) return { ...outcome, warnings: told(outcome.warnings) };
+  return { ok: false, problems: told(outcome.findings) };
 }
 
 type Outcome =
@@ -70,7 +75,7 @@ type Outcome =
   | { readonly ok: false; readonly findings: Finding[] };
 
 function checkText(
-  text: ConfigText,
+  text: PlacedText,
   options: ReadConfigOptions,
   { env, secrets }: { readonly env: Environment; readonly secrets: SecretBook },
 ): Outcome {
@@ -103,6 +108,7 @@ function checkText(
     ok: true,
     config,
     secrets: secrets.all,
+    files: resolved.files,
     warnings: [...configWarnings(config, options.nowMs ?? 0), ...urls.warnings],
     document: maskDocument(written) as Record<string, unknown>,
     digest: digestOf(meant, isReferred),
@@ -173,7 +179,7 @@ function scalarOf(text: string, expected: string): number | boolean | undefined 
   return /^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined;
 }
 
-function placeOf(text: ConfigText, { path, atKey, offset }: Finding): Place {
+function placeOf(text: PlacedText, { path, atKey, offset }: Finding): Place {
   if (atKey === true) return text.keyAt(path);
   return offset === undefined ? text.valueAt(path) : text.withinText(path, offset);
 }

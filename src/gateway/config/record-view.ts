@@ -3,28 +3,38 @@
 import type { IngestRecord } from '../../domain/record.ts';
 import type { OutboundRecord } from '../../domain/sink.ts';
 
-/** What an expression of a stage sees. */
+/** The record of an expression of a stage. */
 export function stageView(record: IngestRecord): Record<string, unknown> {
   const { sourceId: id, tenant, data, atMs, seq, incarnation, key, contentType } = record;
-  const view: Record<string, unknown> = { id, tenant, data: readable(data), atMs, seq, incarnation };
+  const view: Record<string, unknown> = { id, tenant, data, atMs, seq, incarnation };
   if (key !== undefined) view['key'] = key;
   if (contentType !== undefined) view['contentType'] = contentType;
   return view;
 }
 
-/** What the `dedupKey` of a source sees. */
+/** The record of the `dedupKey` of a source. */
 export function arrivingView(
   id: string,
   data: unknown,
   { atMs, contentType }: { readonly atMs?: number; readonly contentType?: string },
 ): Record<string, unknown> {
-  return withoutUndefined({ id, data: readable(data), atMs, contentType });
+  return withoutUndefined({ id, data, atMs, contentType });
 }
 
-/** What an expression of a sink sees. */
+/** The record of an expression of a sink. */
 export function outboundView(record: OutboundRecord): Record<string, unknown> {
-  const { sourceId: id, tenant, atMs, seq, sourceSeq, incarnation, key, dedupKey, contentType } = record;
-  const data = readable(record.data);
+  const {
+    sourceId: id,
+    tenant,
+    data,
+    atMs,
+    seq,
+    sourceSeq,
+    incarnation,
+    key,
+    dedupKey,
+    contentType,
+  } = record;
   return withoutUndefined({
     id,
     tenant,
@@ -43,14 +53,4 @@ export function outboundView(record: OutboundRecord): Record<string, unknown> {
 function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
   for (const name in fields) if (fields[name] === undefined) delete fields[name];
   return fields;
-}
-
-/** The data in a form that the expression engine reads: an instance of a class, such as the envelope of an
- *  MQTT message, becomes a plain object. */
-function readable(data: unknown): unknown {
-  if (typeof data !== 'object' || data === null) return data;
-  const prototype = Object.getPrototypeOf(data) as unknown;
-  if (prototype === Object.prototype || prototype === null || Array.isArray(data)) return data;
-  const isValue = ArrayBuffer.isView(data) || data instanceof Date || data instanceof Map;
-  return isValue ? data : { ...data };
 }

@@ -1,11 +1,10 @@
 /** References in the texts of a configuration: `${NAME}` and `${NAME:-default}` to the environment, `$${` for
  *  the two characters themselves, and `file:PATH` to the content of a file. Examples are left as they are. */
 
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { messageOf } from '../../domain/errors.ts';
+import { fileProblem, fileVersion, readBoundedText } from '../../../storage/file/bounded-file.ts';
 import { LIMITS } from '../../domain/limits.ts';
-import type { Path } from './config-text.ts';
+import type { Path } from './placed-text.ts';
 import { isSecretPath, mapValues } from './secrets.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -18,6 +17,8 @@ export interface ReferenceContext {
 
 export interface Resolved {
   readonly value: unknown;
+  /** The files that were read, absolute, each with its version at that moment. */
+  readonly files: ReadonlyMap<string, string>;
   /** Texts that came from references, by `pathKey`. */
   readonly referred: ReadonlyMap<string, string>;
   readonly problems: readonly { readonly path: Path; readonly message: string }[];
@@ -28,11 +29,12 @@ export const pathKey = (path: Path): string => JSON.stringify(path.map(String));
 /** Replaces every reference. One that leads nowhere is a problem, and its text stays. */
 export function resolveReferences(value: unknown, context: ReferenceContext): Resolved {
   const referred = new Map<string, string>();
+  const files = new Map<string, string>();
   const problems: { path: Path; message: string }[] = [];
   const walk = (inner: unknown, path: Path): unknown => {
     if (typeof inner === 'string') {
       const problem = (message: string) => void problems.push({ path, message });
-      const made = resolveText(inner, path, context, problem);
+      const made = resolveText(inner, path, { ...context, files }, problem);
       if (made !== inner && !isEscapeOnly(inner)) referred.set(pathKey(path), made);
       return made;
     }
@@ -42,7 +44,7 @@ export function resolveReferences(value: unknown, context: ReferenceContext): Re
       path.length === 0 && name === 'examples' ? item : walk(item, [...path, name]),
     );
   };
-  return { value: walk(value, []), referred, problems };
+  return { value: walk(value, []), files, referred, problems };
 }
 
 const VARIABLE = /\$\$\{|\$\{([^}]*)\}?/g;
@@ -56,7 +58,7 @@ function isEscapeOnly(text: string): boolean {
 function resolveText(
   text: string,
   path: Path,
-  { env, folder }: ReferenceContext,
+  { env, folder, files }: ReferenceContext & { readonly files: Map<string, string> },
   problem: (message: string) => void,
 ): string {
   const filled = text.replaceAll(VARIABLE, (whole, inner: string | undefined) => {
@@ -75,50 +77,33 @@ function resolveText(
   if (!filled.startsWith(FILE)) return filled;
   const file = filled.slice(FILE.length);
   try {
-    return readSmallFile(resolve(folder, file), { mustBePrivate: isSecretPath(path) }).replace(/\r?\n$/, '');
+    const whole = resolve(folder, file);
+    const onRead = (version: string) => void files.set(whole, version);
+    return readSmallFile(whole, { mustBePrivate: isSecretPath(path), onRead }).replace(/\r?\n$/, '');
   } catch (error) {
     problem(`the file "${file}" ${fileProblem(error)}`);
     return text;
   }
 }
 
-/** What a file of secrets must not allow: anything to anybody but its owner. */
-const OTHERS = 0o077;
+/** What a file of secrets must not allow: anything to others, and to its group more than reading. Kubernetes
+ *  lets the group read (fsGroup), and makes that group the service's own. */
+const TOO_OPEN = 0o037;
 
 /** Reads a file that a configuration names.
- *  @throws Error whose message goes on after the name of the file. */
-export function readSmallFile(path: string, { mustBePrivate }: { readonly mustBePrivate: boolean }): string {
-  // Looked at before it is opened: opening a named pipe would wait for its writer.
-  if (!statSync(path).isFile()) throw new Error('is not a regular file');
-  const handle = openSync(path, 'r');
-  try {
-    const { mode, size } = fstatSync(handle);
-    if (mustBePrivate && process.platform !== 'win32' && (mode & OTHERS) !== 0) {
+ *  @throws Error whose message, by {@link fileProblem}, goes on after the name of the file. */
+export function readSmallFile(
+  path: string,
+  { mustBePrivate, onRead }: { readonly mustBePrivate: boolean; readonly onRead?: (version: string) => void },
+): string {
+  return readBoundedText(path, {
+    bytesMax: LIMITS.secretBytesMax,
+    refuse: (stat) => {
+      const { mode } = stat;
+      onRead?.(fileVersion(stat));
+      if (!mustBePrivate || process.platform === 'win32' || (mode & TOO_OPEN) === 0) return null;
       const shown = (mode & 0o777).toString(8).padStart(4, '0');
-      throw new Error(`holds a secret and is open to other users (mode ${shown}); chmod 600 it`);
-    }
-    if (size > LIMITS.secretBytesMax) throw new Error(`is larger than ${LIMITS.secretBytesMax} bytes`);
-    const bytes = Buffer.alloc(LIMITS.secretBytesMax + 1);
-    const length = readSync(handle, bytes, 0, bytes.length, 0);
-    if (length > LIMITS.secretBytesMax) throw new Error(`is larger than ${LIMITS.secretBytesMax} bytes`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
-  } finally {
-    closeSync(handle);
-  }
-}
-
-/** Why a file cannot be used, to go on after its name. */
-export function fileProblem(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return 'does not exist';
-    case 'EACCES':
-    case 'EPERM':
-      return 'may not be read by this process';
-    case 'ERR_ENCODING_INVALID_ENCODED_DATA':
-      return 'is no UTF-8 text';
-    default:
-      return messageOf(error);
-  }
+      return `holds a secret and is open to other users (mode ${shown}); chmod 600 it`;
+    },
+  });
 }

@@ -2,7 +2,7 @@
  *  document, messages, the digest. */
 
 import { createHash } from 'node:crypto';
-import type { Path } from './config-text.ts';
+import type { Path } from './placed-text.ts';
 
 export const MASK = '***';
 
@@ -96,15 +96,18 @@ const SECRET_CHARS_MIN = 3;
 /** What secrets were met, so that no message repeats one. */
 export class SecretBook {
   readonly #secrets = new Set<string>();
+  #sorted: readonly string[] | null = null;
 
   /** What may not be shown, the longest first: one may be the beginning of another. */
   get all(): readonly string[] {
-    return [...this.#secrets].sort((a, b) => b.length - a.length);
+    this.#sorted ??= [...this.#secrets].sort((a, b) => b.length - a.length);
+    return this.#sorted;
   }
 
   add(secret: string): void {
     for (const part of [secret, JSON.stringify(secret).slice(1, -1)]) {
       if (part.length >= SECRET_CHARS_MIN) this.#secrets.add(part);
+      this.#sorted = null;
     }
   }
 

@@ -6,7 +6,7 @@ import { engineOptionsSchema } from '../../config/engine-options.ts';
 import { resolveOptions } from '../../config/resolve-options.ts';
 import { addressOf, DEFAULT_TENANT, formatAddress, parseAddress } from '../../domain/address.ts';
 import { HeadgateError } from '../../domain/errors.ts';
-import type { Path } from './config-text.ts';
+import type { Path } from './placed-text.ts';
 import { exposureFindings } from './exposure-checks.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import { moduleProblem } from './modules.ts';
@@ -38,6 +38,7 @@ const PLACES: readonly (readonly [option: string, path: Path])[] = [
   ['rateLimit', ['limits', 'global']],
   ['burst', ['burst']],
   ['health', ['engine', 'health']],
+  ['reconnectsPerSecondMax', ['engine', 'reconnectsPerSecondMax']],
   ['seed', ['engine', 'seed']],
 ];
 
@@ -78,6 +79,8 @@ function namesCode(entry: { readonly type: string; readonly decode?: unknown }):
 
 /** The option that an error speaks of, and what it says of it. */
 function optionProblem(error: unknown): { field: string; message: string } {
+  // A name or password that no percent-encoding is of: the address is told of by url-checks.ts.
+  if (error instanceof URIError) return { field: 'url', message: 'cannot be decoded' };
   if (!(error instanceof HeadgateError)) throw error;
   const named = error.details['field'];
   const field = typeof named === 'string' ? named : '';

@@ -27,11 +27,21 @@ const limits = z
     requestTimeoutMs: milliseconds(100)
       .default(30_000)
       .describe('A request has to be there, headers and body, after so long.'),
-    liveClientsMax: count().default(64).describe('Listeners to live events at a time.'),
+    uploadBytesPerSecondMin: count(0)
+      .default(128)
+      .describe(
+        'Bytes a second that an ingest body has to come with, on average, after requestTimeoutMs; 0: none.',
+      ),
+    liveClientsMax: count()
+      .default(128)
+      .describe('Listeners to live events at a time; one client gets as many as are left free.'),
     liveClientBytesMax: bytes
       .default(MIB)
       .describe('Bytes that may wait for one such listener; a slower one is cut off.'),
-    socketsMax: count().max(SOCKETS_MAX).default(128).describe('Ingest WebSockets at a time.'),
+    socketsMax: count()
+      .max(SOCKETS_MAX)
+      .default(256)
+      .describe('Ingest WebSockets at a time; one client gets as many as are left free.'),
     messagesPerSecondMax: count()
       .default(5_000)
       .describe('Messages a second of one ingest WebSocket; beyond, it is not read for the rest of it.'),

@@ -152,7 +152,7 @@ function dedupKeyOf(id: string, text: string): (data: unknown, meta: RecordMeta)
   return (data, meta) => {
     const key = expression.evaluate({ record: arrivingView(id, data, meta) });
     if (typeof key === 'string') return key;
-    if (typeof key === 'number') return String(key);
+    if (typeof key === 'number' || typeof key === 'bigint') return String(key);
     if (key === null) return undefined;
     throw new HeadgateError('HG_EXPRESSION_FAILED', `${text}: must give text, a number or null`);
   };

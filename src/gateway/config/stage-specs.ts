@@ -31,6 +31,7 @@ export function engineOptionsOf(config: EngineSections): CreateEngineOptions {
     rateLimit: limits.global === null ? null : { ...limits.global, scope: 'global' },
     burst: burst === null ? null : { ...burst },
     health: engine.health,
+    reconnectsPerSecondMax: engine.reconnectsPerSecondMax,
     stages: stagesOf(config),
     ...(engine.seed === undefined ? {} : { seed: engine.seed }),
   };

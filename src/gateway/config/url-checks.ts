@@ -1,7 +1,7 @@
 /** Addresses that mean something else than they seem to: with characters in a name or password that end the
- *  part they stand in, and passwords that are written out. No message repeats an address: it may be secret. */
+ *  part they stand in, and passwords that are written out. No message repeats one: it may be secret. */
 
-import type { Path } from './config-text.ts';
+import type { Path } from './placed-text.ts';
 import type { Finding } from './problems.ts';
 import { pathKey } from './references.ts';
 
@@ -44,7 +44,8 @@ function isAddressField(path: Path): boolean {
 }
 
 const WRITTEN_OUT =
-  'holds a password that is written out; take it from the environment (${NAME}) or a file (password: file:PATH)';
+  'holds a password that is written out; take it from the environment (${NAME}) or a file ' +
+  '(password: file:PATH)';
 
 /** What has to be escaped in an address; null where nothing has. */
 export function escapeProblem(url: string): string | null {
@@ -54,8 +55,7 @@ export function escapeProblem(url: string): string | null {
   const authority = /^[^/?#]*/.exec(rest)?.[0] ?? '';
   const tail = rest.slice(authority.length);
   // What looks like name and password ended at one of these characters, and the host stands behind it.
-  const isCut =
-    tail.includes('@') && (authority.includes('@') || /:(?!\d*$)/.test(withoutBrackets(authority)));
+  const isCut = tail.includes('@') && (isWithoutPath(url) || authority.includes('@') || !hasPort(authority));
   if (isCut) return ESCAPE;
   const credentials = authority.includes('@') ? authority.slice(0, authority.lastIndexOf('@')) : '';
   if (credentials.includes('@')) return ESCAPE;
@@ -69,12 +69,18 @@ export function escapeProblem(url: string): string | null {
 }
 
 const ESCAPE =
-  'the name or password in it holds a character that must be escaped: "@" is %40, "/" %2F, "?" %3F, "#" %23, ' +
-  '":" %3A, "%" %25; or give them as username and password where the entry has these fields';
+  'the name or password in it holds a character that must be escaped: "@" is %40, "/" %2F, "?" %3F, ' +
+  '"#" %23, ":" %3A, "%" %25; or give them as username and password where the entry has these fields';
 
-/** Without an IPv6 address, whose colons begin no port. */
-function withoutBrackets(authority: string): string {
-  return authority.replace(/\[[^\]]*\]/, '');
+/** Whether what stands behind the host, if anything, can be a port. */
+function hasPort(authority: string): boolean {
+  // The colons of an IPv6 address begin no port.
+  return !/:(?!\d*$)/.test(authority.replace(/\[[^\]]*\]/, ''));
+}
+
+/** Whether an address of this scheme ends with its host. */
+function isWithoutPath(url: string): boolean {
+  return /^(?:mqtts?|nats|tls):/i.test(url);
 }
 
 function hasPassword(url: string): boolean {

@@ -1,10 +1,11 @@
 /** What is valid in a configuration and seldom meant. None of it keeps a gateway from running. */
 
 import type { GatewayConfig } from './gateway-config.ts';
+import { loopFindings } from './loop-check.ts';
 import type { Finding } from './problems.ts';
 
 export function configWarnings(config: GatewayConfig, nowMs: number): Finding[] {
-  return [...controlWarnings(config), ...tokenWarnings(config, nowMs)];
+  return [...controlWarnings(config), ...tokenWarnings(config, nowMs), ...loopFindings(config)];
 }
 
 function controlWarnings({ control, auth }: GatewayConfig): Finding[] {

@@ -1,8 +1,8 @@
-/** Reads CSV (RFC 4180): the first row names the columns, each further one is an object of strings. Without
- *  its header a table has no meaning: a bad one is told, and nothing of the rest is looked at.
+/** Reads CSV (RFC 4180): the first row names the columns, each further one is an object of strings.
+ *  Without its header a table has no meaning: a bad one is told, and nothing of the rest is looked at.
  *
- *  A row takes the names of its columns with it, so that it is weighed as the record it will be, before one is
- *  made of it. */
+ *  A row takes the names of its columns with it, so that it is weighed as the record it will be, before
+ *  one is made of it. */
 
 import { crc32 } from 'node:zlib';
 import { lineSplitter, type Line } from '../../pipeline/decode/line-splitter.ts';

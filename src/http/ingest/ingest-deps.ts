@@ -11,6 +11,8 @@ export interface IngestDeps {
   readonly limits: Pick<HttpLimits, 'ingestBytesMax' | 'depthMax' | 'socketsMax' | 'messagesPerSecondMax'>;
   /** Bytes of one record as it comes. Default: what the log takes. */
   readonly recordBytesMax?: number;
+  /** Is called where there is no place for another upload. */
+  readonly onCrowded?: () => void;
   readonly clock: Clock;
   readonly log: Logger;
 }

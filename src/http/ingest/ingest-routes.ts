@@ -12,6 +12,7 @@ import { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { PushSource } from '../../../actors/sources/push-source.ts';
 import { lackOfSource } from '../auth.ts';
+import { clientKey, FairPlaces } from '../fair-places.ts';
 import type { Principal } from '../http-deps.ts';
 import { isDefect, problemOf, sendProblem } from '../problem.ts';
 import { forsakeBody, inviteBody } from '../wanted-body.ts';
@@ -59,7 +60,7 @@ class Routes implements IngestRoutes {
   readonly #deps: IngestDeps;
   readonly #budget: Budget;
   readonly #answers: FirstAnswers;
-  #requests = 0;
+  readonly #places = new FairPlaces(LIMITS.ingestRequestsMax);
 
   constructor(deps: IngestDeps, budget: Budget) {
     this.#deps = deps;
@@ -82,7 +83,8 @@ class Routes implements IngestRoutes {
       return;
     }
     try {
-      await this.#admit(request, response, formatAddress(parseAddress(sourceId)));
+      const client = clientKey(principal, request.socket.remoteAddress);
+      await this.#admit(request, response, client, formatAddress(parseAddress(sourceId)));
     } catch (error) {
       if (response.destroyed) return;
       if (isDefect(error)) this.#deps.log.error({ source: sourceId, error }, 'an upload failed unexpectedly');
@@ -91,7 +93,12 @@ class Routes implements IngestRoutes {
     }
   }
 
-  async #admit(request: IncomingMessage, response: ServerResponse, address: string): Promise<void> {
+  async #admit(
+    request: IncomingMessage,
+    response: ServerResponse,
+    client: string,
+    address: string,
+  ): Promise<void> {
     const source = this.#deps.pushSources(address);
     if (source === undefined) {
       throw new HeadgateError('HG_SOURCE_UNKNOWN', `there is no push source "${address}"`);
@@ -100,14 +107,17 @@ class Routes implements IngestRoutes {
     const key = idempotencyKeyOf(request.headers['idempotency-key']);
     const isMarked = key !== null;
     const readAs = readerFor(request, source, { recordBytesMax, depthMax: limits.depthMax, isMarked });
-    if (this.#requests >= LIMITS.ingestRequestsMax || this.#budget.isFull) {
+    if (this.#budget.isFull) throw busy();
+    const leave = this.#places.take(client);
+    if (leave === null) {
+      this.#deps.onCrowded?.();
       throw busy();
     }
-    const claimed = key === null ? null : this.#answers.claim(address, key);
-    const hash = key === null ? null : createHash('sha256').update(request.headers['content-type'] ?? '');
-    this.#requests++;
+    let claimed: FirstAnswer | Claim | null = null;
     let body: PlainBody | null = null;
     try {
+      claimed = key === null ? null : this.#answers.claim(address, key);
+      const hash = key === null ? null : createHash('sha256').update(request.headers['content-type'] ?? '');
       body = plainBody(request, limits.ingestBytesMax);
       inviteBody(request, response);
       if (claimed !== null && !isClaim(claimed)) await this.#repeat(response, body, claimed, hash as Hash);
@@ -116,7 +126,7 @@ class Routes implements IngestRoutes {
       if (claimed !== null && isClaim(claimed)) claimed.drop();
       throw error;
     } finally {
-      this.#requests--;
+      leave();
       if (body !== null && body.stream !== request) body.stream.destroy();
     }
   }
@@ -175,8 +185,8 @@ class Routes implements IngestRoutes {
     let bytes = 0;
     let jsonBytes = 0;
     let isCut = true;
-    /** Asks for a piece only while there is room, and without a pause in between, in which another upload could
-     *  take it: so no more waits than the budget says, and one piece. */
+    /** Asks for a piece only while there is room, and without a pause in between, in which another upload
+     *  could take it: so no more waits than the budget says, and one piece. */
     const take = async (pieces: Iterable<Piece>): Promise<HeadgateError | null> => {
       const each = pieces[Symbol.iterator]();
       for (;;) {
@@ -218,12 +228,12 @@ class Routes implements IngestRoutes {
 
   /** Waits, but not for ever: a storage that stands still must not hold every sender. */
   async #inTime(handIn: HandIn, work: Promise<void>): Promise<HeadgateError | null> {
-    if (handIn.unsettled === 0) return null;
     const over = new AbortController();
     const late = this.#deps.clock.sleep(LIMITS.ingestAnswerMsMax, over.signal).then(() => true);
     const isLate = await Promise.race([work.then(() => false), late]);
     over.abort();
     if (!isLate) return null;
+    if (handIn.unsettled === 0) return busy();
     return new HeadgateError(
       'HG_INGEST_UNSETTLED',
       `${handIn.unsettled} records were taken and are not stored after ${LIMITS.ingestAnswerMsMax} ms`,

@@ -8,6 +8,7 @@ import type { TimerHandle } from '../../domain/clock.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { lackOfSource, NOBODY } from '../auth.ts';
+import { clientKey, FairPlaces } from '../fair-places.ts';
 import type { Principal } from '../http-deps.ts';
 import { problemOf, type Problem } from '../problem.ts';
 import { endWithProblem } from '../raw-answers.ts';
@@ -33,6 +34,7 @@ export interface IngestSockets {
 const LOOK_MS = 15_000;
 /** Pieces of one message that the network may cut it into. */
 const CHUNKS_MAX = 4_096;
+const TOO_MANY = 'there are as many WebSockets as http.limits.socketsMax, or as one client may open';
 const CLIENT = /^[\x21-\x7e]+$/;
 
 export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSockets {
@@ -49,6 +51,7 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
     maxBufferedChunks: CHUNKS_MAX,
   });
   const sessions = new Set<Session>();
+  const places = new FairPlaces(limits.socketsMax);
   let isClosed = false;
   let timer: TimerHandle = undefined;
 
@@ -65,10 +68,7 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
       const message = `client must be 1 to ${LIMITS.idempotencyKeyCharsMax} visible characters`;
       return problemOf(new HeadgateError('HG_OPTION_INVALID', message, { details: { field: 'client' } }));
     }
-    if (!isClosed && sessions.size < limits.socketsMax) return null;
-    return problemOf(
-      new HeadgateError('HG_HTTP_BUSY', 'there are as many WebSockets as http.limits.socketsMax'),
-    );
+    return null;
   };
 
   return {
@@ -83,6 +83,14 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
         endWithProblem(stream, refusal);
         return;
       }
+      const leave = isClosed
+        ? null
+        : places.take(clientKey(whoAsks() ?? NOBODY, request.socket.remoteAddress));
+      if (leave === null) {
+        endWithProblem(stream, problemOf(new HeadgateError('HG_HTTP_BUSY', TOO_MANY)));
+        return;
+      }
+      stream.once('close', leave);
       server.handleUpgrade(request, stream, head, (socket) => {
         const session = new Session({
           ...{ socket, address, client, budget, clock },

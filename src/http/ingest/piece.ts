@@ -46,12 +46,12 @@ export function emptyPiece(): Piece {
   };
 }
 
-/** Makes records of a body that comes in chunks; how it was cut into them changes nothing. Holds one record
- *  of `recordBytesMax` at most, and the chunk it was given. Never throws for what the body holds.
+/** Makes records of a body that comes in chunks; how it was cut into them changes nothing. Holds one
+ *  record of `recordBytesMax` at most, and the chunk it was given. Never throws for what the body holds.
  *
  *  A few bytes of a body can come to many records, so that they are given in pieces of at most
- *  `ingestPieceBytesMax`, or one record. A piece is made when it is asked for, and not before: ask while there
- *  is room for it. Behind a piece that is the last, or bears a failure, nothing is to be asked for. */
+ *  `ingestPieceBytesMax`, or one record. A piece is made when it is asked for, and not before: ask while
+ *  there is room for it. Behind a piece that is the last, or bears a failure, nothing is to be asked for. */
 export interface BodyReader {
   push(chunk: Buffer): Iterable<Piece>;
   /** What is left at the end of the body. */

@@ -1,10 +1,10 @@
-/** One ingest WebSocket, from its opening to its end. Every message is answered once, in the order in which
- *  they came, when its records are stored; what one commit stored is answered in one frame.
+/** One ingest WebSocket, from its opening to its end. Every message is answered once, in the order in
+ *  which they came, when its records are stored; what one commit stored is answered in one frame.
  *
- *  What bounds it: a credit of messages without an answer (whoever sends more is not read, and cut when it
- *  is twice as many), the memory of records that wait for their commit, bytes of answers the client does not
- *  take, messages and pings a second. A bound that is reached means that the socket is not read, so that TCP slows the
- *  sender. */
+ *  What bounds it: a credit of messages without an answer (whoever sends more is not read, and cut when
+ *  it is twice as many), the memory of records that wait for their commit, bytes of answers the client
+ *  does not take, messages and pings a second. A bound that is reached means that the socket is not read,
+ *  so that TCP slows the sender. */
 
 import type { WebSocket } from 'ws';
 import type { PushSource } from '../../../actors/sources/push-source.ts';

@@ -11,6 +11,7 @@ import { HeadgateError, messageOf } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { Logger } from '../../domain/logger.ts';
 import type { Engine } from '../../engine.ts';
+import { FairPlaces } from '../fair-places.ts';
 import type { History } from '../../../storage/reading/history.ts';
 import type { Row } from '../../../storage/reading/timeline-reader.ts';
 import { LiveClient, type LiveClientOptions } from './live-client.ts';
@@ -26,8 +27,12 @@ export interface LiveFeedOptions {
   readonly clientBytesMax: number;
 }
 
-export type LiveRequest = Omit<LiveClientOptions, 'bytesMax' | 'onClosed'>;
+export interface LiveRequest extends Omit<LiveClientOptions, 'bytesMax' | 'onClosed'> {
+  /** Whose place it takes: a token, or an address. */
+  readonly client: string;
+}
 
+const TOO_MANY = 'there are as many live clients as http.limits.liveClientsMax, or as one client may open';
 const LOOK_EVERY_MS = 250;
 const HEARTBEAT_MS = 15_000;
 /** After an error of the reader. */
@@ -36,6 +41,7 @@ const RETRY_MS = 1_000;
 export class LiveFeed {
   readonly #options: LiveFeedOptions;
   readonly #clients = new Set<LiveClient>();
+  readonly #places: FairPlaces;
   readonly #catchUps = new Turns(LIMITS.liveCatchUpsMax);
   #subscriptions: Subscription[] = [];
   /** The last row that was handed out; null before the log was looked at. */
@@ -49,6 +55,7 @@ export class LiveFeed {
 
   constructor(options: LiveFeedOptions) {
     this.#options = options;
+    this.#places = new FairPlaces(options.clientsMax);
   }
 
   get clients(): number {
@@ -66,11 +73,13 @@ export class LiveFeed {
    *  its head was sent is told. @throws HeadgateError HG_HTTP_BUSY where there are as many clients as there
    *  may be, or as the history does, and then there is no answer yet. */
   async open(request: LiveRequest): Promise<void> {
-    const { clientsMax, clientBytesMax, log } = this.#options;
-    if (this.#isClosed || this.#clients.size >= clientsMax) {
-      throw new HeadgateError('HG_HTTP_BUSY', 'there are as many live clients as http.limits.liveClientsMax');
-    }
-    const onClosed = (gone: LiveClient) => this.#left(gone);
+    const { clientBytesMax, log } = this.#options;
+    const leave = this.#isClosed ? null : this.#places.take(request.client);
+    if (leave === null) throw new HeadgateError('HG_HTTP_BUSY', TOO_MANY);
+    const onClosed = (gone: LiveClient) => {
+      leave();
+      this.#left(gone);
+    };
     const client = new LiveClient({ ...request, bytesMax: clientBytesMax, onClosed });
     this.#clients.add(client);
     if (!this.#isFollowing) void this.#follow();

@@ -10,6 +10,7 @@ import type {
 } from '../../gateway/gateway-control.ts';
 import type { HttpDeps } from '../http-deps.ts';
 import { problemOf, problemResponse } from '../problem.ts';
+import { CONFIGURATION_REF } from '../openapi-document.ts';
 import type { Routes } from '../route.ts';
 import { configProblemSchema, flagParam, reloadOutcomeSchema } from '../schemas.ts';
 
@@ -22,6 +23,9 @@ const FORMATS: Readonly<Record<string, ConfigFormat>> = {
   'text/yaml': 'yaml',
 };
 const TYPES = Object.keys(FORMATS);
+
+/** As JSON it is what the schema of the configuration says; as YAML, text. */
+const TEXT_SCHEMAS = { 'application/json': { $ref: CONFIGURATION_REF } };
 
 /** Changes that wait for the one under way. */
 const WAITING_MAX = 8;
@@ -70,6 +74,7 @@ export function addConfigRoutes(routes: Routes, { gateway }: HttpDeps): void {
           .openapi({ description: 'The version it is to replace.', example: '"3"' }),
       }),
       textBody: TYPES,
+      textSchemas: TEXT_SCHEMAS,
       answers: { 200: { description: 'It runs.', schema: reloadOutcomeSchema } },
       problems: [409, 412, 422],
     },
@@ -91,6 +96,7 @@ export function addConfigRoutes(routes: Routes, { gateway }: HttpDeps): void {
       summary: 'Whether a configuration could run',
       description: 'Changes nothing.',
       textBody: TYPES,
+      textSchemas: TEXT_SCHEMAS,
       answers: {
         200: {
           description: 'What is wrong with it; nothing where it is valid.',

@@ -5,6 +5,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { z } from '@hono/zod-openapi';
 import { HeadgateError } from '../../domain/errors.ts';
 import { TIMELINE_KINDS } from '../../domain/timeline.ts';
+import { clientKey } from '../fair-places.ts';
 import type { Principal } from '../http-deps.ts';
 import type { LiveFeed } from '../live/live-feed.ts';
 import { givenOf, type Routes } from '../route.ts';
@@ -36,7 +37,7 @@ export function addEventRoutes(routes: Routes, { feed, whoAsks, release }: Event
       headers: z.object({ 'Last-Event-ID': z.string().optional() }),
       answers: { 200: { description: 'A stream without end.', type: 'text/event-stream' } },
     },
-    async ({ query: { afterSeq, ...filter }, context }) => {
+    async ({ query: { afterSeq, ...filter }, principal, context }) => {
       const { incoming, outgoing } = context.env;
       const from = lastEventId(incoming.headers['last-event-id']) ?? afterSeq ?? null;
       if (incoming.method === 'HEAD') return context.body(null, 200, { 'content-type': 'text/event-stream' });
@@ -45,6 +46,7 @@ export function addEventRoutes(routes: Routes, { feed, whoAsks, release }: Event
         response: outgoing,
         filter: givenOf(filter),
         afterSeq: from,
+        client: clientKey(principal, incoming.socket.remoteAddress),
         mayListen: () => asker()?.scopes.has('read') === true,
       });
       release(outgoing);

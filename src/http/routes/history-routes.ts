@@ -60,6 +60,7 @@ export function addHistoryRoutes(routes: Routes, { history, clock }: HttpDeps): 
     {
       ...{ method: 'get', path: '/api/actors', tag, scope: 'read' },
       summary: 'The state of every actor, now or at a time',
+      description: 'As the timeline has it; `at` is a time in the past.',
       query: atQuery,
       answers: {
         200: {
@@ -77,6 +78,7 @@ export function addHistoryRoutes(routes: Routes, { history, clock }: HttpDeps): 
     {
       ...{ method: 'get', path: '/api/actors/{name}', tag, scope: 'read' },
       summary: 'The state of one actor, now or at a time',
+      description: 'As the timeline has it; 404 where the actor was not there at that time.',
       ...{ params: z.strictObject({ name: nameParam('the actor') }), query: atQuery },
       answers: { 200: { description: 'The row that made it stands in `seq`.', schema: actorStateSchema } },
     },

@@ -70,6 +70,7 @@ export function addLetterRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'get', path: '/api/dead-letters/{id}', tag, scope: 'read' },
       summary: 'One dead letter, whole',
+      description: 'The payload is not cut, as it is in a list.',
       params: z.strictObject({ id: wholeNumber(1) }),
       answers: { 200: { description: 'With its payload.', schema: letterSchema } },
     },
@@ -94,6 +95,8 @@ export function addLetterRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'post', path: '/api/dead-letters/purge', tag, scope: 'operate' },
       summary: 'Delete dead letters',
+      description:
+        'Those of the given numbers, or all that a selection fits. What is deleted cannot be tried again.',
       body: which,
       answers: {
         200: { description: 'How many were deleted.', schema: z.object({ purged: z.number().int() }) },

@@ -43,6 +43,8 @@ export function addProcessRoutes(routes: Routes, { gateway, metrics, clock }: Ht
     {
       ...{ method: 'get', path: '/readyz', tag, scope: null },
       summary: 'Whether everything that is configured works',
+      description:
+        'Answers 503 while a source, a sink or the storage does not work. The reasons are for readers only.',
       answers: {
         200: { description: 'It does.', schema: readinessSchema },
         503: { description: 'What is not ready, and what to do.', schema: readinessSchema },
@@ -58,6 +60,7 @@ export function addProcessRoutes(routes: Routes, { gateway, metrics, clock }: Ht
     {
       ...{ method: 'get', path: '/metrics', tag, scope: 'read' },
       summary: 'Metrics, as Prometheus reads them',
+      description: 'Every metric of docs/metrics.md, in the text format, read at the moment of the request.',
       answers: { 200: { description: 'The text format.', type: 'text/plain' } },
     },
     async ({ context }) => {
@@ -69,6 +72,7 @@ export function addProcessRoutes(routes: Routes, { gateway, metrics, clock }: Ht
     {
       ...{ method: 'get', path: '/openapi.json', tag, scope: 'read' },
       summary: 'This API as an OpenAPI 3.1 document',
+      description: 'Made of the schemas that check requests, so that it cannot differ from them.',
       answers: { 200: { description: 'The document.', schema: z.looseObject({ openapi: z.string() }) } },
     },
     ({ context }) => context.json(openApiDocument(routes)),
@@ -77,6 +81,8 @@ export function addProcessRoutes(routes: Routes, { gateway, metrics, clock }: Ht
     {
       ...{ method: 'get', path: '/api/health', tag, scope: 'read' },
       summary: 'The engine in a few numbers',
+      description:
+        'States of sources and sinks, records since the last start, and what keeps it from being ready.',
       answers: {
         200: {
           description: 'Counted since its last start.',

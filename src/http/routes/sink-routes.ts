@@ -22,6 +22,7 @@ export function addSinkRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'get', path: '/api/sinks', tag, scope: 'read' },
       summary: 'All sinks: those that are registered and those that ended last',
+      description: 'With how far each is behind the log.',
       answers: {
         200: {
           description: 'With how far each is behind the log.',
@@ -51,6 +52,7 @@ export function addSinkRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'get', path: '/api/sinks/{id}', tag, scope: 'read' },
       summary: 'One sink',
+      description: 'Its state, its last error and how far it is behind the log.',
       ...{ params: idParams, answers: one },
     },
     ({ params: { id }, context }) => context.json(engine.sinkHealth(id)),
@@ -59,6 +61,7 @@ export function addSinkRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'put', path: '/api/sinks/{id}', tag, scope: 'admin' },
       summary: 'Replace a sink by one with other options, which goes on where the old one was',
+      description: 'The old sink drains, then the new one goes on from its cursor. The file is not changed.',
       ...{ params: idParams, body: entry, answers: one, problems: [409] },
     },
     async ({ params: { id }, body, principal, context }) => {
@@ -88,6 +91,7 @@ export function addSinkRoutes(routes: Routes, { gateway }: HttpDeps): void {
         ...{ method: 'post', path: `/api/sinks/{id}/${action}`, tag, scope: 'operate' },
         summary:
           action === 'pause' ? 'Pause a sink' : 'Let a sink go on; one whose circuit is open tries at once',
+        description: 'A paused sink keeps its cursor, and the log keeps what it has not delivered.',
         ...{ params: idParams, answers: one, problems: [409] },
       },
       async ({ params: { id }, principal, context }) => {

@@ -30,6 +30,7 @@ export function addSourceRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'get', path: '/api/sources', tag, scope: 'read' },
       summary: 'All sources: those that are registered and those that ended last',
+      description: 'A page in order of registration; `next` leads to the one after it.',
       query: z.strictObject({
         state: z.string().max(32).optional(),
         type: z.string().max(64).optional(),
@@ -80,6 +81,7 @@ export function addSourceRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'get', path: '/api/sources/{id}', tag, scope: 'read' },
       summary: 'One source',
+      description: 'Its state, its last error and what it has read.',
       params: idParams,
       answers: one,
     },
@@ -89,6 +91,7 @@ export function addSourceRoutes(routes: Routes, { gateway }: HttpDeps): void {
     {
       ...{ method: 'put', path: '/api/sources/{id}', tag, scope: 'admin' },
       summary: 'Replace a source by one with other options, after it has drained',
+      description: 'The old source drains, then the new one connects. The configuration file is not changed.',
       ...{ params: idParams, body: entry, answers: one, problems: [409] },
     },
     async ({ params: { id }, body, principal, context }) => {
@@ -117,6 +120,8 @@ export function addSourceRoutes(routes: Routes, { gateway }: HttpDeps): void {
       {
         ...{ method: 'post', path: `/api/sources/{id}/${action}`, tag, scope: 'operate' },
         summary: action === 'pause' ? 'Pause a source' : 'Let a paused or quarantined source go on',
+        description:
+          'The command is a row of the timeline, with the token that gave it. It does not survive a restart.',
         ...{ params: idParams, answers: one, problems: [409] },
       },
       async ({ params: { id }, principal, context }) => {

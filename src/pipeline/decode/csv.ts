@@ -91,8 +91,8 @@ function closingQuote(text: string, from: number): number {
 }
 
 /** The names of the columns.
- *  @throws HeadgateError HG_DECODE_FAILED where one is empty or stands twice, or they are too long or too many:
- *  every record takes them with it. */
+ *  @throws HeadgateError HG_DECODE_FAILED where one is empty or stands twice, or they are too long or too
+ *  many: every record takes them with it. */
 export function csvHeader(bytes: Uint8Array, line: number, options?: CsvOptions): readonly string[] {
   const { csvHeaderBytesMax, csvColumnsMax } = LIMITS;
   if (bytes.length > csvHeaderBytesMax) {

@@ -1,7 +1,7 @@
-/** JSON from unknown hands. What the rest of the engine could not write down again is refused here: nesting
- *  so deep that JSON.stringify would overflow the stack, and numbers so large that they become Infinity and
- *  then null. Integers beyond 2^53 keep their digits: they are `bigint`. A key `__proto__` is an ordinary property of the value and reaches no prototype; of equal keys
- *  the last one holds. */
+/** JSON from unknown hands. What the rest of the engine could not write down again is refused here:
+ *  nesting so deep that JSON.stringify would overflow the stack, and numbers so large that they become
+ *  Infinity and then null. Integers beyond 2^53 keep their digits: they are `bigint`. A key `__proto__`
+ *  is an ordinary property of the value and reaches no prototype; of equal keys the last one holds. */
 
 import { messageOf } from '../../domain/errors.ts';
 import { JSON_DEPTH_MAX, mayHoldLongInteger, readJson } from '../../domain/json-text.ts';

@@ -249,6 +249,22 @@ describe('failures', () => {
     expect(deliver).toHaveBeenCalledTimes(2);
   });
 
+  test('are waited out so long also by a sink that is paused and resumed, or told to drain', async () => {
+    const deliver = vi.fn<() => Promise<void>>(async () => {});
+    deliver.mockRejectedValueOnce(lost({ retryAfterMs: 45_000 }));
+    const { field } = await fieldOf({ drainDeadlineMs: 60_000 }, { deliver });
+    await field.append(1);
+    await field.clock.advance(1_000);
+    field.actor.send({ type: 'sink.pause' });
+    field.actor.send({ type: 'sink.resume' });
+    await field.clock.advance(20_000);
+    field.actor.send({ type: 'sink.drain' });
+    await field.clock.advance(23_999);
+    expect([deliver.mock.calls.length, field.state]).toEqual([1, 'draining']);
+    await field.clock.advance(1);
+    expect([deliver.mock.calls.length, field.state]).toEqual([2, 'stopped']);
+  });
+
   test('of which trying again cannot help end the sink', async () => {
     const hopeless = new HeadgateError('HG_OPTION_INVALID', 'for the test');
     const { field } = await fieldOf({}, { deliver: async () => Promise.reject(hopeless) });

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { httpSink, type HttpSinkOptions } from '../../../actors/sinks/http-sink.ts';
@@ -114,7 +114,7 @@ describe('what the server sees', () => {
 
   test('the records that can be written, without the one that cannot', async () => {
     const { asked, url } = await startServer();
-    const batch = [outbound(1), outbound(2, 7n), outbound(3)];
+    const batch = [outbound(1), outbound(2, new Map()), outbound(3)];
     expect(await deliverTo(url, { format: 'json' }, batch)).toMatchObject([
       { index: 1, error: { code: 'HG_RECORD_UNSTORABLE' } },
     ]);
@@ -123,7 +123,7 @@ describe('what the server sees', () => {
 
   test('nothing, where no record can be written', async () => {
     const { asked, url } = await startServer();
-    expect(await deliverTo(url, {}, [outbound(1, 1n)])).toHaveLength(1);
+    expect(await deliverTo(url, {}, [outbound(1, new Map())])).toHaveLength(1);
     expect(asked).toEqual([]);
   });
 });
@@ -141,7 +141,8 @@ describe('what its answer leads to', () => {
       'HG_SINK_REFUSED',
       'drop',
     ]),
-    ...[401, 403].map((status): [number, string, string] => [status, 'HG_LINK_UNAUTHORISED', 'retry']),
+    [401, 'HG_LINK_UNAUTHORISED', 'retry'],
+    [403, 'HG_LINK_UNAUTHORISED', 'drop'],
   ];
   for (const [status, code, remedy] of cases) {
     test(`${status}: ${remedy}`, async () => {
@@ -187,6 +188,66 @@ describe('what its answer leads to', () => {
   });
 });
 
+describe('connections', () => {
+  test('an interim answer that was not asked for is skipped', async () => {
+    const { url } = await startServer((_, response) => {
+      response.writeContinue();
+      response.writeEarlyHints({ link: '</a>; rel=preload' });
+      response.writeHead(204).end();
+    });
+    expect(await deliverTo(url)).toEqual([]);
+  });
+
+  test('one is kept from delivery to delivery, and closed with the link', async () => {
+    const { url, server } = await startServer();
+    const sockets: Socket[] = [];
+    server.on('connection', (socket: Socket) => sockets.push(socket));
+    const link = await sinkBench().open(httpSink({ id: 'cloud', url }));
+    for (const seq of [1, 2, 3]) await link.deliver([outbound(seq)]);
+    expect(sockets).toHaveLength(1);
+    const closed = once(sockets[0] as Socket, 'close');
+    await link.close();
+    await closed;
+  });
+
+  /** Answers so many requests of each connection, and resets it at the next one. */
+  async function startResetting(answers: number) {
+    const seen = { answered: 0, reset: 0 };
+    const server = createTcpServer((socket) => {
+      let requests = 0;
+      socket.on('error', () => {});
+      socket.on('data', (chunk: Buffer) => {
+        if (!chunk.includes('POST ')) return;
+        if (++requests > answers) {
+          seen.reset++;
+          socket.resetAndDestroy();
+          return;
+        }
+        seen.answered++;
+        socket.write('HTTP/1.1 204 No Content\r\n\r\n');
+      });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    return { seen, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/in` };
+  }
+
+  test('one that the server resets once it was idle costs nothing: the batch goes out over another', async () => {
+    const { seen, url } = await startResetting(1);
+    const link = await sinkBench().open(httpSink({ id: 'cloud', url }));
+    onTestFinished(() => link.close());
+    for (const seq of [1, 2, 3, 4]) expect(await link.deliver([outbound(seq)])).toEqual([]);
+    expect(seen).toEqual({ answered: 4, reset: 3 });
+  });
+
+  test('a reset of one that is new is a failure', async () => {
+    const { seen, url } = await startResetting(0);
+    expect(await failureOf(deliverTo(url))).toMatchObject({ code: 'HG_LINK_LOST', remedy: 'retry' });
+    expect(seen).toEqual({ answered: 0, reset: 1 });
+  });
+});
+
 describe('a far end that fails', () => {
   test('nobody listens', async () => {
     const error = await failureOf(deliverTo(`http://127.0.0.1:${await freePort()}/in`));
@@ -223,6 +284,16 @@ describe('a far end that fails', () => {
     await hungUp;
     await link.close();
   });
+});
+
+test('a message shows how a refusal begins, in one line and without what was secret in the question', async () => {
+  const text = 'no such bucket\r\n\u0007token pass-1 of pass-2 and pass-3\n';
+  const { url } = await startServer((_, response) => response.writeHead(400).end(text + 'x'.repeat(500_000)));
+  const error = await failureOf(
+    deliverTo(`${url}?key=pass-2`, { auth: { bearer: 'pass-1' }, headers: { 'x-key': 'pass-3' } }),
+  );
+  expect(error.message).toContain('answered 400: no such bucket token *** of *** and *** xxx');
+  expect(error.message.length).toBeLessThan(400);
 });
 
 test('no message shows a secret', async () => {

@@ -9,7 +9,7 @@ import { LIMITS } from '../../../src/domain/limits.ts';
 import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
 import { settleAll, type IngestRecord } from '../../../src/domain/record.ts';
 import { BoundedQueue } from '../../../src/pipeline/bounded-queue.ts';
-import { spillText } from '../../../src/pipeline/record-json.ts';
+import { spillText } from '../../../actors/sources/spill-text.ts';
 import { virtualClock } from '../../../src/testing/virtual-clock.ts';
 import type { EventStore } from '../../../storage/event-store.ts';
 import { records, seqsOf, settled } from '../../pipeline/fixture.ts';
@@ -35,7 +35,14 @@ class Bench {
     this.queue = new BoundedQueue({ capacity: 10, overflow: 'block', waitMsMax: null, clock });
     this.spill = new Spill(
       {
-        ...{ tenant: 'default', sourceId: 'plc-7', clock, keepsRecords: true, deadLetter: () => {} },
+        ...{
+          tenant: 'default',
+          sourceId: 'plc-7',
+          clock,
+          keepsRecords: true,
+          deadLetter: () => {},
+          onLost: () => {},
+        },
         store: { readSpilled: ({ afterSeq }) => this.#read(afterSeq) },
         ledger: {
           addParcel: (parcel) => void this.parcels.push(parcel),

@@ -160,6 +160,7 @@ export class FileReader {
       clock: this.#clock(),
       random: seededRandom(1),
       countPollsFrom: () => {},
+      keepCursor: () => Promise.resolve(),
       opened: () => {},
       emit: (value, meta) => this.#emitAll([value], meta),
       emitAll: (values, meta) => this.#emitAll(values, meta),

@@ -1,157 +1,134 @@
-/** No expression that is accepted, and no record, holds the gateway up. Each case is either refused when it is
- *  read, or takes no more processor time than the parsing of one large record takes at the same moment (DATA,
- *  470 kB of JSON, some 4 ms). It is the time of this thread, which a loaded machine lengthens little. */
+/** No expression that is accepted, and no record, holds the gateway up: each evaluation ends within its budget of
+ *  steps. The tests count steps, not time; the benchmarks measure how short a step is. */
 
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HeadgateError } from '../../../src/domain/errors.ts';
+import { LIMITS } from '../../../src/domain/limits.ts';
 import { compileExpression, type Expression } from '../../../src/gateway/config/expression.ts';
 import { STAGE_RECORD } from '../../../src/gateway/config/fields.ts';
+import { HOSTILE_DATA, HOSTILE_EXPRESSIONS, HOSTILE_PATTERNS, HOSTILE_TEXTS } from './hostile-expressions.ts';
 
-const RUNS = 20;
-/** What else the machine does may fall on one measurement and not on the other: the least of some counts. */
-const TRIALS = 5;
+type Outcome = 'done' | 'spent' | 'failed';
 
-/** Patterns that take exponential or high polynomial time where they are run by going back. */
-const PATTERNS = [
-  '(a+)+$',
-  '(a*)*$',
-  '(a|a)*$',
-  '(a|aa)+$',
-  '(a|a?)+$',
-  '([a-zA-Z]+)*$',
-  '(.*a){20}$',
-  '(.*)*x',
-  '(a?){30}a{30}',
-  'a*a*a*a*a*b',
-  '.*.*.*.*=.*',
-  '\\\\s+$',
-  '^(([a-z])+.)+[A-Z]([a-z])+$',
-  '(x+x+)+y',
-  '((a+)+)+!',
-  '(a{0,50}){20}b',
-  '^(\\\\w+\\\\s?)*$',
-  '(?:a+){2,}b',
-  '(.+)+\\\\z',
-  '[a-z]*[a-z0-9]*[a-z0-9_]*\\\\$',
-  '(?i)(a|b|ab)*c',
-  '(\\\\d+)*\\\\.(\\\\d+)*x',
-  '^([a-zA-Z0-9])(([\\\\-.]|[_]+)?([a-zA-Z0-9]+))*(@){1}[a-z0-9]+[.]{1}(([a-z]{2,3})|([a-z]{2,3}[.]{1}[a-z]{2,3}))$',
-];
-const TEXTS = ['a', 'aA', 'x', ' ', '1', 'ab', 'a.', 'a '].flatMap((unit) =>
-  ['', '!', 'X'].map((tail) => unit.repeat(8_191 / unit.length).slice(0, 8_190) + tail),
-);
-
-const LIST = Array.from({ length: 20_000 }, (_, n) => n);
-const HUGE = '1'.repeat(100_000);
-const DATA = {
-  list: LIST,
-  lists: Array.from({ length: 200 }, () => LIST.slice(0, 200)),
-  huge: HUGE,
-  words: Array.from({ length: 5_000 }, (_, n) => `word ${n}`),
-  map: Object.fromEntries(LIST.slice(0, 5_000).map((n) => [`k${n}`, n])),
-  zone: 'Europe/Vienna',
-};
-
-/** Loops, growth and library calls. */
-const EXPRESSIONS = [
-  'record.data.list.map(x, record.data.list.map(y, x * y))',
-  'record.data.list.all(x, record.data.list.all(y, x == y || true))',
-  'record.data.list.exists(x, record.data.list.exists(y, y < 0))',
-  'record.data.list.filter(x, x in record.data.list)',
-  'record.data.list.all(x, x in record.data.list)',
-  'record.data.lists.map(x, record.data.lists.map(y, x == y))',
-  'record.data.lists.map(x, x + x + x + x)',
-  'record.data.map.all(k, k in record.data.map)',
-  'record.data.words.map(w, record.data.huge.contains(w))',
-  'record.data.words.all(w, !(w + record.data.huge == ""))',
-  'record.data.words.map(w, record.data.words.join(w))',
-  'record.data.list.map(x, record.data.huge.split("1"))',
-  'record.data.words.filter(w, w.matches("^(w+o*r*)+$"))',
-  'record.data.list.map(x, timestamp("2026-01-01T00:00:00Z").getHours("Europe/Vienna"))',
-  'record.data.list.map(x, record.data.list.map(y, record.data.list.map(z, z)))',
-  'cel.bind(a, record.data.list + record.data.list, cel.bind(b, a + a + a, cel.bind(c, b + b + b, c + c + c)))',
-  'cel.bind(a, record.data.huge + record.data.huge, cel.bind(b, a + a + a + a, cel.bind(c, b + b + b + b, c + c)))',
-  'record.data.list.all(x, record.data.map ? true : false)',
-  'record.data.list.all(x, -record.data.map == 1)',
-  'record.data.list.all(x, record.data.map.exists(k, true))',
-  'record.data.list.all(x, record.data.map && true)',
-  'record.data.list.all(x, size(record.data.map) > 1)',
-  'record.data.list.all(x, record.data.map < 1)',
-  'duration(record.data.huge)',
-  'duration(record.data.huge + "h")',
-  'timestamp(record.data.huge)',
-  'int(record.data.huge)',
-  'double(record.data.huge)',
-  'record.data.huge.matches("(1+)+$")',
-  'record.data.huge.indexOf("2")',
-  'record.data.huge == record.data.huge + "1"',
-];
-
-const DATA_TEXT = JSON.stringify(DATA);
-
-/** The processor time that an evaluation takes, in parsings of `DATA`; its outcome does not matter. */
-function cost(expression: Expression, data: unknown): number {
-  const evaluate = () => {
-    try {
-      expression.evaluate({ record: { data } });
-    } catch (error) {
-      if (!(error instanceof HeadgateError)) throw error;
-    }
-  };
-  let least = cpuMs(evaluate) / PARSING_MS;
-  for (let trial = 1; trial < TRIALS && least > 1; trial++) {
-    least = Math.min(least, cpuMs(evaluate) / parsingMs());
-  }
-  return least;
-}
-
-const PARSING_MS = parsingMs();
-
-function parsingMs(): number {
-  return cpuMs(() => JSON.parse(DATA_TEXT));
-}
-
-/** Of one run, on the average, since the system counts processor time in ticks. The first runs are not counted:
- *  they compile. */
-function cpuMs(work: () => unknown): number {
-  for (let run = 0; run < RUNS / 2; run++) work();
-  const before = process.threadCpuUsage();
-  for (let run = 0; run < RUNS; run++) work();
-  const { user, system } = process.threadCpuUsage(before);
-  return (user + system) / 1_000 / RUNS;
-}
-
-function compiled(text: string): Expression | null {
+function outcomeOf(expression: Expression, data: unknown): Outcome {
   try {
-    return compileExpression(text, STAGE_RECORD);
+    expression.evaluate({ record: { data } });
+    return 'done';
   } catch (error) {
-    if (error instanceof HeadgateError && error.code === 'HG_EXPRESSION_INVALID') return null;
-    throw error;
+    if (!(error instanceof HeadgateError) || error.code !== 'HG_EXPRESSION_FAILED') throw error;
+    return /takes more than \d+ steps/.test(error.message) ? 'spent' : 'failed';
   }
 }
 
-describe('within bounds:', () => {
-  for (const pattern of PATTERNS) {
-    test(`the pattern ${pattern}`, () => {
-      const expression = compiled(`record.data.matches("${pattern}")`);
-      if (expression === null) return;
-      for (const text of TEXTS) expect(cost(expression, text), text.slice(-5)).toBeLessThanOrEqual(1);
-    });
+describe('ends with the right outcome:', () => {
+  for (const [outcome, texts] of Object.entries(HOSTILE_EXPRESSIONS)) {
+    for (const text of texts) {
+      test(`${outcome}: ${text.slice(0, 90)}`, () => {
+        expect(outcomeOf(compileExpression(text, STAGE_RECORD), HOSTILE_DATA)).toBe(outcome);
+      });
+    }
   }
+});
 
-  for (const text of EXPRESSIONS) {
-    test(text, () => {
-      const expression = compiled(text);
-      if (expression === null) return;
-      expect(cost(expression, DATA)).toBeLessThanOrEqual(1);
+describe('a pattern costs its size times the text:', () => {
+  for (const pattern of HOSTILE_PATTERNS) {
+    test(pattern, () => {
+      const expression = compileExpression(`record.data.matches("${pattern}")`, STAGE_RECORD);
+      for (const text of HOSTILE_TEXTS) {
+        const outcome = outcomeOf(expression, text);
+        expect(outcome).not.toBe('failed');
+        // Each character may be held against each instruction of the pattern: two of them are a step.
+        expect(expression.stepsSpent()).toBeGreaterThan((text.length * pattern.length) / 16);
+      }
     });
   }
 });
 
-test('the corpus is hostile: run by going back, its patterns take far longer', () => {
-  const slow = /(a+)+$/;
-  const before = process.threadCpuUsage();
-  slow.test(`${'a'.repeat(20)}!`);
-  const { user } = process.threadCpuUsage(before);
-  expect(user / 1_000 / PARSING_MS).toBeGreaterThan(1);
+/** Counts what is read of it, at any depth. */
+function counted(value: unknown, count: { reads: number }): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  return new Proxy(value, {
+    get(target, key) {
+      count.reads++;
+      return counted(Reflect.get(target, key), count);
+    },
+    ownKeys(target) {
+      const keys = Reflect.ownKeys(target);
+      count.reads += keys.length;
+      return keys;
+    },
+  });
+}
+
+const LIST = Array.from({ length: 150 }, (_, n) => n);
+const SMALL = {
+  list: LIST,
+  lists: LIST.slice(0, 30).map((n) => LIST.slice(0, n)),
+  map: Object.fromEntries(LIST.map((n) => [`k${n}`, n])),
+  objects: LIST.map((n) => ({ n, text: `text ${n}`, inner: { list: [n, n] } })),
+  text: 'ab'.repeat(500),
+  texts: LIST.map((n) => `${'a'.repeat(n)}b`),
+};
+
+/** Expressions of a few dozen parts, most of them over whole lists and maps. */
+const { expression: EXPRESSION } = fc.letrec<{ expression: string; list: string; bool: string }>((tie) => ({
+  list: fc.oneof(
+    { maxDepth: 4 },
+    fc.constantFrom('record.data.list', 'record.data.texts', 'record.data.objects', 'record.data.lists'),
+    fc.tuple(tie('list'), tie('list')).map(([one, other]) => `(${one} + ${other})`),
+    fc.tuple(tie('list'), tie('expression')).map(([list, body]) => `${list}.map(x, ${body})`),
+    fc.tuple(tie('list'), tie('bool')).map(([list, body]) => `${list}.filter(x, ${body})`),
+    fc.constantFrom('record.data.text.split("b")', 'record.data.text.split("")'),
+  ),
+  bool: fc.oneof(
+    { maxDepth: 4 },
+    fc.tuple(tie('expression'), tie('expression')).map(([one, other]) => `dyn(${one}) == dyn(${other})`),
+    fc.tuple(tie('expression'), tie('list')).map(([one, list]) => `${one} in ${list}`),
+    fc.tuple(tie('list'), tie('bool')).map(([list, body]) => `${list}.all(x, ${body})`),
+    fc.tuple(tie('bool'), tie('bool')).map(([one, other]) => `(${one} || ${other})`),
+    fc.constantFrom('x == 1', 'record.data.text.contains(string(x))', 'x in record.data.map', 'size(x) > 1'),
+  ),
+  expression: fc.oneof(
+    { maxDepth: 4 },
+    fc.constantFrom('x', '1', '"a"', 'record.data.map', 'record.data', 'record.data.text'),
+    tie('list'),
+    fc.tuple(tie('list')).map(([list]) => `size(${list})`),
+    fc.tuple(tie('expression'), tie('expression')).map(([one, other]) => `[${one}, ${other}]`),
+    fc.tuple(tie('expression')).map(([one]) => `{"a": ${one}, "b": ${one}}`),
+    fc.tuple(tie('expression')).map(([one]) => `"%s".format([${one}])`),
+    fc.tuple(tie('expression'), tie('expression')).map(([value, body]) => `cel.bind(x, ${value}, ${body})`),
+  ),
+}));
+
+/** A read of one element may cost a few reads of its container: its length, its prototype, its kind. */
+const READS_A_STEP = 6;
+const READS_AT_LEAST = 5_000;
+
+test('whatever an expression is made of, it reads no more of the record than it is charged for', () => {
+  const outcomes = { done: 0, spent: 0, failed: 0, refused: 0 };
+  fc.assert(
+    fc.property(EXPRESSION, (text) => {
+      const whole = `cel.bind(x, record.data.list, ${text})`;
+      if (whole.length > LIMITS.expressionCharsMax) return;
+      let expression: Expression;
+      try {
+        expression = compileExpression(whole, STAGE_RECORD);
+      } catch (error) {
+        expect((error as HeadgateError).code).toBe('HG_EXPRESSION_INVALID');
+        outcomes.refused++;
+        return;
+      }
+      const count = { reads: 0 };
+      const outcome = outcomeOf(expression, counted(SMALL, count));
+      outcomes[outcome]++;
+      const spent = expression.stepsSpent();
+      if (outcome !== 'spent') expect(spent).toBeLessThanOrEqual(LIMITS.expressionStepsMax);
+      expect(count.reads).toBeLessThanOrEqual(READS_AT_LEAST + spent * READS_A_STEP);
+    }),
+    { numRuns: 200, seed: 1 },
+  );
+  // All sorts of ends are tried, and most expressions are no mistakes.
+  expect(Math.min(outcomes.done, outcomes.spent, outcomes.failed)).toBeGreaterThanOrEqual(3);
+  expect(outcomes.done + outcomes.spent).toBeGreaterThan(60);
 });

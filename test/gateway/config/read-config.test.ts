@@ -238,12 +238,12 @@ describe('an expression that is wrong is told with its place:', () => {
     [
       'in a block',
       'stages:\n  - filter: |-\n      true\n      && recrd.data.x\n',
-      '4:10 stages[0].filter: in the expression: unknown variable: recrd',
+      '4:10 stages[0].filter: in the expression: unknown variable: recrd; did you mean "record"?',
     ],
     [
       'in a set',
       'stages:\n  - set: { a: "1", b: "1 +* 2" }\n',
-      '2:27 stages[0].set.b: in the expression: unexpected token: MULTIPLY',
+      '2:27 stages[0].set.b: in the expression: unexpected "*"',
     ],
     [
       'of a type that cannot be',

@@ -161,6 +161,7 @@ describe('sources', () => {
     });
     expect(dedupKey?.({ n: 5 }, {})).toBe('a5');
     const numbers = sourceSpecOf('a', { type: 'push', dedupKey: 'record.data.n' }).dedupKey;
+    expect(numbers?.({ n: 2n ** 60n }, {})).toBe('1152921504606846976');
     expect(numbers?.({ n: 5 }, {})).toBe('5');
     expect(numbers?.({ n: null }, {})).toBeUndefined();
     expect(() => numbers?.({ n: true }, {})).toThrow(/must give text, a number or null/);

@@ -91,8 +91,11 @@ test('sockets that break off: every message that was answered is stored, each on
 
 test('connections that go away without a word give their places back', async () => {
   const rig = await ingestRig();
-  for (let round = 0; round < ROUNDS; round++) await breakOff(rig, '1\n'.repeat(100), 20, `key-${round}`);
-  await until(() => rig.stored().length === ROUNDS * 10, 'what they sent is stored');
+  for (let round = 1; round <= ROUNDS; round++) {
+    await breakOff(rig, '1\n'.repeat(100), 20, `key-${round}`);
+    if (round % 32 > 0 && round < ROUNDS) continue;
+    await until(() => rig.stored().length === round * 10, 'what they sent is stored');
+  }
   let answer = await rig.post('1\n');
   while (answer.status === 503) answer = await rig.post('1\n');
   expect(answer.body.accepted).toBe(1);

@@ -143,7 +143,13 @@ describe('what is read is what JSON.parse reads:', () => {
   const values = fc.array(value, { maxLength: 12 });
   const roomy = { ...OPTIONS, recordBytesMax: 1_000_000 };
   /** As JSON has them: without a negative zero. */
-  const plain = (list: readonly unknown[]) => JSON.parse(JSON.stringify(list)) as unknown[];
+  /** As JSON.parse, but that an integer that no double holds keeps its digits. */
+  const exact = (_: string, value: unknown, { source = '' }: { source?: string }) =>
+    typeof value === 'number' && /^-?\d+$/.test(source) && !Number.isSafeInteger(value)
+      ? BigInt(source)
+      : value;
+  const plain = (list: readonly unknown[]) =>
+    JSON.parse(JSON.stringify(list), exact as (key: string, value: unknown) => unknown) as unknown[];
 
   test('NDJSON, by its lines', () => {
     fc.assert(

@@ -1,6 +1,19 @@
 /** The file sink: what is in its files, and what is left of them after a crash. */
 
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -118,8 +131,8 @@ describe('what is written', () => {
   test('a record that is no JSON is rejected, its neighbours are written', async () => {
     const path = place();
     const link = await openSink(path);
-    const rejections = await link.deliver([outbound(1), outbound(2, 5n), outbound(3)]);
-    expect(rejections).toEqual([
+    const rejections = await link.deliver([outbound(1), outbound(2, new Map()), outbound(3)]);
+    expect(rejections).toMatchObject([
       { index: 1, error: { code: 'HG_RECORD_UNSTORABLE', message: expect.stringContaining('JSON') } },
     ]);
     expect(seqsIn(path)).toEqual([1, 3]);
@@ -261,6 +274,130 @@ describe('rotation', () => {
     expect(filesOf(path)).toHaveLength(2);
     expect(seqsIn(path)).toEqual([1, 2, 3]);
     expect(readFileSync(path, 'utf8')).toMatch(/^key,data\.n,seq\n/);
+  });
+});
+
+describe('a file that another program changes', () => {
+  const seqsOf = (path: string) =>
+    linesOf(readFileSync(path, 'utf8')).map((line) => (JSON.parse(line) as { seq: number }).seq);
+
+  const opened = async (options: Options = {}) => {
+    const path = place();
+    const bench = sinkBench();
+    const link = await openSink(path, options, bench);
+    await link.deliver(outboundRange(1, 100));
+    return { path, bench, link };
+  };
+
+  test('by removing it: what comes next is in a file of that name, and an alert says so', async () => {
+    const { path, bench, link } = await opened();
+    rmSync(path);
+    await link.deliver(outboundRange(101, 200));
+    expect(seqsOf(path)).toEqual(range(101, 200));
+    expect(bench.alerts).toEqual([expect.stringContaining('SINK_FILE_CHANGED')]);
+    expect(bench.alerts[0]).toContain('was removed or renamed');
+  });
+
+  test('by renaming it, or renaming it and making another (logrotate): both have their records', async () => {
+    for (const makesAnother of [false, true]) {
+      const { path, bench, link } = await opened();
+      renameSync(path, `${path}.1`);
+      if (makesAnother) writeFileSync(path, '', { mode: 0o644 });
+      await link.deliver(outboundRange(101, 200));
+      expect([seqsOf(`${path}.1`), seqsOf(path)]).toEqual([range(1, 100), range(101, 200)]);
+      expect(bench.alerts).toHaveLength(1);
+    }
+  });
+
+  test('by copying and emptying it (copytruncate), in CSV too: the new one has its header', async () => {
+    const { path, bench, link } = await opened({ format: 'csv' });
+    const whole = readFileSync(path, 'utf8');
+    copyFileSync(path, `${path}.1`);
+    truncateSync(path, 0);
+    await link.deliver(outboundRange(101, 200));
+    const rows = parse<{ seq: string }>(readFileSync(path, 'utf8'), { columns: true });
+    expect(rows.map(({ seq }) => Number(seq))).toEqual(range(101, 200));
+    expect(readFileSync(`${path}.1`, 'utf8')).toBe(whole);
+    expect(bench.alerts).toEqual([expect.stringContaining('was cut short')]);
+  });
+
+  test('by cutting it within a line: the torn line is gone, whole ones follow', async () => {
+    const { path, bench, link } = await opened();
+    truncateSync(path, statSync(path).size - 10);
+    await link.deliver(outboundRange(101, 110));
+    expect(seqsOf(path)).toEqual([...range(1, 99), ...range(101, 110)]);
+    expect(bench.alerts).toHaveLength(1);
+  });
+
+  test('by removing its folder, putting a folder or a pipe in its place: nothing counts as written', async () => {
+    for (const put of [
+      (path: string) => rmSync(join(path, '..'), { recursive: true }),
+      (path: string) => {
+        rmSync(path);
+        mkdirSync(path);
+      },
+      (path: string) => {
+        rmSync(path);
+        execFileSync('mkfifo', [path]);
+      },
+    ]) {
+      const { path, bench, link } = await opened();
+      put(path);
+      expect(await failureOf(link.deliver(outboundRange(101, 110)))).toMatchObject({
+        ...{ code: 'HG_LINK_REFUSED', remedy: 'retry' },
+      });
+      expect(bench.alerts).toHaveLength(1);
+      await link.close();
+    }
+  });
+
+  test('by making it read-only: nothing counts as written until it may be', async () => {
+    const { path, link } = await opened();
+    chmodSync(path, 0o444);
+    const error = await failureOf(link.deliver(outboundRange(101, 110)));
+    expect(error).toMatchObject({ code: 'HG_LINK_REFUSED', remedy: 'retry' });
+    expect(error.message).toContain('was made read-only');
+    chmodSync(path, 0o644);
+    await link.deliver(outboundRange(101, 110));
+    expect(seqsOf(path)).toEqual(range(1, 110));
+  });
+
+  test('by writing to it, too: an alert once, and what was written stays', async () => {
+    const { path, bench, link } = await opened();
+    for (const seq of [101, 102, 103]) {
+      appendFileSync(path, '{"key":"other"}\n');
+      await link.deliver([outbound(seq)]);
+    }
+    expect(seqsOf(path).filter(Boolean)).toEqual(range(1, 103));
+    expect(bench.alerts).toEqual([expect.stringContaining('SINK_FILE_SHARED')]);
+  });
+
+  test('while a batch is written: it is written again, where the name is', async () => {
+    const path = place();
+    let isArmed = false;
+    const bench = sinkBench();
+    // The time is asked for when a file is begun: between the look at the file and the writing.
+    const clock = {
+      ...bench.io.clock,
+      wallMs: () => {
+        if (isArmed) rmSync(path);
+        isArmed = false;
+        return bench.io.clock.wallMs();
+      },
+    };
+    const spec = fileSink({ id: 'archive', path, rotate: { ageMsMax: 3_600_000 } });
+    const link = await spec.logic.open({ ...bench.io, clock });
+    onTestFinished(() => link.close());
+    await link.deliver([outbound(1)]);
+    isArmed = true;
+    await link.deliver(outboundRange(2, 20));
+    expect(seqsOf(path)).toEqual(range(2, 20));
+    expect(bench.alerts).toHaveLength(1);
+  });
+
+  test('has permissions of its own when the sink makes it: not for everybody', async () => {
+    const { path } = await opened();
+    expect(statSync(path).mode & 0o007).toBe(0);
   });
 });
 

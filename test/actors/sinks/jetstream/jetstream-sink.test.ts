@@ -136,12 +136,20 @@ describe('a stream', () => {
     expect(error.message).toContain('there is no stream "NONE"');
   });
 
-  test('none for the subject', async () => {
+  test('none for a subject: that record is refused, its neighbours are stored', async () => {
     const { address } = await startServer();
-    const link = await openSink(address, { stream: undefined });
-    const error = await failureOf(link.deliver([outbound(1)]));
-    expect(error).toMatchObject({ code: 'HG_LINK_REFUSED', remedy: 'retry' });
-    expect(error.message).toContain('no stream takes the subject "plant.plc-7"');
+    await openSink(address);
+    const link = await openSink(address, { stream: undefined, subject: '{data.to}.x' });
+    const batch = ['plant', 'none', 'plant'].map((to, index) => outbound(index + 1, { to }));
+    expect(await link.deliver(batch)).toMatchObject([
+      {
+        index: 1,
+        error: {
+          code: 'HG_LINK_REFUSED',
+          message: expect.stringContaining('no stream takes the subject "none.x"') as string,
+        },
+      },
+    ]);
   });
 
   test('another than the one named takes nothing', async () => {
@@ -149,7 +157,7 @@ describe('a stream', () => {
     await openSink(address);
     const other: Options = { stream: { name: 'OTHER', create: { subjects: ['other.>'] } } };
     const link = await openSink(address, other);
-    expect(await failureOf(link.deliver([outbound(1)]))).toMatchObject({ code: 'HG_LINK_REFUSED' });
+    expect(await link.deliver([outbound(1)])).toMatchObject([{ error: { code: 'HG_SINK_REFUSED' } }]);
   });
 
   test('that refuses because it is full is tried again', async () => {
@@ -187,7 +195,7 @@ describe('a server that cannot be reached or refuses', () => {
     }
   });
 
-  test('a subject this user may not publish to', async () => {
+  test('a subject this user may not publish to is refused, its neighbours are stored', async () => {
     const { address } = await startServer([
       'authorization { users: [',
       '  { user: ann, password: p, permissions: { publish: ["$JS.>", "plant.open"] } }',
@@ -195,10 +203,14 @@ describe('a server that cannot be reached or refuses', () => {
     ]);
     const auth = { username: 'ann', password: 'p' };
     const link = await openSink(address, { auth, subject: 'plant.{data.s}' });
-    await link.deliver([outbound(1, { s: 'open' })]);
-    expect(await failureOf(link.deliver([outbound(2, { s: 'shut' })]))).toMatchObject({
-      ...{ code: 'HG_LINK_UNAUTHORISED', remedy: 'retry' },
-    });
+    const subjects = ['open', 'shut', 'open', 'shut', 'open'];
+    const batch = subjects.map((s, index) => outbound(index + 1, { s }));
+    const refused = { code: 'HG_LINK_UNAUTHORISED' };
+    expect(await link.deliver(batch)).toMatchObject([
+      { index: 1, error: refused },
+      { index: 3, error: refused },
+    ]);
+    expect(await link.deliver([outbound(6, { s: 'open' })])).toEqual([]);
   });
 
   test('TLS, with an authority of its own', async () => {

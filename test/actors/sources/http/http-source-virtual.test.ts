@@ -93,6 +93,21 @@ describe('a poll fails', () => {
   });
 });
 
+test.each<[string, SimulatedAnswer]>([
+  ['is not answered', { fault: 'silent' }],
+  ['is being answered', { ...good, chunks: 5, chunkGapMs: 500 }],
+])('a stop gives up a poll that %s in the same instant', async (_, answer) => {
+  const { clock, server, io, run } = start([good, answer], { timeoutMs: 60_000 });
+  await clock.advance(150);
+  expect(server.inFlight).toBe(1);
+  let isOver = false;
+  void run.then(() => (isOver = true));
+  io.abort();
+  await clock.advance(0);
+  expect([isOver, server.inFlight, clock.pendingTimers]).toEqual([true, 0, 0]);
+  expect(io.failures).toEqual([]);
+});
+
 test('a first poll that fails ends the run instead of leaving it connecting', async () => {
   const { clock, io, run } = start([{ fault: 'silent' }]);
   await expect(clock.runUntil(run)).rejects.toMatchObject({ code: 'HG_LINK_TIMEOUT', remedy: 'retry' });

@@ -437,11 +437,9 @@ describe('once the link is open', () => {
     });
     const { io, run } = start({ url, timeoutMs: 60_000 });
     await asked.promise;
-    const stoppedMs = performance.now();
     io.abort();
     await run;
     await hungUp;
-    expect(performance.now() - stoppedMs).toBeLessThan(5_000);
     expect(io.failures).toEqual([]);
   });
   test('nobody is asked while there is no room', async () => {

@@ -158,7 +158,8 @@ describe.each(BROKER_KINDS)('$name', (kind) => {
       },
     );
 
-    test('a link that goes silent is found dead after one and a half keepalives', async () => {
+    // After how long exactly is shown under the virtual clock, in keepalive.test.ts.
+    test('a link that goes silent is found dead, not before one and a half keepalives', async () => {
       fresh();
       const clock = fastClock(20);
       const run = startRun(sourceOf({ ...throughProxy(), keepaliveSeconds: 10 }), clock);
@@ -170,9 +171,9 @@ describe.each(BROKER_KINDS)('$name', (kind) => {
       field.proxy.thaw();
       field.proxy.cut();
       expect(error).toMatchObject({ code: 'HG_LINK_LOST' });
-      expect(error?.message).toContain('no sign of life');
+      expect(error?.message).toContain('no sign of life for 15000 ms');
+      // Bytes may have come up to a ping before the freezing.
       expect(silentMs).toBeGreaterThan(12_500);
-      expect(silentMs).toBeLessThan(60_000);
     });
 
     test('a quiet link is kept alive for many keepalives', async () => {

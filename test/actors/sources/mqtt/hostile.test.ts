@@ -169,6 +169,119 @@ test('a reason the broker gives for closing is told', async () => {
   expect(error?.message).toContain('another client took over this client id');
 });
 
+describe('what a broker does not grant', () => {
+  const less: Packet = {
+    ...{ cmd: 'connack', returnCode: 0, reasonCode: 0, sessionPresent: true },
+    properties: { serverKeepAlive: 7, sessionExpiryInterval: 60, maximumQoS: 1, retainAvailable: false },
+  };
+
+  test('is one alert that names it, not one for each link', async () => {
+    const broker = await brokerThat((packet, peer) => {
+      if (packet.cmd === 'connect') peer.send(less);
+      else if (packet.cmd === 'subscribe') {
+        const granted = packet.subscriptions.map(({ qos }) => Math.min(qos, 1));
+        peer.send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted });
+      } else politely(packet, peer);
+    }, 5);
+    const spec = sourceOf(broker.url, {
+      ...{ protocolVersion: 5, clean: false, clientId: 'gw', qos: 2, topics: ['a', { topic: 'b', qos: 0 }] },
+      will: { topic: 'w', payload: 'gone', qos: 2, retain: true },
+    });
+    const run = startRun(spec, realClock);
+    await run.whenOpened();
+    await run.stop();
+    expect(run.alerts.map(({ event, details }) => [event, details['differences']])).toEqual([
+      [
+        'BROKER_GRANTED_LESS',
+        [
+          'keepalive: 60 s asked for, 7 s granted',
+          'session: to be kept for 86400 s, the broker keeps it for 60 s',
+          'will: QoS 2 asked for, the broker takes at most 1',
+          'will: to be retained, the broker retains nothing',
+        ],
+      ],
+      ['BROKER_GRANTED_LESS', ['"a": QoS 2 asked for, 1 granted']],
+    ]);
+    const again = startRun(spec, realClock);
+    await again.whenOpened();
+    await again.stop();
+    expect(again.alerts).toEqual([]);
+  });
+
+  test.each([
+    [{ wildcardSubscriptionAvailable: false }, { topics: 'a/+' }, 'takes no wildcards, and "a/+" has one'],
+    [{ sharedSubscriptionAvailable: false }, { sharedGroup: 'g' }, 'takes no shared subscriptions'],
+  ])('%o ends the run with what to do', async (properties, options, words) => {
+    const broker = await brokerThat((packet, peer) => {
+      if (packet.cmd === 'connect') {
+        peer.send({ ...{ cmd: 'connack', returnCode: 0, reasonCode: 0, sessionPresent: false }, properties });
+      } else politely(packet, peer);
+    }, 5);
+    const run = startRun(sourceOf(broker.url, { protocolVersion: 5, ...options }), realClock);
+    const error = await run.over;
+    expect(error).toMatchObject({ code: 'HG_LINK_REFUSED', remedy: 'retry' });
+    expect(error?.message).toContain(words);
+  });
+});
+
+describe('the words of a broker of MQTT 5', () => {
+  const properties = { reasonString: 'moved\x1b[2J', serverReference: 'mqtt://other:1883' };
+  const shown = /, "moved\\x1b\[2J"; it names another server, "mqtt:\/\/other:1883": set url to it/;
+
+  test('about a refusal reach the error', async () => {
+    const broker = await brokerThat(
+      (_packet, peer) =>
+        peer.send({ cmd: 'connack', returnCode: 157, reasonCode: 157, sessionPresent: false, properties }),
+      5,
+    );
+    const error = await startRun(sourceOf(broker.url, { protocolVersion: 5 }), realClock).over;
+    expect(error?.message).toMatch(shown);
+  });
+
+  test('about the end of a link reach the error', async () => {
+    const broker = await brokerThat(
+      afterSubscribe((peer) => {
+        peer.send({ cmd: 'disconnect', reasonCode: 157, properties });
+        peer.socket.end();
+      }),
+      5,
+    );
+    const error = await startRun(sourceOf(broker.url, { protocolVersion: 5 }), realClock).over;
+    expect(error).toMatchObject({ code: 'HG_LINK_LOST', details: { reasonCode: 157 } });
+    expect(error?.message).toMatch(shown);
+  });
+});
+
+describe('another client with the same client id', () => {
+  test('is named as the reason when a broker of MQTT 3.1.1 closes one link after the other', async () => {
+    const broker = await brokerThat(afterSubscribe((peer) => setImmediate(() => peer.socket.end())));
+    const spec = sourceOf(broker.url, { clientId: 'gw-7' });
+    const runs = [];
+    for (let link = 0; link < 4; link++) {
+      const run = startRun(spec, realClock);
+      const error = await run.over;
+      runs.push({ message: error?.message ?? '', events: run.alerts.map(({ event }) => event) });
+    }
+    expect(
+      runs.map(({ message }) => message.includes('another client seems to use the client id "gw-7"')),
+    ).toEqual([...[false, false, true, true]]);
+    expect(runs.flatMap(({ events }) => events)).toEqual(['CLIENT_ID_CLASH']);
+  });
+
+  test('is an alert at once with MQTT 5, which says so', async () => {
+    const broker = await brokerThat(
+      afterSubscribe((peer) => {
+        peer.send({ cmd: 'disconnect', reasonCode: 142 });
+        peer.socket.end();
+      }),
+      5,
+    );
+    const run = startRun(sourceOf(broker.url, { protocolVersion: 5, clientId: 'gw-7' }), realClock);
+    await run.over;
+    expect(run.alerts).toMatchObject([{ event: 'CLIENT_ID_CLASH', details: { clientId: 'gw-7' } }]);
+  });
+});
+
 describe.each([4, 5] as const)('over version %i a message that is larger than allowed', (protocolVersion) => {
   test('is a dead letter of its topic and size, is acknowledged, and the link stays', async () => {
     const acks: number[] = [];

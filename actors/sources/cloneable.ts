@@ -1,8 +1,8 @@
-/** What V8 copies without a change (`node:v8` serialize): the values that the structured clone knows, and nothing
- *  that loses its class or its methods on the way. */
+/** What V8 copies without a change (`node:v8` serialize): the values that the structured clone knows, and
+ *  nothing that loses its class or its methods on the way. */
 
 import { Buffer } from 'node:buffer';
-import { isPlain, JSON_DEPTH_MAX } from '../domain/json-text.ts';
+import { isPlain, JSON_DEPTH_MAX } from '../../src/domain/json-text.ts';
 
 const PROTOTYPES: ReadonlySet<unknown> = new Set(
   [

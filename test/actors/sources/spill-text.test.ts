@@ -1,7 +1,9 @@
+/** Records' data on its way to disk and back, and into the log. */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readJson, writeJson } from '../../src/domain/json-text.ts';
-import { payloadAsText, spilledData, spillText } from '../../src/pipeline/record-json.ts';
+import { readJson, writeJson } from '../../../src/domain/json-text.ts';
+import { spilledData, spillText } from '../../../actors/sources/spill-text.ts';
 
 const circular: Record<string, unknown> = {};
 circular['self'] = circular;
@@ -148,35 +150,5 @@ describe('the spill keeps', () => {
     expect(spilledData('j{"a":1}')).toEqual({ a: 1 });
     expect(spilledData('bAQI=')).toEqual(bytes(1, 2));
     expect(spilledData('f["AQ==",""]')).toEqual([bytes(1), bytes()]);
-  });
-});
-
-describe('a payload as text', () => {
-  const check = (payload: unknown, expected: string) => expect(payloadAsText(payload)).toBe(expected);
-
-  test('is itself where it is text', () => check('a,b', 'a,b'));
-  test('is its text where it is UTF-8', () => check(new TextEncoder().encode('für'), 'für'));
-  test('is base64 where it is not', () => check(bytes(0xff, 0xfe), 'base64://4='));
-  test('is JSON where it is data', () => check({ n: 1 }, '{"n":1}'));
-  test('is shown where it cannot be written', () => check(circular, '<ref *1> { self: [Circular *1] }'));
-  test('calls no code of what it shows', () => {
-    const hostile = {
-      get a(): never {
-        throw new Error('no');
-      },
-      toJSON: () => 'mine',
-      [Symbol.for('nodejs.util.inspect.custom')]: () => 'mine',
-    };
-    expect(payloadAsText(hostile)).toContain('a: [Getter]');
-  });
-  test('is something where it cannot even be shown', () => {
-    const odd = {
-      [Symbol.toStringTag]: {
-        toString: () => {
-          throw new Error('no');
-        },
-      },
-    };
-    expect(payloadAsText({ odd, f: () => 1 })).toMatch(/./);
   });
 });

@@ -1,10 +1,44 @@
-/** Records' data as text: for the log, for the spill and for dead letters. */
+/** The payload of a dead letter: written so that a person can read it, and so that a retry gets back what it
+ *  was. What cannot be kept whole is kept as far as it goes, and is marked. */
 
 import { inspect } from 'node:util';
-import { deserialize, serialize } from 'node:v8';
-import { HeadgateError, messageOf } from '../domain/errors.ts';
-import { isNativeJson, writeJson } from '../domain/json-text.ts';
-import { isCloneable } from './cloneable.ts';
+import { messageOf } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { DeadLetter, LetterOrigin } from '../../src/domain/timeline.ts';
+import { readJson, writeJson } from '../../src/domain/json-text.ts';
+
+export type LetterPayload = Pick<DeadLetter, 'payload' | 'isTruncated'> & Pick<LetterOrigin, 'form'>;
+
+/** Text or bytes as they came over the wire. */
+export function wirePayload(payload: string | Uint8Array): LetterPayload {
+  return cut(bytesAsText(typeof payload === 'string' ? new TextEncoder().encode(payload) : payload));
+}
+
+/** The data of a record. */
+export function dataPayload(data: unknown): LetterPayload {
+  if (typeof data === 'string') return { ...cut(data), form: 'text' };
+  try {
+    return { ...cut(writeJson(data)), ...(hasBytes(data) ? { form: 'frames' as const } : {}) };
+  } catch {
+    return { ...cut(payloadAsText(data)), isTruncated: true };
+  }
+}
+
+export function wireOfPayload(payload: string): Uint8Array {
+  return bytesOfText(payload);
+}
+
+export function dataOfPayload(payload: string, form: LetterOrigin['form']): unknown {
+  if (form === 'text') return payload;
+  const data = readJson(payload);
+  return form === 'frames' ? withBytes(data) : data;
+}
+
+function cut(text: string): LetterPayload {
+  const charsMax = LIMITS.deadLetterPayloadCharsMax;
+  const isTruncated = text.length > charsMax;
+  return { payload: isTruncated ? text.slice(0, charsMax) : text, isTruncated };
+}
 
 /** Any payload as text for a dead letter. Never throws. */
 export function payloadAsText(payload: unknown): string {
@@ -25,52 +59,6 @@ function inspected(value: unknown): string {
   } catch (error) {
     return messageOf(error);
   }
-}
-
-/** A record's data as text that gives the same data back, of whatever kind it is: bytes and frames as such, what
- *  JSON says without a change as JSON, anything else as V8 writes it for a clone.
- *  @throws HeadgateError HG_RECORD_UNSTORABLE for what has no faithful copy */
-export function spillText(data: unknown): string {
-  if (isBytes(data)) return `b${base64(data)}`;
-  if (isFrames(data)) return `f${JSON.stringify(data.map(base64))}`;
-  try {
-    if (isNativeJson(data)) return `j${JSON.stringify(data)}`;
-    if (isCloneable(data)) return `v${base64(serialize(data))}`;
-  } catch (error) {
-    throw unspillable(`: ${messageOf(error)}`);
-  }
-  throw unspillable('');
-}
-
-function unspillable(why: string): HeadgateError {
-  const message = `the outlet was full, and its data has no faithful copy on disk${why}; use plain data`;
-  return new HeadgateError('HG_RECORD_UNSTORABLE', message);
-}
-
-/** What {@link spillText} was made of. */
-export function spilledData(text: string): unknown {
-  const content = text.slice(1);
-  if (text.startsWith('b')) return bytesOf(content);
-  if (text.startsWith('v')) return deserialize(Buffer.from(content, 'base64'));
-  const parsed: unknown = JSON.parse(content);
-  return text.startsWith('f') ? (parsed as string[]).map(bytesOf) : parsed;
-}
-
-/** Bytes of the plain kind: a buffer comes back as a buffer. */
-function isBytes(data: unknown): data is Uint8Array {
-  return data instanceof Uint8Array && Object.getPrototypeOf(data) === Uint8Array.prototype;
-}
-
-function isFrames(data: unknown): data is Uint8Array[] {
-  return Array.isArray(data) && data.length > 0 && Array.from(data).every(isBytes);
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64');
-}
-
-function bytesOf(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text, 'base64'));
 }
 
 /** UTF-8 as itself, anything else as base64 with a prefix; also what could be mistaken for that. */
@@ -107,4 +95,12 @@ export function withBytes(data: unknown): unknown {
   const [[name, text] = []] = entries;
   if (entries.length === 1 && name === 'base64' && typeof text === 'string') return bytesOf(text);
   return Object.fromEntries(entries.map(([key, value]) => [key, withBytes(value)]));
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64'));
 }

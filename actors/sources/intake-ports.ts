@@ -1,0 +1,31 @@
+/** What one run of a source's code works with. */
+
+import type { Subject } from 'rxjs';
+import type { Clock } from '../../src/domain/clock.ts';
+import type { Logger } from '../../src/domain/logger.ts';
+import type { Random } from '../../src/domain/random.ts';
+import type { IngestRecord } from '../../src/domain/record.ts';
+import type { BuryPayload } from './arriving-records.ts';
+import type { RaiseAlert } from './source-alerts.ts';
+import type { SourceRig } from './source-rig.ts';
+
+/** Records that a source put into its outlet, all at one time. */
+export interface Arrival {
+  readonly rig: SourceRig;
+  readonly records: readonly IngestRecord[];
+}
+
+export interface IntakePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly arrivals$: Subject<Arrival>;
+  readonly deadLetter: BuryPayload;
+  /** Keeps from when a source counts its polls. */
+  readonly keepPollPhase: (rig: SourceRig, sinceMs: number) => void;
+  /** Keeps a cursor without a record; resolves when it is stored, or cannot be. */
+  readonly keepCursor: (rig: SourceRig, cursor: string) => Promise<void>;
+  readonly raise: RaiseAlert;
+  /** The far end wants to be left alone for so long. */
+  readonly holdOff: (rig: SourceRig, waitMs: number) => void;
+}
