@@ -9,7 +9,17 @@
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import { inodeOf, openFile, openIfThere, type OpenFile } from './open-file.ts';
-import { HEAD_BYTES_MAX, holdsPlace, parsePlace, type FilePlace } from './place.ts';
+import { alertMissing, alertUnreadable } from './alerts.ts';
+import {
+  BEFORE_DEPTH_MAX,
+  HEAD_BYTES_MAX,
+  holdsPlace,
+  parsePlace,
+  shortened,
+  textOf,
+  type FilePlace,
+} from './place.ts';
+import { PreviousFile } from './previous-file.ts';
 import { fileReading, type ChunkOutcome, type FileReading, type ReadingPlan, type Start } from './reading.ts';
 import { birthOf, listRotated } from './rotated-files.ts';
 import { findByContent, findPlace, nextFile, type Predecessor, type Successor } from './rotation.ts';
@@ -39,7 +49,7 @@ class Follower {
   readonly #plan: FollowPlan;
   #reading: FileReading | null = null;
   /** The file before, which may still grow. */
-  #previous: FileReading | null = null;
+  #previous: PreviousFile | null = null;
   /** Where the reading of the file before ended, as text and as it is. */
   #before: { readonly text: string; readonly place: FilePlace } | null = null;
   /** Files that were put aside before the one being read. */
@@ -53,8 +63,6 @@ class Follower {
   readonly #skipped = new Set<string>();
   /** Nothing came at the last poll: a line without its end is no line that is just being written. */
   #isQuiet = false;
-  /** The same of the file before, whose last line may still get its end. */
-  #isPreviousFinished = false;
 
   constructor(io: SourceIo, plan: FollowPlan) {
     this.#io = io;
@@ -100,7 +108,7 @@ class Follower {
       await (await openFile(this.#plan.path)).bytes.close();
       throw notThere(this.#plan.path);
     }
-    this.#alertMissing(isHere ? 'FILE_REWRITTEN' : 'FILE_LOST', place.offset, 0);
+    alertMissing(this.#io, this.#plan.path, isHere ? 'FILE_REWRITTEN' : 'FILE_LOST', place.offset, 0);
     await this.#read(next.file, { from: 'beginning' }, next.isCurrent);
   }
 
@@ -108,9 +116,9 @@ class Follower {
     this.#before = { text: textOf(before), place: before };
     const file = await findPlace(this.#plan, before);
     if (file === null) return;
-    this.#previous = await fileReading(file, this.#plan, before);
-    this.#previous.toCursor = this.#cursorOfPrevious;
-    this.#isPreviousFinished = false;
+    const reading = await fileReading(file, this.#plan, before);
+    reading.toCursor = this.#cursorOfPrevious;
+    this.#previous = new PreviousFile(reading, false);
   }
 
   async #read(file: OpenFile, start: Start, isCurrent = false): Promise<void> {
@@ -124,7 +132,7 @@ class Follower {
   /** What is put aside by now is older than the file that has the name. */
   async #noteOlder(): Promise<void> {
     this.#older = new Set((await listRotated(this.#plan)).map(birthOf));
-    this.#wasBlank = (await this.#main.facts()).sizeBytes === 0;
+    this.#wasBlank = true;
   }
 
   #takeReading(reading: FileReading): void {
@@ -154,7 +162,7 @@ class Follower {
   }
 
   async #readChunk(): Promise<ChunkOutcome> {
-    if (this.#wasBlank && (await this.#main.hasChanged()).changed) {
+    if (this.#wasBlank && this.#main.isBlank && (await this.#main.facts()).mtimeMs !== this.#main.mtimeMs) {
       this.#wasBlank = false;
       if (await this.#readUnread()) return 'more';
     }
@@ -177,7 +185,7 @@ class Follower {
     }
     if (mode === 'read') {
       await this.#main.finish(this.#io);
-      await this.#finishPrevious();
+      await this.#previous?.finish(this.#io);
       return true;
     }
     this.#isQuiet = true;
@@ -203,12 +211,19 @@ class Follower {
   }
 
   #placeOfMain(): FilePlace {
-    return { ...this.#main.place, before: (this.#previous ?? this.#before)?.place ?? null };
+    return { ...this.#main.place, before: this.#placeBefore() };
+  }
+
+  #placeBefore(): FilePlace | null {
+    const known = this.#before?.place ?? null;
+    return this.#previous === null
+      ? known
+      : { ...this.#previous.reading.place, before: known?.before ?? null };
   }
 
   #nextAfter(last: Predecessor): Promise<Successor | null> {
     return nextFile(this.#plan, last, this.#skipped, (path, reason) =>
-      this.#alertUnreadable(path, 0, reason),
+      alertUnreadable(this.#io, path, 0, reason),
     );
   }
 
@@ -229,11 +244,10 @@ class Follower {
       await file.bytes.close();
       throw error;
     }
-    if (!isProven) this.#alertMissing('FILE_LOST', last.place.offset, 0);
-    this.#previous = last;
-    this.#isPreviousFinished = this.#isQuiet;
+    if (!isProven) alertMissing(this.#io, this.#plan.path, 'FILE_LOST', last.place.offset, 0);
+    this.#previous = new PreviousFile(last, this.#isQuiet);
     last.toCursor = this.#cursorOfPrevious;
-    this.#before = { text: textOf(last.place), place: last.place };
+    this.#setBefore(last.place);
     this.#isQuiet = false;
     await this.#read(file, { from: 'beginning' }, isCurrent);
     if (last.file.bytes.isCompressed) await this.#closePrevious();
@@ -241,54 +255,24 @@ class Follower {
 
   /** Looks whether something was written to the file before after all. */
   async #readPrevious(): Promise<void> {
-    if (this.#previous === null) return;
-    const { changed, isLinked } = await this.#previous.hasChanged();
-    if (changed) await this.#readLate(this.#previous);
-    else await this.#finishPrevious();
-    // Held open, a removed file would take up the disk.
-    if (!isLinked && !this.#io.signal.aborted) await this.#closePrevious();
+    if (this.#previous === null || (await this.#previous.readOn(this.#io))) return;
+    if (!this.#io.signal.aborted) await this.#closePrevious();
   }
 
-  async #readLate(previous: FileReading): Promise<void> {
-    for (;;) {
-      const outcome = await this.#readPreviousChunk(previous);
-      if (this.#io.signal.aborted) return;
-      if (outcome === 'more') continue;
-      if (outcome === 'end') {
-        if (previous.file.bytes.isCompressed) await this.#closePrevious();
-        return;
-      }
-      // It is not followed any more: what is in it now is not what was put aside.
-      this.#isPreviousFinished = true;
-      await this.#closePrevious();
-      return;
-    }
-  }
-
-  async #readPreviousChunk(previous: FileReading): Promise<ChunkOutcome> {
-    const { file } = previous;
-    try {
-      return await previous.readChunk(this.#io);
-    } catch (error) {
-      if (!(error instanceof HeadgateError) || !file.bytes.isCompressed) throw error;
-      this.#alertUnreadable(file.path, previous.place.offset, messageOf(error));
-      return 'end';
-    }
-  }
-
-  /** Hands in its last line, if that has no line end. */
-  async #finishPrevious(): Promise<void> {
-    if (this.#previous === null || this.#isPreviousFinished) return;
-    this.#isPreviousFinished = true;
-    await this.#previous.finish(this.#io);
+  #setBefore(place: FilePlace): void {
+    // A blank file is not found again by its content: the one before it then is.
+    const known = place.isBlank ? shortened(this.#before?.place ?? null, BEFORE_DEPTH_MAX - 2) : null;
+    const before = { ...place, before: known };
+    this.#before = { text: textOf(before), place: before };
   }
 
   async #closePrevious(): Promise<void> {
-    await this.#finishPrevious();
     if (this.#previous === null) return;
-    const { place } = this.#previous;
-    this.#before = { text: textOf(place), place };
-    await this.#previous.close();
+    await this.#previous.finish(this.#io);
+    const { reading } = this.#previous;
+    // Its place has moved on if something was written late.
+    if (!reading.isBlank) this.#setBefore(reading.place);
+    await reading.close();
     this.#previous = null;
   }
 
@@ -302,7 +286,8 @@ class Follower {
       await this.#read(copy, place);
       return;
     }
-    if (reading.hasBegun) this.#alertMissing('FILE_REWRITTEN', place.offset, reading.unreadBytes);
+    if (reading.hasBegun)
+      alertMissing(this.#io, this.#plan.path, 'FILE_REWRITTEN', place.offset, reading.unreadBytes);
     if (await this.#readUnread()) return;
     this.#rewrittenAfterMs = reading.mtimeMs;
     this.#takeReading(await reading.restarted());
@@ -340,42 +325,18 @@ class Follower {
     }
     const next = await this.#next();
     if (next === null) throw error;
-    this.#alertUnreadable(file.path, place.offset, messageOf(error));
+    alertUnreadable(this.#io, file.path, place.offset, messageOf(error));
     await this.#closePrevious();
-    this.#before = { text: textOf(place), place };
+    this.#setBefore(place);
     await this.#main.close();
     await this.#read(next.file, { from: 'beginning' }, next.isCurrent);
   }
 
-  #alertMissing(event: 'FILE_REWRITTEN' | 'FILE_LOST', offset: number, unreadBytes: number): void {
-    const { path } = this.#plan;
-    const what =
-      event === 'FILE_LOST' ? 'was removed, or moved where it is not found' : 'was rewritten in place';
-    const known = unreadBytes === 0 ? '' : `, ${unreadBytes} bytes at least`;
-    const message = `"${path}" ${what}; what it held after offset ${offset} may be missing${known}`;
-    this.#io.alert(event, message, { path, offset, ...(unreadBytes === 0 ? {} : { unreadBytes }) });
-  }
-
-  #alertUnreadable(path: string, offset: number, reason: string): void {
-    const problem = `cannot be read from offset ${offset} and is left out: ${reason}`;
-    this.#io.alert('FILE_UNREADABLE', `the rotated file "${path}" ${problem}`, { path, offset });
-  }
-
   async close(): Promise<void> {
-    await this.#previous?.close();
+    await this.#previous?.reading.close();
     await this.#reading?.close();
     this.#reading = this.#previous = null;
   }
-}
-
-function textOf(of: FilePlace): string {
-  const { before: _, tail, isBlank, ...place } = of;
-  const optional = isBlank ? { isBlank } : {};
-  return JSON.stringify({
-    ...place,
-    ...optional,
-    ...(tail === null ? {} : { tailFrom: tail.from, tailCrc: tail.crc }),
-  });
 }
 
 function notThere(path: string): HeadgateError {

@@ -16,6 +16,8 @@ export interface TrackerStart {
   readonly head: Buffer;
   /** The bytes before `offset`, at most {@link TAIL_BYTES_MAX}. */
   readonly tail: Buffer;
+  /** The checksum of the place that the reading begins at, where it is known. */
+  readonly known: Tail | null;
   readonly mtimeMs: number;
   readonly birthMs: number;
   readonly isBlank: boolean;
@@ -42,7 +44,8 @@ export class PlaceTracker {
   /** The constant beginning of a place's text; of a place within the head it is made for each. */
   #prefix: string | null = null;
 
-  constructor({ inode, offset, line, head, tail, mtimeMs, birthMs, isBlank }: TrackerStart) {
+  constructor(start: TrackerStart) {
+    const { inode, offset, line, head, tail, known, mtimeMs, birthMs, isBlank } = start;
     this.isBlank = isBlank;
     this.#birthMs = birthMs;
     this.#inode = inode;
@@ -51,7 +54,7 @@ export class PlaceTracker {
     this.#offset = this.#chunkFrom = this.#summedTo = offset;
     this.#tailBytes = tail.copy(this.#window, TAIL_BYTES_MAX - tail.length);
     this.#tail = { from: offset - tail.length, crc: crc32(tail) };
-    this.#done = { offset, line, tail: this.#tail };
+    this.#done = { offset, line, tail: known ?? this.#tail };
   }
 
   /** How far the file was read. */
@@ -138,7 +141,8 @@ export class PlaceTracker {
   get text(): string {
     const { offset, line, tail } = this.#done;
     const prefix = this.#prefixFor(offset);
-    return `${prefix}${offset},"line":${line},"tailFrom":${tail.from},"tailCrc":${tail.crc}`;
+    const blank = this.isBlank ? ',"isBlank":true' : '';
+    return `${prefix}${offset},"line":${line},"tailFrom":${tail.from},"tailCrc":${tail.crc}${blank}`;
   }
 
   #prefixFor(offset: number): string {

@@ -13,6 +13,9 @@ export const TAIL_BYTES_MAX = 4096;
 /** Bytes that the second checksum of a place may cover: a damaged cursor must not have gigabytes read. */
 const TAIL_SPAN_MAX = 1024 * 1024;
 
+/** Places of files before that a cursor holds: of blank ones, the last that was not. */
+export const BEFORE_DEPTH_MAX = 8;
+
 /** The bytes before a position: where they begin, and their CRC-32. */
 export interface Tail {
   readonly from: number;
@@ -45,13 +48,13 @@ export interface FilePlace {
 export function parsePlace(cursor: string | null): FilePlace | null {
   if (cursor === null) return null;
   try {
-    return placeOf(JSON.parse(cursor), true);
+    return placeOf(JSON.parse(cursor), BEFORE_DEPTH_MAX);
   } catch {
     return null;
   }
 }
 
-function placeOf(value: unknown, mayHaveBefore: boolean): FilePlace | null {
+function placeOf(value: unknown, depth: number): FilePlace | null {
   const stored = (value ?? {}) as Readonly<Record<string, unknown>>;
   const { inode, offset, line, headCrc, tailFrom, tailCrc, mtimeMs, birthMs } = stored;
   if (typeof inode !== 'string' || !isCount(offset) || !isCount(line) || !isCount(headCrc)) return null;
@@ -62,7 +65,7 @@ function placeOf(value: unknown, mayHaveBefore: boolean): FilePlace | null {
     tail: hasTail ? { from: tailFrom, crc: tailCrc } : null,
     ...{ mtimeMs: timeOrNull(mtimeMs), birthMs: timeOrNull(birthMs) },
     isBlank: stored['isBlank'] === true,
-    before: mayHaveBefore ? placeOf(stored['before'], false) : null,
+    before: depth === 0 ? null : placeOf(stored['before'], depth - 1),
   };
 }
 
@@ -93,7 +96,29 @@ export async function holdsPlace(bytes: FileBytes, place: FilePlace): Promise<bo
   const { offset, tail } = place;
   const head = await readBytes(bytes, 0, Math.min(offset, HEAD_BYTES_MAX));
   if (head.length < Math.min(offset, HEAD_BYTES_MAX) || crc32(head) !== place.headCrc) return false;
-  const from = tail === null ? Math.max(offset - 1, 0) : tail.from;
+  const isKnown = tail !== null && tail.from < offset;
+  // The file must reach to the position in any case.
+  const from = isKnown ? tail.from : Math.max(offset - 1, 0);
   const block = await readBytes(bytes, from, offset - from);
-  return block.length === offset - from && (tail === null || crc32(block) === tail.crc);
+  return block.length === offset - from && (!isKnown || crc32(block) === tail.crc);
+}
+
+/** The place as JSON. */
+export function textOf(place: FilePlace): string {
+  return JSON.stringify(storedPlace(place));
+}
+
+function storedPlace({ before, tail, isBlank, ...place }: FilePlace): object {
+  return {
+    ...place,
+    ...(isBlank ? { isBlank } : {}),
+    ...(tail === null ? {} : { tailFrom: tail.from, tailCrc: tail.crc }),
+    ...(before === null ? {} : { before: storedPlace(before) }),
+  };
+}
+
+/** The place with so many of the places before it at most. */
+export function shortened(place: FilePlace | null, depth: number): FilePlace | null {
+  if (place === null || depth === 0) return null;
+  return { ...place, before: shortened(place.before, depth - 1) };
 }

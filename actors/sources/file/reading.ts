@@ -3,6 +3,7 @@
  *  them. */
 
 import { HeadgateError } from '../../../src/domain/errors.ts';
+import type { RecordMeta } from '../../../src/domain/record.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import {
   lineSplitter,
@@ -53,7 +54,7 @@ export async function fileReading(file: OpenFile, plan: ReadingPlan, start: Star
       ...{ lineBytesMax: plan.lineBytesMax, csv: plan.format === 'csv', ...position },
       ...{ reportEnds: true, skipHoles: true },
     });
-    return new FileReading(file, plan, rows, splitter, await trackerFor(file, position, 'from' in start));
+    return new FileReading(file, plan, rows, splitter, await trackerFor(file, position, start));
   } catch (error) {
     await file.bytes.close();
     throw error;
@@ -71,14 +72,18 @@ async function startPosition(file: OpenFile, start: Start): Promise<StartPositio
   return { startOffset: file.sizeBytes, skipFirst: last[0] !== LINE_FEED };
 }
 
-async function trackerFor(file: OpenFile, position: StartPosition, isBlank: boolean): Promise<PlaceTracker> {
+async function trackerFor(file: OpenFile, position: StartPosition, start: Start): Promise<PlaceTracker> {
   const { inode, mtimeMs, birthMs, bytes } = file;
   const { startOffset: offset, startNumber: line = 1 } = position;
   const head = await readBytes(bytes, 0, Math.min(offset, HEAD_BYTES_MAX));
   const tailBytes = Math.min(offset, TAIL_BYTES_MAX);
   // A compressed file was put aside and is not rewritten: going back in it would mean to begin again.
   const tail = bytes.isCompressed ? NO_BYTES : await readBytes(bytes, offset - tailBytes, tailBytes);
-  return new PlaceTracker({ inode, offset, line, head, tail, mtimeMs, birthMs, isBlank });
+  return new PlaceTracker({
+    ...{ inode, offset, line, head, tail, mtimeMs, birthMs },
+    isBlank: 'from' in start || start.isBlank,
+    known: 'offset' in start && start.offset === offset ? start.tail : null,
+  });
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -209,7 +214,9 @@ export class FileReading {
     // came after.
     if (!(await this.#isUnchanged())) return 'rewritten';
     if (bytesRead === 0) return this.#atEnd(io);
+    const { holeBytes } = this.#splitter;
     const lines = this.#splitter.push(this.#tracker.accept(bytesRead));
+    if (this.#splitter.holeBytes === holeBytes) this.#reportHole(io);
     await this.#handIn(io, lines);
     this.#tracker.finishChunk();
     return 'more';
@@ -260,7 +267,6 @@ export class FileReading {
     for (const line of lines) {
       if (!this.#hasRoom) await io.room();
       if (io.signal.aborted) return;
-      if (this.#splitter.holeBytes > this.#holeBytesSeen) this.#reportHole(io);
       if (line.overlong && line.isOverlongEnd !== true) {
         this.#reportTooLong(io, line);
         continue;
@@ -279,16 +285,22 @@ export class FileReading {
       decodeColumns(line, this.#rows, this.file.path, this.#plan.lineBytesMax);
       return true;
     }
-    const meta = { cursor: this.toCursor(this.#tracker.text) };
     // A later run goes on behind a line that was left out.
-    if (line.overlong) return io.emitAll([], meta);
+    if (line.overlong) return io.emitAll([], this.#meta());
+    let values: readonly unknown[];
     try {
-      const values = this.#rows.decode(line);
-      if (values.length > 0) this.#tracker.isBlank = false;
-      return values.length === 0 || io.emitAll(values, meta);
+      values = this.#rows.decode(line);
     } catch (error) {
-      return this.#plan.rejections.reject(io, line.bytes, asDecodeError(error, line.number), meta);
+      const problem = asDecodeError(error, line.number);
+      return this.#plan.rejections.reject(io, line.bytes, problem, this.#meta());
     }
+    return values.length === 0 || io.emitAll(values, this.#meta());
+  }
+
+  /** Of what is handed in now: the file is blank no more. */
+  #meta(): RecordMeta {
+    this.#tracker.isBlank = false;
+    return { cursor: this.toCursor(this.#tracker.text) };
   }
 
   /** Of a line that ended in an earlier chunk: rows with a quote that is never closed are found out late.
@@ -313,9 +325,8 @@ export class FileReading {
     if (bytes === 0) return;
     this.#holeBytesSeen = this.#splitter.holeBytes;
     const { path } = this.file;
-    const offset = this.#tracker.lineOffset;
-    io.alert('FILE_HOLE', `"${path}" holds ${bytes} bytes of zero near offset ${offset}; they are skipped`, {
-      ...{ path, offset, bytes },
-    });
+    const { offset } = this.#tracker;
+    const message = `"${path}" holds ${bytes} bytes of zero before offset ${offset}; they are skipped`;
+    io.alert('FILE_HOLE', message, { path, offset, bytes });
   }
 }

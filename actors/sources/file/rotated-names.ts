@@ -142,9 +142,9 @@ function compareNumbers(a: readonly number[], b: readonly number[]): number {
   return a.length - b.length;
 }
 
-/** Whether the highest number is the newest file. logrotate gives 1 to the newest, others count on: the times
- *  show which. Of a file that is written to after its renaming, and of one that was copied and emptied, birth
- *  and last writing say different things: they do not count. */
+/** Whether the highest number is the newest file. logrotate gives 1 to the newest, others count on: the
+ *  times show which. Of a file that is written to after its renaming, and of one that was copied and
+ *  emptied, birth and last writing say different things: they do not count. */
 function numbersRise(byNumbers: readonly Ordered[]): boolean {
   let rising = 0;
   for (let index = 1; index < byNumbers.length; index++) {

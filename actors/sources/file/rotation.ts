@@ -173,8 +173,8 @@ async function laterFiles(plan: RotationPlan, last: Predecessor): Promise<Later>
 /** Where the file itself is gone, what was put aside after the one before it, or else what was written
  *  since. */
 async function laterThanLost(listed: readonly RotatedFile[], last: Predecessor): Promise<Later> {
-  const { before, isBlank } = last.place;
-  if (before !== null) {
+  const { isBlank } = last.place;
+  for (let { before } = last.place; before !== null; before = before.before) {
     const index = await indexOf(before, listed);
     // A file without a record leaves nothing by which it could be found.
     if (index >= 0) return { later: listed.slice(index + 1), isProven: isBlank && !last.isLost };

@@ -42,8 +42,7 @@ function quoteError(error: unknown, line: number | undefined): HeadgateError {
   return decodeError(`${where}; double it, or set csv.lenientQuotes`, line, error);
 }
 
-/** A field that begins with a quote ends at the first quote before a comma or the end; where there is none,
- *  and within any other field, quotes are text. */
+/** A field that is quoted as it should be is read as ever; in any other field quotes are text. */
 function lenientFields(text: string): string[] {
   const fields: string[] = [];
   for (let from = 0; from <= text.length;) {
@@ -62,11 +61,8 @@ function lenientFields(text: string): string[] {
 }
 
 function lenientEnd(text: string, from: number): number {
-  for (let index = text.indexOf('"', from); index >= 0; index = text.indexOf('"', index + 1)) {
-    if (text[index + 1] === '"') index++;
-    else if (index + 1 === text.length || text[index + 1] === ',') return index;
-  }
-  return -1;
+  const end = closingQuote(text, from);
+  return end + 1 === text.length || text[end + 1] === ',' ? end : -1;
 }
 
 /** The fields of a row with quotes, null where a quote stands where none belongs. */

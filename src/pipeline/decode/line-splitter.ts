@@ -13,6 +13,7 @@ const QUOTE = 0x22;
 const COMMA = 0x2c;
 const BYTE_ORDER_MARK: readonly number[] = [0xef, 0xbb, 0xbf];
 const NO_BYTES = new Uint8Array(0);
+const ZEROS = new Uint8Array(4096);
 
 export interface Line {
   /** Without the line end; empty if `overlong`. A view that holds until the next call of `push`: copy it to
@@ -163,6 +164,8 @@ class Splitter implements LineSplitter {
   #skipHole(): void {
     if (this.#skipping || this.#scanned !== this.#from || this.#buffer[this.#from] !== 0) return;
     let end = this.#from;
+    // Holes are long: whole blocks are compared first.
+    while (end + ZEROS.length <= this.#filled && isZero(this.#buffer, end)) end += ZEROS.length;
     while (end < this.#filled && this.#buffer[end] === 0) end++;
     const length = end - this.#from;
     this.holeBytes += length;
@@ -258,6 +261,10 @@ class Splitter implements LineSplitter {
       overlong: true,
     });
   }
+}
+
+function isZero(buffer: Uint8Array, from: number): boolean {
+  return Buffer.compare(buffer.subarray(from, from + ZEROS.length), ZEROS) === 0;
 }
 
 function nextField(field: Field, byte: number): Field {

@@ -109,7 +109,8 @@ export class FileReader {
   }
 
   #forget(): void {
-    const id = idOf(this.seen.at(-1)?.value, this.#world.format);
+    const last = this.seen.at(-1);
+    const id = last === undefined ? 0 : idOf(last.value, this.#world.format);
     this.#world.forgetLooks(this.#world.lines[id - 1]?.content ?? null);
   }
 

@@ -43,7 +43,8 @@ export interface Line {
 }
 
 /** Longer than what identifies a file by its head, so that a rewritten file has the same one. */
-const HEADER = `id,${Array.from({ length: 8 }, (_, n) => `temperature_of_the_hydraulic_press_${n}`).join(',')}`;
+const COLUMNS = Array.from({ length: 8 }, (_, n) => `temperature_of_the_hydraulic_press_${n}`);
+const HEADER = ['id', ...COLUMNS].join(',');
 /** A rotated file is written to no more once so many came after it. */
 const STEP_MS = 2_000;
 
