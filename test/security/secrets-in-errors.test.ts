@@ -1,5 +1,5 @@
-/** Secrets that errors of users' code and of far ends repeat, and secrets that are written out where no field is
- *  known for them: no row, dead letter, health, answer or line of the log has them. */
+/** Secrets that errors of users' code and of far ends repeat, and secrets that are written out where no
+ *  field is known for them: no row, dead letter, health, answer or line of the log has them. */
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
