@@ -21,6 +21,7 @@ import { syncFolderOf } from './file/durable-file.ts';
 import { takeEngineLock, type EngineLock } from './file/engine-lock.ts';
 import { FileWatch, type FileChange } from './file/file-watch.ts';
 import { storageError } from './file/storage-error.ts';
+import { isLogWhole } from './file/wal-index.ts';
 import type { StoreSession } from './store-session.ts';
 
 /** Incidents that nobody asked for yet; further ones of one kind add nothing. */
@@ -123,6 +124,11 @@ export class KeptFiles {
     // Without a connection there is nothing to copy from; the session opens one, or says why not.
     if (this.#session.connection === null && this.#copyToPlace === null) return;
     for (let change = this.#watch.check(); change !== null; change = this.#watch.check()) {
+      // Another connection has moved the whole log into the database, as a backup or the sqlite3 shell does.
+      if (change === 'logShorter' && isLogWhole(this.#file)) {
+        this.#watch.rebase();
+        continue;
+      }
       try {
         const outcome = this.#mend(change);
         if (outcome === null) throw this.#refusal(change);

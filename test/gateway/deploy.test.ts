@@ -19,6 +19,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
+/** What a build leaves of the command; the script that package.json names as `headgate` runs it. */
+const BUILT = 'dist/src/cli/headgate.js';
+
 describe('the unit', () => {
   const unit = read('docs/deploy/headgate.service');
   const valuesOf = (key: string) =>
@@ -41,7 +44,8 @@ describe('the unit', () => {
   test('starts the command as it is, with a configuration that runs', async () => {
     const [node, script, ...args] = valuesOf('ExecStart')[0]?.split(' ') ?? [];
     expect(node).toBe('/opt/headgate/node_modules/.bin/node');
-    expect(script).toBe(`/opt/headgate/node_modules/headgate/${MANIFEST.bin.headgate}`);
+    expect(script).toBe(`/opt/headgate/node_modules/headgate/${BUILT}`);
+    expect(read(MANIFEST.bin.headgate)).toContain(BUILT);
     expect(args).toEqual(['run', '/etc/headgate/headgate.yaml']);
     const config = join(folder, 'headgate.yaml');
     const text = read('docs/deploy/headgate.yaml').replace('/var/lib/headgate', folder);
@@ -76,7 +80,7 @@ describe('the image', () => {
     });
 
   test('runs what a build leaves, as a user without rights', () => {
-    expect(listsOf('ENTRYPOINT')).toEqual([['node', `/app/${MANIFEST.bin.headgate}`]]);
+    expect(listsOf('ENTRYPOINT')).toEqual([['node', `/app/${BUILT}`]]);
     expect(dockerfile.split('\n').filter((line) => line.startsWith('USER'))).toEqual(['USER node']);
     expect(dockerfile).toMatch(/^RUN npm run -s build/m);
     expect(MANIFEST.scripts).toHaveProperty('build');

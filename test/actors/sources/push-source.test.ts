@@ -89,7 +89,7 @@ describe('push', () => {
       {
         stages: [
           filter(({ data }) => data !== 2),
-          transform(({ data }) => (data === 3 ? fail() : data === 4 ? 1n : data)),
+          transform(({ data }) => (data === 3 ? fail() : data === 4 ? Number.NaN : data)),
         ],
       },
     );
