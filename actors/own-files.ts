@@ -1,14 +1,14 @@
 /** The files that an engine writes. A source that read one of them would feed the engine with its own output,
  *  for as long as the disk lasts. */
 
-import { basename, dirname, extname, join } from 'node:path';
-import { isSameFile, realPathOf } from './real-path.ts';
+import { basename, dirname, join } from 'node:path';
+import { identitiesOf, realPathOf } from './real-path.ts';
 
 /** What stands beside a database. */
 const DATABASE_SUFFIXES = ['', '-wal', '-shm', '-journal', '-mark', '-lock'];
 
-/** What a file sink calls the files that it puts aside, between stem and extension. */
-const ROTATED = /^\.\d{6,15}\.\d{8}T\d{6}Z$/;
+/** What a file sink puts into the names of the files that it puts aside, between stem and extension. */
+const ROTATED = /\.\d{6,15}\.\d{8}T\d{6}Z(?=(?:\.[^.]*)?$)/;
 
 const FILE_CLAIM = 'file:';
 
@@ -19,18 +19,30 @@ export function claimedFile(claim: string | undefined): string | null {
 
 /** Whether `path` is the database `file`, or what SQLite and the engine keep beside it. */
 export function isOfDatabase(path: string, file: string): boolean {
-  return DATABASE_SUFFIXES.some((suffix) => isSameFile(path, `${realPathOf(file)}${suffix}`));
+  return databaseFinder(file)(path);
+}
+
+/** As {@link isOfDatabase}, for many paths: what belongs to the database is looked at once. */
+export function databaseFinder(file: string): (path: string) => boolean {
+  const real = realPathOf(file);
+  const known = new Set(DATABASE_SUFFIXES.flatMap((suffix) => identitiesOf(`${real}${suffix}`)));
+  return (path) => identitiesOf(path).some((identity) => known.has(identity));
 }
 
 /** Whether `path` is the output of a file sink, or one of its rotated files. */
 export function isOfFileSink(path: string, output: string): boolean {
-  if (isSameFile(path, output)) return true;
-  const [read, written] = [realPathOf(path), realPathOf(output)];
-  const extension = extname(written);
-  const stem = basename(written, extension);
-  const name = basename(read);
-  if (dirname(read) !== dirname(written) || !name.startsWith(stem) || !name.endsWith(extension)) return false;
-  return ROTATED.test(name.slice(stem.length, name.length - extension.length));
+  return outputFinder([output])(path);
+}
+
+/** Whether a path is one of these outputs of file sinks, or one of their rotated files. Each output is looked
+ *  at once, however many paths are asked for. */
+export function outputFinder(outputs: readonly string[]): (path: string) => boolean {
+  const known = new Set(outputs.flatMap(identitiesOf));
+  return (path) => {
+    const real = realPathOf(path);
+    const rotatedFrom = join(dirname(real), basename(real).replace(ROTATED, ''));
+    return known.has(rotatedFrom) || identitiesOf(path).some((identity) => known.has(identity));
+  };
 }
 
 /** Whether `path` lies in the folder of the timeline's archive. */

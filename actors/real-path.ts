@@ -19,9 +19,9 @@ export function realPathOf(path: string): string {
   return file;
 }
 
-/** Whether two names are of one file: the same path behind links, or two hard links. */
-export function isSameFile(one: string, other: string): boolean {
-  if (realPathOf(one) === realPathOf(other)) return true;
-  const [a, b] = [statSync(one, { throwIfNoEntry: false }), statSync(other, { throwIfNoEntry: false })];
-  return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev;
+/** By what a file is known: its path behind links, and its number on its device, which hard links share. Two
+ *  names that have one of these in common are of one file. */
+export function identitiesOf(path: string): string[] {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return [realPathOf(path), ...(stat === undefined ? [] : [`${stat.dev}:${stat.ino}`])];
 }

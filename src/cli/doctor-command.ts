@@ -6,7 +6,7 @@ import { problem, ok, type Check, type Finding, type Level, type Verdict } from 
 import { examine, type Examined } from '../doctor/examine.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import type { GatewayConfig } from '../gateway/config/gateway-config.ts';
-import { peerProblems } from '../gateway/config/peer-problems.ts';
+import { peerProblems } from '../gateway/peer-problems.ts';
 import type { ReadConfigResult } from '../gateway/config/read-config.ts';
 import type { ConfigProblem } from '../gateway/gateway-control.ts';
 import { realClock } from '../real-clock.ts';

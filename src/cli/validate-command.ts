@@ -3,7 +3,7 @@
 import type { ConfigProblem } from '../gateway/gateway-control.ts';
 import { codeProblems } from '../gateway/config/code-problems.ts';
 import type { GatewayConfig } from '../gateway/config/gateway-config.ts';
-import { peerProblems } from '../gateway/config/peer-problems.ts';
+import { peerProblems } from '../gateway/peer-problems.ts';
 import { formatProblem } from '../gateway/config/problems.ts';
 import { configOf, invalidConfig } from './config-input.ts';
 import type { Output } from './output.ts';

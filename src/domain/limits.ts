@@ -183,6 +183,12 @@ export const LIMITS = {
   configBytesMax: 1024 * 1024,
   /** Times an alias of a configuration may be written out: a few lines of them could become gigabytes. */
   configAliasesMax: 100,
+  /** Characters of a configuration that is read in the turn of the caller; a longer one in a thread. */
+  configCharsInTurn: 16 * 1024,
+  /** Sources and sinks of a new version that are compared, or made ready, in one turn of the event loop. */
+  configEntriesPerTurn: 50,
+  /** Commands of a new version that are begun in one turn. */
+  configStepsPerTurn: 20,
   /** Problems of one configuration that are told; the number of the others is. */
   configProblemsMax: 100,
   /** Bytes of a file that a configuration takes a secret or a certificate from. */

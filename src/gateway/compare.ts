@@ -3,7 +3,9 @@
  *  */
 
 import { isDeepStrictEqual } from 'node:util';
+import { LIMITS } from '../domain/limits.ts';
 import type { ConfigChange } from './gateway-control.ts';
+import { mapInPieces, runAtOnce, type Interruptible } from './turns.ts';
 
 type Section = Readonly<Record<string, unknown>>;
 
@@ -39,8 +41,25 @@ export function compareConfigs(
   next: ComparedConfig,
   started: ComparedConfig = running,
 ): ConfigDifference {
+  return runAtOnce(comparing(running, next, started));
+}
+
+/** As {@link compareConfigs}, in pieces. */
+export function* comparing(
+  running: ComparedConfig,
+  next: ComparedConfig,
+  started: ComparedConfig,
+): Interruptible<ConfigDifference> {
+  const entries: ConfigChange[] = [];
+  for (const map of MAPS) {
+    const [before, after] = [sectionOf(running, map), sectionOf(next, map)];
+    const found = yield* mapInPieces(namesOf(before, after), LIMITS.configEntriesPerTurn, (name) =>
+      partChange(`${map}.${name}`, before[name], after[name]),
+    );
+    entries.push(...found.flat());
+  }
   const changes = [
-    ...MAPS.flatMap((map) => mapChanges(map, sectionOf(running, map), sectionOf(next, map))),
+    ...entries,
     ...mapChanges('limits', sectionOf(running, 'limits'), sectionOf(next, 'limits')),
     ...LIVE_PARTS.flatMap((part) => partChange(part, partOf(running, part), partOf(next, part))),
     ...mapChanges('auth.tokens', tokensOf(running), tokensOf(next)),
@@ -49,14 +68,28 @@ export function compareConfigs(
   return { changes, needsRestart: restartSettings(started, next) };
 }
 
-/** Whether nothing at all differs, the settings for the next start included. */
-export function isSameConfig(running: ComparedConfig, next: ComparedConfig): boolean {
-  return isDeepStrictEqual(running, next);
+/** Whether nothing at all differs, the settings for the next start included; `changes` is what was found. */
+export function isSameConfig(
+  running: ComparedConfig,
+  next: ComparedConfig,
+  { changes }: Pick<ConfigDifference, 'changes'> = compareConfigs(running, next),
+): boolean {
+  return changes.length === 0 && isDeepStrictEqual(withoutMaps(running), withoutMaps(next));
+}
+
+/** Sources and sinks are compared one by one. */
+function withoutMaps(config: ComparedConfig): object {
+  return { ...config, ...Object.fromEntries(MAPS.map((map) => [map, null])) };
+}
+
+function namesOf(before: Section, after: Section): ReadonlySet<string> {
+  return new Set([...Object.keys(before), ...Object.keys(after)]);
 }
 
 function mapChanges(path: string, before: Section, after: Section): ConfigChange[] {
-  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
-  return [...names].flatMap((name) => partChange(`${path}.${name}`, before[name], after[name]));
+  return [...namesOf(before, after)].flatMap((name) =>
+    partChange(`${path}.${name}`, before[name], after[name]),
+  );
 }
 
 function partChange(path: string, before: unknown, after: unknown): ConfigChange[] {
@@ -90,8 +123,7 @@ function restartSettings(started: ComparedConfig, next: ComparedConfig): string[
 function differingFields(before: unknown, after: unknown, path = ''): string[] {
   if (isDeepStrictEqual(before, after)) return [];
   if (!isSection(before) || !isSection(after)) return [path];
-  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
-  return [...names].flatMap((name) =>
+  return [...namesOf(before, after)].flatMap((name) =>
     differingFields(before[name], after[name], path === '' ? name : `${path}.${name}`),
   );
 }

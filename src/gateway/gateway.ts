@@ -30,6 +30,7 @@ import { watchLife, type LifeWatch } from './life-watch.ts';
 import {
   isProblems,
   prepareConfig,
+  prepareConfigInTurns,
   requiredSourcesOf,
   type ConfigText,
   type PreparedConfig,
@@ -160,7 +161,7 @@ export class Gateway implements GatewayControl {
   }
 
   async validate(text: string, format: ConfigFormat): Promise<readonly ConfigProblem[]> {
-    const prepared = this.#prepare({ text, format, file: this.#file?.path ?? null }, 'api');
+    const prepared = await this.#prepare({ text, format, file: this.#file?.path ?? null }, 'api');
     return isProblems(prepared) ? prepared : [];
   }
 
@@ -207,11 +208,10 @@ export class Gateway implements GatewayControl {
     return this.#reloader.reload({ ...request, prepare });
   }
 
-  #prepare(text: ConfigText, origin: ReloadOrigin) {
-    const { http } = this.#started.config;
-    const { env } = this.#options;
-    const around = { env, nowMs: this.#clock.wallMs() };
-    const prepared = prepareConfig(text, http.enabled ? { ...around, listening: http } : around);
+  async #prepare(text: ConfigText, origin: ReloadOrigin) {
+    const [{ http }, { env }] = [this.#started.config, this.#options];
+    const around = { env, nowMs: this.#clock.wallMs(), ...(http.enabled ? { listening: http } : {}) };
+    const prepared = await prepareConfigInTurns(text, around, () => this.#clock.sleep(0));
     if (isProblems(prepared)) return prepared;
     const problems = this.#continuity.problemsWith(prepared, origin);
     return problems.length > 0 ? problems : prepared;

@@ -4,15 +4,18 @@
 import type { CreateEngineOptions } from '../engine.ts';
 import { formatAddress } from '../domain/address.ts';
 import { messageOf } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
 import type { SinkSpec } from '../domain/sink.ts';
 import type { SourceSpec } from '../domain/source.ts';
 import { requireSafeAddress } from '../http/exposure.ts';
 import type { HttpOptions } from '../http/http-deps.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import { readConfig } from './config/read-config.ts';
+import { readConfig, type ReadConfigResult } from './config/read-config.ts';
+import { readConfigInThread } from './config/read-in-thread.ts';
 import { maskAll } from './config/secrets.ts';
 import { engineOptionsOf, sinkSpecOf, sourceSpecOf } from './config/specs.ts';
 import type { ConfigFormat, ConfigProblem } from './gateway-control.ts';
+import { mapInPieces, runAtOnce, runInTurns, type Interruptible, type Pause } from './turns.ts';
 
 export interface PreparedConfig {
   readonly config: GatewayConfig;
@@ -53,10 +56,30 @@ export interface Surroundings {
 
 /** Returns everything that is wrong, where something is. Never throws. */
 export function prepareConfig(
-  { text, format, file }: ConfigText,
+  given: ConfigText,
   { listening, ...surroundings }: Surroundings,
 ): PreparedConfig | readonly ConfigProblem[] {
-  const reading = readConfig(text, { format, file, ...surroundings });
+  const { text, format, file } = given;
+  return runAtOnce(preparing(given, readConfig(text, { format, file, ...surroundings }), listening));
+}
+
+/** As {@link prepareConfig}, without stopping the event loop, however large the text is.
+ *  @throws HeadgateError HG_CONFIG_INVALID where the thread that reads it ends. */
+export async function prepareConfigInTurns(
+  given: ConfigText,
+  { listening, ...surroundings }: Surroundings,
+  pause: Pause,
+): Promise<PreparedConfig | readonly ConfigProblem[]> {
+  const { text, format, file } = given;
+  const reading = await readConfigInThread(text, { format, file, ...surroundings });
+  return runInTurns(preparing(given, reading, listening), pause);
+}
+
+function* preparing(
+  { text, format, file }: ConfigText,
+  reading: ReadConfigResult,
+  listening: HttpOptions | undefined,
+): Interruptible<PreparedConfig | readonly ConfigProblem[]> {
   if (!reading.ok) return reading.problems;
   const { config, document, digest, secrets, warnings, files } = reading;
   const problems: ConfigProblem[] = [];
@@ -70,8 +93,13 @@ export function prepareConfig(
     }
   };
   const scope = { folder: config.folder };
-  const sources = specs('sources', config.sources, (id, entry) => sourceSpecOf(id, entry, scope), attempt);
-  const sinks = specs('sinks', config.sinks, (id, entry) => sinkSpecOf(id, entry, scope), attempt);
+  const sources = yield* specs(
+    'sources',
+    config.sources,
+    (id, entry) => sourceSpecOf(id, entry, scope),
+    attempt,
+  );
+  const sinks = yield* specs('sinks', config.sinks, (id, entry) => sinkSpecOf(id, entry, scope), attempt);
   const engine = attempt('stages', () => engineOptionsOf(config));
   if (config.http.enabled) {
     attempt('http', () => requireSafeAddress(listening ?? config.http, config.auth.tokens.length));
@@ -93,13 +121,15 @@ export function requiredSourcesOf({ config, sources }: PreparedConfig): string[]
   );
 }
 
-function specs<Spec>(
+function* specs<Spec>(
   section: string,
   entries: Readonly<Record<string, unknown>>,
   make: (id: string, entry: unknown) => Spec,
   attempt: <Made>(path: string, make: () => Made) => Made | null,
-): ReadonlyMap<string, Spec> {
-  const made = Object.entries(entries).map(
+): Interruptible<ReadonlyMap<string, Spec>> {
+  const made = yield* mapInPieces(
+    Object.entries(entries),
+    LIMITS.configEntriesPerTurn,
     ([id, entry]) => [id, attempt(`${section}.${id}`, () => make(id, entry))] as const,
   );
   return new Map(made.filter((one): one is [string, NonNullable<Spec>] => one[1] !== null));

@@ -5,26 +5,32 @@
 
 import type { Clock } from '../domain/clock.ts';
 import { errorFacts, messageOf } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
 import type { Logger } from '../domain/logger.ts';
 import { changeSteps, type ChangeableEngine, type ChangeStep } from './change-steps.ts';
-import { compareConfigs, isSameConfig, type ConfigDifference } from './compare.ts';
+import { comparing, isSameConfig, type ConfigDifference } from './compare.ts';
 import type { ConfigProblem, ReloadOrigin, ReloadOutcome } from './gateway-control.ts';
 import { isProblems, type PreparedConfig } from './prepared-config.ts';
+import { mapInPieces, runInTurns, type Pause } from './turns.ts';
 
 export interface ReloadRequest {
   readonly origin: ReloadOrigin;
   /** Whoever asked, by name. */
   readonly by?: string;
   /** The version, read when its turn comes, or what is wrong with it. A throw fails the reload. */
-  readonly prepare: (running: PreparedConfig) => PreparedConfig | readonly ConfigProblem[];
+  readonly prepare: (running: PreparedConfig) => Promise<Prepared> | Prepared;
   /** Makes it last, where it is to; the last thing done. A throw takes the version back. */
   readonly persist?: () => void;
   /** Requests with the same key read the same file: the newest answers for those that wait. */
   readonly key?: string;
 }
 
+type Prepared = PreparedConfig | readonly ConfigProblem[];
+
 export interface ReloadPorts {
   readonly clock: Clock;
+  /** Gives the event loop a turn. Default: by the clock. */
+  readonly pause?: Pause;
   readonly log: Logger;
   readonly engine: ChangeableEngine;
   readonly started: PreparedConfig;
@@ -122,7 +128,7 @@ class SerialReloader implements Reloader {
   async #reloadNow(request: ReloadRequest): Promise<ReloadOutcome> {
     let outcome: ReloadOutcome;
     try {
-      const next = request.prepare(this.#running);
+      const next = await request.prepare(this.#running);
       outcome = isProblems(next) ? this.#refuse(request, next) : await this.#change(request, next);
     } catch (error) {
       outcome = this.#fail(request, { changes: [], needsRestart: [] }, [problemAt('', error)]);
@@ -135,8 +141,9 @@ class SerialReloader implements Reloader {
   async #change(request: ReloadRequest, next: PreparedConfig): Promise<ReloadOutcome> {
     const { engine, started } = this.#ports;
     const running = this.#running;
-    const difference = compareConfigs(running.config, next.config, started.config);
-    if (isSameConfig(running.config, next.config)) {
+    const pause = this.#ports.pause ?? (() => this.#ports.clock.sleep(0));
+    const difference = await runInTurns(comparing(running.config, next.config, started.config), pause);
+    if (isSameConfig(running.config, next.config, difference)) {
       const problems = this.#persist(request);
       if (problems.length > 0) return this.#fail(request, difference, problems);
       this.#ports.log.info({ origin: request.origin }, 'the configuration says what runs already');
@@ -148,10 +155,10 @@ class SerialReloader implements Reloader {
     });
     const by = seq === null ? {} : { cause: seq };
     const steps = changeSteps(engine, running, next, difference.changes, this.#ports.isKept);
-    const { done, problems } = await takeAll(steps, by);
+    const { done, problems } = await takeAll(steps, by, pause);
     if (problems.length === 0) problems.push(...this.#persist(request));
     if (problems.length > 0) {
-      problems.push(...(await takeBack(done, by)));
+      problems.push(...(await takeBack(done, by, pause)));
       return this.#fail(request, difference, problems);
     }
     this.#running = next;
@@ -197,7 +204,9 @@ class SerialReloader implements Reloader {
 
   #tellApplied({ origin }: ReloadRequest, { changes, needsRestart }: ConfigDifference): void {
     const { log } = this.#ports;
-    log.info({ origin, version: this.#version, changes }, 'the new configuration runs');
+    const shown = changes.slice(0, ROW_ENTRIES_MAX);
+    const facts = { origin, version: this.#version, changes: shown, changesTotal: changes.length };
+    log.info(facts, 'the new configuration runs');
     if (needsRestart.length === 0) return;
     const next = 'restart the gateway to make them count';
     log.warn({ origin, needsRestart, next }, 'some settings count only from the next start on');
@@ -238,11 +247,12 @@ type By = Parameters<ChangeStep['apply']>[0];
 async function takeAll(
   groups: Groups,
   by: By,
+  pause: Pause,
 ): Promise<{ readonly done: ChangeStep[][]; readonly problems: ConfigProblem[] }> {
   const done: ChangeStep[][] = [];
   const problems: ConfigProblem[] = [];
   for (const group of groups) {
-    const results = await Promise.allSettled(group.map(async (step) => step.apply(by)));
+    const results = await settleAll(group, async (step) => step.apply(by), pause);
     done.push(group.filter((_, index) => results[index]?.status === 'fulfilled'));
     problems.push(...failures(group, results));
     if (problems.length > 0) break;
@@ -251,16 +261,30 @@ async function takeAll(
 }
 
 /** Takes back what was done, last first. Returns what could not be taken back. */
-async function takeBack(done: Groups, by: By): Promise<ConfigProblem[]> {
+async function takeBack(done: Groups, by: By, pause: Pause): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
   for (const group of done.toReversed()) {
-    const results = await Promise.allSettled(group.map(async (step) => step.revert(by)));
+    const results = await settleAll(group, async (step) => step.revert(by), pause);
     for (const problem of failures(group, results)) {
       const message = `could not be taken back: ${problem.message}; restart the gateway`;
       problems.push({ ...problem, message });
     }
   }
   return problems;
+}
+
+/** Begins the steps side by side, some in each turn of the event loop, and waits for all of them. */
+async function settleAll(
+  group: readonly ChangeStep[],
+  command: (step: ChangeStep) => Promise<unknown>,
+  pause: Pause,
+): Promise<readonly PromiseSettledResult<unknown>[]> {
+  const settle = async (step: ChangeStep) => (await Promise.allSettled([command(step)]))[0];
+  const begun = await runInTurns(mapInPieces(group, LIMITS.configStepsPerTurn, settle), pause);
+  const results = await Promise.all(begun);
+  // The group after it begins in a turn of its own.
+  if (group.length > LIMITS.configStepsPerTurn) await pause();
+  return results;
 }
 
 function failures(group: readonly ChangeStep[], results: readonly PromiseSettledResult<unknown>[]) {

@@ -1,6 +1,6 @@
 /** `headgate init`, `validate`, `schema` and `test`, as processes. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -22,6 +22,8 @@ test('init writes an example that is valid, passes its own tests, and is not ove
   expect(made).toMatchObject({ exitCode: 0, stdout: `${path}\n` });
   expect(made.stderr).toContain(`headgate validate ${path}`);
   expect(readFileSync(path, 'utf8')).toBe(EXAMPLE_CONFIG);
+  // It is where passwords will stand.
+  expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(await headgate(['validate', path])).toMatchObject({
     ...{ exitCode: 0, stderr: '' },
     stdout: `${path}: valid; 3 sources, 2 stages, 1 sink, 2 examples\n`,

@@ -1,11 +1,12 @@
 /** The reloader alone, over an engine that notes what is asked of it and refuses what it is told to refuse.
  */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { pushSource } from '../../actors/sources/push-source.ts';
 import { fileSink } from '../../actors/sinks/file/file-sink.ts';
 import { addressOf } from '../../src/domain/address.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
 import type { ChangeableEngine } from '../../src/gateway/change-steps.ts';
 import type { PreparedConfig } from '../../src/gateway/prepared-config.ts';
 import { createReloader } from '../../src/gateway/reload.ts';
@@ -47,6 +48,7 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
   const log: string[] = [];
   let gate: Promise<void> = Promise.resolve();
   const command = async (name: string, cause: number | undefined) => {
+    turns.push((turns.pop() ?? 0) + 1);
     await gate;
     asked.push(`${name}${cause === undefined ? '' : ` by ${cause}`}`);
     const refusal = refuse[name];
@@ -69,15 +71,18 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
   const noteLine = (_fields: object, message: string) => void log.push(message);
   const started = prepared(plan);
   const applied: PreparedConfig[] = [];
+  /** Commands by the turn of the event loop in which they were begun. */
+  const turns = [0];
+  const pause = () => Promise.resolve(void turns.push(0));
   const reloader = createReloader({
-    ...{ clock: virtualClock(), engine, started },
+    ...{ clock: virtualClock(), engine, started, pause },
     log: { debug: noteLine, info: noteLine, warn: noteLine, error: noteLine },
     isKept: () => false,
     mask: (text) => text,
     onApplied: (next) => void applied.push(next),
   });
   return {
-    ...{ reloader, asked, rows, log, applied },
+    ...{ reloader, asked, rows, log, applied, turns },
     reload: (next: Plan, persist?: () => void) =>
       reloader.reload({
         origin: 'api',
@@ -331,4 +336,33 @@ test('a row repeats only so many of a thousand changes, and their number', async
   expect(changes).toHaveLength(1_000);
   expect(rows[0]?.data['changes']).toHaveLength(100);
   expect(rows[0]?.data['changesTotal']).toBe(1_000);
+});
+
+describe('a version of many entries leaves turns to the event loop', () => {
+  const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`s${index}`, 1]));
+
+  test('while it is compared', async () => {
+    const { reload, turns } = bench({ sources: many, sinks: many });
+    expect(await reload({ sources: many, sinks: many })).toMatchObject({ outcome: 'unchanged' });
+    expect(turns.length).toBeGreaterThanOrEqual(2_000 / LIMITS.configEntriesPerTurn - 2);
+  });
+
+  test('while its commands are begun, and none waits for those before it', async () => {
+    const { reload, turns, hold, asked } = bench({});
+    const release = hold();
+    const outcome = reload({ sources: many });
+    await vi.waitFor(() => expect(turns.reduce((sum, count) => sum + count)).toBe(1_000));
+    expect(asked).toEqual([]);
+    release();
+    expect(await outcome).toMatchObject({ outcome: 'applied' });
+    expect(Math.max(...turns)).toBe(LIMITS.configStepsPerTurn);
+  });
+
+  test('while they are taken back', async () => {
+    const refusal = new HeadgateError('HG_ENGINE_STATE', 'no');
+    const { reload, turns, asked } = bench({}, { 'register s999': refusal });
+    expect(await reload({ sources: many })).toMatchObject({ outcome: 'failed' });
+    expect(asked.filter((command) => command.startsWith('deregister'))).toHaveLength(999);
+    expect(Math.max(...turns)).toBe(LIMITS.configStepsPerTurn);
+  });
 });

@@ -27,6 +27,8 @@ export function isSecretPath(path: Path): boolean {
 function mayHoldSecret(path: Path): boolean {
   const [section, , field] = path;
   if (section !== 'sources' && section !== 'sinks') return false;
+  // Only code of the user's knows what its options mean.
+  if (field === 'options') return path.length > 3;
   return field === 'body' || field === 'subscribe' || (field === 'will' && path[3] === 'payload');
 }
 

@@ -1,7 +1,7 @@
 /** What no single field of a configuration shows: fields that do not go together, names and files that are
  *  used twice, doors that would stand open. */
 
-import { isOfArchive, isOfDatabase, isOfFileSink } from '../../../actors/own-files.ts';
+import { databaseFinder, isOfArchive, outputFinder } from '../../../actors/own-files.ts';
 import { engineOptionsSchema } from '../../config/engine-options.ts';
 import { resolveOptions } from '../../config/resolve-options.ts';
 import { addressOf, DEFAULT_TENANT, formatAddress, parseAddress } from '../../domain/address.ts';
@@ -137,11 +137,10 @@ function fileFindings({ sources, sinks, storage }: GatewayConfig): Finding[] {
     (path) => `"${path}" is written by another part; give each a file of its own`,
   );
   const folder = storage.retention.timeline?.archiveFolder;
-  const outputs = written.slice(1).map(([, output]) => output);
+  const isDatabase = databaseFinder(storage.path);
+  const isOutput = outputFinder(written.slice(1).map(([, output]) => output));
   const isOwn = (file: string) =>
-    isOfDatabase(file, storage.path) ||
-    (folder !== undefined && isOfArchive(file, folder)) ||
-    outputs.some((output) => isOfFileSink(file, output));
+    isDatabase(file) || (folder !== undefined && isOfArchive(file, folder)) || isOutput(file);
   const both = read.filter(([, file]) => isOwn(file));
   return [
     ...found,

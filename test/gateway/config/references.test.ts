@@ -222,3 +222,16 @@ test('a document is masked whatever it is', () => {
     sources: { a: { type: 'http', url: 'http://***@[::1]:80/x?***', intervalMs: 1 } },
   });
 });
+
+test('every text below the options of a module is masked, whatever its field is called', () => {
+  const folder = configFolder({ 'own.js': 'exports.plc = 1;' });
+  const options = '{ pass: secret-1, slot: 3, hosts: [secret-2], ref: "${PLC_PASS}" }';
+  const text = `sources: { a: { type: module, module: ./own.js, options: ${options} } }`;
+  const { document, config } = valid(text, { folder, env: { PLC_PASS: 'secret-3' } });
+  expect(document).toMatchObject({
+    sources: { a: { options: { pass: '***', slot: 3, hosts: ['***'], ref: '${PLC_PASS}' } } },
+  });
+  expect(config.sources['a']).toMatchObject({ options: { pass: 'secret-1', ref: 'secret-3' } });
+  expect(JSON.stringify(document)).not.toContain('secret-');
+  expect(problemsOf(text.replace('secret-1', '"***"'), { folder, env: { PLC_PASS: 'x' } })).toHaveLength(1);
+});

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { peer } from '../../../actors/sinks/jetstream/nats-peer.ts';
-import { peerProblems } from '../../../src/gateway/config/peer-problems.ts';
-import { configOf } from './config-rig.ts';
+import { peer } from '../../actors/sinks/jetstream/nats-peer.ts';
+import { peerProblems } from '../../src/gateway/peer-problems.ts';
+import { configOf } from './config/config-rig.ts';
 
 const absent = (name: string) => () =>
   peer(name, () =>

@@ -1,10 +1,10 @@
 /** Packages that a configuration needs and that are not installed: what `headgate run` would say. */
 
-import { loadNats } from '../../../actors/sinks/jetstream/nats-peer.ts';
-import { HeadgateError } from '../../domain/errors.ts';
-import { loadOtlp } from '../../metrics/otlp-peer.ts';
-import type { ConfigProblem } from '../gateway-control.ts';
-import type { GatewayConfig } from './gateway-config.ts';
+import { loadNats } from '../../actors/sinks/jetstream/nats-peer.ts';
+import { HeadgateError } from '../domain/errors.ts';
+import { loadOtlp } from '../metrics/otlp-peer.ts';
+import type { ConfigProblem } from './gateway-control.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
 
 /** How each package is loaded. */
 export interface PeerLoaders {
