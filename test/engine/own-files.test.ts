@@ -60,6 +60,17 @@ describe('a source never reads what the engine writes:', () => {
   });
 });
 
+test('a sink never writes into the database, what stands beside it, or the archive', async () => {
+  symlinkSync(at('edge.db'), at('s-link'));
+  const own = ['edge.db', 'edge.db-wal', 'edge.db-shm', 'edge.db-mark', 'edge.db-lock', 's-link'];
+  for (const name of [...own, 'archive/timeline.ndjson']) {
+    const registered = engine.registerSink(fileSink({ id: 'own', path: at(name) }));
+    await expect(registered, name).rejects.toMatchObject(refused);
+  }
+  await engine.registerSink(fileSink({ id: 'own', path: at('edge.db.ndjson') }));
+  await engine.deregisterSink('own');
+});
+
 test.each(['edge.db-wal', OUTPUT, ROTATED, `./${OUTPUT}`])('validate finds %s as a source', (path) => {
   const text =
     `storage: { path: edge.db }\nsources: { in: { type: file, path: "${path}" } }\n` +
