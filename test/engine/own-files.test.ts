@@ -79,3 +79,10 @@ test.each(['edge.db-wal', OUTPUT, ROTATED, `./${OUTPUT}`])('validate finds %s as
   const problems = result.ok ? [] : result.problems;
   expect(problems.map(({ message }) => message).join()).toContain('is written by this gateway itself');
 });
+
+test('validate finds a sink that would write beside the database', () => {
+  const text = 'storage: { path: edge.db }\nsinks: { out: { type: file, path: edge.db-wal } }\n';
+  const result = readConfig(text, { format: 'yaml', file: at('g.yaml'), env: {} });
+  const problems = result.ok ? [] : result.problems;
+  expect(problems.map(({ message }) => message).join()).toContain('is written by this gateway itself');
+});

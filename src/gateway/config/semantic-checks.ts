@@ -138,11 +138,14 @@ function fileFindings({ sources, sinks, storage }: GatewayConfig): Finding[] {
   );
   const folder = storage.retention.timeline?.archiveFolder;
   const outputs = written.slice(1).map(([, output]) => output);
-  const isOwn = (file: string) =>
-    isOfDatabase(file, storage.path) ||
-    (folder !== undefined && isOfArchive(file, folder)) ||
-    outputs.some((output) => isOfFileSink(file, output));
-  const both = read.filter(([, file]) => isOwn(file));
+  const isOfEngine = (file: string) =>
+    isOfDatabase(file, storage.path) || (folder !== undefined && isOfArchive(file, folder));
+  const isOwn = (file: string) => isOfEngine(file) || outputs.some((output) => isOfFileSink(file, output));
+  const both = [
+    ...read.filter(([, file]) => isOwn(file)),
+    // That of the database itself is told as a double.
+    ...written.slice(1).filter(([, file]) => file !== storage.path && isOfEngine(file)),
+  ];
   return [
     ...found,
     ...both.map(([path, file]) => ({ path, message: `"${file}" is written by this gateway itself` })),
