@@ -13,7 +13,7 @@ import type { EventStore } from '../storage/event-store.ts';
 import { closeStore } from './close-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { HeadgateError, messageOf } from './domain/errors.ts';
-import { readFileProblem } from './own-file-checks.ts';
+import { ownFilesOf, sinkFileProblem } from './own-file-checks.ts';
 import type { SourceHealth } from './domain/health.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
@@ -271,7 +271,7 @@ export class EngineRun {
       deadLetters: this.#books.deadLetters,
       keepsRecords: options.records.keep,
       nextIncarnation: () => ++this.#lastIncarnation,
-      problemOf: (spec) => readFileProblem(spec, this.directory.rigs()),
+      problemOf: (spec) => sinkFileProblem(spec, ownFilesOf(options, this.#file), this.directory.rigs()),
       answer: outputs.answer,
       note: this.#books.noteOf('sinks'),
       redact: options.redact,

@@ -1,6 +1,7 @@
 /** Refuses sources that would read what the engine writes, and sinks that would write what a source reads. */
 
 import { claimedFile, isOfArchive, isOfDatabase, isOfFileSink } from '../actors/own-files.ts';
+import type { EngineOptions } from './config/engine-options.ts';
 import { addressOf } from './domain/address.ts';
 import type { ErrorFacts } from './domain/errors.ts';
 import type { SinkSpec } from './domain/sink.ts';
@@ -10,6 +11,11 @@ export interface OwnFiles {
   /** Null where nothing is stored in a file. */
   readonly database: string | null;
   readonly archiveFolder: string | null;
+}
+
+/** The files of an engine with these options. */
+export function ownFilesOf({ storage }: EngineOptions, database: string | null): OwnFiles {
+  return { database, archiveFolder: storage.retention.timeline?.archiveFolder ?? null };
 }
 
 /** Why `source` cannot be registered; null if it can. */
@@ -32,16 +38,24 @@ export function ownFileProblem(
 }
 
 /** Why `sink` cannot be registered; null if it can. */
-export function readFileProblem(
+export function sinkFileProblem(
   sink: SinkSpec,
+  { database, archiveFolder }: OwnFiles,
   sources: Iterable<{ readonly spec: SourceSpec }>,
 ): ErrorFacts | null {
   const output = claimedFile(sink.claim);
   if (output === null) return null;
+  const name = addressOf(sink);
+  const isDatabase = database !== null && isOfDatabase(output, database);
+  if (isDatabase || (archiveFolder !== null && isOfArchive(output, archiveFolder))) {
+    const what = isDatabase ? 'the database' : 'the archive';
+    const advice = 'give the sink a file of its own';
+    return invalid(`sink "${name}": option "path": "${output}" is ${what} of this engine; ${advice}`);
+  }
   for (const { spec } of sources) {
     if (spec.readsFile === undefined || !isOfFileSink(spec.readsFile, output)) continue;
     const problem = `source "${addressOf(spec)}" reads "${spec.readsFile}", which this sink would write`;
-    return invalid(`sink "${addressOf(sink)}": ${problem}; give it a file of its own`);
+    return invalid(`sink "${name}": ${problem}; give it a file of its own`);
   }
   return null;
 }

@@ -19,7 +19,7 @@ import type { Logger } from './domain/logger.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { DeadlineRow, TimelineRow } from './domain/timeline.ts';
 import { LeftSessions } from './left-sessions.ts';
-import { ownFileProblem } from './own-file-checks.ts';
+import { ownFileProblem, ownFilesOf } from './own-file-checks.ts';
 import type { Answer } from './pending-requests.ts';
 import type { BalanceCounts } from './record-balance.ts';
 import type { RunBooks } from './run-books.ts';
@@ -138,8 +138,7 @@ export class SourceSubsystem {
 
   #readsOwnFile(spec: SourceSpec): ErrorFacts | null {
     const { options, file, sinks } = this.#options;
-    const archiveFolder = options.storage.retention.timeline?.archiveFolder ?? null;
-    return ownFileProblem(spec, { database: file, archiveFolder }, sinks().directory.rigs());
+    return ownFileProblem(spec, ownFilesOf(options, file), sinks().directory.rigs());
   }
 
   #createRig(spec: SourceSpec): SourceRig {

@@ -169,20 +169,25 @@ export class HandOver {
       this.#grow();
       return;
     }
+    const takenBefore = undecided.takenCount;
     const taken = going.filter((piece) => !refusals.has(piece));
     for (const { record } of taken) undecided.take(record.seq);
     this.#countTaken(taken.length);
     if (taken.length > 0) this.#grow();
     const hasWitness = this.#tookSome && this.#isNext;
     // A far end may begin to refuse everything in the middle of a batch.
-    const isNear = hasWitness && this.#refusedCalls < LIMITS.sinkUnprovenRefusalsMax;
+    const isNear = hasWitness && Math.max(this.#refusedCalls + 1, refusals.size) <= UNPROVEN_MAX;
+    const lastTakenSeq = taken.at(-1)?.record.seq ?? 0;
     let refused: ErrorFacts | null = null;
     for (const [{ record }, { facts, by }] of refusals) {
-      const isDecided = undecided.refuse(record.seq, facts, this.#link, by === 'sink' || isNear);
+      const { seq } = record;
+      const since = seq < lastTakenSeq ? takenBefore : undecided.takenCount;
+      const isDecided = undecided.refuse(seq, facts, this.#link, by === 'sink' || isNear, since);
       if (by === 'farEnd' && (!isDecided || isNear)) refused = facts;
     }
-    // Those that were refused before the others of their batch were taken.
-    if (hasWitness && taken.length > 0) undecided.believe(this.#seqsSince(this.#booked));
+    // Those that were refused before the others of their batch were taken. Where they are many, the far end
+    // may have begun to take records just now: they are tried again.
+    if (hasWitness && taken.length > 0) undecided.believe(this.#seqsSince(this.#booked), UNPROVEN_MAX);
     if (refused !== null && taken.length === 0) this.#countRefused(refused);
   }
 
@@ -273,5 +278,7 @@ export class HandOver {
     for (let index = at; index < pieces.length; index++) yield (pieces[index] as Piece).record.seq;
   }
 }
+
+const UNPROVEN_MAX = LIMITS.sinkUnprovenRefusalsMax;
 
 const NOTHING: Consignment = { pieces: [], after: 0, cursor: null, damaged: [] };

@@ -11,8 +11,10 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps, type AgentOptions } from 'node:https';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../src/domain/clock.ts';
 import { exchangeError } from '../sources/http/failures.ts';
+import { keepCertificate } from '../sources/socket/open-socket.ts';
 
 export interface HttpQuestion {
   readonly url: string;
@@ -62,7 +64,7 @@ export function httpExchanger(clock: Clock, isSecure: boolean, tls: AgentOptions
       try {
         return await askAgain(question, agent, over.signal);
       } catch (error) {
-        throw exchangeError(error, { place, timeoutMs }, progress);
+        throw exchangeError(error, { place, timeoutMs, nowMs: clock.wallMs() }, progress);
       } finally {
         clock.clearTimeout(timer);
         signal.removeEventListener('abort', giveUp);
@@ -103,6 +105,9 @@ function begin({ url, method, headers, body }: HttpQuestion, agent: HttpAgent, s
     request.on('response', resolve);
     // Later errors are those of a body that nobody reads any more.
     request.on('error', reject);
+  });
+  request.on('socket', (socket) => {
+    if (socket instanceof TLSSocket && !request.reusedSocket) keepCertificate(socket);
   });
   request.end(bytes);
   return { request, answer };

@@ -124,22 +124,37 @@ export class Undecided {
     for (const one of [...this.#taken, ...this.#held.keys()]) if (one <= seq) this.forget(one);
   }
 
-  /** The record was refused. Returns whether it is at fault: it was refused before, and the far end has taken
-   *  others since. */
-  refuse(seq: number, facts: ErrorFacts, link: object, isDecided = false): boolean {
+  /** Records taken so far. */
+  get takenCount(): number {
+    return this.#takenCount;
+  }
+
+  /** The record was refused. Returns whether it is at fault: it was refused before, and the far end had taken
+   *  others between. `takenSoFar`: how many were taken before it was tried. */
+  refuse(
+    seq: number,
+    facts: ErrorFacts,
+    link: object,
+    isDecided = false,
+    takenSoFar = this.#takenCount,
+  ): boolean {
     const before = this.#held.get(seq);
-    const takenBefore = before?.how === 'refused' ? before.takenBefore : this.#takenCount;
-    const isItsFault = isDecided || this.#takenCount > takenBefore;
+    const isKnown = before?.how === 'refused';
+    const takenBefore = isKnown ? before.takenBefore : takenSoFar;
+    const isItsFault = isDecided || (isKnown && takenSoFar > takenBefore);
     this.#held.set(seq, { how: 'refused', facts, takenBefore, link, breaks: 0, isDecided: isItsFault });
     return isItsFault;
   }
 
-  /** The refusals of this record and of those before it are believed. */
-  believe(seqs: Iterable<number>): void {
+  /** The refusals of these records are believed, if they are not more than `countMax`. */
+  believe(seqs: Iterable<number>, countMax = Number.POSITIVE_INFINITY): void {
+    const open: [number, Held][] = [];
     for (const seq of seqs) {
       const held = this.#held.get(seq);
-      if (held?.how === 'refused') this.#held.set(seq, { ...held, isDecided: true });
+      if (held?.how === 'refused' && !held.isDecided) open.push([seq, held]);
     }
+    if (open.length > countMax) return;
+    for (const [seq, held] of open) this.#held.set(seq, { ...held, isDecided: true });
   }
 
   /** The link broke, and nothing was taken over it. Deliveries become single records; where opening a link

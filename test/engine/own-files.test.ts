@@ -60,10 +60,28 @@ describe('a source never reads what the engine writes:', () => {
   });
 });
 
+test('a sink never writes into the database, what stands beside it, or the archive', async () => {
+  symlinkSync(at('edge.db'), at('s-link'));
+  const own = ['edge.db', 'edge.db-wal', 'edge.db-shm', 'edge.db-mark', 'edge.db-lock', 's-link'];
+  for (const name of [...own, 'archive/timeline.ndjson']) {
+    const registered = engine.registerSink(fileSink({ id: 'own', path: at(name) }));
+    await expect(registered, name).rejects.toMatchObject(refused);
+  }
+  await engine.registerSink(fileSink({ id: 'own', path: at('edge.db.ndjson') }));
+  await engine.deregisterSink('own');
+});
+
 test.each(['edge.db-wal', OUTPUT, ROTATED, `./${OUTPUT}`])('validate finds %s as a source', (path) => {
   const text =
     `storage: { path: edge.db }\nsources: { in: { type: file, path: "${path}" } }\n` +
     `sinks: { out: { type: file, path: ${OUTPUT} } }\n`;
+  const result = readConfig(text, { format: 'yaml', file: at('g.yaml'), env: {} });
+  const problems = result.ok ? [] : result.problems;
+  expect(problems.map(({ message }) => message).join()).toContain('is written by this gateway itself');
+});
+
+test('validate finds a sink that would write beside the database', () => {
+  const text = 'storage: { path: edge.db }\nsinks: { out: { type: file, path: edge.db-wal } }\n';
   const result = readConfig(text, { format: 'yaml', file: at('g.yaml'), env: {} });
   const problems = result.ok ? [] : result.problems;
   expect(problems.map(({ message }) => message).join()).toContain('is written by this gateway itself');

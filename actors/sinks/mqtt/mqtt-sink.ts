@@ -102,7 +102,8 @@ async function openLink(
     throw new HeadgateError('HG_LINK_REFUSED', `the broker takes messages of QoS 0 only; set qos: 0`);
   }
   const windowMax = Math.min(options.windowMax, granted.receiveMaximum);
-  const publicationOf = publicationMaker(options);
+  // A broker that retains nothing ends the connection at a message that asks for it (MQTT 5.0, 3.2.2.3.5).
+  const publicationOf = publicationMaker({ ...options, retain: options.retain && granted.canRetain });
 
   const deliver = async (
     batch: readonly OutboundRecord[],

@@ -113,7 +113,7 @@ export async function openPublisher(
       reasonCode,
     });
   });
-  client.on('error', (error) => life.end(explain(error, stands, url)));
+  client.on('error', (error) => life.end(explain(error, stands, url, clock.wallMs())));
   client.on('close', () => {
     isGone = true;
     gone.resolve();
@@ -123,7 +123,7 @@ export async function openPublisher(
 
   try {
     if (life.ended !== null) throw life.ended;
-    connect(client, url, () => keepalive?.alive());
+    connect(client, url, () => keepalive?.alive(), clock.wallMs());
     const connack = await life.during(opened.promise);
     return {
       life,
@@ -151,11 +151,11 @@ export async function openPublisher(
   }
 }
 
-function connect(client: MqttClient, url: URL, alive: () => void): void {
+function connect(client: MqttClient, url: URL, alive: () => void, nowMs: number): void {
   try {
     client.connect();
   } catch (error) {
-    throw connectionFailed(url, error);
+    throw connectionFailed(url, error, nowMs);
   }
   client.stream.on('data', alive);
 }
@@ -198,8 +198,8 @@ function publishError(error: Error & { code?: unknown }, url: URL, topic: string
   return new HeadgateError('HG_LINK_UNAUTHORISED', `${what}; ${advice}`, { details, remedy: 'drop' });
 }
 
-function explain(error: Error & { code?: unknown }, stands: boolean, url: URL): HeadgateError {
+function explain(error: Error & { code?: unknown }, stands: boolean, url: URL, nowMs: number): HeadgateError {
   if (stands) return connectionLost(url, messageOf(error), error);
   if (typeof error.code === 'number') return connectionRefused(url, error.code, messageOf(error));
-  return connectionFailed(url, error);
+  return connectionFailed(url, error, nowMs);
 }

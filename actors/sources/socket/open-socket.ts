@@ -44,7 +44,7 @@ export function openSocket({ host, port, isSecure }: SocketAddress, trust?: TlsO
 
 /** Node ends the socket as soon as it has judged the certificate, so this looks at it before. The event is
  *  not documented: where it does not come, advice goes without names and dates. */
-function keepCertificate(socket: tls.TLSSocket): void {
+export function keepCertificate(socket: tls.TLSSocket): void {
   let seen: DetailedPeerCertificate | null = null;
   socket.prependListener('secure', () => {
     seen = socket.getPeerCertificate(true);

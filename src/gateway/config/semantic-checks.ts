@@ -139,9 +139,13 @@ function fileFindings({ sources, sinks, storage }: GatewayConfig): Finding[] {
   const folder = storage.retention.timeline?.archiveFolder;
   const isDatabase = databaseFinder(storage.path);
   const isOutput = outputFinder(written.slice(1).map(([, output]) => output));
-  const isOwn = (file: string) =>
-    isDatabase(file) || (folder !== undefined && isOfArchive(file, folder)) || isOutput(file);
-  const both = read.filter(([, file]) => isOwn(file));
+  const isOfEngine = (file: string) =>
+    isDatabase(file) || (folder !== undefined && isOfArchive(file, folder));
+  const both = [
+    ...read.filter(([, file]) => isOfEngine(file) || isOutput(file)),
+    // That of the database itself is told as a double.
+    ...written.slice(1).filter(([, file]) => file !== storage.path && isOfEngine(file)),
+  ];
   return [
     ...found,
     ...both.map(([path, file]) => ({ path, message: `"${file}" is written by this gateway itself` })),

@@ -257,6 +257,32 @@ describe('what is refused', () => {
       expect([sorted(taken), field.rig.cursor]).toEqual([range(1, 1_100), 1_100]);
     });
 
+    test(`${kind}, everything, until it takes records in the middle of a pass: all arrive`, async () => {
+      for (const answers of [1, 5, 47, 150, 310]) {
+        const taken: number[] = [];
+        let asked = 0;
+        // As many looks at a record as one pass over all of them takes, again and again.
+        const isRefused = () => ++asked <= 2_000 + answers;
+        const { field, letters } = await benchOf({ deliver: make(taken, isRefused) });
+        await field.append(200);
+        await field.clock.advance(600_000);
+        expect([letters().length <= LIMITS.sinkUnprovenRefusalsMax, field.rig.cursor]).toEqual([true, 200]);
+        expect(new Set(taken).size + letters().length).toBe(200);
+      }
+    });
+
+    test(`${kind}, everything from the middle of a batch on: at most a few dead letters, the rest waits`, async () => {
+      const taken: number[] = [];
+      let takesUpTo = 60;
+      const { field, letters } = await benchOf({ deliver: make(taken, (n) => n > takesUpTo) });
+      await field.append(200);
+      await field.clock.advance(600_000);
+      expect(letters().length).toBeLessThanOrEqual(LIMITS.sinkUnprovenRefusalsMax);
+      takesUpTo = 200;
+      await field.clock.advance(60_000);
+      expect(new Set(taken).size + letters().length).toBe(200);
+    });
+
     test(`${kind}, everything, while records come one by one: a few are given up, then the link is`, async () => {
       const taken: number[] = [];
       const { field, letters } = await benchOf({ deliver: make(taken, () => true) });

@@ -1,0 +1,4 @@
+import { checkFaults } from './faults/check-faults.ts';
+import { SINK_FAULTS } from './faults/sink-faults.ts';
+
+checkFaults(SINK_FAULTS);
