@@ -119,7 +119,7 @@ class Session {
     this.#random = seededRandom(`file kills ${seed} ${folder}`);
     const [format, drawn] = [pick(FORMATS, this.#random), pick(SCHEMES, this.#random)];
     const files = join(this.#folder, 'files');
-    this.#world = new FileWorld(files, this.#random.fork('world'), format, scheme ?? drawn, 'real');
+    this.#world = new FileWorld(files, this.#random.fork('world'), format, scheme ?? drawn, true);
     this.#database = join(this.#folder, 'edge.db');
     this.#steps = this.#random.next() < 0.5 ? STEPS : [...STEPS, ...DESTRUCTIVE];
     this.#isForgetful = reader === 'forgetful';

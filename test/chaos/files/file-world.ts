@@ -84,13 +84,7 @@ export class FileWorld {
   /** Null: files keep the times that the disk gives them. */
   #nowMs: number | null;
 
-  constructor(
-    folder: string,
-    random: Random,
-    format: Format,
-    scheme: Scheme,
-    times: 'simulated' | 'real' = 'simulated',
-  ) {
+  constructor(folder: string, random: Random, format: Format, scheme: Scheme, hasRealTimes = false) {
     this.folder = folder;
     this.archive = join(folder, 'old');
     this.path = join(folder, 'app.log');
@@ -98,7 +92,7 @@ export class FileWorld {
     this.#random = random;
     this.format = format;
     this.scheme = scheme;
-    this.#nowMs = times === 'simulated' ? Date.now() - 100_000_000 : null;
+    this.#nowMs = hasRealTimes ? null : Date.now() - 100_000_000;
     mkdirSync(this.archive, { recursive: true });
   }
 
