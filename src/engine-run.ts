@@ -5,30 +5,19 @@ import { Subject, type Observer } from 'rxjs';
 import type { Actor } from 'xstate';
 import type { Exit } from '../actors/flow/exit.ts';
 import { Plane } from '../actors/flow/plane.ts';
-import { SourceRig } from '../actors/sources/source-rig.ts';
-import { sayFarewell } from './source-farewell.ts';
-import { HoldOffs } from '../actors/sources/hold-offs.ts';
-import { resume } from '../actors/sources/resumption.ts';
-import { Spills } from '../actors/sources/spills.ts';
-import { EndedHealths } from '../actors/supervision/ended-healths.ts';
-import { SourceDirectory } from '../actors/supervision/source-directory.ts';
+import type { SourceDirectory } from '../actors/supervision/source-directory.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { engineMachine, EngineOutput } from '../machines/engine-machine.ts';
 import type { RateLimiterCommand } from '../machines/rate-limiter-machine.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import { closeStore } from './close-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
-import { addressOf } from './domain/address.ts';
-import { HeadgateError, messageOf, type ErrorFacts } from './domain/errors.ts';
-import type { SourceSpec } from './domain/source.ts';
-import { ownFileProblem, readFileProblem } from './own-file-checks.ts';
-import type { SourceCounter, SourceHealth, SourceState } from './domain/health.ts';
-import { LIMITS } from './domain/limits.ts';
+import { HeadgateError, messageOf } from './domain/errors.ts';
+import { readFileProblem } from './own-file-checks.ts';
+import type { SourceHealth } from './domain/health.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
 import type { IngestRecord } from './domain/record.ts';
-import type { DeadlineRow, TimelineRow } from './domain/timeline.ts';
-import { LeftSessions } from './left-sessions.ts';
 import { createEngineActor, untilFinished } from './engine-actor.ts';
 import type { ConfigNote } from './engine-report.ts';
 import { isConfigureCommand, isSinksCommand, type AnyCommand, type Answer } from './pending-requests.ts';
@@ -43,6 +32,7 @@ import { BalanceCounts, type RecordBalance } from './record-balance.ts';
 import { RunSettings, type BurstSettings } from './run-settings.ts';
 import { databaseFile, runStats, type RunStats } from './run-stats.ts';
 import { SinkWing } from './sink-wing.ts';
+import { SourceSubsystem } from './source-subsystem.ts';
 import type { WatchedClock } from './watched-clock.ts';
 
 /** Where a run shows what it does; these outlive it. */
@@ -66,7 +56,6 @@ export class EngineRun {
   /** Resolves when the engine machine has come to its end, one way or the other. */
   readonly finished: Promise<EngineOutput>;
   readonly plane: Plane;
-  readonly directory: SourceDirectory;
   readonly sinks: SinkWing;
   /** Null where nothing is stored. */
   readonly letters: RunLetters | null;
@@ -76,12 +65,7 @@ export class EngineRun {
   readonly #counts = new BalanceCounts();
   readonly #settings: RunSettings;
   readonly #file: string | null;
-  readonly #spills: Spills;
-  readonly #deadlines: Map<string, readonly DeadlineRow[]>;
-  readonly #holdOffs: HoldOffs;
-  readonly #forgotten = new Set<string>();
-  readonly #leftSessions: LeftSessions;
-  readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
+  readonly #sources: SourceSubsystem;
   #lastIncarnation: number;
   #unwatchClock: () => void = () => {};
 
@@ -89,7 +73,6 @@ export class EngineRun {
     const { options, clock, store, outputs, log } = run;
     this.#options = run;
     this.#lastIncarnation = store?.lastIncarnation ?? 0;
-    this.#deadlines = new Map(store?.deadlines);
     this.#settings = new RunSettings(options);
     this.#file = databaseFile(options);
     const edges$ = new Subject<LedgerEdge>();
@@ -97,13 +80,15 @@ export class EngineRun {
       ...{ options, clock, log, store, outputs, edges$, settings: this.#settings },
       onRowsStored: (rows) => this.sinks.feed?.rowsStored(rows),
       onRecordsStored: (lastRecordSeq) => this.sinks.feed?.recordsStored(lastRecordSeq),
-      onState: (row, actorId) => this.#onState(row, actorId),
+      onState: (row, actorId) => {
+        this.#sources.onRow(row, actorId);
+        this.sinks.onRow(row, actorId);
+      },
       rigOf: (actorId) => this.directory.byActorId(actorId),
       counts: this.#counts,
       onLetterFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
     });
     const { ledger, journal } = this.#books;
-    this.#holdOffs = new HoldOffs(clock, store?.deadlines.values() ?? [], (row) => ledger.setDeadline(row));
     this.plane = new Plane({
       clock,
       stages: run.stages,
@@ -123,13 +108,14 @@ export class EngineRun {
       storedCursor: (name) => store?.cursors.get(name),
     });
     outputs.exit.attach({ ledger, keepsRecords, onLost }, () => this.plane.pokeLast());
-    this.#spills = new Spills({
-      ...{ store, log, clock, ledger },
-      keepsRecords: options.records.keep,
-      onLost: this.#countLost,
-      deadLetter: (record, stage, error) => this.buryRecord(record, stage, error),
+    this.#sources = new SourceSubsystem({
+      ...{ options, clock, log, store, books: this.#books, settings: this.#settings, plane: this.plane },
+      ...{ counts: this.#counts, file: this.#file, countLost: this.#countLost, answer: outputs.answer },
+      sinks: () => this.sinks,
+      nextIncarnation: () => ++this.#lastIncarnation,
+      onRegistered: (name) => this.letters?.letterReturn.registered(name),
     });
-    this.#counts.received += this.#spills.size;
+    this.#counts.received += this.#sources.spilledRecords;
     this.letters = createRunLetters({
       onReturned: () => this.#counts.received++,
       onRefused: () => this.#counts.deadLettered++,
@@ -138,26 +124,13 @@ export class EngineRun {
       directory: () => this.directory,
       sinksHaveLetters: () => this.sinks.feed?.lettersQueued(),
     });
-    this.directory = new SourceDirectory({
-      createRig: (spec) => this.#createRig(spec),
-      problemOf: (spec) => this.#spills.problemOf(spec) ?? this.#readsOwnFile(spec),
-      onAdmitted: (rig) => {
-        ledger.touch(rig);
-        this.letters?.letterReturn.registered(rig.name);
-      },
-      onReleased: (rig, successor) => {
-        this.#release(rig);
-        const isForgotten = sayFarewell(rig, successor, { ...{ clock, log }, books: this.#books });
-        if (isForgotten) this.#forgotten.add(`${rig.spec.tenant}/${rig.spec.id}`);
-      },
-      answer: outputs.answer,
-      note: this.#books.noteOf('registry'),
-    });
     this.sinks = this.#createSinks();
-    const isRegistered = (name: string) => this.directory.has(name);
-    this.#leftSessions = new LeftSessions(clock, store?.cursors ?? new Map(), this.#books, isRegistered);
     this.#actor = this.#createActor(edges$);
     this.finished = untilFinished(this.#actor, log);
+  }
+
+  get directory(): SourceDirectory {
+    return this.#sources.directory;
   }
 
   get state(): string {
@@ -223,9 +196,8 @@ export class EngineRun {
     const { store, clock, log } = this.#options;
     const { ledger } = this.#books;
     this.#unwatchClock();
-    for (const rig of this.directory.rigs()) rig.giveUp();
+    this.#sources.close();
     this.sinks.close();
-    this.#spills.close();
     this.#books.deadLetters.close();
     this.#books.losses.close();
     this.letters?.letterReturn.close();
@@ -240,7 +212,7 @@ export class EngineRun {
     const { plane, directory } = this;
     const { exit } = this.#options.outputs;
     const returned = this.letters?.letterReturn.waitingRecords ?? 0;
-    const outside = directory.waitingRecords + returned + this.#spills.size;
+    const outside = directory.waitingRecords + returned + this.#sources.spilledRecords;
     const waiting = outside + plane.recordsBetweenStages + exit.pendingRows;
     const filtered = plane.reports().reduce((sum, stage) => sum + stage.filtered, 0);
     const { received, dropped, deadLettered } = this.#counts;
@@ -249,7 +221,7 @@ export class EngineRun {
 
   /** Health of all sources that have not ended and of those that ended last, in order of registration. */
   healths(): SourceHealth[] {
-    return this.#ended.healths(this.directory);
+    return this.#sources.healths();
   }
 
   stats(): RunStats {
@@ -257,7 +229,7 @@ export class EngineRun {
     return runStats({
       ...{ books: this.#books, plane: this.plane, settings: this.#settings, exit: outputs.exit },
       ...{ isStored: store !== null, file: this.#file },
-      sources: this.#ended.stats(this.directory),
+      sources: this.#sources.stats(),
       sinks: this.sinks.directory.stats(),
     });
   }
@@ -291,46 +263,6 @@ export class EngineRun {
     this.#options.outputs.answer(command, null, null);
   }
 
-  #readsOwnFile(spec: SourceSpec): ErrorFacts | null {
-    const archiveFolder = this.#options.options.storage.retention.timeline?.archiveFolder ?? null;
-    return ownFileProblem(spec, { database: this.#file, archiveFolder }, this.sinks.directory.rigs());
-  }
-
-  #createRig(spec: SourceRig['spec']): SourceRig {
-    const { clock, store } = this.#options;
-    const rig = new SourceRig({
-      spec,
-      incarnation: ++this.#lastIncarnation,
-      clock,
-      sourceLimit: this.#settings.sourceLimit,
-      redact: this.#options.options.redact,
-      onItems: (lane) => this.plane.arrive(lane),
-      onLost: this.#countLost,
-      onDropped: (dropping, records, by) => {
-        this.#counts.dropped += records;
-        this.#books.losses.count(dropping, 'dropped', records, { by });
-      },
-      spill: this.#spills.of(spec),
-      tally: this.#ended.tallyOf(addressOf(spec)),
-    });
-    const name = `${spec.tenant}/${spec.id}`;
-    // A source whose predecessor said good-bye begins without its cursor.
-    rig.cursor = this.#forgotten.delete(name) ? null : (store?.cursors.get(name) ?? null);
-    resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
-    // What a crash cut off goes on once.
-    this.#deadlines.delete(name);
-    this.#holdOffs.resume(rig);
-    return rig;
-  }
-
-  #release(rig: SourceRig): void {
-    this.#books.forgetPollPhase(rig);
-    this.#books.ledger.touch(rig);
-    this.#books.alerts.forget(rig.name);
-    rig.hasEnded = true;
-    this.#ended.keep(rig);
-  }
-
   #createSinks(): SinkWing {
     const { clock, random, log, store, options, outputs } = this.#options;
     return new SinkWing({
@@ -345,24 +277,6 @@ export class EngineRun {
       redact: options.redact,
       onAlert: (alert, rig) => this.#books.raise(alert, rig),
     });
-  }
-
-  /** Keeps the tables of sources and sinks up to date where they are few; those of many are written at each
-   *  sample, ten thousand upserts a second being more than all else that is written. */
-  #refreshRows(): void {
-    if (this.directory.size > LIMITS.refreshedSourcesMax) return;
-    for (const rig of this.directory.rigs()) if (rig.hasNews()) this.#books.ledger.touch(rig);
-    this.sinks.sample();
-  }
-
-  /** A source or a sink is now as its row says. */
-  #onState(row: TimelineRow, actorId: string): void {
-    const rig = this.directory.byActorId(actorId);
-    if (rig !== undefined && rig.state !== row.toState) {
-      rig.state = row.toState as SourceState;
-      this.#books.ledger.touch(rig);
-    }
-    this.sinks.onRow(row, actorId);
   }
 
   #createActor(edges$: Subject<LedgerEdge>): Actor<typeof engineMachine> {
@@ -385,17 +299,17 @@ export class EngineRun {
       keepDeadline: books.keepDeadline,
       keepPollPhase: books.keepPollPhase,
       keepCursor: books.keepCursor,
-      holdOff: (rig, waitMs) => this.#holdOffs.note(rig, waitMs),
+      holdOff: (rig, waitMs) => this.#sources.holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
       onSecond: () => {
         plane.probe();
-        this.#refreshRows();
+        this.#sources.refresh();
+        this.sinks.sample();
       },
       onSample: (rows, healths) => {
         books.ledger.addHealth(rows);
-        for (const rig of directory.rigs()) if (rig.hasNews()) books.ledger.touch(rig);
+        this.#sources.sample();
         this.sinks.sample();
-        this.#leftSessions.look();
         outputs.health.next(healths);
       },
       janitor: janitorPorts(store, () => this.sinks.needs(), books.journal, books.alerts),

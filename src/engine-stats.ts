@@ -7,6 +7,8 @@ import type { SinkCounter, SinkHealth } from './domain/sink.ts';
 import type { Totals } from './domain/tally.ts';
 import type { StageReport } from './pipeline/flow.ts';
 
+export type EngineState = 'idle' | 'booting' | 'running' | 'draining' | 'stopped' | 'failed';
+
 export interface EngineStats {
   readonly state: string;
   /** The engine's monotonic time at that moment, milliseconds; ages are counted from it. */

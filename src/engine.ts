@@ -26,7 +26,7 @@ import { EngineRun, type RunOutputs } from './engine-run.ts';
 import { formatAddress, parseAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
 import { HeadgateError, type ErrorFacts } from './domain/errors.ts';
-import { INACTIVE_STATES, type SourceHealth } from './domain/health.ts';
+import { activeNames, type SourceHealth } from './domain/health.ts';
 import { NO_BALANCE } from './record-balance.ts';
 import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
@@ -35,7 +35,7 @@ import type { Batch, FlowItem } from './domain/record.ts';
 import type { SinkHealth } from './domain/sink.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
-import type { EngineStats } from './engine-stats.ts';
+import type { EngineState, EngineStats } from './engine-stats.ts';
 import type { Consumer } from './pipeline/consumer.ts';
 import type { Stage } from './pipeline/stage.ts';
 import { openStore } from './open-store.ts';
@@ -50,8 +50,6 @@ export interface CreateEngineOptions extends Omit<EngineOptionsInput, 'stages'> 
   /** Stages, in the order records go through them. */
   readonly stages?: readonly Stage[];
 }
-
-export type EngineState = 'idle' | 'booting' | 'running' | 'draining' | 'stopped' | 'failed';
 
 /** Makes an engine. Nothing is opened and nothing runs before `start()`.
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID */
@@ -210,9 +208,7 @@ export class Engine extends EngineNotes {
 
   /** Ids of the sources that are neither paused, open-circuit, quarantined nor ended. */
   activeSources(): string[] {
-    return this.#healths()
-      .filter(({ state }) => !INACTIVE_STATES.has(state))
-      .map(({ tenant, sourceId }) => formatAddress({ tenant, sourceId }));
+    return activeNames(this.#healths());
   }
 
   /** The health of one source, or of all: those that are registered and those that ended last.

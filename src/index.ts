@@ -2,11 +2,11 @@
 
 import './node-version.ts';
 
-export { createEngine, type CreateEngineOptions, type Engine, type EngineState } from './engine.ts';
+export { createEngine, type CreateEngineOptions, type Engine } from './engine.ts';
 export type { CommandOptions, ConfigNote, DeregisterOptions, EngineReport } from './engine-report.ts';
 export type { DeregisterSinkOptions, ReconfigureOptions, StopOptions } from './engine-report.ts';
 export type { Reconfiguration } from './reconfiguration.ts';
-export type { EngineStats, SinkStats, SourceStats } from './engine-stats.ts';
+export type { EngineState, EngineStats, SinkStats, SourceStats } from './engine-stats.ts';
 export type { Command } from './read-command.ts';
 export type { SinkBacklog } from './sink-wing.ts';
 export type { Registration } from './pending-requests.ts';
@@ -53,7 +53,8 @@ export type { BurstNotification } from '../actors/timeline/alert-desk.ts';
 export type { DecodeOption } from './config/source-options.ts';
 export type { BackoffPolicy } from './domain/backoff.ts';
 export type { Clock } from './domain/clock.ts';
-export { HeadgateError, ERROR_CODES, type ErrorCode, type Remedy } from './domain/errors.ts';
+export { ERROR_CODES } from './domain/error-codes.ts';
+export { HeadgateError, type ErrorCode, type Remedy } from './domain/errors.ts';
 export type { SourceHealth, SourceState } from './domain/health.ts';
 export type { Totals } from './domain/tally.ts';
 export type { Logger } from './domain/logger.ts';

@@ -1,5 +1,7 @@
 /** The health of a source, as the library, the health table and the API show it. */
 
+import { formatAddress } from './address.ts';
+
 export type SourceState =
   | 'connecting'
   | 'streaming'
@@ -59,4 +61,9 @@ export interface SourceHealth {
   readonly deadLetteredCount: number;
   /** Records its code handed in after their run was over; they are counted and not taken. */
   readonly lateRecords: number;
+}
+
+/** Names of the sources that are not in one of the {@link INACTIVE_STATES}. */
+export function activeNames(healths: readonly SourceHealth[]): string[] {
+  return healths.filter(({ state }) => !INACTIVE_STATES.has(state)).map(formatAddress);
 }

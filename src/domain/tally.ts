@@ -1,7 +1,7 @@
 /** What a source or a sink came to since the engine was started, over all of its incarnations. Each counts
  *  from 0, and adds to it when it ends: so nothing that was counted goes with an incarnation. */
 
-import { ERROR_CODES } from './errors.ts';
+import { ERROR_CODES } from './error-codes.ts';
 
 export interface Totals<Counter extends string> {
   readonly counts: Readonly<Record<Counter, number>>;

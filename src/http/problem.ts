@@ -2,7 +2,8 @@
  *  remedy, and what the caller can do. Which status a code gets stands here and nowhere else. */
 
 import type { ServerResponse } from 'node:http';
-import { ERROR_CODES, HeadgateError, type ErrorCode } from '../domain/errors.ts';
+import { ERROR_CODES } from '../domain/error-codes.ts';
+import { HeadgateError, type ErrorCode } from '../domain/errors.ts';
 
 export interface Problem {
   readonly status: number;

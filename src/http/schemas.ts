@@ -1,7 +1,7 @@
 /** What the API takes and gives, as schemas: the OpenAPI document is made of them. */
 
 import { z } from '@hono/zod-openapi';
-import { ERROR_CODES } from '../domain/errors.ts';
+import { ERROR_CODES } from '../domain/error-codes.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { parseTime, TIME_FORMS } from '../domain/time-text.ts';
 import { TIMELINE_KINDS } from '../domain/timeline.ts';

@@ -281,7 +281,8 @@ interface Segment {
 }
 
 function endedError(stageNames: readonly string[]): HeadgateError {
-  const message = `the stream of the stages ${stageNames.join(', ')} has ended; an operator must not complete`;
+  const names = stageNames.join(', ');
+  const message = `the stream of the stages ${names} has ended; an operator must not complete`;
   return new HeadgateError('HG_STAGE_ENDED', message);
 }
 

@@ -1,6 +1,7 @@
 /** What the engine's thread and the thread that writes the database say to each other. */
 
-import { ERROR_CODES, HeadgateError, type ErrorCode, type Remedy } from '../../src/domain/errors.ts';
+import { ERROR_CODES } from '../../src/domain/error-codes.ts';
+import { HeadgateError, type ErrorCode, type Remedy } from '../../src/domain/errors.ts';
 import type { EventStore, OpenOptions } from '../event-store.ts';
 import type { WireUnit } from './worker-unit.ts';
 

@@ -1,12 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  ERROR_CODES,
-  errorFacts,
-  HeadgateError,
-  messageOf,
-  remedyOf,
-  type ErrorCode,
-} from '../../src/domain/errors.ts';
+import { ERROR_CODES } from '../../src/domain/error-codes.ts';
+import { errorFacts, HeadgateError, messageOf, remedyOf, type ErrorCode } from '../../src/domain/errors.ts';
 
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
 

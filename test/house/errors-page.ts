@@ -2,7 +2,7 @@
  *  `npx node test/house/errors-page.ts > docs/errors.md`. */
 
 import { EXIT_CODES, exitReasonOf } from '../../src/cli/exit-codes.ts';
-import { ERROR_CODES, type ErrorCode } from '../../src/domain/errors.ts';
+import { ERROR_CODES, type ErrorCode } from '../../src/domain/error-codes.ts';
 
 const ERRORS_INTRODUCTION = `# Errors
 

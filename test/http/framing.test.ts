@@ -3,7 +3,8 @@
 
 import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ERROR_CODES, HeadgateError } from '../../src/domain/errors.ts';
+import { ERROR_CODES } from '../../src/domain/error-codes.ts';
+import { HeadgateError } from '../../src/domain/errors.ts';
 import { isDefect, problemOf } from '../../src/http/problem.ts';
 import { httpRig, type HttpRig } from './http-rig.ts';
 

@@ -2,7 +2,8 @@
  *  its beginning and forward; reading at an earlier offset begins again. */
 
 import type { FileHandle } from 'node:fs/promises';
-import { createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
+// Not by name: an old Node, which has no zstd, is to reach the check of its version.
+import zlib from 'node:zlib';
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 
 /** Bytes that are given to a decompressor at a time: what they become waits in memory. */
@@ -46,13 +47,13 @@ export function timeMs(ns: bigint): number {
   return Number(ns / 1_000n) / 1_000;
 }
 
-type Decompressor = ReturnType<typeof createGunzip>;
+type Decompressor = ReturnType<typeof zlib.createGunzip>;
 
 const DECOMPRESSORS: Readonly<Record<string, () => Decompressor>> = {
-  '.gz': createGunzip,
-  '.zst': createZstdDecompress,
-  '.zstd': createZstdDecompress,
-  '.br': createBrotliDecompress,
+  '.gz': () => zlib.createGunzip(),
+  '.zst': () => zlib.createZstdDecompress(),
+  '.zstd': () => zlib.createZstdDecompress(),
+  '.br': () => zlib.createBrotliDecompress(),
 };
 
 /** The content of a compressed file, null where the `suffix` is that of a format which cannot be read here.

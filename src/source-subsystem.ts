@@ -1,0 +1,186 @@
+/** The sources of one run: which are registered, what each works with, where each goes on, and what is left of
+ *  those that have gone. */
+
+import { HoldOffs } from '../actors/sources/hold-offs.ts';
+import { resume } from '../actors/sources/resumption.ts';
+import { SourceRig } from '../actors/sources/source-rig.ts';
+import { Spills } from '../actors/sources/spills.ts';
+import { EndedHealths } from '../actors/supervision/ended-healths.ts';
+import { SourceDirectory } from '../actors/supervision/source-directory.ts';
+import type { Plane } from '../actors/flow/plane.ts';
+import type { EventStore } from '../storage/event-store.ts';
+import type { EngineOptions } from './config/engine-options.ts';
+import { addressOf } from './domain/address.ts';
+import type { Clock } from './domain/clock.ts';
+import type { ErrorFacts } from './domain/errors.ts';
+import type { SourceCounter, SourceHealth, SourceState } from './domain/health.ts';
+import { LIMITS } from './domain/limits.ts';
+import type { Logger } from './domain/logger.ts';
+import type { SourceSpec } from './domain/source.ts';
+import type { DeadlineRow, TimelineRow } from './domain/timeline.ts';
+import { LeftSessions } from './left-sessions.ts';
+import { ownFileProblem } from './own-file-checks.ts';
+import type { Answer } from './pending-requests.ts';
+import type { BalanceCounts } from './record-balance.ts';
+import type { RunBooks } from './run-books.ts';
+import type { RunSettings } from './run-settings.ts';
+import type { SinkWing } from './sink-wing.ts';
+import { sayFarewell } from './source-farewell.ts';
+
+export interface SourceSubsystemOptions {
+  readonly options: EngineOptions;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly store: EventStore | null;
+  readonly books: RunBooks;
+  readonly settings: RunSettings;
+  readonly plane: Plane;
+  readonly counts: BalanceCounts;
+  /** The database file; null where there is none. */
+  readonly file: string | null;
+  readonly sinks: () => SinkWing;
+  readonly nextIncarnation: () => number;
+  readonly countLost: (records: number) => void;
+  /** A source of this name is registered now. */
+  readonly onRegistered: (name: string) => void;
+  readonly answer: Answer;
+}
+
+export class SourceSubsystem {
+  readonly directory: SourceDirectory;
+  readonly holdOffs: HoldOffs;
+  readonly #options: SourceSubsystemOptions;
+  readonly #spills: Spills;
+  readonly #deadlines: Map<string, readonly DeadlineRow[]>;
+  readonly #forgotten = new Set<string>();
+  readonly #leftSessions: LeftSessions;
+  readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
+
+  constructor(sources: SourceSubsystemOptions) {
+    const { options, clock, log, store, books, countLost } = sources;
+    const { ledger } = books;
+    this.#options = sources;
+    this.#deadlines = new Map(store?.deadlines);
+    this.holdOffs = new HoldOffs(clock, store?.deadlines.values() ?? [], (row) => ledger.setDeadline(row));
+    this.#spills = new Spills({
+      ...{ store, log, clock, ledger },
+      keepsRecords: options.records.keep,
+      onLost: countLost,
+      deadLetter: (record, stage, error) => books.deadLetters.buryRecord(record, stage, error),
+    });
+    this.directory = this.#createDirectory();
+    const isRegistered = (name: string) => this.directory.has(name);
+    this.#leftSessions = new LeftSessions(clock, store?.cursors ?? new Map(), books, isRegistered);
+  }
+
+  /** Records on disk, and on their way there. */
+  get spilledRecords(): number {
+    return this.#spills.size;
+  }
+
+  /** Health of all sources that have not ended and of those that ended last, in order of registration. */
+  healths(): SourceHealth[] {
+    return this.#ended.healths(this.directory);
+  }
+
+  stats(): ReturnType<EndedHealths<SourceHealth, SourceCounter>['stats']> {
+    return this.#ended.stats(this.directory);
+  }
+
+  /** Keeps the table up to date where sources are few; the rows of many are written at each sample, ten
+   *  thousand upserts a second being more than all else that is written. */
+  refresh(): void {
+    if (this.directory.size <= LIMITS.refreshedSourcesMax) this.#touchChanged();
+  }
+
+  /** A sample was taken. */
+  sample(): void {
+    this.#touchChanged();
+    this.#leftSessions.look();
+  }
+
+  /** A source is now as its row says. */
+  onRow(row: TimelineRow, actorId: string): void {
+    const rig = this.directory.byActorId(actorId);
+    if (rig === undefined || rig.state === row.toState) return;
+    rig.state = row.toState as SourceState;
+    this.#options.books.ledger.touch(rig);
+  }
+
+  /** Gives up what waits in the outlets; what is on disk stays there. */
+  close(): void {
+    for (const rig of this.directory.rigs()) rig.giveUp();
+    this.#spills.close();
+  }
+
+  #touchChanged(): void {
+    const { ledger } = this.#options.books;
+    for (const rig of this.directory.rigs()) if (rig.hasNews()) ledger.touch(rig);
+  }
+
+  #createDirectory(): SourceDirectory {
+    const { books, clock, log, answer, onRegistered } = this.#options;
+    return new SourceDirectory({
+      createRig: (spec) => this.#createRig(spec),
+      problemOf: (spec) => this.#spills.problemOf(spec) ?? this.#readsOwnFile(spec),
+      onAdmitted: (rig) => {
+        books.ledger.touch(rig);
+        onRegistered(rig.name);
+      },
+      onReleased: (rig, successor) => {
+        this.#release(rig);
+        if (sayFarewell(rig, successor, { clock, log, books })) this.#forgotten.add(keyOf(rig.spec));
+      },
+      answer,
+      note: books.noteOf('registry'),
+    });
+  }
+
+  #readsOwnFile(spec: SourceSpec): ErrorFacts | null {
+    const { options, file, sinks } = this.#options;
+    const archiveFolder = options.storage.retention.timeline?.archiveFolder ?? null;
+    return ownFileProblem(spec, { database: file, archiveFolder }, sinks().directory.rigs());
+  }
+
+  #createRig(spec: SourceSpec): SourceRig {
+    const { clock, store, settings, options, plane, counts, books, countLost, nextIncarnation } =
+      this.#options;
+    const rig = new SourceRig({
+      spec,
+      incarnation: nextIncarnation(),
+      clock,
+      sourceLimit: settings.sourceLimit,
+      redact: options.redact,
+      onItems: (lane) => plane.arrive(lane),
+      onLost: countLost,
+      onDropped: (dropping, records, by) => {
+        counts.dropped += records;
+        books.losses.count(dropping, 'dropped', records, { by });
+      },
+      spill: this.#spills.of(spec),
+      tally: this.#ended.tallyOf(addressOf(spec)),
+    });
+    const name = keyOf(spec);
+    // A source whose predecessor said good-bye begins without its cursor.
+    rig.cursor = this.#forgotten.delete(name) ? null : (store?.cursors.get(name) ?? null);
+    resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
+    // What a crash cut off goes on once.
+    this.#deadlines.delete(name);
+    this.holdOffs.resume(rig);
+    return rig;
+  }
+
+  #release(rig: SourceRig): void {
+    const { books } = this.#options;
+    books.forgetPollPhase(rig);
+    books.ledger.touch(rig);
+    books.alerts.forget(rig.name);
+    rig.hasEnded = true;
+    this.#ended.keep(rig);
+  }
+}
+
+/** As the store names it. */
+function keyOf({ tenant, id }: Pick<SourceSpec, 'tenant' | 'id'>): string {
+  return `${tenant}/${id}`;
+}
