@@ -5,7 +5,8 @@ import type { SqlValue } from '../tables/bulk-insert.ts';
 import { lastSeqReader } from '../tables/known-state.ts';
 import { TIMELINE } from '../tables/log-tables.ts';
 import { canonicalText, linkPrefix, type ChainLink } from '../tables/timeline-chain.ts';
-import type { ProblemList, Verification, VerifyReport } from './verify-report.ts';
+import type { Verification } from './verification.ts';
+import type { ProblemList, VerifyReport } from './verify-report.ts';
 
 /** Columns of a row in the order they are hashed. */
 const SEQ = TIMELINE.columns.indexOf('seq');

@@ -14,11 +14,11 @@ import { existingFile, openReadOnly } from '../file/readable-database.ts';
 import { schemaVersion } from '../file/schema.ts';
 import { guardStorage, storageError } from '../file/storage-error.ts';
 import { verifyChain } from './verify-chain.ts';
+import type { Verification } from './verification.ts';
 import {
   PROBLEMS_MAX,
   ProblemList,
   type ChecksumReport,
-  type Verification,
   type VerifyProgress,
   type VerifyReport,
 } from './verify-report.ts';

@@ -1,6 +1,4 @@
-/** What a verification found, and what its steps share. */
-
-import type Database from 'better-sqlite3';
+/** What a verification found. The public types name this file: it needs no types of the database. */
 
 export interface VerifyReport {
   /** Nothing was found wrong. */
@@ -58,11 +56,4 @@ export class ProblemList {
     this.count++;
     if (this.problems.length < PROBLEMS_MAX) this.problems.push({ where, firstSeq, lastSeq, what });
   }
-}
-
-/** What all steps share. */
-export interface Verification {
-  readonly db: Database.Database;
-  readonly problems: ProblemList;
-  readonly progress: (step: VerifyProgress['step'], rows: number, rowsTotal: number) => Promise<void>;
 }

@@ -107,13 +107,13 @@ function momentIn(field: Field, child: HarnessChild, moment: KillMoment): () => 
   }
 }
 
-function elapsed(ms: number): () => boolean {
+export function elapsed(ms: number): () => boolean {
   const fromMs = realClock.monotonicMs();
   return () => realClock.monotonicMs() - fromMs >= ms;
 }
 
 /** True once so many changes of the file by other connections were seen. */
-function commitsOf(file: string, count: number): () => boolean {
+export function commitsOf(file: string, count: number): () => boolean {
   let db: Database.Database | null = null;
   let version = 0;
   let seen = 0;

@@ -7,7 +7,7 @@ import { EXIT_CODES } from '../../src/cli/exit-codes.ts';
 import { standardOutput } from '../../src/cli/output.ts';
 import { runApiFuzz } from './api-command.ts';
 import { runFaults } from './fault-command.ts';
-import { runFileScripts } from './files/file-command.ts';
+import { runFileKills, runFileScripts } from './files/file-command.ts';
 import { runKills } from './kill-command.ts';
 import { runPowerCuts } from './power-cut-command.ts';
 
@@ -55,8 +55,14 @@ async function main(args: readonly string[]): Promise<number> {
     .command('files')
     .description('Writes, rotates, rewrites and empties the files of a file source, and kills it meanwhile.')
     .option('--scripts <count>', 'how many scripts', wholeNumber, FILE_SCRIPTS)
+    .option('--kills <count>', 'instead of scripts: how often to kill a process that reads them', wholeNumber)
     .action(async (_own: object, command: Command) => {
-      problems = await runFileScripts(command.optsWithGlobals<SharedOptions & { scripts: number }>(), output);
+      const options = command.optsWithGlobals<SharedOptions & { scripts: number; kills?: number }>();
+      const { kills } = options;
+      problems =
+        kills === undefined
+          ? await runFileScripts(options, output)
+          : await runFileKills({ ...options, kills }, output);
     });
   for (const command of [program, ...program.commands]) command.allowExcessArguments(false).exitOverride();
   program

@@ -1,8 +1,9 @@
 /** `chaos files`: scripts of writes, rotations, rewrites, restarts and kills for the file source, by the
- *  thousand, and the control. Kills are simulated in process. */
+ *  thousand, and the control. Kills are simulated in process; with `--kills` they are real. */
 
 import type { Output } from '../../../src/cli/output.ts';
 import type { AlterCursor } from './file-reader.ts';
+import { fileKills, type FileKillsReport } from './file-kills.ts';
 import { runScript } from './file-script.ts';
 
 export interface FileScriptsOptions {
@@ -23,6 +24,7 @@ export interface FileScriptsReport {
 
 /** The control need only fail: a part of the scripts is enough. */
 const CONTROL_SHARE = 0.25;
+const CONTROL_KILLS_MAX = 5;
 const PROBLEMS_TOLD_MAX = 10;
 
 export async function fileScripts(
@@ -66,4 +68,50 @@ export async function runFileScripts(options: FileScriptsOptions, output: Output
   }
   const blind = control.failed === 0 ? ['the control found nothing missing: a loss would not be seen'] : [];
   return [...report.problems, ...blind];
+}
+
+export interface FileKillsCommandOptions {
+  readonly seed: number;
+  readonly kills: number;
+  readonly json?: boolean;
+}
+
+/** Returns why it failed; empty where all is well. */
+export async function runFileKills(options: FileKillsCommandOptions, output: Output): Promise<string[]> {
+  const { seed, kills, json } = options;
+  output.note(`seed ${seed}`);
+  const run = (reader: 'engine' | 'forgetful', count: number) =>
+    fileKills({
+      ...{ seed, kills: count, reader },
+      onKill: (kill, moment) => output.note(`${reader} ${kill}/${count}: killed ${moment}`),
+    });
+  const { problems, ...report } = await run('engine', kills);
+  const controlRun = await run('forgetful', Math.min(kills, CONTROL_KILLS_MAX));
+  const control = { ...controlRun, problems: controlRun.problems.length };
+  if (json === true) {
+    await output.write(`${JSON.stringify({ seed, ...report, problems, control }, null, 2)}\n`);
+  } else {
+    await output.write(`${killsLine(report)}, ${problems.length} problems\n`);
+    await output.write(`control: ${killsLine(control)}\n`);
+  }
+  return killProblems({ ...report, problems }, controlRun);
+}
+
+function killsLine({
+  kills,
+  atWork,
+  lines,
+  stored,
+  missing,
+  alerts,
+}: Omit<FileKillsReport, 'problems'>): string {
+  const counts = `${lines} lines, ${stored} stored, ${missing} missing, ${alerts} alerts`;
+  return `${kills} kills, ${atWork} of them at work, ${counts}`;
+}
+
+/** What is wrong: lines without an explanation, kills that hit no source at work, a control that lost nothing. */
+export function killProblems(engine: FileKillsReport, control: FileKillsReport): string[] {
+  const idle = engine.atWork === 0 ? ['no kill hit a source at work'] : [];
+  const blind = control.problems.length === 0 ? ['the control lost nothing: a loss would not be seen'] : [];
+  return [...engine.problems, ...idle, ...blind];
 }

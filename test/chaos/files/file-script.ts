@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../../../src/domain/errors.ts';
 import { seededRandom, type Random } from '../../../src/domain/random.ts';
-import { FileReader, type AlterCursor } from './file-reader.ts';
+import { FileReader, type AlterCursor, type SeenAlert } from './file-reader.ts';
 import { FileWorld, idOf, SCHEMES, type Content, type Format } from './file-world.ts';
 
 export interface ScriptOutcome {
@@ -92,13 +92,16 @@ async function settle(world: FileWorld, reader: FileReader): Promise<void> {
   }
 }
 
-function pick<Item>(items: readonly Item[], random: Random): Item {
+export function pick<Item>(items: readonly Item[], random: Random): Item {
   return items[random.integer(0, items.length - 1)] as Item;
 }
 
-function weighted(steps: readonly Step[], random: Random): Step {
+export function weighted<Item extends readonly [string, number, ...unknown[]]>(
+  steps: readonly Item[],
+  random: Random,
+): Item {
   let left = random.next() * steps.reduce((sum, [, weight]) => sum + weight, 0);
-  return steps.find(([, weight]) => (left -= weight) < 0) ?? (steps[0] as Step);
+  return steps.find(([, weight]) => (left -= weight) < 0) ?? (steps[0] as Item);
 }
 
 function judge(seed: number, world: FileWorld, reader: FileReader, steps: readonly string[]): ScriptOutcome {
@@ -114,7 +117,7 @@ function judge(seed: number, world: FileWorld, reader: FileReader, steps: readon
   if (reader.deadLetters.length > 0) problems.push(`${reader.deadLetters.length} lines are dead letters`);
   const missing = world.lines.filter(({ id }) => !seen.has(id));
   for (const content of new Set(missing.map((line) => line.content))) {
-    problems.push(...unexplained(content, seen, reader));
+    problems.push(...unexplained(content, seen, reader.alerts));
   }
   const { alerts } = reader;
   if (world.destroyed === 0 && alerts.length > 0) {
@@ -128,7 +131,11 @@ function judge(seed: number, world: FileWorld, reader: FileReader, steps: readon
 }
 
 /** What is missing of a content must have been destroyed, and must be covered by an alert. */
-function unexplained(content: Content, seen: ReadonlySet<number>, { alerts }: FileReader): string[] {
+export function unexplained(
+  content: Content,
+  seen: ReadonlySet<number>,
+  alerts: readonly Pick<SeenAlert, 'event' | 'details'>[],
+): string[] {
   const first = content.lines.find(({ id }) => !seen.has(id));
   if (first === undefined) return [];
   if (content.wasUnseen) return [];

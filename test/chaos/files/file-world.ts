@@ -81,9 +81,10 @@ export class FileWorld {
   /** The file that was put aside last is the one before the current one. */
   #mayBeLate = false;
   #rotations = 0;
-  #nowMs: number;
+  /** Null: files keep the times that the disk gives them. */
+  #nowMs: number | null;
 
-  constructor(folder: string, random: Random, format: Format, scheme: Scheme) {
+  constructor(folder: string, random: Random, format: Format, scheme: Scheme, hasRealTimes = false) {
     this.folder = folder;
     this.archive = join(folder, 'old');
     this.path = join(folder, 'app.log');
@@ -91,7 +92,7 @@ export class FileWorld {
     this.#random = random;
     this.format = format;
     this.scheme = scheme;
-    this.#nowMs = Date.now() - 100_000_000;
+    this.#nowMs = hasRealTimes ? null : Date.now() - 100_000_000;
     mkdirSync(this.archive, { recursive: true });
   }
 
@@ -327,6 +328,7 @@ export class FileWorld {
 
   /** Time passes between two writes. */
   #touch(path: string): void {
+    if (this.#nowMs === null) return;
     this.#nowMs += this.#random.integer(1, STEP_MS);
     utimesSync(path, this.#nowMs / 1_000, this.#nowMs / 1_000);
   }

@@ -19,6 +19,20 @@ export interface ChildOptions {
   readonly recordAgeMsMax?: number;
 }
 
+/** Of the program `file`. */
+export interface FileChildOptions {
+  /** The database. */
+  readonly file: string;
+  /** The file it reads. */
+  readonly path: string;
+  readonly format: 'text' | 'ndjson' | 'csv';
+  readonly rotated: string[];
+  /** Where it begins when it has no position. */
+  readonly startAt: 'beginning' | 'end';
+  /** Another name has no position of before. */
+  readonly sourceId: string;
+}
+
 export interface ChildHealth {
   readonly state: SourceState;
   /** Code of the last error. */

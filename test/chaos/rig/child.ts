@@ -6,7 +6,14 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Answer, ChildHealth, ChildOptions, CrowdNews, Question } from './child-protocol.ts';
+import type {
+  Answer,
+  ChildHealth,
+  ChildOptions,
+  CrowdNews,
+  FileChildOptions,
+  Question,
+} from './child-protocol.ts';
 import type { FloodFacts } from './flood.ts';
 import type { LoopDelays } from './loop-watch.ts';
 import { within } from './until.ts';
@@ -51,12 +58,12 @@ export interface HarnessChild {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export type ChildProgram = 'engine' | 'naive' | 'lock';
+export type ChildProgram = 'engine' | 'naive' | 'lock' | 'file';
 
 /** `under`: a command that runs another, which the process is started with; it must stay this one's child. */
 export function startChild(
   program: ChildProgram,
-  options: ChildOptions,
+  options: ChildOptions | FileChildOptions,
   under: readonly string[] = [],
 ): HarnessChild {
   const [execPath = process.execPath, ...execArgv] = under.length === 0 ? [] : [...under, process.execPath];

@@ -1,0 +1,10 @@
+/** What the steps of a verification share. */
+
+import type Database from 'better-sqlite3';
+import type { ProblemList, VerifyProgress } from './verify-report.ts';
+
+export interface Verification {
+  readonly db: Database.Database;
+  readonly problems: ProblemList;
+  readonly progress: (step: VerifyProgress['step'], rows: number, rowsTotal: number) => Promise<void>;
+}
