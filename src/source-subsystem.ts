@@ -1,5 +1,5 @@
-/** The sources of one run: which are registered, what each works with, where each goes on, and what is left of
- *  those that have gone. */
+/** The sources of one run: which are registered, what each works with, where each goes on, and what is left
+ *  of those that have gone. */
 
 import { HoldOffs } from '../actors/sources/hold-offs.ts';
 import { resume } from '../actors/sources/resumption.ts';

@@ -45,10 +45,16 @@ export function simulatedKit(
     name,
     clock: 'virtual',
     declares: declares('pushback', 'resumes'),
-    fedValue: (data) => (data as { value: number | undefined }).value,
+    fedValue: (data) => (data as { value?: number }).value,
     open: async () =>
       mailboxField((mailbox, overrides) =>
-        simulatedSource({ ...overrides, ...pattern, value: () => ({ value: mailbox.take() }) }),
+        simulatedSource({
+          ...{ ...overrides, ...pattern },
+          value: () => {
+            const value = mailbox.take();
+            return value === undefined ? {} : { value };
+          },
+        }),
       ),
   };
 }

@@ -1,4 +1,5 @@
-/** What far ends and other programs do to sinks: real brokers, servers and files, an engine in this process. */
+/** What far ends and other programs do to sinks: real brokers, servers and files, an engine in this process.
+ */
 
 import { once } from 'node:events';
 import {

@@ -109,7 +109,8 @@ function killsLine({
   return `${kills} kills, ${atWork} of them at work, ${counts}`;
 }
 
-/** What is wrong: lines without an explanation, kills that hit no source at work, a control that lost nothing. */
+/** What is wrong: lines without an explanation, kills that hit no source at work, a control that lost
+ *  nothing. */
 export function killProblems(engine: FileKillsReport, control: FileKillsReport): string[] {
   const idle = engine.atWork === 0 ? ['no kill hit a source at work'] : [];
   const blind = control.problems.length === 0 ? ['the control lost nothing: a loss would not be seen'] : [];

@@ -1,4 +1,5 @@
-/** A file source under kill -9, in a process of its own, and the control that shows that a loss would be seen. */
+/** A file source under kill -9, in a process of its own, and the control that shows that a loss would be
+ *  seen. */
 
 import { expect, test } from 'vitest';
 import { killProblems } from './file-command.ts';
