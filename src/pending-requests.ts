@@ -47,12 +47,15 @@ export class PendingRequests {
   }
 
   /** Settles the request the command came from, if it came from one. */
-  readonly answer: Answer = ({ requestId }, refusal, about) => {
+  readonly answer: Answer = (command, refusal, about) => {
+    const { requestId } = command;
     const waiting = requestId === undefined ? undefined : this.#waiting.get(requestId);
     if (requestId === undefined || waiting === undefined) return;
     this.#waiting.delete(requestId);
-    if (refusal !== null) waiting.reject(new HeadgateError(refusal.code as ErrorCode, refusal.message));
-    else waiting.resolve({ id: about?.name ?? '', incarnation: about?.incarnation ?? 0 });
+    if (refusal !== null) {
+      const details = { command: command.type, ...subjectOf(command) };
+      waiting.reject(new HeadgateError(refusal.code as ErrorCode, refusal.message, { details }));
+    } else waiting.resolve({ id: about?.name ?? '', incarnation: about?.incarnation ?? 0 });
   };
 
   /** Nobody is left to answer: those who still wait are told so. */
@@ -60,6 +63,12 @@ export class PendingRequests {
     for (const { reject } of this.#waiting.values()) reject(new HeadgateError(code as ErrorCode, message));
     this.#waiting.clear();
   }
+}
+
+/** The source or sink that a command is about: `{ id, tenant }`, as far as it names them. */
+function subjectOf(command: AnyCommand): object {
+  const { id, tenant } = 'spec' in command ? command.spec : (command as { id?: string; tenant?: string });
+  return { ...(id === undefined ? {} : { id }), ...(tenant === undefined ? {} : { tenant }) };
 }
 
 export function isConfigureCommand(command: AnyCommand): command is ConfigureCommand {

@@ -103,16 +103,23 @@ export class LossMonitor {
 
   #watch(key: string, loss: Loss): void {
     loss.timer = this.#ports.clock.setTimeout(() => {
-      this.#judge(loss);
       if (loss.unreported > 0) this.#report(loss);
-      if (loss.lost === 0) {
-        this.#losses.delete(key);
-        return;
+      // A share of a few records says nothing: the window goes on until there are enough.
+      if (this.#broughtIn(loss) >= LIMITS.lossAlertRecordsMin) {
+        this.#judge(loss);
+        if (loss.lost === 0) {
+          this.#losses.delete(key);
+          return;
+        }
+        loss.lost = 0;
+        loss.broughtBefore = loss.source.broughtRecords;
       }
-      loss.lost = 0;
-      loss.broughtBefore = loss.source.broughtRecords;
       this.#watch(key, loss);
     }, WINDOW_MS);
+  }
+
+  #broughtIn({ lost, source, broughtBefore }: Loss): number {
+    return Math.max(lost, source.broughtRecords - broughtBefore);
   }
 
   #report(loss: Loss): void {
@@ -123,7 +130,7 @@ export class LossMonitor {
 
   /** Raises the alert where the share of what was lost is too large, and takes it back where it is not. */
   #judge(loss: Loss): void {
-    const brought = Math.max(loss.lost, loss.source.broughtRecords - loss.broughtBefore);
+    const brought = this.#broughtIn(loss);
     const isHigh = loss.lost > 0 && 100 * loss.lost >= brought * LIMITS.lossAlertPercentMin;
     if (isHigh === loss.isAlerted) return;
     loss.isAlerted = isHigh;

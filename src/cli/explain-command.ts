@@ -1,7 +1,7 @@
 /** `explain`: why an actor is in the state it is in, told as the chain of causes, first cause first;
  *  below it, for a source or a sink, the last error and what was lost on the way. */
 
-import { addressOf, sinkName } from '../domain/address.ts';
+import { addressOf, parseAddress, sinkName } from '../domain/address.ts';
 import { realClock } from '../real-clock.ts';
 import type { Row, TimelineReader } from '../../storage/reading/timeline-reader.ts';
 import type { Output } from './output.ts';
@@ -30,7 +30,7 @@ export function explainCommand(
   output: Output,
 ): Promise<void> {
   return withReader(path, async (reader) => {
-    const chain = reader.explain(actor, options.at);
+    const chain = chainOf(reader, actor, options.at);
     if (options.json === true) {
       await writeAll(jsonDocumentWriter(output), chain);
       return;
@@ -46,6 +46,18 @@ export function explainCommand(
     const losses = options.at === undefined ? lossLines(reader, last, output) : [];
     await output.write([...head, '', ...lines, ...losses, ''].join('\n'));
   });
+}
+
+/** A sink may be named as `headgate sinks` lists it. */
+function chainOf(reader: TimelineReader, actor: string, atMs: number | undefined): readonly Row[] {
+  try {
+    return reader.explain(actor, atMs);
+  } catch (error) {
+    const { tenant, sourceId: id } = parseAddress(actor);
+    const isSink = reader.sinks().some((row) => row.sink_id === id && row.tenant === tenant);
+    if (!isSink) throw error;
+    return reader.explain(sinkName({ tenant, id }), atMs);
+  }
 }
 
 /** Chains can be long; deeper links than this are not indented further. */

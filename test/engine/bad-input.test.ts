@@ -308,3 +308,19 @@ describe('times that are none', () => {
     });
   });
 });
+
+test('a refused call says which command was refused, and of whom', async () => {
+  const rig = await startedRig({}, simulatedSource({ id: 'plc-7', intervalMs: 100 }));
+  const again = await rig.engine
+    .register(simulatedSource({ id: 'plc-7', intervalMs: 100 }))
+    .catch((error) => error as unknown);
+  expect(again).toMatchObject({
+    code: 'HG_SOURCE_DUPLICATE',
+    details: { command: 'registry.register', id: 'plc-7', tenant: 'default' },
+  });
+  const unknown = await rig.engine.deregister('nobody').catch((error) => error as unknown);
+  expect(unknown).toMatchObject({
+    code: 'HG_SOURCE_UNKNOWN',
+    details: { command: 'registry.deregister', id: 'nobody' },
+  });
+});

@@ -125,3 +125,16 @@ test('the row of a source is a second old at most', async () => {
     rig.engine.health('plc-7').recordsProduced - 11,
   );
 });
+
+test('a few bad records after many good ones, and then nothing, are no alert', async () => {
+  const source = simulatedSource({
+    id: 'plc-7',
+    intervalMs: 100,
+    value: (n) => (n > 30 && n <= 32 ? 0 : 1),
+    count: 32,
+  });
+  const rig = await startedRig({ stages: [refusing(2)] }, source);
+  await rig.clock.advance(300_000);
+  expect(lossLines(rig, DEAD)).toHaveLength(2);
+  expect(lossAlerts(rig)).toEqual([]);
+});

@@ -1,7 +1,8 @@
 /** The files that rotation has put aside, in their order: in the folder of the file, in that of the file it
  *  links to, and in the folders and globs of the option `rotated`. */
 
-import { glob, readdir, realpath, stat } from 'node:fs/promises';
+// Not all by name: an old Node, which has no glob, is to reach the check of its version.
+import fs, { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { timeMs } from './file-bytes.ts';
 import { inodeOf } from './open-file.ts';
@@ -92,7 +93,7 @@ function sameFamily(target: string): (entry: string) => RotatedName | null {
 
 async function matches(pattern: string): Promise<string[]> {
   const paths: string[] = [];
-  for await (const path of glob(pattern)) paths.push(resolve(path));
+  for await (const path of fs.glob(pattern)) paths.push(resolve(path));
   return paths;
 }
 

@@ -84,7 +84,7 @@ function checkText(
   const written = text.value ?? {};
   const { folder } = configPlace(file, workingFolder);
   const resolved = resolveReferences(written, { env, folder });
-  for (const secret of resolved.referred.values()) secrets.add(secret);
+  for (const value of resolved.referred.values()) secrets.addReferred(value);
   secrets.addAllOf(resolved.value);
   const masked = maskedPlaces(written).map((path) => ({ path, message: MASKED }));
   const unread = new Set([...resolved.problems, ...masked].map(({ path }) => pathKey(path)));

@@ -6,6 +6,9 @@ import type { Path } from './placed-text.ts';
 
 export const MASK = '***';
 
+/** Characters from which on a part of the path of an address may be a key. */
+const PATH_KEY_CHARS_MIN = 16;
+
 /** Fields whose text is a secret wherever they stand. */
 const SECRET_FIELDS: ReadonlySet<string> = new Set([
   ...['password', 'passphrase', 'token', 'bearer', 'secret', 'creds', 'apikey', 'api_key', 'key'],
@@ -126,6 +129,14 @@ export class SecretBook {
       if (part.length >= SECRET_CHARS_MIN) this.#secrets.add(part);
       this.#sorted = null;
     }
+  }
+
+  /** Notes what a reference stood for. Of an address the host is no secret: an error that does not name it
+   *  helps nobody. Parts of its path that are long enough to be keys are, as in the addresses of webhooks. */
+  addReferred(value: string): void {
+    const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? URL.parse(value) : null;
+    if (url === null) this.add(value);
+    else for (const part of url.pathname.split('/')) if (part.length >= PATH_KEY_CHARS_MIN) this.add(part);
   }
 
   /** Notes every secret in a configuration whose references are resolved. */
