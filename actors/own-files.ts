@@ -4,10 +4,10 @@
 import { basename, dirname, join } from 'node:path';
 import { identitiesOf, realPathOf } from './real-path.ts';
 
-/** What stands beside a database. */
+/** Suffixes of the files beside a database. */
 const DATABASE_SUFFIXES = ['', '-wal', '-shm', '-journal', '-mark', '-lock'];
 
-/** What a file sink puts into the names of the files that it puts aside, between stem and extension. */
+/** The part that a file sink puts between stem and extension of the files it rotates. */
 const ROTATED = /\.\d{6,15}\.\d{8}T\d{6}Z(?=(?:\.[^.]*)?$)/;
 
 const FILE_CLAIM = 'file:';

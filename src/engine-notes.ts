@@ -1,4 +1,4 @@
-/** What the program around an engine keeps in its database, and what it may ask of sinks that are not
+/** State that the program around an engine keeps in its database, and questions about sinks that are not
  *  registered. */
 
 import { formatAddress, parseAddress } from './domain/address.ts';

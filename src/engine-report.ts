@@ -54,6 +54,6 @@ export interface EngineReport {
    *  letter. A deadline came, or the database failed for good. Where nothing is stored, also records that a
    *  consumer had not read at the deadline. */
   readonly lost: number;
-  /** What became of all records that came in: its parts add up. */
+  /** Outcomes of all records that came in: its parts add up. */
   readonly balance: RecordBalance;
 }

@@ -207,7 +207,7 @@ export class EngineRun {
     this.#countLost(ledger.lostLetters);
   }
 
-  /** What became of all records so far. */
+  /** Outcomes of all records so far. */
   balance(lost: number): RecordBalance {
     const { plane, directory } = this;
     const { exit } = this.#options.outputs;

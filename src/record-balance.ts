@@ -26,7 +26,7 @@ export const NO_BALANCE: RecordBalance = {
   ...{ received: 0, stored: 0, filtered: 0, dropped: 0, deadLettered: 0, lost: 0, waiting: 0 },
 };
 
-/** What is counted as it happens. */
+/** Counts of events. */
 export class BalanceCounts {
   received = 0;
   dropped = 0;

@@ -188,7 +188,7 @@ export class RunBooks {
     this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', ...noDeadline(rig) });
   }
 
-  /** Letters of sinks are told of by the sinks. */
+  /** Sinks report their own dead letters. */
   #countDeadLetter({ stage, code, message }: DeadLetter, origin: DeadLetterOrigin): void {
     if (isSinkName(stage)) return;
     const { counts, rigOf } = this.#options;

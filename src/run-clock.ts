@@ -1,4 +1,4 @@
-/** What one run says about the wall clock: that it jumped, or that it was wrong at the start. */
+/** Reports of one run about the wall clock: that it jumped, or that it was wrong at the start. */
 
 import type { AlertDesk } from '../actors/timeline/alert-desk.ts';
 import type { Journal } from '../actors/timeline/journal.ts';

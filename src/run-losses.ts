@@ -1,4 +1,4 @@
-/** What a run does about records that were lost while it goes on: a gap row and an alert for each source,
+/** Handles records that were lost while the run goes on: a gap row and an alert for each source,
  *  and a source that can go on from a cursor reads again from the last one that is stored. Sources that
  *  acknowledge are told by their receipts. */
 

@@ -33,7 +33,7 @@ export interface SinkWingOptions extends Pick<
   readonly onAlert: (alert: OperatorAlert, sink: { readonly actorId: string }) => void;
 }
 
-/** What a sink has still to deliver. */
+/** The backlog of a sink. */
 export interface SinkBacklog {
   readonly reads: 'records' | 'alerts';
   /** Counted by their numbers: records that were passed over as known count too. */
@@ -97,7 +97,7 @@ export class SinkWing {
     };
   }
 
-  /** What the sink of this name has not delivered, registered or not; null: none has a cursor. */
+  /** The backlog of the sink of this name, registered or not; null: it has no cursor. */
   async undelivered(name: string): Promise<SinkBacklog | null> {
     const cursor = this.directory.cursorOf(name);
     if (cursor === null || this.feed === null) return null;

@@ -163,7 +163,7 @@ export class SourceSubsystem {
     // A source whose predecessor said good-bye begins without its cursor.
     rig.cursor = this.#forgotten.delete(name) ? null : (store?.cursors.get(name) ?? null);
     resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
-    // What a crash cut off goes on once.
+    // A wait that a crash interrupted is resumed once.
     this.#deadlines.delete(name);
     this.holdOffs.resume(rig);
     return rig;

@@ -19,7 +19,7 @@ export interface WatchedClock extends Clock {
   watch(onJump: (jump: ClockJump) => void): () => void;
 }
 
-/** What clocks may drift apart: faster than any time service slews a clock. */
+/** The drift that is allowed between clocks: faster than any time service slews a clock. */
 const DRIFT_SHARE_MAX = 0.005;
 /** A reading that took longer was interrupted, and tells nothing. */
 const READING_MS_MAX = 20;

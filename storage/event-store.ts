@@ -52,7 +52,7 @@ export interface LostDatabase {
   /** `gone`: the file was missing or empty, and a fresh one was begun. `replaced`: another database stood
    *  in its place. `logGone`: the run before was killed, and its write-ahead log was missing. */
   readonly what: 'gone' | 'replaced' | 'logGone';
-  /** What the mark beside it knew: its name and the last numbers it gave out; null where there was no
+  /** Content of the mark beside it: its name and the last numbers it gave out; null where there was no
    *  mark. */
   readonly dbUuid: string | null;
   readonly timelineSeq: number | null;
@@ -153,7 +153,7 @@ export interface FileIncident {
 }
 
 export interface MaintenanceReport {
-  /** What happened to the files since the last report. */
+  /** Incidents with the files since the last report. */
   readonly incidents?: readonly FileIncident[];
   readonly deleted: {
     readonly records: number;
@@ -202,7 +202,7 @@ export interface EventStore {
   /** What was found missing at the opening: the mark beside the file knows of later rows than the file
    *  has. */
   readonly truncated: TruncatedRows | null;
-  /** What should have been there, and was not; null: nothing is known to be missing. */
+  /** The database that was missing at the opening; null: none is known to be. */
   readonly lost: LostDatabase | null;
   /** The mark beside the file was there and could not be read, so that nothing could be held against it. */
   readonly markIsUnreadable: boolean;

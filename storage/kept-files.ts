@@ -1,11 +1,11 @@
 /** Keeps the files of an open database where they belong. Nothing is acknowledged that is only in files which
- *  nobody finds again: before an answer leaves, the files are looked at, and what can be put right is.
+ *  are lost: before an answer leaves, the files are looked at, and what can be put right is.
  *
  *  - The database is gone: everything that was stored is copied from the open connection, the copy takes its
  *    place and is opened.
  *  - Another file stands in its place: that one is left alone. What was stored is copied beside it once, and
  *    nothing is stored until the file is back.
- *  - The log or the shared memory is gone: the log is copied into the database, which is opened anew.
+ *  - The log or the shared memory is gone: the log is copied into the database, which is opened again.
  *  - The database or the log was cut off: what is gone cannot be told. Nothing is stored any more; the next
  *    start looks at every page and at the mark.
  *  - The lock is gone: it is taken again; where another engine has it, nothing is stored. */
@@ -24,7 +24,7 @@ import { storageError } from './file/storage-error.ts';
 import { isLogWhole } from './file/wal-index.ts';
 import type { StoreSession } from './store-session.ts';
 
-/** Incidents that nobody asked for yet; further ones of one kind add nothing. */
+/** Incidents that were not collected yet; further ones of one kind add nothing. */
 const INCIDENTS_MAX = 16;
 
 export class KeptFiles {
@@ -34,14 +34,14 @@ export class KeptFiles {
   #lock: EngineLock;
   /** The connection whose files are watched; after an I/O error the session opens another one. */
   #db: Database.Database | null;
-  /** A unit that is stored in files that were not where they should be, so that nobody was told. */
+  /** A unit that is stored in files that were not where they should be, so that it was not acknowledged. */
   #unanswered: { readonly unit: CommitUnit; readonly result: CommitResult } | null = null;
   /** A copy that is to take the place of a database that is gone; it stays until it has. */
   #copyToPlace: string | null = null;
   /** A copy that was made beside a file that is not ours. */
   #rescuedTo: string | null = null;
   #incidents: FileIncident[] = [];
-  /** What was told of last, so that trouble that lasts is told once. */
+  /** The last reported change, so that a lasting one is reported once. */
   #told: FileChange | null = null;
 
   constructor(file: string, session: StoreSession, lock: EngineLock) {
@@ -52,7 +52,7 @@ export class KeptFiles {
     this.#watch = new FileWatch(file);
   }
 
-  /** What happened to the files since it was last asked. */
+  /** Incidents since the last call. */
   takeIncidents(): readonly FileIncident[] {
     const incidents = this.#incidents;
     this.#incidents = [];

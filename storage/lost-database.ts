@@ -48,7 +48,7 @@ function lossOf(what: LostDatabase['what'], mark: Mark | null): LostDatabase {
   return { what, dbUuid, timelineSeq, recordSeq, movedTo: null };
 }
 
-/** What was found now, or at an opening before that nobody could report. */
+/** The finding of this opening, or of an earlier one that could not be reported. */
 export function noteLoss(db: Database.Database, found: LostDatabase | null): LostDatabase | null {
   if (found === null) {
     const text = db.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(NOTE) as string | undefined;

@@ -129,7 +129,7 @@ function connect(
   }
 }
 
-/** What is known of the file from beside it. */
+/** Facts about the file from the files beside it. */
 interface Before {
   readonly gatewayId: string | null;
   readonly mark: ReturnType<typeof readMark>;

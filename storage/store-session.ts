@@ -118,7 +118,7 @@ export class StoreSession {
     syncFile(target);
   }
 
-  /** Copies the log into the database and opens it anew. */
+  /** Copies the log into the database and opens it again. */
   reopen(): void {
     copyLogIntoFile(this.parts.db);
     this.exchange(() => {});

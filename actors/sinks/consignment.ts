@@ -21,7 +21,7 @@ export interface Piece {
 export interface Consignment {
   /** In order of `seq`. */
   readonly pieces: readonly Piece[];
-  /** What it was read after. */
+  /** The `seq` after which it was read. */
   readonly after: number;
   /** Where the cursor goes when all of it is done with; null: it stays. */
   readonly cursor: number | null;

@@ -41,7 +41,7 @@ export interface DeliveryListener {
   failed(error: unknown): void;
 }
 
-/** What hands batches to one link. */
+/** Hands batches to one link. */
 interface Hands {
   readonly log: HandOver;
   readonly letters: LetterHandOver;
@@ -64,7 +64,7 @@ export class Delivery implements Reader {
   #linkError: { readonly error: unknown } | null = null;
   #areLettersDue = true;
   #looksAfterAll = false;
-  /** What is after the cursor, up to this `seq`, was handed over or is held back. */
+  /** Records after the cursor, up to this `seq`, were handed over or are held back. */
   #position: number;
   /** The log is known to hold nothing between that and this `seq`. */
   #emptyUntil = 0;

@@ -210,7 +210,7 @@ export class HandOver {
     if (others.length > 0) return;
     const isLast = this.#ports.lastSeq() <= seq;
     const facts = errorFacts(error, 'HG_SINK_FAILED');
-    // What comes next has not failed yet: it is not kept waiting for the failures of this record.
+    // The next records have not failed: they do not wait for the failures of this one.
     if (this.#undecided.breakAt(seq, facts, { link, greeted, isLast })) this.#ports.recovered();
   }
 

@@ -103,7 +103,7 @@ function begin({ url, method, headers, body }: HttpQuestion, agent: HttpAgent, s
   });
   const answer = new Promise<IncomingMessage>((resolve, reject) => {
     request.on('response', resolve);
-    // Later errors are those of a body that nobody reads any more.
+    // Later errors are those of a body that is not read any more.
     request.on('error', reject);
   });
   request.on('socket', (socket) => {

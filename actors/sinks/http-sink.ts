@@ -94,7 +94,7 @@ interface Target {
   readonly url: string;
   /** The address as messages may show it. */
   readonly place: string;
-  /** What no message may show, the longest first. */
+  /** Texts that no message may show, the longest first. */
   readonly secrets: readonly string[];
 }
 

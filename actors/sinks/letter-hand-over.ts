@@ -53,7 +53,7 @@ export class LetterHandOver {
       }
       for (const piece of going) if (taken.has(piece)) this.#settle(piece, null);
       if (taken.size === 0 && !this.#ports.isOver() && mayBeARecords(error)) this.#broke(going, error);
-      // What became of them is stored before they are read again.
+      // Their outcome is stored before they are read again.
       await this.#ports.books.flush(this.#rig);
       throw error;
     }

@@ -25,7 +25,7 @@ interface Entry extends SinkPlacement {
   successor: SinkSpec | null;
   /** Its cursor goes with it. */
   takesCursor: boolean;
-  /** What was stored when it was told so; 0: what it has not delivered is given up in so many words. */
+  /** The last stored `seq` at that time; 0: undelivered records are given up on purpose. */
   toldAtSeq: number;
   /** Requests to be answered when it has ended. */
   waiting: readonly SinksCommand[];

@@ -67,7 +67,7 @@ export class SinkRig {
   cursor: number;
   /** Dead letters of records after this `seq` are not stored yet; null: all are. */
   unsavedAfter: number | null = null;
-  /** What is known of records after the cursor. */
+  /** The records after the cursor that are not decided yet. */
   readonly undecided = new Undecided();
   /** Deliveries of dead letters that broke the link, one after the other. */
   readonly letterBreaks = { id: 0, count: 0, rowsMax: Number.POSITIVE_INFINITY };

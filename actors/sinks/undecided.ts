@@ -1,4 +1,4 @@
-/** What is known of records after a sink's cursor, and not written down yet: which of them the far end has
+/** The state of the records after a sink's cursor that is not stored yet: which of them the far end has
  *  taken, which it has refused, and at which the link broke.
  *
  *  A refusal, or a link that breaks at a record, may be the record's fault or the far end's. The far end is
@@ -187,7 +187,7 @@ export class Undecided {
       this.#held.set(seq, held);
       this.#probes++;
       if (this.#probes >= inRound(this.#probeRounds, LIMITS.sinkProbesMax)) this.release();
-      // Where opening asks nobody the far end may be at fault: once it is back, the oldest record goes first.
+      // Where opening does not reach the far end, the far end may be at fault: once it is back, the oldest record goes first.
       else this.#isTheirTurn = !greeted;
       return false;
     }

@@ -1,5 +1,5 @@
-/** What V8 copies without a change (`node:v8` serialize): the values that the structured clone knows, and
- *  nothing that loses its class or its methods on the way. */
+/** Values that V8 copies without a change (`node:v8` serialize): the values that the structured clone knows,
+ *  and nothing that loses its class or its methods on the way. */
 
 import { Buffer } from 'node:buffer';
 import { isPlain, JSON_DEPTH_MAX } from '../../src/domain/json-text.ts';

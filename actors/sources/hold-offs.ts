@@ -1,6 +1,6 @@
-/** What far ends asked for by Retry-After: until when each source leaves its one alone. It holds for every
- *  run of the source, whatever state it was in, for the incarnations after it, and over a restart of the
- *  process, as long as the source asks the same far end. */
+/** Waits that far ends asked for by Retry-After: until when each source leaves its one alone. It holds for
+ *  every run of the source, whatever state it was in, for the incarnations after it, and over a restart of
+ *  the process, as long as the source asks the same far end. */
 
 import { crc32 } from 'node:zlib';
 import type { Clock } from '../../src/domain/clock.ts';
@@ -71,7 +71,7 @@ function checksumOf({ logic }: SourceSpec): number | null {
   return logic.target === undefined ? null : crc32(logic.target);
 }
 
-/** What a failure tells the statechart of it. */
+/** The part of a failure that the statechart gets. */
 export function retryAfterFact(error: unknown): { retryAfterMs?: number } {
   const retryAfterMs = retryAfterMsOf(error);
   return retryAfterMs === 0 ? {} : { retryAfterMs };

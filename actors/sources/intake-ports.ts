@@ -1,4 +1,4 @@
-/** What one run of a source's code works with. */
+/** Ports of one run of a source's code. */
 
 import type { Subject } from 'rxjs';
 import type { Clock } from '../../src/domain/clock.ts';

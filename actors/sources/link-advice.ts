@@ -1,4 +1,4 @@
-/** What the system says of a connection that did not come about, in words that say what to do. Sources and
+/** Advice for connections that could not be made: each system error in words that say what to do. Sources and
  *  sinks of every kind take their advice from here. */
 
 import { messageOf } from '../../src/domain/errors.ts';

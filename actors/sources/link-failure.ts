@@ -1,4 +1,4 @@
-/** A failure of a run, as the statechart is told of it. */
+/** A failure of a run, as the statechart gets it. */
 
 import { remedyOf, retryAfterMsOf, type ErrorFacts, type Remedy } from '../../src/domain/errors.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';

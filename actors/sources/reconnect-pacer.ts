@@ -1,7 +1,7 @@
 /** Paces the connecting of sources whose wait is over, over all sources of an engine: after the outage of a
  *  broker that thousands of them use, they come back in turn instead of all in one instant.
  *
- *  What holds: in any second no more than the bound begin; who waited first goes first; one that is stopped
+ *  Guarantees: in any second no more than the bound begin; who waited first goes first; one that is stopped
  *  meanwhile takes no turn. As long as fewer come, none is held up. */
 
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';

@@ -165,7 +165,7 @@ export class SourceRig implements Lane {
     return (this.#tally ?? NO_TALLY).totals(health);
   }
 
-  /** What is left of the wait that the far end asked for, milliseconds; 0 where there is none. */
+  /** The rest of the wait that the far end asked for, milliseconds; 0 where there is none. */
   get heldOffMs(): number {
     return Math.max(0, this.#heldOffUntilMonoMs - this.#clock.monotonicMs());
   }

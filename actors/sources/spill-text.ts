@@ -25,7 +25,7 @@ function unspillable(why: string): HeadgateError {
   return new HeadgateError('HG_RECORD_UNSTORABLE', message);
 }
 
-/** What {@link spillText} was made of. */
+/** The inverse of {@link spillText}. */
 export function spilledData(text: string): unknown {
   const content = text.slice(1);
   if (text.startsWith('b')) return bytesOf(content);

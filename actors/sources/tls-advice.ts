@@ -1,4 +1,4 @@
-/** What a TLS handshake that failed means, and what is to be done: each code of OpenSSL and Node has its own
+/** Meaning and remedy of failed TLS handshakes: each code of OpenSSL and Node has its own
  *  advice. */
 
 import type { DetailedPeerCertificate } from 'node:tls';
@@ -25,7 +25,7 @@ const TOO_OLD =
 const NO_TLS =
   'what listens there does not speak TLS; correct the port, or begin the url with the scheme without TLS ' +
   '(mqtt, http, ws)';
-const TOO_WEAK = 'its certificate has a key or a signature that is too weak; have it issued anew';
+const TOO_WEAK = 'its certificate has a key or a signature that is too weak; have it issued again';
 
 const TLS_ADVICE: Readonly<Record<string, Advice>> = {
   CERT_HAS_EXPIRED: (facts) => expired(facts),
@@ -41,9 +41,9 @@ const TLS_ADVICE: Readonly<Record<string, Advice>> = {
   CERT_SIGNATURE_FAILURE: ({ certificate }) =>
     `its certificate is not signed by the ${issuerOf(certificate)} of tls.ca; an authority of the same ` +
     'name has another key: set tls.ca to the one that issued it',
-  CERT_REVOKED: 'its certificate has been revoked; have it issued anew',
+  CERT_REVOKED: 'its certificate has been revoked; have it issued again',
   INVALID_PURPOSE: 'its certificate is not for servers; have one issued with the purpose serverAuth',
-  INVALID_CA: 'its certificate was issued by one that is no authority; have it issued anew',
+  INVALID_CA: 'its certificate was issued by one that is no authority; have it issued again',
   PATH_LENGTH_EXCEEDED: 'its chain of certificates is longer than its authority allows',
   ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: NO_TLS,

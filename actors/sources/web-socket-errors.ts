@@ -1,4 +1,4 @@
-/** What goes wrong with a WebSocket, as errors that name the address without its secrets. */
+/** Errors of WebSockets. They name the address without its secrets. */
 
 import type { IncomingMessage } from 'node:http';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';

@@ -72,7 +72,7 @@ export function bytesAsText(bytes: Uint8Array): string {
   return BASE64_PREFIX + base64(bytes);
 }
 
-/** What {@link bytesAsText} was given. */
+/** The inverse of {@link bytesAsText}. */
 export function bytesOfText(text: string): Uint8Array {
   const isBase64 = text.startsWith(BASE64_PREFIX);
   return isBase64 ? bytesOf(text.slice(BASE64_PREFIX.length)) : new TextEncoder().encode(text);

@@ -112,7 +112,7 @@ function plainLetter(letter: DeadLetter): DeadLetter {
   };
 }
 
-/** What a column of whole numbers takes. Code without types may say anything. */
+/** Values that a column of whole numbers takes. Code without types may say anything. */
 function wholeNumber(value: unknown): number | null {
   return typeof value === 'number' && Number.isSafeInteger(Math.round(value)) ? Math.round(value) : null;
 }

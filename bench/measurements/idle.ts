@@ -1,4 +1,4 @@
-/** What an engine takes that has sources and nothing to do: one half waits to be pushed to, the other reads
+/** Memory and CPU of an engine with idle sources: one half waits to be pushed to, the other reads
  *  once an hour. */
 
 import { setTimeout as wait } from 'node:timers/promises';

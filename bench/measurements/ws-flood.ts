@@ -1,4 +1,4 @@
-/** What a flood of hostile connections costs those that behave: the time from push to commit at a steady
+/** Cost of a flood of hostile connections for other clients: the time from push to commit at a steady
  *  pace, while the attacker, a process of its own, is at the engine, and while it is at another's server,
  *  which takes as much of the machine; and what memory it takes. */
 

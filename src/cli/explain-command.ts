@@ -91,7 +91,7 @@ function isGood(state: string): boolean {
   return stateColour(state) === 'green' || ['running', 'open', 'flowing', 'recording'].includes(state);
 }
 
-/** What the last row of the actor that says so in words says. */
+/** The words of the actor's last row that has any. */
 function reasonOf(chain: readonly Row[]): string {
   const { actor } = chain.at(-1) as Row;
   const told = chain.findLast((row) => row.actor === actor && readableWords(row.data) !== '');

@@ -78,7 +78,7 @@ const EXPLAINS =
 
 function readingStatement(db: Database.Database, sql: string): Database.Statement {
   const statement = db.prepare(sql);
-  // What is explained is not carried out, whatever it is.
+  // EXPLAIN executes nothing, whatever the statement.
   if (!statement.reader || !(statement.readonly || EXPLAINS.test(sql))) {
     throw new HeadgateError(
       'HG_QUERY_INVALID',

@@ -60,7 +60,7 @@ export function readableData(data: unknown): string {
     .join(' ');
 }
 
-/** What a row's data says in words: `the broker hung up`; empty where it says nothing. */
+/** The message in a row's data: `the broker hung up`; empty where there is none. */
 export function readableWords(data: unknown): string {
   if (!isPlainObject(data)) return '';
   const { message, error } = data;

@@ -14,7 +14,7 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 interface Layout {
   readonly columns: number | null;
-  /** What stands before each line after the first. */
+  /** Prefix of each line after the first. */
   readonly hang: string;
   /** Columns that are taken on the first line. */
   readonly before: number;

@@ -201,7 +201,7 @@ export const LIMITS = {
   expressionDepthMax: 64,
   /** Characters of an expression that an error about it shows. */
   expressionShownCharsMax: 40,
-  /** What one evaluation may spend: parts evaluated, elements and pieces of text looked at. */
+  /** Steps of one evaluation: parts evaluated, elements and pieces of text read. */
   expressionStepsMax: 200_000,
   /** Characters of a pattern of `matches`, and of a text it is held against. */
   patternCharsMax: 500,
@@ -211,7 +211,7 @@ export const LIMITS = {
   /** Memory, in bytes, that records of one upload may take from their decoding until they are stored; at that
    *  number its body is not read on. */
   ingestRequestPendingBytesMax: 4 * 1024 * 1024,
-  /** What is handed in of it at a time, unless one record is larger. */
+  /** Bytes handed in at a time, unless one record is larger. */
   ingestPieceBytesMax: 512 * 1024,
   /** Pushes of one upload, likewise. */
   ingestRequestPushesMax: 8,

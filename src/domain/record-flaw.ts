@@ -1,4 +1,4 @@
-/** What stands beside a record's data, checked before it goes into a transaction with the rows of others:
+/** The fields beside a record's data, checked before it goes into a transaction with the rows of others:
  *  the tables refuse a value of another type, a number that is no 64-bit integer, and text that is not
  *  well-formed Unicode would be stored as other text. */
 

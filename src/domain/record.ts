@@ -96,7 +96,7 @@ export function withData<Data>(record: IngestRecord, data: Data): IngestRecord<D
   return receipt === undefined ? changed : withReceipt(changed, receipt);
 }
 
-/** What a transform returned, as the data of the next record: of a record it is that record's data. */
+/** The data of the next record, from the return value of a transform: of a record, that record's data. */
 export function dataOf(returned: unknown): unknown {
   return returned instanceof ArrivedRecord ? (returned.data as unknown) : returned;
 }

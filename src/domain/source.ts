@@ -60,7 +60,7 @@ export interface SourceIo {
   alert(event: string, message: string, details?: Readonly<Record<string, unknown>>): void;
 }
 
-/** What is left to a source that is gone: to say good-bye, and to say that it could not. */
+/** The part of `io` that a removed source has: it may end its session, and report that it could not. */
 export type FarewellIo = Pick<SourceIo, 'clock' | 'log' | 'alert' | 'cursor' | 'keepCursor'>;
 
 /** The code of a source.
@@ -81,7 +81,7 @@ export interface SourceLogic {
   /** Whether the source can be held back without loss: the far end keeps what is not read yet. A rate limit
    *  with the policy `auto` delays such a source, and drops records of others. Default true. */
   readonly canWait?: boolean;
-  /** What the far end keeps for this source while it is away, by a name: a session, a queue. */
+  /** The name of the state that the far end keeps for this source while it is away: a session, a queue. */
   readonly keeps?: string;
   /** Ends that. Called once, after the last run, when the source is deregistered or replaced by one that
    *  keeps something else; never at a stop of the engine. Must not reject, and must end by itself. */

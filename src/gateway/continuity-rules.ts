@@ -1,11 +1,11 @@
-/** What a new version of the configuration must not do by accident: open the gateway, drop a section that
- *  ran, or be the beginning of the version before. Each needs a word that says it is meant. */
+/** Changes that a new version of the configuration must not make by accident: open the gateway, drop a
+ *  section that ran, or be the beginning of the version before. Each needs a word that says it is meant. */
 
 import { addressOf } from '../domain/address.ts';
 import type { ConfigProblem, ReloadOrigin } from './gateway-control.ts';
 import type { PreparedConfig } from './prepared-config.ts';
 
-/** What is known of the versions before, also of those that ran before the process was started. */
+/** The facts about earlier versions, also of those that ran before the process was started. */
 export interface Known {
   /** Tokens were configured once. */
   readonly tokensSeen: boolean;

@@ -57,14 +57,14 @@ export class Continuity {
   #countedAtMs = 0;
   #isSaved = true;
   #isClosed = false;
-  /** What is under way, one after the other. */
+  /** Pending operations, one after the other. */
   #work: Promise<void> = Promise.resolve();
 
   constructor(ports: ContinuityPorts) {
     this.#ports = ports;
   }
 
-  /** What speaks against running this version; empty where nothing does. */
+  /** Objections to running this version; empty where there are none. */
   problemsWith(next: PreparedConfig, origin: ReloadOrigin): ConfigProblem[] {
     const known: Known = { ...this.#memory, text: this.#text };
     return continuityProblems(known, next, origin);
@@ -188,7 +188,7 @@ export class Continuity {
   async #giveUp(sink: string, why: 'over' | 'removed', by: By): Promise<void> {
     try {
       if (why === 'over') await this.#tellUndelivered('config.sinkForgotten', sink, by);
-      // It is told of here, or confirmed by the file.
+      // It is reported here, or confirmed by the file.
       await this.#ports.engine.deregisterSink(sink, { ...by, keepCursor: false });
     } catch (error) {
       const isGone = error instanceof HeadgateError && error.code === 'HG_SINK_UNKNOWN';

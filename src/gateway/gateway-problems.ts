@@ -1,4 +1,4 @@
-/** What a gateway says: against a configuration, beside what is wrong in its text, and at its end. */
+/** Messages of a gateway: against a configuration, beside what is wrong in its text, and at its end. */
 
 import { HeadgateError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';

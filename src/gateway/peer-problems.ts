@@ -29,7 +29,7 @@ export async function peerProblems(
   ];
 }
 
-/** What is said of a package that is not there; null where it is. */
+/** The problem of a missing package; null where it is installed. */
 async function missing(load: () => Promise<unknown>): Promise<string | null> {
   try {
     await load();

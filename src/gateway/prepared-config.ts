@@ -27,7 +27,7 @@ export interface PreparedConfig {
   /** As it was written, secrets masked. */
   readonly document: Readonly<Record<string, unknown>>;
   readonly digest: string;
-  /** What is valid and seldom meant. */
+  /** Settings that are valid and seldom intended. */
   readonly warnings: readonly ConfigProblem[];
   /** What no line of the log may show. */
   readonly secrets: readonly string[];

@@ -9,7 +9,7 @@ import type { Clock, TimerHandle } from '../domain/clock.ts';
 
 export interface ReferenceWatchOptions {
   readonly clock: Clock;
-  /** What runs now was read from these files, each with its version then. Asked at every look. */
+  /** The files that the running version was read from, each with its version then. Called at every check. */
   readonly files: () => ReadonlyMap<string, string>;
   /** One or more of them say something else now. */
   readonly onChange: () => void;

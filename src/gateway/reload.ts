@@ -34,7 +34,7 @@ export interface ReloadPorts {
   readonly log: Logger;
   readonly engine: ChangeableEngine;
   readonly started: PreparedConfig;
-  /** Takes secrets out of what is told of problems. */
+  /** Takes secrets out of messages about problems. */
   readonly mask: (text: string) => string;
   /** The version runs now, and `row` says so: what is no part of the engine follows it. Must not throw. */
   readonly onApplied: (next: PreparedConfig, row: number | null) => void;

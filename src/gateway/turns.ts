@@ -24,7 +24,7 @@ export async function runInTurns<Result>(work: Interruptible<Result>, pause: Pau
   return step.value;
 }
 
-/** What `change` makes of each item; an interruption after every `perTurn` of them. */
+/** Maps each item by `change`, with a turn of the event loop after every `perTurn` of them. */
 export function* mapInPieces<Item, Result>(
   items: Iterable<Item>,
   perTurn: number,

@@ -16,7 +16,7 @@ export interface NotedCommand {
 /** To be called once a command is known to be well formed, just before it is given. */
 export function noteCommand(engine: Engine, { type, id, principal }: NotedCommand): CommandOptions {
   try {
-    // What is about nothing that is there is refused; the engine keeps count of that.
+    // Commands about unknown subjects are refused; the engine counts them.
     if (!hasSubject(engine, type, id)) return {};
     const data = { over: 'api', type, id, by: principal.name };
     return { cause: engine.noteConfig({ event: 'config.command', data }) };

@@ -24,7 +24,7 @@ interface Exchange {
   /** Since when it has been waited for: an upload, since the last of it came, or was not read. */
   waitedSinceMs: number;
   bytesRead: number;
-  /** What its connection had received when it began, and for how long more of it was waited for since. */
+  /** Bytes that its connection had received when it began, and the time spent waiting for more since. */
   readonly bytesReadBefore: number;
   starvedMs: number;
   isMade: boolean;

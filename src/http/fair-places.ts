@@ -39,7 +39,7 @@ export class FairPlaces {
   }
 }
 
-/** What counts as one client: a token, wherever it is used; without tokens, an address. */
+/** The key of one client: a token, wherever it is used; without tokens, an address. */
 export function clientKey({ name }: Principal, remoteAddress: string | undefined): string {
   return name === 'anonymous' ? `address ${clientOf(remoteAddress)}` : `token ${name}`;
 }

@@ -7,7 +7,7 @@ import { VERSION } from '../version.ts';
 /** Where the document has the schema of a configuration. */
 export const CONFIGURATION_REF = '#/components/schemas/Configuration';
 
-/** What the tags of the operations stand for. */
+/** Descriptions of the operations' tags. */
 const TAGS: Readonly<Record<string, string>> = {
   Process: 'The process as its watchers see it: alive, ready, its metrics and this document.',
   Sources: 'The sources of the gateway, and commands for them.',

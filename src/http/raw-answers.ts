@@ -27,7 +27,7 @@ export function endWithProblem(socket: Duplex, { status, headers, body }: Proble
   );
 }
 
-/** What Node's parser could not read, or did not wait for. Any other error is the connection's: where TLS was
+/** Errors of Node's parser, and its time-outs. Any other error is the connection's: where TLS was
  *  never agreed on, an answer would wait for it for ever. */
 export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
   const isOfRequest = error.code === LATE || error.code?.startsWith('HPE_') === true;

@@ -31,7 +31,7 @@ export interface Route<Params extends Shape, Query extends Shape, Body extends z
   /** What a token needs; null: nobody needs one. */
   readonly scope: Scope | null;
   readonly summary: string;
-  /** What it does beyond the summary, in whole sentences. */
+  /** Its description beyond the summary, in whole sentences. */
   readonly description: string;
   readonly params?: Params;
   readonly query?: Query;

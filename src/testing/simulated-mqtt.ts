@@ -49,7 +49,7 @@ export interface SimulatedMqttBroker {
   readonly connections: number;
   /** Messages thrown away because a client’s queue was full. */
   readonly thrownAway: number;
-  /** What the broker keeps under a client id; null where there is no such session. */
+  /** The session that the broker keeps for a client id; null where there is none. */
   session(clientId: string): SimulatedMqttSession | null;
 }
 

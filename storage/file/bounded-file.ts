@@ -6,7 +6,7 @@ import { messageOf } from '../../src/domain/errors.ts';
 
 export interface BoundedFileOptions {
   readonly bytesMax: number;
-  /** What speaks against its owner or mode, to go on after its name; null: nothing. */
+  /** The objection to its owner or mode, to follow its name; null: none. */
   readonly refuse?: (stat: Stats) => string | null;
 }
 

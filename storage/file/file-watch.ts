@@ -34,7 +34,7 @@ export class FileWatch {
     this.#known = this.#look();
   }
 
-  /** What has changed since {@link adopt} and {@link rebase}, the worst first; null: nothing. */
+  /** The worst change since {@link adopt} and {@link rebase}; null: none. */
   check(): FileChange | null {
     const { database, log, memory, lock } = this.#look();
     const known = this.#known;

@@ -47,7 +47,7 @@ export function markFileOf(file: string): string {
   return `${file}-mark`;
 }
 
-/** What a reader says where there is no database: that one was there, and how far it had come. */
+/** A reader's message where there is no database: that one was there, and how far it had come. */
 export function lossHint(file: string): string | null {
   const mark = readMark(file);
   if (mark === null) return null;

@@ -4,7 +4,7 @@ import { existsSync, renameSync } from 'node:fs';
 import { basename } from 'node:path';
 import { syncFolderOf } from './durable-file.ts';
 
-/** What belongs to a database: the log goes along under the name SQLite looks for, so that what can still be
+/** The files of a database: the log goes along under the name SQLite looks for, so that what can still be
  *  read can be read together. */
 const SUFFIXES = ['', '-wal', '-shm', '-journal', '-mark'] as const;
 

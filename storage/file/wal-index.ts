@@ -1,5 +1,5 @@
-/** What the shared memory beside a database (`FILE-shm`) says of its write-ahead log, read without SQLite:
- *  to ask a connection would make it read the log, which may be damaged. Layout:
+/** Reads the state of a write-ahead log from the shared memory beside a database (`FILE-shm`), without
+ *  SQLite: to ask a connection would make it read the log, which may be damaged. Layout:
  *  https://sqlite.org/walformat.html, 2.2. */
 
 import { closeSync, openSync, readSync, statSync } from 'node:fs';

@@ -110,7 +110,7 @@ export class AgeClock {
     return {
       ...kept,
       begunAgeMs,
-      // What comes from now on is told from what was there.
+      // New rows are told apart from older ones.
       ageTimeMs: begunAgeMs + 1,
       outageAgeMs: kept.wallMs === null ? null : (kept.outageAgeMs ?? begunAgeMs),
       ...{ lastMs: monoMs, steadySinceMs: monoMs, offsetMs: nowMs - monoMs },
@@ -125,7 +125,7 @@ export class AgeClock {
     if (!isPlausible || steadyMs < LIMITS.clockBeliefMsMin) return false;
     const settles = course.outageAgeMs !== null;
     if (course.outageAgeMs !== null && course.wallMs !== null) {
-      // What the clock says beyond the time that is known to have passed.
+      // The clock's advance beyond the time that is known to have passed.
       const outageMs = Math.max(0, Math.floor(nowMs - course.wallMs - UNSAVED_MS));
       if (steadyMs < Math.min(LIMITS.clockBeliefMsMax, outageMs * OUTAGE_SHARE)) return false;
       this.#shift.run(outageMs, course.outageAgeMs);

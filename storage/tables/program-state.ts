@@ -1,4 +1,4 @@
-/** What the program around the engine keeps in the database: a text under a key, beside the database's own
+/** State of the program around the engine: a text under a key, beside the database's own
  *  entries in `meta`. */
 
 import type Database from 'better-sqlite3';

@@ -1,4 +1,4 @@
-/** What the steps of a verification share. */
+/** Shared state of the steps of a verification. */
 
 import type Database from 'better-sqlite3';
 import type { ProblemList, VerifyProgress } from './verify-report.ts';

@@ -1,4 +1,4 @@
-/** What a verification found. The public types name this file: it needs no types of the database. */
+/** Findings of a verification. The public types name this file: it needs no types of the database. */
 
 export interface VerifyReport {
   /** Nothing was found wrong. */

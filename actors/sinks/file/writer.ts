@@ -44,7 +44,7 @@ export interface FileWriter {
 
 /** Permissions of a file that a sink makes: data of the gateway is not for everybody. */
 const FILE_MODE = 0o640;
-/** How often a batch is written anew because its file was taken away meanwhile. */
+/** How often a batch is written again because its file was removed in the meantime. */
 const REWRITES_MAX = 3;
 
 export function createFileWriter(io: SinkIo, options: FileWriterOptions, format: FileFormat): FileWriter {
@@ -94,7 +94,7 @@ class Writer implements FileWriter {
     const before = await this.#change();
     if (before !== null) await this.#reopen(before);
     await this.#writeOnce(lines);
-    // What was written counts only where it is in the file that bears the name.
+    // A write counts only where it is in the file that has the name.
     for (let rewrites = 0; ; rewrites++) {
       const meanwhile = await this.#change();
       if (meanwhile === null) return;
@@ -126,7 +126,7 @@ class Writer implements FileWriter {
     return file;
   }
 
-  /** What another program did to the file since it was written last; null: nothing. */
+  /** The change another program made to the file since the last write; null: none. */
   async #change(): Promise<string | null> {
     const { path } = this.#options;
     const found = await stat(path).catch((error: unknown) => {
@@ -152,7 +152,7 @@ class Writer implements FileWriter {
     });
   }
 
-  /** Goes on in the file that bears the name now, or makes one. */
+  /** Goes on in the file that has the name now, or makes one. */
   async #reopen(change: string): Promise<void> {
     const { path } = this.#options;
     this.#io.alert(

@@ -73,7 +73,7 @@ export function mqttSink(input: MqttSinkOptions): SinkSpec {
   const options = resolveOptions(mqttSinkSchema, input, 'mqttSink');
   const connection = resolveConnection(options);
   let speaker: SinkIo | undefined;
-  // What was told of a broker is not told again at each link.
+  // A finding about a broker is reported once, not at each link.
   const grants = watchGrants(connection, () => speaker);
   return sinkSpec('mqtt', options, {
     open(io) {

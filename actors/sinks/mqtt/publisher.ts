@@ -32,7 +32,7 @@ export interface MqttPublisher {
   readonly life: LinkLife;
   /** What the broker said it can take. */
   readonly granted: Granted;
-  /** What it granted otherwise than asked for, a sentence each. */
+  /** Differences between the grant and the request, a sentence each. */
   readonly differences: readonly string[];
   /** Resolves when the broker has acknowledged it (QoS 1), or when it is on its way (QoS 0).
    *  @throws HeadgateError HG_SINK_REFUSED if the broker will never take this message. */

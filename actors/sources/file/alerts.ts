@@ -1,4 +1,4 @@
-/** What the operator hears of content that could not be read. */
+/** Alerts about content that could not be read. */
 
 import type { SourceIo } from '../../../src/domain/source.ts';
 

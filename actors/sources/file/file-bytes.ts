@@ -68,7 +68,7 @@ class CompressedBytes implements FileBytes {
   readonly #handle: FileHandle;
   readonly #create: () => Decompressor;
   #stream: Decompressor | null = null;
-  /** What has been decompressed and not been read, and where it stands in the content. */
+  /** Decompressed bytes that were not read yet, and their offset in the content. */
   #waiting: Buffer[] = [];
   #offset = 0;
   /** How far the compressed file was read. */

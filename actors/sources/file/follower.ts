@@ -129,7 +129,7 @@ class Follower {
     else this.#older = new Set();
   }
 
-  /** What is put aside by now is older than the file that has the name. */
+  /** Files that were rotated by now are older than the file that has the name. */
   async #noteOlder(): Promise<void> {
     this.#older = new Set((await listRotated(this.#plan)).map(birthOf));
     this.#wasBlank = true;

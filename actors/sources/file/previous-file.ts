@@ -37,7 +37,7 @@ export class PreviousFile {
       if (io.signal.aborted) return true;
       if (outcome === 'more') continue;
       if (outcome === 'end') return !this.reading.file.bytes.isCompressed;
-      // What is in it now is not what was put aside.
+      // Its present content is not the content that was rotated.
       this.#isFinished = true;
       return false;
     }

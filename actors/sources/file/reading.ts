@@ -128,14 +128,14 @@ function tooLong(line: Line, path: string, lineBytesMax: number): HeadgateError 
 
 export class FileReading {
   readonly file: OpenFile;
-  /** What stands around the text of a place in a cursor. */
+  /** Prefix and suffix of a position in a cursor. */
   toCursor: (placeText: string) => string = (placeText) => `${placeText}}`;
   readonly #bytes: FileBytes;
   readonly #plan: ReadingPlan;
   readonly #rows: RowDecoder;
   readonly #splitter: LineSplitter;
   readonly #tracker: PlaceTracker;
-  /** Bytes of zero that the operator has not been told of. */
+  /** Bytes of zero that were not reported yet. */
   #holeBytesSeen = 0;
   #sizeBytes: number;
   /** Unknown at first: the outlet may still be full from the run before. */

@@ -43,7 +43,7 @@ export async function listRotated(plan: RotationPlan, alsoLike?: string): Promis
     found.set(file.inode, file);
   }
   const ordered = withoutTwins(inOrder([...found.values()]));
-  // What is younger than the file that the link leads to was not put aside.
+  // A file younger than the target of the link was not rotated.
   if (reached === null) return ordered;
   const end = ordered.indexOf(reached);
   return target === null ? ordered.toSpliced(end, 1) : ordered.slice(0, end);

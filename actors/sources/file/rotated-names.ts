@@ -30,7 +30,7 @@ export function compressionOf(path: string): string {
   return COMPRESSED.exec(path)?.[0].toLowerCase() ?? '';
 }
 
-/** What the name of a file says about its place in a rotation. */
+/** The place of a file in a rotation, by its name. */
 export function readName(name: string): RotatedName {
   const plainName = name.replace(COMPRESSED, '');
   const withoutIds = plainName.replaceAll(UUID, '');
@@ -71,7 +71,7 @@ export function rotatedName(name: string, current: string): RotatedName | null {
   return { ...read, kind, numbers };
 }
 
-/** What was added to `current` to make `name` of it, without the separator. */
+/** The part that `name` has beyond `current`, without the separator. */
 function markerOf(name: string, current: string): string | null {
   const extension = extname(current);
   const stem = current.slice(0, current.length - extension.length);

@@ -73,14 +73,14 @@ async function indexByContent(place: FilePlace, listed: readonly RotatedFile[]):
 async function openIfHolds(path: string, place: FilePlace): Promise<OpenFile | null> {
   const file = await openRotated(path).catch(() => null);
   if (file === null) return null;
-  // What a blank file holds is no sign: it must be the same file.
+  // The content of an empty file identifies nothing: it must be the same file.
   const isOther = place.isBlank && file.birthMs !== place.birthMs;
   if (!isOther && (await holdsPlace(file.bytes, place).catch(() => false))) return file;
   await file.bytes.close();
   return null;
 }
 
-/** What is read after a file. */
+/** The file to read after another. */
 export interface Successor {
   readonly file: OpenFile;
   readonly isCurrent: boolean;
@@ -101,8 +101,8 @@ export interface Predecessor {
 /** Told of a file of the chain that cannot be read. */
 export type OnUnreadable = (path: string, reason: string) => void;
 
-/** The file that was written after `last`: the next one that was put aside, else what bears the name now.
- *  Null while `last` itself bears it, and while nothing does.
+/** The file that was written after `last`: the next one that was put aside, else the one that has the name
+ *  now. Null while `last` itself has it, and while no file does.
  *  @throws HeadgateError HG_LINK_REFUSED (retry) where it cannot be opened for now. */
 export async function nextFile(
   plan: RotationPlan,

@@ -1,4 +1,4 @@
-/** What an answer that is no success says, as far as a person may see it: its Retry-After, where a redirect
+/** The content of an unsuccessful answer, as far as it may be shown: its Retry-After, where a redirect
  *  leads, and the first words of its body, without anything secret that the far end sent back. */
 
 import type { Clock } from '../../../src/domain/clock.ts';
@@ -28,7 +28,7 @@ export function retryDetails(answer: WithHeader, nowMs: number): { retryAfterMs?
   return retryAfterMs === null ? {} : { retryAfterMs };
 }
 
-/** What is to be done about a status. `location` is the header of a redirect, resolved against `url`. */
+/** The error for a status. `location` is the header of a redirect, resolved against `url`. */
 export function statusAdvice(
   { status, retryAfterMs }: AnswerDetails,
   redirect: { readonly location: string | null; readonly url: string } | null = null,
@@ -67,7 +67,7 @@ async function readInto(chunks: Uint8Array[], body: AsyncIterable<Uint8Array>): 
   }
 }
 
-/** What a request bears that nobody may see: credentials, the values of its headers and of its query. */
+/** The secrets in a request: credentials, the values of its headers and of its query. */
 export function secretsOf(url: string, headers: Readonly<Record<string, string>>): string[] {
   const { username, password, searchParams } = new URL(url);
   const values = Object.values(headers).flatMap((value) => [value, ...value.split(/[\s,;=]+/)]);

@@ -14,7 +14,7 @@ export interface PollPlan {
   readonly place: string;
   readonly timeoutMs: number;
   readonly bodyBytesMax: number;
-  /** What no message may show of an answer that sends it back. */
+  /** Secrets of the request, which an answer may repeat. */
   readonly secrets: readonly string[];
 }
 

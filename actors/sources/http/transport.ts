@@ -72,7 +72,7 @@ function causeOf(error: unknown): unknown {
 class KeptConnections extends http.Agent {
   readonly #isSecure: boolean;
   readonly #tls: TlsOptions | undefined;
-  /** What Node compares the url with, and what it leaves out of the header Host. */
+  /** Default ports, which Node leaves out of the header Host. */
   readonly protocol: string;
   readonly defaultPort: number;
 
@@ -157,7 +157,7 @@ function decompressed(response: IncomingMessage): Readable {
   const decoders = codings.toReversed().map((coding) => DECODERS[coding]?.());
   if (decoders.length === 0 || decoders.includes(undefined)) return response;
   const last = decoders.at(-1) as Duplex;
-  // What goes wrong comes out of the last stream.
+  // Errors of all streams come out of the last one.
   pipeline([response, ...(decoders as Duplex[])], () => {});
   return last;
 }

@@ -1,4 +1,4 @@
-/** What a broker granted, compared with what it was asked for: each difference as a sentence. A broker need
+/** Compares what a broker granted with what was requested: each difference is a sentence. A broker need
  *  not say so by itself, and what is missing shows only when it is needed. */
 
 import type { IConnackPacket } from 'mqtt';
@@ -74,7 +74,7 @@ export function unavailable(
   return null;
 }
 
-/** What a broker says in its own words: reason and another server, of CONNACK and DISCONNECT. */
+/** Reason string and server reference of CONNACK and DISCONNECT. */
 export function brokerWords(properties: unknown): string {
   const { reasonString, serverReference } = (properties ?? {}) as Record<string, unknown>;
   const shown = (text: unknown) => printable(String(text)).slice(0, 200);

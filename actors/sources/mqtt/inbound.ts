@@ -65,7 +65,7 @@ function connackProperties(frame: Buffer): unknown {
   parser.on('packet', (packet) => {
     properties = (packet as IConnackPacket).properties;
   });
-  // What mqtt.js finds wrong with it, it says itself.
+  // mqtt.js reports its own findings.
   parser.on('error', () => {});
   parser.parse(frame);
   return properties;

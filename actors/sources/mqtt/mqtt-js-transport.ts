@@ -42,7 +42,7 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
   let reason: Error | null = null;
   const gone = Promise.withResolvers<void>();
   let connack: IConnackPacket | null = null;
-  /** What the broker said when it refused the connection. */
+  /** The broker's reason for refusing the connection. */
   let words = '';
 
   const end = (error: Error): void => {

@@ -13,7 +13,7 @@ export const PREFIX_BYTES_MAX = 2 + 65_535 + 2 + KEPT_BYTES_MAX;
 
 const TOPIC_CHARS_SHOWN = 200;
 
-/** What a message that is being read over is known by. */
+/** Identity of a message that is skipped. */
 export interface MessageHead {
   readonly topic: string;
   readonly qos: Qos;

@@ -34,7 +34,7 @@ export const tlsSchema = z
     if (problem !== null) context.addIssue({ code: 'custom', message: problem });
   });
 
-/** What OpenSSL says against certificates and key, or null. Its messages quote neither. */
+/** OpenSSL's objection to certificates and key, or null. Its messages quote neither. */
 function certificateProblem(tls: { ca?: unknown; cert?: unknown; key?: unknown }): string | null {
   try {
     createSecureContext(tls as Parameters<typeof createSecureContext>[0]);

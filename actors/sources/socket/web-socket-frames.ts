@@ -3,12 +3,12 @@
  *  connection, and a server that repeats it would end every one.
  *
  *  - `cut`: of a message above the limit only the first bytes pass; the rest is read over. The message keeps
- *    its place among the others, and its size is told.
+ *  its place among the others, and its size is told.
  *  - `split`: of a stream of bytes in messages (MQTT), frames that are large, or fragments, become messages
- *    of their own, which is the same stream [MQTT-6.0.0-2].
+ *  of their own, which is the same stream [MQTT-6.0.0-2].
  *
- *  What cannot be read (an answer that is no upgrade, masked frames, lengths beyond reason) passes as it is:
- *  ws judges it. */
+ *  Input that cannot be parsed (an answer that is no upgrade, masked frames, lengths beyond reason) passes as
+ *  it is: ws judges it. */
 
 /** Bytes that are kept of a message that is cut. */
 export const KEPT_BYTES_MAX = 1_024;

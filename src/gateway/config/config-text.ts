@@ -146,7 +146,7 @@ function numberProblem({ value, source, type }: Scalar): string | null {
 /** Characters that no text of a configuration has: it is another kind of file, or damaged. */
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
 
-/** What is wrong with the characters of a text, whatever they say. */
+/** Problems with the characters of a text, whatever its content. */
 function characterProblem(text: string): TextProblem | null {
   const at = CONTROL.exec(text);
   if (at === null) return null;

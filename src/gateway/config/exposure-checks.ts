@@ -35,7 +35,7 @@ const OPEN_SERVER =
 const PLAIN_SERVER =
   'others can reach this address and http.tls is not set; set it, or set http.allowPlaintext: true';
 
-/** Whoever may publish to the topic commands the gateway, as far as tokens do not say otherwise. */
+/** Without tokens, every client that may publish to the topic can command the gateway. */
 function controlFindings({ control, auth }: GatewayConfig): Finding[] {
   const { mqtt } = control;
   const url = mqtt === null ? null : URL.parse(mqtt.url);

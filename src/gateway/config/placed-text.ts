@@ -12,7 +12,7 @@ export interface Place {
   readonly column: number;
 }
 
-/** What each alias refers to. */
+/** The target of each alias. */
 export type AliasTargets = ReadonlyMap<Node, Node>;
 
 interface Parts {

@@ -42,7 +42,7 @@ export type ReadConfigResult =
       /** SHA-256 of what is resolved, secrets left out, hex; the same where the configuration means the
        *  same. */
       readonly digest: string;
-      /** What is valid and seldom meant. */
+      /** Settings that are valid and seldom intended. */
       readonly warnings: readonly ConfigProblem[];
       /** Files that references led to, absolute, each with its version when it was read. */
       readonly files: ReadonlyMap<string, string>;

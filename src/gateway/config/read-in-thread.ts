@@ -6,7 +6,7 @@ import { HeadgateError, messageOf } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { readConfig, type ReadConfigOptions, type ReadConfigResult } from './read-config.ts';
 
-/** What the thread is given. */
+/** Input of the thread. */
 export interface ThreadReading {
   readonly text: string;
   readonly options: ReadConfigOptions;

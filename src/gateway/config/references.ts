@@ -86,8 +86,8 @@ function resolveText(
   }
 }
 
-/** What a file of secrets must not allow: anything to others, and to its group more than reading. Kubernetes
- *  lets the group read (fsGroup), and makes that group the service's own. */
+/** Permissions that a file of secrets must not have: anything to others, and to its group more than reading.
+ *  Kubernetes lets the group read (fsGroup), and makes that group the service's own. */
 const TOO_OPEN = 0o037;
 
 /** Reads a file that a configuration names.

@@ -132,7 +132,7 @@ export class SecretBook {
   }
 
   /** Notes what a reference stood for. Of an address the host is no secret: an error that does not name it
-   *  helps nobody. Parts of its path that are long enough to be keys are, as in the addresses of webhooks. */
+   *  is of no use. Parts of its path that are long enough to be keys are, as in the addresses of webhooks. */
   addReferred(value: string): void {
     const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? URL.parse(value) : null;
     if (url === null) this.add(value);

@@ -191,7 +191,7 @@ function tokenFindings({ auth, http }: GatewayConfig): Finding[] {
   ];
 }
 
-/** What is named as removed and is there all the same: one of the two is a mistake. */
+/** Names that are listed as removed and still configured: one of the two is a mistake. */
 function removedFindings({ removed, sources, sinks }: GatewayConfig): Finding[] {
   const found = (
     section: 'sources' | 'sinks',

@@ -47,7 +47,7 @@ const WRITTEN_OUT =
   'holds a password that is written out; take it from the environment (${NAME}) or a file ' +
   '(password: file:PATH)';
 
-/** What has to be escaped in an address; null where nothing has. */
+/** The characters that must be escaped in an address; null where there are none. */
 export function escapeProblem(url: string): string | null {
   if (url !== url.trim()) return 'begins or ends with white space';
   if (/[\s\\]/.test(url)) return 'holds white space or a backslash; write them as %20 and %5C, or correct it';

@@ -1,4 +1,4 @@
-/** What is valid in a configuration and seldom meant. None of it keeps a gateway from running. */
+/** Warnings: settings that are valid and seldom intended. None of them keeps a gateway from running. */
 
 import type { GatewayConfig } from './gateway-config.ts';
 import { loopFindings } from './loop-check.ts';

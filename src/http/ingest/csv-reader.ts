@@ -12,7 +12,7 @@ import { emptyPiece, isFullPiece, Rejecter, tooLarge } from './piece.ts';
 import type { BodyReader, Piece, ReaderOptions } from './piece.ts';
 import { weighRow } from './record-weight.ts';
 
-/** What is cut into lines at a time: a line of one byte costs more than a hundred while it waits. */
+/** Bytes that are split into lines at a time: a line of one byte costs more than a hundred while it waits. */
 const SLICE_BYTES = 4_096;
 
 /** Around a field and its name as JSON: `"name":"field",`. */

@@ -220,7 +220,7 @@ class Routes implements IngestRoutes {
     } finally {
       handIn.release();
     }
-    // What was kept for now is decoded at once, or refused: it must not wait where it does not count.
+    // Bytes that were kept are decoded at once, or refused: it must not wait where it does not count.
     if (reader.heldBytes !== undefined && this.#budget.isFull) return busy();
     isCut = false;
     return take(reader.end());
