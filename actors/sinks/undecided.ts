@@ -187,7 +187,8 @@ export class Undecided {
       this.#held.set(seq, held);
       this.#probes++;
       if (this.#probes >= inRound(this.#probeRounds, LIMITS.sinkProbesMax)) this.release();
-      // Where opening does not reach the far end, the far end may be at fault: once it is back, the oldest record goes first.
+      // Where opening does not reach the far end, the far end may be at fault: once it is back, the
+      // oldest record goes first.
       else this.#isTheirTurn = !greeted;
       return false;
     }

@@ -1,7 +1,7 @@
 /** State that a broker keeps for a source beyond its link: a session with its subscriptions and what was
  *  published to them meanwhile. A broker cannot be asked for either, so each source keeps a record of them in
  *  its cursor, also over a restart. By it, subscriptions that are no longer configured are taken back. A
- *  session that no source uses any more is ended, or an alert says that the broker goes on queueing for it. */
+ *  session that no source uses any more is ended, or an alert says that the broker still queues for it. */
 
 import type { Clock } from '../../../src/domain/clock.ts';
 import { messageOf } from '../../../src/domain/errors.ts';
