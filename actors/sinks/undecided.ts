@@ -158,7 +158,7 @@ export class Undecided {
   }
 
   /** The link broke, and nothing was taken over it. Deliveries become single records; where opening a link
-   *  asks nobody, only when that happens again. */
+   *  reaches no far end, only when that happens again. */
   narrow(greeted: boolean): void {
     this.#breaks++;
     if (greeted || this.#breaks > 1) this.rowsMax = 1;

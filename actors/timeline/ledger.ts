@@ -289,7 +289,7 @@ export class Ledger {
     if (outcome !== 'written') this.#lostLetters += sourceLetters(written.deadLetters);
     this.#writing = null;
     this.#underWay = null;
-    // After a loss the cursors that wait may not count any more: whoever is told of it says so first.
+    // After a loss the waiting cursors may be invalid: the handler of the loss decides that first.
     const mayGoOn = outcome === 'written' && !this.#isClosed;
     if (mayGoOn && this.#basket.hasParcels && this.#parcelDelayMs() === 0) this.#write();
     try {

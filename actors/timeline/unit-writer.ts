@@ -2,8 +2,8 @@
  *  no time left. While the database fails, waits between the tries grow. A unit that is refused for
  *  single rows of it is written without them.
  *
- *  A disk that hangs never answers. Whoever closes gives such a unit up: it counts as lost, so that
- *  nobody acknowledges what is in it, whatever the disk makes of it later. */
+ *  A disk that hangs never answers. Closing gives such a unit up: it counts as lost, so that its
+ *  records are not acknowledged, whatever the disk makes of it later. */
 
 import { backoffMs } from '../../src/domain/backoff.ts';
 import type { Clock } from '../../src/domain/clock.ts';

@@ -36,7 +36,7 @@ Text may hold references, which are replaced when the file is read:
 
 A reference to a number, or to true or false, may stand where one is wanted: \`port: \${PORT:-8484}\`. Examples are left as they
 are. A file that a secret comes from must not be open to others (\`chmod 600\`; its group may read it), and may have 64 KiB.
-What is named must be a regular file of UTF-8 text: pipes, devices and folders are refused and never waited for.
+The named file must be a regular one of UTF-8 text: pipes, devices and folders are refused and never waited for.
 
 Secret are passwords, tokens, keys, headers, credentials and queries in addresses, what is sent along (\`body\`, \`subscribe\`,
 \`will.payload\`), and whatever a reference leads to. They

@@ -2,7 +2,7 @@
  *  records are there already, and leaves them out.
  *
  *  Other programs may remove, rename, replace or cut the file. Before and after each batch the file that
- *  bears the name is compared with the one that is open: a batch counts as written only if it is in the
+ *  has the name is compared with the one that is open: a batch counts as written only if it is in the
  *  former. */
 
 import { open, stat, type FileHandle } from 'node:fs/promises';

@@ -81,8 +81,8 @@ export class PlaceTracker {
     return { buffer: this.#window, at: TAIL_BYTES_MAX };
   }
 
-  /** What the file must hold if it still is the one that was read: bytes before the offset, and its first
-   *  ones, as far as those do not hold them. */
+  /** Bytes that the file must hold if it is still the one that was read: those before the offset, and its
+   *  first ones, as far as those do not hold them. */
   get expected(): { readonly tail: Buffer; readonly head: Buffer } {
     const tail = this.#window.subarray(TAIL_BYTES_MAX - this.#tailBytes, TAIL_BYTES_MAX);
     const isCovered = this.#tailBytes >= this.#offset;
