@@ -40,6 +40,36 @@ export function seededRandom(seed: number | string): Random {
   };
 }
 
+/** The generator that `make` returns, made when the first number is drawn. */
+export class LazyRandom implements Random {
+  readonly #make: () => Random;
+  #made: Random | null = null;
+
+  constructor(make: () => Random) {
+    this.#make = make;
+  }
+
+  get #random(): Random {
+    return (this.#made ??= this.#make());
+  }
+
+  next(): number {
+    return this.#random.next();
+  }
+
+  integer(min: number, max: number): number {
+    return this.#random.integer(min, max);
+  }
+
+  fork(label: string): Random {
+    return this.#random.fork(label);
+  }
+
+  uuid(): string {
+    return this.#random.uuid();
+  }
+}
+
 /** FNV-1a with a final avalanche (Murmur3's finaliser), so that close seeds give far states. */
 function hash32(text: string): number {
   let hash = 0x811c9dc5;
