@@ -34,13 +34,16 @@ export async function main(args: readonly string[], output: Output = standardOut
   }
 }
 
-/** Says what went wrong, unless the parser already has. */
+/** Says what went wrong, with its error code, unless the parser already has. */
 function exitCodeOf(error: unknown, output: Output): number {
   if (error instanceof CommanderError) {
     return error.exitCode === 0 ? EXIT_CODES.done.code : EXIT_CODES.usage.code;
   }
-  output.note(`headgate: ${messageOf(error)}`);
-  if (!(error instanceof HeadgateError)) return EXIT_CODES.failed.code;
+  if (!(error instanceof HeadgateError)) {
+    output.note(`headgate: ${messageOf(error)}`);
+    return EXIT_CODES.failed.code;
+  }
+  output.note(`headgate: ${error.message} (${error.code})`);
   return EXIT_CODES[exitReasonOf(error.code)].code;
 }
 
@@ -209,5 +212,10 @@ function exitCodesHelp(): string {
   const lines = Object.values(EXIT_CODES).map(
     ({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning}`,
   );
-  return ['Exit codes:', ...lines].join('\n');
+  return [
+    'Exit codes:',
+    ...lines,
+    '',
+    'Errors end with their code (HG_…): docs/errors.md explains each.',
+  ].join('\n');
 }

@@ -35,7 +35,9 @@ test('init writes an example that is valid, passes its own tests, and is not ove
   write('new.yaml', '# mine\n');
   const again = await headgate(['init', path]);
   expect(again).toMatchObject({ exitCode: 78, stdout: '' });
-  expect(again.stderr).toBe(`headgate: "${path}" is there already; --force overwrites it\n`);
+  expect(again.stderr).toBe(
+    `headgate: "${path}" is there already; --force overwrites it (HG_CONFIG_EXISTS)\n`,
+  );
   expect(readFileSync(path, 'utf8')).toBe('# mine\n');
   expect((await headgate(['init', path, '--force'])).exitCode).toBe(0);
   expect(readFileSync(path, 'utf8')).toBe(EXAMPLE_CONFIG);
@@ -45,7 +47,7 @@ test('init writes an example that is valid, passes its own tests, and is not ove
 test('validate tells everything that is wrong, for people and for programs', async () => {
   const path = write('bad.yaml', 'sources:\n  a: { type: push, decod: json }\nhttp: { port: -1 }\n');
   const told = await headgate(['validate', path]);
-  expect(told).toMatchObject({ exitCode: 78, stderr: `headgate: ${path}: 2 problems\n` });
+  expect(told).toMatchObject({ exitCode: 78, stderr: `headgate: ${path}: 2 problems (HG_CONFIG_INVALID)\n` });
   expect(told.stdout).toBe(
     `${path}:2:20 sources.a.decod: is unknown; did you mean "decode"?\n${path}:3:15 http.port: must be at least 0\n`,
   );
@@ -118,7 +120,7 @@ examples:
 `,
   );
   const { exitCode, stdout, stderr } = await headgate(['test', path]);
-  expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: `headgate: ${path}: 1 of 3 failed\n` });
+  expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: `headgate: ${path}: 1 of 3 failed (HG_EXAMPLE_FAILED)\n` });
   expect(stdout).toBe(`ok    passes
 FAIL  fails
       record 1: data.twice: expected 5, got 4

@@ -140,7 +140,7 @@ describe('records export', { timeout: 180_000 }, () => {
       'record 7: does not fit its checksum; left out',
       'record 2499: does not fit its checksum; left out',
       `2,498 records: ${target}`,
-      `headgate: ${file}: 2 damaged records were left out`,
+      `headgate: ${file}: 2 damaged records were left out (HG_RECORD_DAMAGED)`,
     ]);
     const seqs = rowsOf(readFileSync(target, 'utf8')).map((row) => row['seq']);
     expect(seqs).toHaveLength(RECORDS - 2);

@@ -60,7 +60,7 @@ test('of a database it looks at disk, file, lock and clock, also while an engine
 test('a file that is no database is a problem, and the exit code is 1', async () => {
   const { exitCode, stderr, ok } = await report(newConfig('text.db', 'no database '.repeat(100)));
   expect({ exitCode, ok }).toEqual({ exitCode: 1, ok: false });
-  expect(stderr).toMatch(/^headgate: \d problems? to look after\n$/);
+  expect(stderr).toMatch(/^headgate: \d problems? to look after \(HG_DOCTOR_PROBLEMS\)\n$/);
 });
 
 test('where only services are away, the exit code is 69, and no secret is shown', async () => {

@@ -105,7 +105,7 @@ describe('the command', { timeout: 180_000 }, () => {
   test('names what is wrong with the SQL', async () => {
     const { exitCode, stdout, stderr } = await query(await database(), 'SELECT sq FROM records');
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
-    expect(stderr).toBe('headgate: the query cannot be run: no such column: sq\n');
+    expect(stderr).toBe('headgate: the query cannot be run: no such column: sq (HG_QUERY_INVALID)\n');
   });
 
   test('refuses options that make no sense', async () => {

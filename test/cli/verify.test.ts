@@ -30,7 +30,7 @@ test('a damaged file is said to be damaged, where, and the exit code is 65', asy
   expect(exitCode).toBe(65);
   expect(stdout).toMatch(/chain, seq \d+ to \d+: the rows do not fit their link\n$/);
   expect(stdout).not.toContain('sound');
-  expect(stderr).toBe(`headgate: ${damaged}: one problem found\n`);
+  expect(stderr).toBe(`headgate: ${damaged}: one problem found (HG_STORAGE_CORRUPT)\n`);
   const json = await headgate(['verify', damaged, '--json']);
   expect(json.exitCode).toBe(65);
   expect(JSON.parse(json.stdout)).toMatchObject({
