@@ -5,6 +5,7 @@ import { measureInChild } from './child.ts';
 import { DELIVERY_BENCHES } from './delivery-benches.ts';
 import { HISTORY_BENCHES } from './history-benches.ts';
 import { INGEST_BENCHES } from './ingest-benches.ts';
+import { LIFECYCLE_BENCHES } from './lifecycle-benches.ts';
 import { againstBound, type Measured } from './result.ts';
 import { STEADY_BENCHES } from './steady-benches.ts';
 
@@ -171,6 +172,7 @@ const expressions: Bench = {
 
 export const BENCHES: readonly Bench[] = [
   ...[register, sourceBytes, churn, pipelineMemory, timelineRows, observerCost, burstDemo, expressions],
+  ...LIFECYCLE_BENCHES,
   ...DELIVERY_BENCHES,
   ...STEADY_BENCHES,
   ...HISTORY_BENCHES,

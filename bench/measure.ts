@@ -14,9 +14,11 @@ import { measureObserverCost } from './measurements/observer-cost.ts';
 import { measurePipeline } from './measurements/pipeline.ts';
 import { measurePush } from './measurements/push.ts';
 import { measureRegistration } from './measurements/registration.ts';
+import { measureRunDuration } from './measurements/run-duration.ts';
 import { measureSinks } from './measurements/sinks.ts';
 import { measureSourceBytes } from './measurements/source-bytes.ts';
 import { measureSteady } from './measurements/steady.ts';
+import { measureStopBesideCollector } from './measurements/stop-beside-collector.ts';
 import { measureTimelineRows } from './measurements/timeline-rows.ts';
 import { measureWsFlood } from './measurements/ws-flood.ts';
 import { measureWsIngest } from './measurements/ws-ingest.ts';
@@ -35,9 +37,11 @@ const MEASUREMENTS = {
   pipeline: measurePipeline,
   push: measurePush,
   registration: measureRegistration,
+  runDuration: measureRunDuration,
   sinks: measureSinks,
   sourceBytes: measureSourceBytes,
   steady: measureSteady,
+  stopBesideCollector: measureStopBesideCollector,
   timelineRows: measureTimelineRows,
   wsFlood: measureWsFlood,
   wsIngest: measureWsIngest,

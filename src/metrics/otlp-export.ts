@@ -2,6 +2,7 @@
  *  costs a counter and one line of the log; no export is begun before the last one has ended, and nothing is
  *  kept for later: what counts goes on counting. */
 
+import type { Agent } from 'node:http';
 import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
@@ -40,17 +41,24 @@ export interface OtlpExport {
 
 const TIMEOUT_MS = 10_000;
 /** An end waits no longer for a collector, whatever its deadline: a restart should not. */
-const LAST_EXPORT_MS_MAX = 2_000;
+const LAST_EXPORT_MS_MAX = 1_000;
 
 /** @throws HeadgateError HG_PEER_MISSING */
 export async function startOtlpExport(options: OtlpOptions, deps: OtlpDeps): Promise<OtlpExport> {
   const { url, intervalMs, timeoutMs = TIMEOUT_MS, headers = {}, resource: attributes = {} } = options;
   const { metrics, clock, log } = deps;
   const otlp = await loadOtlp(deps.load);
+  let agent: Agent | null = null;
+  const connect = async (protocol: string) => {
+    const { Agent } = await import(protocol === 'https:' ? 'node:https' : 'node:http');
+    agent = new Agent({ keepAlive: true }) as Agent;
+    return agent;
+  };
   const exporter = new otlp.exporter.OTLPMetricExporter({
     url,
     headers: { ...headers },
     timeoutMillis: timeoutMs,
+    httpAgentOptions: connect,
   });
   const service = { 'service.name': 'headgate', 'service.version': VERSION };
   const resource = otlp.resources.resourceFromAttributes({ ...service, ...attributes });
@@ -106,10 +114,17 @@ export async function startOtlpExport(options: OtlpOptions, deps: OtlpDeps): Pro
       late.abort();
       if (!isSent)
         log.warn({ collector: placeOf(url) }, 'the collector did not take the last metrics in time');
-      // Waits for what is under way still: nobody waits for that.
+      // A request that is still unanswered does not keep the process.
+      if (agent !== null) unrefSockets(agent);
       void exporter.shutdown().catch(() => {});
     },
   };
+}
+
+function unrefSockets({ sockets, freeSockets }: Agent): void {
+  for (const list of [...Object.values(sockets), ...Object.values(freeSockets)]) {
+    for (const socket of list ?? []) socket.unref();
+  }
 }
 
 /** Without what may be secret: names, passwords, queries. */

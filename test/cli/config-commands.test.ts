@@ -120,7 +120,10 @@ examples:
 `,
   );
   const { exitCode, stdout, stderr } = await headgate(['test', path]);
-  expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: `headgate: ${path}: 1 of 3 failed (HG_EXAMPLE_FAILED)\n` });
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 1,
+    stderr: `headgate: ${path}: 1 of 3 failed (HG_EXAMPLE_FAILED)\n`,
+  });
   expect(stdout).toBe(`ok    passes
 FAIL  fails
       record 1: data.twice: expected 5, got 4
