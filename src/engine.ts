@@ -144,14 +144,15 @@ export class Engine extends EngineNotes {
     return this.report();
   }
 
-  /** Starts, waits, stops. */
+  /** Starts, waits, stops. `durationMs` counts from the call, so it includes the start. */
   async run({
     durationMs,
     deadlineMs = STOP_DEADLINE_MS,
   }: { readonly durationMs: number } & StopOptions): Promise<EngineReport> {
     requireMs('run', { durationMs, deadlineMs });
+    const endMonoMs = this.#clock.monotonicMs() + durationMs;
     await this.start();
-    await this.#clock.sleep(durationMs);
+    await this.#clock.sleep(Math.max(0, endMonoMs - this.#clock.monotonicMs()));
     return this.stop({ deadlineMs });
   }
 
