@@ -24,4 +24,22 @@ const stopBesideCollector: Bench = {
   },
 };
 
-export const LIFECYCLE_BENCHES: readonly Bench[] = [runDuration, stopBesideCollector];
+const CONFIGURED_SOURCES = 15_000;
+const RELOADS_MAX = 5;
+
+const largeConfig: Bench = {
+  name: 'config-15k',
+  rows: ['config-15k', 'reload-15k-healthz'],
+  async measure(runs) {
+    const readMs = await measureInChild('configReading', runs, CONFIGURED_SOURCES);
+    const reload = () => measureInChild('reload', CONFIGURED_SOURCES);
+    const [reloads] = await inTurn(Math.min(runs, RELOADS_MAX), reload);
+    const worstMs = reloads.map((one) => one.worstMs);
+    return [
+      againstBound('config-15k', 'ms', readMs, 1_000),
+      againstBound('reload-15k-healthz', 'ms', worstMs, 100),
+    ];
+  },
+};
+
+export const LIFECYCLE_BENCHES: readonly Bench[] = [runDuration, stopBesideCollector, largeConfig];

@@ -7,6 +7,7 @@ import { measureExpressions } from './measurements/expressions.ts';
 import { measureHistory } from './measurements/history.ts';
 import { measureHttpIngest } from './measurements/http-ingest.ts';
 import { measureIdle } from './measurements/idle.ts';
+import { measureConfigReading, measureReload } from './measurements/large-config.ts';
 import { measureLatency } from './measurements/latency.ts';
 import { measureMqttFlow } from './measurements/mqtt-flow.ts';
 import { measureNodeRed } from './measurements/node-red.ts';
@@ -26,6 +27,7 @@ import { measureWsIngest } from './measurements/ws-ingest.ts';
 const MEASUREMENTS = {
   burstDemo: measureBurstDemo,
   churn: measureChurn,
+  configReading: measureConfigReading,
   expressions: measureExpressions,
   history: measureHistory,
   httpIngest: measureHttpIngest,
@@ -37,6 +39,7 @@ const MEASUREMENTS = {
   pipeline: measurePipeline,
   push: measurePush,
   registration: measureRegistration,
+  reload: measureReload,
   runDuration: measureRunDuration,
   sinks: measureSinks,
   sourceBytes: measureSourceBytes,

@@ -13,7 +13,7 @@ import type { GatewayConfig } from './config/gateway-config.ts';
 import { readConfig, type ReadConfigResult } from './config/read-config.ts';
 import { readConfigInThread } from './config/read-in-thread.ts';
 import { maskAll } from './config/secrets.ts';
-import { engineOptionsOf, sinkSpecOf, sourceSpecOf } from './config/specs.ts';
+import { engineOptionsOf, buildSink, buildSource } from './config/specs.ts';
 import type { ConfigFormat, ConfigProblem } from './gateway-control.ts';
 import { mapInPieces, runAtOnce, runInTurns, type Interruptible, type Pause } from './turns.ts';
 
@@ -96,10 +96,10 @@ function* preparing(
   const sources = yield* specs(
     'sources',
     config.sources,
-    (id, entry) => sourceSpecOf(id, entry, scope),
+    (id, entry) => buildSource(id, entry, scope),
     attempt,
   );
-  const sinks = yield* specs('sinks', config.sinks, (id, entry) => sinkSpecOf(id, entry, scope), attempt);
+  const sinks = yield* specs('sinks', config.sinks, (id, entry) => buildSink(id, entry, scope), attempt);
   const engine = attempt('stages', () => engineOptionsOf(config));
   if (config.http.enabled) {
     attempt('http', () => requireSafeAddress(listening ?? config.http, config.auth.tokens.length));
@@ -121,10 +121,10 @@ export function requiredSourcesOf({ config, sources }: PreparedConfig): string[]
   );
 }
 
-function* specs<Spec>(
+function* specs<Entry, Spec>(
   section: string,
-  entries: Readonly<Record<string, unknown>>,
-  make: (id: string, entry: unknown) => Spec,
+  entries: Readonly<Record<string, Entry>>,
+  make: (id: string, entry: Entry) => Spec,
   attempt: <Made>(path: string, make: () => Made) => Made | null,
 ): Interruptible<ReadonlyMap<string, Spec>> {
   const made = yield* mapInPieces(

@@ -3,7 +3,7 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { ConfigProblem } from '../gateway-control.ts';
 import type { GatewayConfig } from './gateway-config.ts';
-import { sinkSpecOf, sourceSpecOf } from './specs.ts';
+import { buildSink, buildSource } from './specs.ts';
 import { stagesOf } from './stage-specs.ts';
 
 export function codeProblems(config: GatewayConfig, file: string | null): ConfigProblem[] {
@@ -17,10 +17,10 @@ export function codeProblems(config: GatewayConfig, file: string | null): Config
     }
   };
   for (const [id, entry] of Object.entries(sources)) {
-    attempt(`sources.${id}`, () => sourceSpecOf(id, entry, { folder }));
+    attempt(`sources.${id}`, () => buildSource(id, entry, { folder }));
   }
   for (const [id, entry] of Object.entries(sinks)) {
-    attempt(`sinks.${id}`, () => sinkSpecOf(id, entry, { folder }));
+    attempt(`sinks.${id}`, () => buildSink(id, entry, { folder }));
   }
   for (const [index, entry] of stages.entries()) {
     attempt(`stages[${index}]`, () => stagesOf({ stages: [entry], folder }));

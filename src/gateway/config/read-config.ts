@@ -102,7 +102,8 @@ function checkText(
   const { config, findings: unreadable } = resolveConfig(parsed, file, workingFolder);
   findings.push(...unreadable, ...others(semanticFindings(config)));
   if (findings.length > 0) return { ok: false, findings };
-  const isReferred = (path: readonly PropertyKey[]) => resolved.referred.has(pathKey(path));
+  const { referred } = resolved;
+  const isReferred = (path: readonly PropertyKey[]) => referred.size > 0 && referred.has(pathKey(path));
   const { examples: _, ...meant } = config;
   return {
     ok: true,

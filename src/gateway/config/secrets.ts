@@ -165,19 +165,28 @@ export function maskAll(message: string, secrets: readonly string[]): string {
 /** SHA-256 over a resolved configuration without its secrets: a digest is shown to whoever may read, and a
  *  weak secret could be guessed from it. `isReferred` says which values came from references. */
 export function digestOf(value: unknown, isReferred: (path: Path) => boolean): string {
-  const canonical = (inner: unknown, path: Path): unknown => {
+  // One path for all: of thousands of sources, most of the time would go into copies of it.
+  const path: (string | number)[] = [];
+  const at = (name: string | number, inner: unknown): string => {
+    path.push(name);
+    const text = canonical(inner);
+    path.pop();
+    return text;
+  };
+  const canonical = (inner: unknown): string => {
     if (typeof inner === 'string') {
       const isSecret = isSecretPath(path) || isTokenHash(path) || mayHoldSecret(path) || isReferred(path);
-      return isSecret || withoutCredentials(inner) !== null ? MASK : inner;
+      return JSON.stringify(isSecret || withoutCredentials(inner) !== null ? MASK : inner);
     }
-    if (Array.isArray(inner)) return inner.map((item, index) => canonical(item, [...path, index]));
-    if (typeof inner !== 'object' || inner === null) return inner;
-    const sorted = Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1));
-    return sorted.map(([name, item]) => [name, canonical(item, [...path, name])]);
+    if (Array.isArray(inner)) return `[${inner.map((item, index) => at(index, item)).join()}]`;
+    if (typeof inner !== 'object' || inner === null) return JSON.stringify(inner) ?? 'null';
+    const names = Object.keys(inner).sort();
+    const pairs = names.map(
+      (name) => `[${JSON.stringify(name)},${at(name, (inner as Record<string, unknown>)[name])}]`,
+    );
+    return `[${pairs.join()}]`;
   };
-  return createHash('sha256')
-    .update(JSON.stringify(canonical(value, [])))
-    .digest('hex');
+  return createHash('sha256').update(canonical(value)).digest('hex');
 }
 
 /** A map of the same names. A name such as `__proto__` stays one of its own. */

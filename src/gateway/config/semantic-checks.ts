@@ -11,14 +11,14 @@ import { exposureFindings } from './exposure-checks.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import { moduleProblem } from './modules.ts';
 import type { Finding } from './problems.ts';
-import { sinkSpecOf, sourceSpecOf } from './specs.ts';
+import { buildSink, buildSource } from './specs.ts';
 import { engineOptionsOf } from './stage-specs.ts';
 
 export function semanticFindings(config: GatewayConfig): Finding[] {
   return [
     ...engineFindings(config),
-    ...entryFindings('sources', config.sources, (id, entry) => sourceSpecOf(id, entry)),
-    ...entryFindings('sinks', config.sinks, (id, entry) => sinkSpecOf(id, entry)),
+    ...entryFindings('sources', config.sources, (id, entry) => buildSource(id, entry)),
+    ...entryFindings('sinks', config.sinks, (id, entry) => buildSink(id, entry)),
     ...moduleFindings(config),
     ...stageNameFindings(config),
     ...fileFindings(config),

@@ -69,7 +69,8 @@ function made<Spec>(factory: (options: never) => Spec, options: Record<string, u
   return factory(options as never);
 }
 
-function buildSource(id: string, entry: SourceEntry, scope: EntryScope): SourceSpec {
+/** The source of an entry that fits its schema already. @throws as {@link sourceSpecOf} */
+export function buildSource(id: string, entry: SourceEntry, scope: EntryScope = CLOSED): SourceSpec {
   const { type, required: _, ...rest } = entry;
   if (type === 'module') return customSpec<SourceSpec>('source', id, entry, scope, ['logic', 'outlet']);
   const options: Record<string, unknown> = { id, ...definedOnly(rest) };
@@ -93,7 +94,8 @@ function simulate(
   }
 }
 
-function buildSink(id: string, entry: SinkEntry, scope: EntryScope): SinkSpec {
+/** The sink of an entry that fits its schema already. @throws as {@link sinkSpecOf} */
+export function buildSink(id: string, entry: SinkEntry, scope: EntryScope = CLOSED): SinkSpec {
   const { type, ...rest } = entry;
   if (type === 'module') return customSpec<SinkSpec>('sink', id, entry, scope, ['logic', 'batch']);
   const options: Record<string, unknown> = { id, ...definedOnly(rest) };
