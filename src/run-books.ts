@@ -14,7 +14,8 @@ import {
 } from '../actors/timeline/dead-letter-desk.ts';
 import { Journal } from '../actors/timeline/journal.ts';
 import { Ledger } from '../actors/timeline/ledger.ts';
-import { alertOf, logRow } from '../actors/timeline/lifecycle-rules.ts';
+import { Incidents } from '../actors/timeline/incidents.ts';
+import { logRow } from '../actors/timeline/lifecycle-rules.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { ControllerNote } from '../machines/refusals.ts';
 import { LossMonitor } from '../actors/health/loss-monitor.ts';
@@ -69,6 +70,7 @@ export class RunBooks {
   /** Bursts that began. */
   bursts = 0;
   readonly #options: RunBooksOptions;
+  readonly #incidents: Incidents;
   readonly #refusals: BoundedRows<Parameters<Journal['note']>[0]>;
 
   constructor(books: RunBooksOptions) {
@@ -103,6 +105,10 @@ export class RunBooks {
       onBurst: () => settings.burst?.onBurst ?? null,
     });
     this.alerts.alerts$.subscribe(outputs.alerts);
+    this.#incidents = new Incidents({
+      clock,
+      raise: (alert, row) => this.alerts.raise(alert, actorIdOf(row), row.seq),
+    });
     this.losses = new LossMonitor({
       ...{ clock, log },
       raise: (alert, source) => this.raise(alert, source),
@@ -143,6 +149,7 @@ export class RunBooks {
 
   /** Writes what is only counted so far. */
   close(): void {
+    this.#incidents.close();
     this.#refusals.flush();
   }
 
@@ -225,11 +232,13 @@ export class RunBooks {
   #onRow(row: TimelineRow): void {
     this.ledger.addRow(row);
     logRow(this.#options.log, row);
-    const actorId = row.incarnation === null ? row.actor : `${row.actor}#${row.incarnation}`;
-    if (row.incarnation !== null && row.toState !== null) this.#options.onState(row, actorId);
-    const alert = alertOf(row);
-    if (alert !== null) this.alerts.raise(alert, actorId, row.seq);
+    if (row.incarnation !== null && row.toState !== null) this.#options.onState(row, actorIdOf(row));
+    this.#incidents.see(row);
   }
+}
+
+function actorIdOf({ actor, incarnation }: TimelineRow): string {
+  return incarnation === null ? actor : `${actor}#${incarnation}`;
 }
 
 /** It waits no longer. */

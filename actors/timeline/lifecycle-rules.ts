@@ -106,16 +106,37 @@ function configAlertOf({ event, data, atMs }: TimelineRow): OperatorAlert | null
 export function alertOf(row: TimelineRow): OperatorAlert | null {
   if (row.kind === 'config') return configAlertOf(row);
   if (row.kind !== 'transition' || row.toState === null) return null;
-  const rule = rulesFor(row)?.[row.toState];
+  const rule = ruleOf(row);
   if (rule === undefined) return null;
   return {
     event: rule.event,
     severity: rule.severity,
-    sourceId: row.incarnation !== null && !isSinkName(row.actor) ? row.actor : null,
+    sourceId: sourceOf(row),
     timestamp: row.atMs,
     message: `${row.actor} ${rule.message}`,
     ...(row.data === null ? {} : { details: row.data }),
   };
+}
+
+/** The alert that the state an actor is in after this row calls for; null: none. */
+export function alertEventOf(row: TimelineRow): string | null {
+  return ruleOf(row)?.event ?? null;
+}
+
+/** Whether an actor works in the state that this row leads to. */
+export function isWorkingState({ toState }: TimelineRow): boolean {
+  return toState !== null && WORKING_STATES.has(toState);
+}
+
+const WORKING_STATES: ReadonlySet<string> = new Set(['streaming', 'delivering', 'recording', 'flowing']);
+
+/** The source whose row this is; null: it is no source's. */
+export function sourceOf({ actor, incarnation }: TimelineRow): string | null {
+  return incarnation !== null && !isSinkName(actor) ? actor : null;
+}
+
+function ruleOf(row: TimelineRow): Rule | undefined {
+  return row.toState === null ? undefined : rulesFor(row)?.[row.toState];
 }
 
 function rulesFor({ actor, incarnation }: TimelineRow): Readonly<Record<string, Rule>> | undefined {
@@ -153,5 +174,8 @@ function logFailure(log: Logger, fields: object, row: TimelineRow): void {
   const isCrash = row.data?.['remedy'] === undefined || row.data['remedy'] === 'drop';
   if (isCrash) log.error(fields, `${row.actor} crashed; it is ${row.toState} now`);
   else if (row.toState === 'failed') log.error(fields, `${row.actor} cannot be run; it is failed now`);
-  else log.warn(fields, `${row.actor} lost its link; it is ${row.toState} now`);
+  else {
+    const what = row.fromState === 'connecting' ? 'could not connect' : 'lost its link';
+    log.warn(fields, `${row.actor} ${what}; it is ${row.toState} now`);
+  }
 }
