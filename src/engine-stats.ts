@@ -13,6 +13,8 @@ export interface EngineStats {
   readonly state: string;
   /** The engine's monotonic time at that moment, milliseconds; ages are counted from it. */
   readonly monoMs: number;
+  /** How long before that moment the wall clock said `wallMs`, milliseconds, whatever jumps came since. */
+  readonly ageMs: (wallMs: number) => number;
   /** Wall time of the last `start()`, epoch milliseconds; null before the first. */
   readonly startedAtMs: number | null;
   readonly sources: readonly SourceStats[];

@@ -3,7 +3,7 @@
 
 import { addressOf, sinkName } from '../../src/domain/address.ts';
 import { NOTHING_SECRET, type Redact } from '../../src/domain/redact.ts';
-import type { Clock } from '../../src/domain/clock.ts';
+import { ageOf, type Clock } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import {
@@ -146,7 +146,7 @@ export class SinkRig {
   health(): SinkHealth {
     const rows = this.#rowsBehind();
     const oldestAtMs = rows === 0 ? null : this.#oldestAtMs();
-    const waitedMs = oldestAtMs === null ? 0 : Math.max(0, this.#clock.wallMs() - oldestAtMs);
+    const waitedMs = oldestAtMs === null ? 0 : ageOf(this.#clock, oldestAtMs);
     return {
       sinkId: this.spec.id,
       tenant: this.spec.tenant,

@@ -103,6 +103,8 @@ export const LIMITS = {
   /** Bytes and columns of the row that names the columns of a CSV: every record takes them with it. */
   csvHeaderBytesMax: 64 * 1024,
   csvColumnsMax: 4_096,
+  /** Spans between jumps of the wall clock that are remembered, for the ages of what came in them. */
+  clockErasKept: 64,
   /** Actors in trouble whose alerts are followed to their end; beyond, the oldest is no longer followed. */
   openIncidentsMax: 10_000,
   /** Alerts that are not stored yet and are shown then; further ones are stored, and counted as suppressed.

@@ -53,13 +53,11 @@ export const SOURCE_METRICS: readonly MetricDefinition[] = [
   {
     type: 'gauge',
     name: 'headgate_source_last_read_age_seconds',
-    help: 'Time since its last good read, by the clock of the gateway; none before the first.',
+    help: 'Time since its last good read, whatever jumps the wall clock made since; none before the first.',
     labels: LABELS,
-    read: ({ sources, wallMs }) =>
+    read: ({ sources, stats }) =>
       sources.named.flatMap(({ labels, stats: { lastReadTimestamp } }) =>
-        lastReadTimestamp === null
-          ? []
-          : [{ labels, value: Math.max(0, wallMs - lastReadTimestamp) / 1_000 }],
+        lastReadTimestamp === null ? [] : [{ labels, value: stats.ageMs(lastReadTimestamp) / 1_000 }],
       ),
   },
 ];

@@ -2,7 +2,7 @@
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
-import { simulatedSource } from '../../src/index.ts';
+import { functionSink, HeadgateError, simulatedSource } from '../../src/index.ts';
 import { virtualClock } from '../../src/testing.ts';
 import { engineRig, startedRig, type EngineRig } from '../support/engine-rig.ts';
 
@@ -140,5 +140,48 @@ describe('an engine that starts with a wrong clock raises an alert', () => {
     await rig.stop();
     expect(alerts(rig).map(({ event }) => event)).toEqual(['CLOCK_BEHIND']);
     expect(alerts(rig)[0]?.['data']).toContain('2 hours before the end of the run before');
+  });
+});
+
+describe.each([
+  ['an hour back', [-HOUR_MS]],
+  ['two hours on', [2 * HOUR_MS]],
+  ['from 1970 to today and back', [50 * 365 * 24 * HOUR_MS, -50 * 365 * 24 * HOUR_MS]],
+])('after a wall clock that is set %s', (_, jumps) => {
+  test('the age of a reading, of a delivery and of the oldest waiting record are what has passed', async () => {
+    const rig = await startedRig(
+      { health: { intervalMs: 1_000 } },
+      simulatedSource({ id: 'a', intervalMs: 1_000, count: 3 }),
+    );
+    let isDead = false;
+    await rig.engine.registerSink(
+      functionSink({
+        id: 'out',
+        batch: { rowsMax: 1, lingerMs: 0 },
+        backoff: { initialMs: 3_600_000, maxMs: 3_600_000, jitter: 'none' },
+        deliver: async () => {
+          if (isDead) throw new HeadgateError('HG_LINK_REFUSED', 'for the test');
+        },
+      }),
+    );
+    await rig.clock.advance(2_500);
+    isDead = true;
+    await rig.clock.advance(2_500);
+    const { sources, sinks, ageMs } = rig.engine.stats();
+    const before = [sources[0]?.lastReadTimestamp, sinks[0]?.lastDeliveryAtMs].map((atMs) =>
+      ageMs(atMs as number),
+    );
+    const lag = sinks[0]?.lagSeconds as number;
+    expect(before).toEqual([2_000, expect.closeTo(3_000, -2)]);
+    expect(lag).toBeCloseTo(2, 1);
+    for (const jumpMs of jumps) {
+      rig.clock.jumpWall(jumpMs);
+      await rig.clock.advance(4_000);
+    }
+    const after = rig.engine.stats();
+    const passedMs = 4_000 * jumps.length;
+    const atMs = [after.sources[0]?.lastReadTimestamp, after.sinks[0]?.lastDeliveryAtMs];
+    expect(atMs.map((one) => after.ageMs(one as number))).toEqual(before.map((one) => one + passedMs));
+    expect(after.sinks[0]?.lagSeconds).toBeCloseTo(lag + passedMs / 1_000, 5);
   });
 });

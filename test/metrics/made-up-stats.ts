@@ -93,6 +93,7 @@ export function madeUpStats(given: Partial<EngineStats> = {}): EngineStats {
   return {
     state: 'running',
     monoMs: 5_000,
+    ageMs: (wallMs) => 1_700_000_001_000 - wallMs,
     startedAtMs: 1_699_999_000_000,
     sources: [madeUpSource()],
     sinks: [madeUpSink()],
