@@ -93,6 +93,8 @@ export const LIMITS = {
   sinkBreaksLast: 5,
   /** Records that are tried past one that breaks the link, likewise in rounds. */
   sinkProbesMax: 8,
+  /** Records at which the link broke go alone until so many of them were taken one after the other. */
+  sinkSuspectsAlone: 3,
   sinkBatchBytesLimit: 64 * 1024 * 1024,
   /** Sources that connect again in one second after a failure, unless the engine's options say otherwise. */
   reconnectsPerSecondMax: 300,
