@@ -308,7 +308,7 @@ export const ERROR_CODES = {
   },
   HG_HTTP_DEFECT: {
     remedy: 'stop',
-    meaning: 'The server met an error nobody expected. Its log has it whole.',
+    meaning: 'The server met an unexpected error. Its log has the details.',
   },
 } as const satisfies Record<string, { remedy: Remedy; meaning: string }>;
 

@@ -125,7 +125,7 @@ function listen(
   const onCrash = (error: unknown) => {
     const stack = error instanceof Error ? error.stack : undefined;
     const next = 'report this as a defect with the stack; the service manager starts the gateway anew';
-    log.fatal({ ...errorFacts(error, 'HG_ENGINE_STATE'), stack, next }, 'an error that nobody caught');
+    log.fatal({ ...errorFacts(error, 'HG_ENGINE_STATE'), stack, next }, 'an uncaught error');
     if (told.has('crash')) target.exit(1);
     told.add('crash');
     end('crashed');

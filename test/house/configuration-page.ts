@@ -35,7 +35,8 @@ Text may hold references, which are replaced when the file is read:
 | \`file:PATH\`, the whole of a text | the content of the file, without the line end at its end |
 
 A reference to a number, or to true or false, may stand where one is wanted: \`port: \${PORT:-8484}\`. Examples are left as they
-are. A file that a secret comes from must not be open to others (\`chmod 600\`; its group may read it), and may have 64 KiB.
+are. A file that a secret comes from must not be open to others (\`chmod 600\`): its group may read it, as Kubernetes has it,
+and a file that no user may write (mode 0444), as Docker mounts secrets, is taken. It may have 64 KiB.
 The named file must be a regular one of UTF-8 text: pipes, devices and folders are refused and never waited for.
 
 Secret are passwords, tokens, keys, headers, credentials and queries in addresses, what is sent along (\`body\`, \`subscribe\`,

@@ -89,6 +89,9 @@ function resolveText(
 /** Permissions that a file of secrets must not have: anything to others, and to its group more than reading.
  *  Kubernetes lets the group read (fsGroup), and makes that group the service's own. */
 const TOO_OPEN = 0o037;
+/** Docker mounts its secrets so, in a folder of the container: no user may write them, and who may read them is
+ *  decided outside. */
+const MOUNTED = 0o444;
 
 /** Reads a file that a configuration names.
  *  @throws Error whose message, by {@link fileProblem}, goes on after the name of the file. */
@@ -102,6 +105,7 @@ export function readSmallFile(
       const { mode } = stat;
       onRead?.(fileVersion(stat));
       if (!mustBePrivate || process.platform === 'win32' || (mode & TOO_OPEN) === 0) return null;
+      if ((mode & 0o777) === MOUNTED) return null;
       const shown = (mode & 0o777).toString(8).padStart(4, '0');
       return `holds a secret and is open to other users (mode ${shown}); chmod 600 it`;
     },

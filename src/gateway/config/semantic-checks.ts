@@ -79,7 +79,7 @@ function namesCode(entry: { readonly type: string; readonly decode?: unknown }):
 
 /** The option that an error speaks of, and what it says of it. */
 function optionProblem(error: unknown): { field: string; message: string } {
-  // A name or password that no percent-encoding is of: the address is told of by url-checks.ts.
+  // The name or password has no percent-encoding: url-checks.ts reports the address.
   if (error instanceof URIError) return { field: 'url', message: 'cannot be decoded' };
   if (!(error instanceof HeadgateError)) throw error;
   const named = error.details['field'];

@@ -13,7 +13,7 @@ export interface Gap {
   readonly afterSeq: number;
   /** The first row that is there again; null where the log has none after it. */
   readonly firstSeq: number | null;
-  /** `deleted`: retention took the rows between. `replaced`: the log begins anew, with lower numbers. */
+  /** `deleted`: retention took the rows between. `replaced`: the log begins again, with lower numbers. */
   readonly reason: 'deleted' | 'replaced';
 }
 

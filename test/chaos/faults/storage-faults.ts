@@ -1,4 +1,4 @@
-/** What other programs do to the files of the database, restores that are killed, and clocks that are wrong.
+/** Other programs that remove, move or replace the files of the database, killed restores, and wrong clocks.
  */
 
 import Database from 'better-sqlite3';

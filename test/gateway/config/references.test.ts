@@ -104,6 +104,12 @@ describe('a file of secrets', () => {
     expect(problemsOf(header('group'), { folder })).toEqual([]);
   });
 
+  test('may be readable by all where no one may write it, as Docker mounts it', () => {
+    writeIn(folder, 'secrets/open', 'Bearer canary-file', 0o444);
+    expect(problemsOf(header('open'), { folder })).toEqual([]);
+    writeIn(folder, 'secrets/open', 'Bearer canary-file', 0o644);
+  });
+
   test('may be open where what it holds is no secret', () => {
     expect(problemsOf(http("method: POST, body: 'file:secrets/open'"), { folder })).toEqual([]);
   });
