@@ -8,6 +8,7 @@
 import { assign, sendTo, setup } from 'xstate';
 import { backoffMs, coolDownWaitMs, type BackoffPolicy } from '../src/domain/backoff.ts';
 import type { ErrorFacts, Remedy } from '../src/domain/errors.ts';
+import { LIMITS } from '../src/domain/limits.ts';
 import type { BreakerOptions } from '../src/domain/source.ts';
 import { MACHINE_OPTIONS, unprovidedPort } from './ports.ts';
 
@@ -89,11 +90,8 @@ export interface SinkOutput {
   readonly forced: boolean;
 }
 
-/** A link that stood so long was sound: failures before it no longer count. */
-const STABLE_LINK_MS = 10_000;
-
 function failuresAfter(context: SinkContext, monoMs: number): number {
-  const wasSound = context.openedMonoMs !== null && monoMs - context.openedMonoMs >= STABLE_LINK_MS;
+  const wasSound = context.openedMonoMs !== null && monoMs - context.openedMonoMs >= LIMITS.stableLinkMs;
   return wasSound ? 1 : context.failures + 1;
 }
 

@@ -6,6 +6,7 @@
 import { assign, enqueueActions, sendParent, setup } from 'xstate';
 import { backoffMs, coolDownWaitMs } from '../src/domain/backoff.ts';
 import type { ErrorFacts, Remedy } from '../src/domain/errors.ts';
+import { LIMITS } from '../src/domain/limits.ts';
 import type { BreakerOptions, RestartOptions } from '../src/domain/source.ts';
 import { MACHINE_OPTIONS, unprovidedPort } from './ports.ts';
 
@@ -88,9 +89,6 @@ export interface SourceOutput {
   readonly forced: boolean;
 }
 
-/** A link that stood so long was sound: failures before it no longer count. */
-const STABLE_LINK_MS = 10_000;
-
 const NO_CRASHES: readonly number[] = [];
 
 type Failure = Extract<SourceFact, { type: 'link.failed' }>;
@@ -100,7 +98,7 @@ function recentCrashes(context: SourceContext, monoMs: number): readonly number[
 }
 
 function failuresAfter(context: SourceContext, monoMs: number): number {
-  const wasSound = context.openedMonoMs !== null && monoMs - context.openedMonoMs >= STABLE_LINK_MS;
+  const wasSound = context.openedMonoMs !== null && monoMs - context.openedMonoMs >= LIMITS.stableLinkMs;
   return wasSound ? 1 : context.failures + 1;
 }
 

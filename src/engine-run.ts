@@ -85,6 +85,10 @@ export class EngineRun {
         this.sinks.onRow(row, actorId);
       },
       rigOf: (actorId) => this.directory.byActorId(actorId),
+      isSound: (actorId) =>
+        this.directory.byActorId(actorId)?.isSound ??
+        this.sinks.directory.byActorId(actorId)?.isSound ??
+        true,
       counts: this.#counts,
       onLetterFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
     });

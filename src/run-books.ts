@@ -14,7 +14,8 @@ import {
 } from '../actors/timeline/dead-letter-desk.ts';
 import { Journal } from '../actors/timeline/journal.ts';
 import { Ledger } from '../actors/timeline/ledger.ts';
-import { alertOf, logRow } from '../actors/timeline/lifecycle-rules.ts';
+import { LifecycleAlerts } from '../actors/timeline/lifecycle-alerts.ts';
+import { logRow } from '../actors/timeline/lifecycle-rules.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { ControllerNote } from '../machines/refusals.ts';
 import { LossMonitor } from '../actors/health/loss-monitor.ts';
@@ -57,6 +58,8 @@ export interface RunBooksOptions {
   readonly onLetterFailedAgain: DeadLetterDeskOptions['onFailedAgain'];
   /** The source that is registered under this name in the timeline. */
   readonly rigOf: (actorId: string) => SourceRig | undefined;
+  /** Whether the source or sink of this name has had no error since its last success. */
+  readonly isSound: (actorId: string) => boolean;
   readonly counts: BalanceCounts;
 }
 
@@ -66,6 +69,7 @@ export class RunBooks {
   readonly alerts: AlertDesk;
   readonly deadLetters: DeadLetterDesk;
   readonly losses: LossMonitor;
+  readonly #lifecycle: LifecycleAlerts;
   /** Bursts that began. */
   bursts = 0;
   readonly #options: RunBooksOptions;
@@ -103,6 +107,12 @@ export class RunBooks {
       onBurst: () => settings.burst?.onBurst ?? null,
     });
     this.alerts.alerts$.subscribe(outputs.alerts);
+    this.#lifecycle = new LifecycleAlerts({
+      clock,
+      raise: (alert, actorId, cause) => this.alerts.raise(alert, actorId, cause),
+      isSound: books.isSound,
+      lastRowOf: (actorId) => this.journal.lastRowOf(actorId),
+    });
     this.losses = new LossMonitor({
       ...{ clock, log },
       raise: (alert, source) => this.raise(alert, source),
@@ -144,6 +154,7 @@ export class RunBooks {
   /** Writes what is only counted so far. */
   close(): void {
     this.#refusals.flush();
+    this.#lifecycle.close();
   }
 
   /** Raises an alert that comes of what this source or sink did last. */
@@ -227,8 +238,7 @@ export class RunBooks {
     logRow(this.#options.log, row);
     const actorId = row.incarnation === null ? row.actor : `${row.actor}#${row.incarnation}`;
     if (row.incarnation !== null && row.toState !== null) this.#options.onState(row, actorId);
-    const alert = alertOf(row);
-    if (alert !== null) this.alerts.raise(alert, actorId, row.seq);
+    this.#lifecycle.onRow(row, actorId);
   }
 }
 

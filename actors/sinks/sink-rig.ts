@@ -112,6 +112,11 @@ export class SinkRig {
     return this.unsavedAfter ?? this.cursor;
   }
 
+  /** Whether its deliveries work: the last one went well, or there is nothing to deliver. */
+  get isSound(): boolean {
+    return this.consecutiveErrors === 0 || this.cursor >= this.#lastSeq();
+  }
+
   totals(health: SinkHealth): Totals<SinkCounter> {
     return this.tally.totals(health);
   }

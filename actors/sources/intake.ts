@@ -42,6 +42,9 @@ class Run {
   readonly #abort = new AbortController();
   #isOpen = false;
   #isOver = false;
+  /** Errors in a row from before this link; a link that holds forgives them. */
+  #errorsBefore = 0;
+  #openedMonoMs = Number.POSITIVE_INFINITY;
   #connectTimer: TimerHandle = undefined;
   /** Records handed in since the event loop last turned. */
   #turnRecords = 0;
@@ -168,7 +171,13 @@ class Run {
     if (this.#isOpen || this.#isOver) return;
     this.#isOpen = true;
     this.#stopConnectTimer();
-    this.#scope.send({ type: 'link.opened', monoMs: this.#ports.clock.monotonicMs() });
+    const monoMs = this.#ports.clock.monotonicMs();
+    // Without a handshake a link that is open proves nothing: then only a good read does.
+    if (this.#rig.spec.logic.connects === true) {
+      this.#errorsBefore = this.#rig.consecutiveErrors;
+      this.#openedMonoMs = monoMs;
+    }
+    this.#scope.send({ type: 'link.opened', monoMs });
   }
 
   #emitAll(data: readonly unknown[], meta: RecordMeta | undefined): boolean {
@@ -259,12 +268,17 @@ class Run {
     if (rig.consecutiveErrors === 0) return;
     const wasDegraded = rig.consecutiveErrors >= rig.spec.degradedAfterErrors;
     rig.consecutiveErrors = 0;
+    this.#errorsBefore = 0;
     if (wasDegraded) this.#scope.send({ type: 'reads.recovered' });
   }
 
   #readFailed(thrown: unknown): void {
     if (this.#isOver) return;
     const rig = this.#rig;
+    if (this.#ports.clock.monotonicMs() - this.#openedMonoMs >= LIMITS.stableLinkMs) {
+      rig.consecutiveErrors -= this.#errorsBefore;
+      this.#errorsBefore = 0;
+    }
     const error = rig.countError(thrown);
     noteHoldOff(this.#ports, rig, thrown);
     const { consecutiveErrors } = rig;

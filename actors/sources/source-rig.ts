@@ -221,6 +221,11 @@ export class SourceRig implements Lane {
     return this.#spill === null ? this.queue.whenRoom(signal) : this.#spill.whenRoom(signal);
   }
 
+  /** Whether it has had no error since its last success: its link holds, and its reads do not fail. */
+  get isSound(): boolean {
+    return this.consecutiveErrors === 0 || (this.spec.logic.connects === true && this.state === 'streaming');
+  }
+
   /** Whether the last run has settled and everything it handed in has gone on. */
   get isDrained(): boolean {
     return this.closing === null && this.queue.isEmpty && (this.#spill?.isEmpty ?? true);

@@ -112,6 +112,11 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** Alerts about the lives of sources, sinks and parts that are open; beyond it the oldest is forgotten, and
+   *  its end is not told. */
+  openAlertsMax: 20_000,
+  /** A link that stood so long was sound: failures before it no longer count, milliseconds. */
+  stableLinkMs: 10_000,
   /** From one line of the log about a defect of users' code to the next about the same. */
   repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */

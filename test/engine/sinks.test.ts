@@ -175,9 +175,7 @@ test('a sink that is dead for hours costs the others nothing, and has everything
   expect(health).toMatchObject({ delivered: 0, cursor: 0, state: 'circuitOpen' });
   expect(health.lagRecords).toBeGreaterThan(1_000);
   expect(health.lagSeconds).toBeGreaterThan(10_000);
-  expect(
-    rig.query("SELECT count(*) AS n FROM alerts WHERE event = 'SINK_CIRCUIT_OPEN'")[0]?.['n'],
-  ).toBeGreaterThan(1);
+  expect(rig.query('SELECT event FROM alerts')).toEqual([{ event: 'SINK_CIRCUIT_OPEN' }]);
   isDead = false;
   await rig.clock.advance(120_000);
   expect(late).toEqual(stored(rig));

@@ -64,8 +64,13 @@ describe('the log has', () => {
     check({ event: 'link.opened', toState: 'streaming' }, 'debug plc-7: connecting → streaming'));
   test('a warning for a link that was lost', () =>
     check(
-      { event: 'link.failed', data: { remedy: 'retry' } },
+      { event: 'link.failed', fromState: 'streaming', data: { remedy: 'retry' } },
       'warn plc-7 lost its link; it is backingOff now',
+    ));
+  test('other words for a link that never was there', () =>
+    check(
+      { event: 'link.failed', fromState: 'connecting', data: { remedy: 'retry' } },
+      'warn plc-7 could not connect; it is backingOff now',
     ));
   test('an error for a crash, of which nobody said what to do', () =>
     check({ event: 'link.failed', data: { error: 'x' } }, 'error plc-7 crashed; it is backingOff now'));

@@ -1,0 +1,176 @@
+/** Alerts about lives, in whole engines under the virtual clock: one when a condition begins, none while it
+ *  lasts, one when it is over; and which failures count towards an open circuit. */
+
+import { describe, expect, test } from 'vitest';
+import { defineSource, functionSink, HeadgateError, simulatedSource } from '../../src/index.ts';
+import { startedRig, type EngineRig } from '../support/engine-rig.ts';
+
+const MINUTE_MS = 60_000;
+
+/** A broker, and a source that connects to it. */
+function broker(id = 'plc') {
+  const far = { isUp: false, holdsMs: Number.POSITIVE_INFINITY, reads: 'ok' as 'ok' | 'silent' | 'fail' };
+  const kind = defineSource({
+    type: 'linked',
+    connects: true,
+    async stream(io) {
+      if (!far.isUp) throw new HeadgateError('HG_LINK_REFUSED', 'away');
+      io.opened();
+      const openedMs = io.clock.monotonicMs();
+      while (!io.signal.aborted) {
+        await io.clock.sleep(500, io.signal);
+        if (!far.isUp || io.clock.monotonicMs() - openedMs >= far.holdsMs) {
+          throw new HeadgateError('HG_LINK_LOST', 'gone');
+        }
+        if (far.reads === 'ok') io.emit(1);
+        else if (far.reads === 'fail') io.readFailed(new HeadgateError('HG_READ_STATUS', 'no'));
+      }
+    },
+  });
+  const breaker = { failures: 3, coolDownMs: 30_000 };
+  return { far, spec: kind({ id, breaker }) };
+}
+
+const alerts = (rig: EngineRig) => rig.timeline("kind = 'alert'").map(({ event }) => event);
+const details = (rig: EngineRig) => {
+  const [last] = rig.timeline("kind = 'alert'").slice(-1);
+  return last?.data?.['details'] as { durationMs: number; repeats: number; state: string };
+};
+const openings = (rig: EngineRig, id: string) =>
+  rig.course(id).filter((step) => step.endsWith('>circuitOpen')).length;
+
+describe('an open circuit of a source', () => {
+  test('is one alert, however many tries fail, and one more when the link holds', async () => {
+    const { far, spec } = broker();
+    const rig = await startedRig({}, spec);
+    await rig.clock.advance(10 * MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN']);
+    far.isUp = true;
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN', 'SOURCE_CIRCUIT_OPEN_OVER']);
+    const { durationMs, repeats, state } = details(rig);
+    expect([repeats + 1, state]).toEqual([openings(rig, 'plc'), 'streaming']);
+    expect(repeats).toBeGreaterThan(10);
+    expect(durationMs).toBeGreaterThan(9 * MINUTE_MS);
+    await rig.clock.advance(10 * MINUTE_MS);
+    expect(alerts(rig)).toHaveLength(2);
+  });
+
+  test('is not over while the link opens and breaks again at once', async () => {
+    const { far, spec } = broker();
+    const rig = await startedRig({}, spec);
+    await rig.clock.advance(MINUTE_MS);
+    Object.assign(far, { isUp: true, holdsMs: 2_000 });
+    await rig.clock.advance(10 * MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN']);
+    far.holdsMs = Number.POSITIVE_INFINITY;
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN', 'SOURCE_CIRCUIT_OPEN_OVER']);
+  });
+
+  test('is over on a link on which nothing comes', async () => {
+    const { far, spec } = broker();
+    const rig = await startedRig({}, spec);
+    await rig.clock.advance(MINUTE_MS);
+    Object.assign(far, { isUp: true, reads: 'silent' });
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN', 'SOURCE_CIRCUIT_OPEN_OVER']);
+  });
+
+  test('is over where reads that failed for minutes are good again, and not before', async () => {
+    const script = Array.from({ length: 40 }, () => 'fail' as const);
+    const slow = { id: 'plc', intervalMs: 12_000, breaker: { failures: 4, coolDownMs: 30_000 } };
+    const rig = await startedRig({}, simulatedSource({ ...slow, script }));
+    await rig.clock.advance(10 * MINUTE_MS);
+    expect(openings(rig, 'plc')).toBeGreaterThan(1);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN']);
+    await rig.clock.advance(60 * MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN', 'SOURCE_CIRCUIT_OPEN_OVER']);
+  });
+
+  test.each(['pause', 'deregister'] as const)('is over when an operator says %s', async (command) => {
+    const rig = await startedRig({}, broker().spec);
+    await rig.clock.advance(MINUTE_MS);
+    await rig.clock.runUntil(rig.engine[command]('plc'));
+    await rig.clock.advance(10);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN', 'SOURCE_CIRCUIT_OPEN_OVER']);
+  });
+
+  test('is closed again by a changed spec, which has all its tries', async () => {
+    const { spec } = broker();
+    const rig = await startedRig({}, spec);
+    await rig.clock.advance(MINUTE_MS);
+    const next = broker();
+    const before = rig.course('plc').length;
+    await rig.clock.runUntil(rig.engine.update(next.spec));
+    await rig.clock.advance(20_000);
+    const failed = rig
+      .course('plc')
+      .slice(before)
+      .filter((step) => step.startsWith('connecting>'));
+    expect(failed.slice(0, 3)).toEqual([
+      'connecting>backingOff',
+      'connecting>backingOff',
+      'connecting>circuitOpen',
+    ]);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN', 'SOURCE_CIRCUIT_OPEN_OVER', 'SOURCE_CIRCUIT_OPEN']);
+  });
+
+  test('does not come of one failed read on a link that held after failed tries', async () => {
+    const { far, spec } = broker();
+    const rig = await startedRig({}, spec);
+    await rig.clock.advance(MINUTE_MS);
+    Object.assign(far, { isUp: true, reads: 'silent' });
+    await rig.clock.advance(MINUTE_MS);
+    const before = openings(rig, 'plc');
+    far.reads = 'fail';
+    await rig.clock.advance(1_100);
+    expect([openings(rig, 'plc'), rig.engine.health('plc').consecutiveErrors]).toEqual([before, 2]);
+    await rig.clock.advance(1_000);
+    expect(openings(rig, 'plc')).toBe(before + 1);
+  });
+});
+
+test('an open circuit of a sink is over when it delivers, not when its link opens', async () => {
+  const far = { isUp: false, answersMs: 0 };
+  const rig = await startedRig({}, simulatedSource({ id: 'a', intervalMs: 1_000 }));
+  await rig.engine.registerSink(
+    functionSink({
+      id: 'out',
+      breaker: { failures: 2, coolDownMs: 20_000 },
+      deliver: async () => {
+        if (far.isUp) return;
+        await rig.clock.sleep(far.answersMs);
+        throw new HeadgateError('HG_LINK_REFUSED', 'for the test');
+      },
+    }),
+  );
+  await rig.clock.advance(5 * MINUTE_MS);
+  expect(alerts(rig)).toEqual(['SINK_CIRCUIT_OPEN']);
+  // Longer than a link has to stand to count as sound.
+  far.answersMs = 15_000;
+  await rig.clock.advance(20 * MINUTE_MS);
+  expect(alerts(rig)).toEqual(['SINK_CIRCUIT_OPEN']);
+  far.isUp = true;
+  await rig.clock.advance(2 * MINUTE_MS);
+  expect(alerts(rig)).toEqual(['SINK_CIRCUIT_OPEN', 'SINK_CIRCUIT_OPEN_OVER']);
+});
+
+test('quarantine and failure are over when an operator has the source run again', async () => {
+  let isBroken = true;
+  const code = defineSource({
+    type: 'code',
+    async stream(io) {
+      if (isBroken) throw new Error('a defect');
+      await io.clock.sleep(10 * MINUTE_MS, io.signal);
+    },
+  });
+  const rig = await startedRig({}, code({ id: 'q' }), code({ id: 'f', restart: { policy: 'temporary' } }));
+  await rig.clock.advance(5 * MINUTE_MS);
+  expect(alerts(rig).toSorted()).toEqual(['SOURCE_FAILED', 'SOURCE_QUARANTINED']);
+  isBroken = false;
+  await rig.engine.resume('q');
+  await rig.engine.register(code({ id: 'f' }));
+  await rig.clock.advance(10);
+  expect(alerts(rig).slice(2).toSorted()).toEqual(['SOURCE_FAILED_OVER', 'SOURCE_QUARANTINED_OVER']);
+});
