@@ -35,10 +35,14 @@ export interface EngineStats {
  *  deregistered keeps its totals as long as the engine tells of it, and counts on where it comes back. */
 export interface SourceStats extends SourceHealth {
   readonly totals: Totals<SourceCounter>;
+  /** The engine's monotonic time of its last good read; null before the first. */
+  readonly lastSuccessMonoMs: number | null;
 }
 
 export interface SinkStats extends SinkHealth {
   readonly totals: Totals<SinkCounter>;
+  /** The engine's monotonic time of its last good delivery; null before the first. */
+  readonly lastSuccessMonoMs: number | null;
 }
 
 export interface LimiterStats {

@@ -29,6 +29,8 @@ export interface SinkRigOptions {
   readonly redact?: Redact | undefined;
   /** The last row of its log that is stored. */
   readonly lastSeq?: () => number;
+  /** Milliseconds since the row `seq` of its log came, which bears the wall time `atMs`. */
+  readonly ageMs?: (seq: number, atMs: number) => number;
 }
 
 /** How far it was behind when that was last looked at. */
@@ -80,12 +82,15 @@ export class SinkRig {
   damaged = 0;
   consecutiveErrors = 0;
   lastDeliveryAtMs: number | null = null;
+  /** Monotonic time of the last good delivery; null: there was none. */
+  lastSuccessMonoMs: number | null = null;
   lastError: { code: string; message: string; atMs: number } | null = null;
   /** Rows after the cursor, when that was last looked at. */
   lag: Lag;
   /** The first record after `afterSeq`, as it was read last: when it came. */
   oldest: { readonly afterSeq: number; readonly atMs: number } | null = null;
   readonly #lastSeq: () => number;
+  readonly #ageMs: (seq: number, atMs: number) => number;
   readonly #clock: Clock;
   readonly #redact: Redact;
   #newsMark = '';
@@ -103,6 +108,7 @@ export class SinkRig {
     this.registeredAtMs = clock.wallMs();
     this.cursor = cursor;
     this.#lastSeq = lastSeq;
+    this.#ageMs = options.ageMs ?? ((_seq, atMs) => Math.max(0, clock.wallMs() - atMs));
     this.lag = { rows: 0, oldestAtMs: null, cursor, lastSeq: cursor };
   }
 
@@ -135,6 +141,7 @@ export class SinkRig {
   countDelivery(records: number): boolean {
     this.delivered += records;
     this.lastDeliveryAtMs = this.#clock.wallMs();
+    this.lastSuccessMonoMs = this.#clock.monotonicMs();
     const hadFailed = this.consecutiveErrors > 0;
     this.consecutiveErrors = 0;
     return hadFailed;
@@ -151,7 +158,7 @@ export class SinkRig {
   health(): SinkHealth {
     const rows = this.#rowsBehind();
     const oldestAtMs = rows === 0 ? null : this.#oldestAtMs();
-    const waitedMs = oldestAtMs === null ? 0 : Math.max(0, this.#clock.wallMs() - oldestAtMs);
+    const waitedMs = oldestAtMs === null ? 0 : this.#ageMs(this.cursor + 1, oldestAtMs);
     return {
       sinkId: this.spec.id,
       tenant: this.spec.tenant,

@@ -117,6 +117,8 @@ export const LIMITS = {
   openAlertsMax: 20_000,
   /** A link that stood so long was sound: failures before it no longer count, milliseconds. */
   stableLinkMs: 10_000,
+  /** Stretches of the wall clock between jumps that are told apart when ages are read. */
+  clockStretchesMax: 64,
   /** From one line of the log about a defect of users' code to the next about the same. */
   repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */

@@ -48,9 +48,9 @@ export const SINK_METRICS: readonly MetricDefinition[] = [
   ),
   gauge(
     'last_delivery_age_seconds',
-    'Time since its last delivery, by the clock of the gateway; none before the first.',
-    ({ lastDeliveryAtMs }, wallMs) =>
-      lastDeliveryAtMs === null ? null : Math.max(0, wallMs - lastDeliveryAtMs) / 1_000,
+    'Time since its last delivery, by the monotonic clock; none before the first.',
+    ({ lastSuccessMonoMs }, monoMs) =>
+      lastSuccessMonoMs === null ? null : (monoMs - lastSuccessMonoMs) / 1_000,
   ),
 ];
 
@@ -58,16 +58,16 @@ export const SINK_METRICS: readonly MetricDefinition[] = [
 function gauge(
   what: string,
   help: string,
-  valueOf: (stats: SinkStats, wallMs: number) => number | null,
+  valueOf: (stats: SinkStats, monoMs: number) => number | null,
 ): ValueDefinition {
   return {
     type: 'gauge',
     name: `headgate_sink_${what}`,
     help,
     labels: LABELS,
-    read: ({ sinks, wallMs }) =>
+    read: ({ sinks, stats: { monoMs } }) =>
       sinks.named.flatMap(({ labels, stats }) => {
-        const value = valueOf(stats, wallMs);
+        const value = valueOf(stats, monoMs);
         return value === null ? [] : [{ labels, value }];
       }),
   };

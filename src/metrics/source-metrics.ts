@@ -53,13 +53,11 @@ export const SOURCE_METRICS: readonly MetricDefinition[] = [
   {
     type: 'gauge',
     name: 'headgate_source_last_read_age_seconds',
-    help: 'Time since its last good read, by the clock of the gateway; none before the first.',
+    help: 'Time since its last good read, by the monotonic clock; none before the first.',
     labels: LABELS,
-    read: ({ sources, wallMs }) =>
-      sources.named.flatMap(({ labels, stats: { lastReadTimestamp } }) =>
-        lastReadTimestamp === null
-          ? []
-          : [{ labels, value: Math.max(0, wallMs - lastReadTimestamp) / 1_000 }],
+    read: ({ sources, stats: { monoMs } }) =>
+      sources.named.flatMap(({ labels, stats: { lastSuccessMonoMs } }) =>
+        lastSuccessMonoMs === null ? [] : [{ labels, value: (monoMs - lastSuccessMonoMs) / 1_000 }],
       ),
   },
 ];

@@ -2,7 +2,9 @@
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
-import { simulatedSource } from '../../src/index.ts';
+import { LogAges } from '../../actors/sinks/log-ages.ts';
+import { seededRandom } from '../../src/domain/random.ts';
+import { functionSink, HeadgateError, simulatedSource } from '../../src/index.ts';
 import { virtualClock } from '../../src/testing.ts';
 import { engineRig, startedRig, type EngineRig } from '../support/engine-rig.ts';
 
@@ -140,5 +142,103 @@ describe('an engine that starts with a wrong clock raises an alert', () => {
     await rig.stop();
     expect(alerts(rig).map(({ event }) => event)).toEqual(['CLOCK_BEHIND']);
     expect(alerts(rig)[0]?.['data']).toContain('2 hours before the end of the run before');
+  });
+});
+
+describe('ages within a run', () => {
+  const jumps = [-HOUR_MS, 3 * HOUR_MS, -START_MS, 2 * START_MS];
+
+  /** Ages each second of a source that falls silent after 10 s, and of a sink that never delivers. */
+  async function ages(jumpsMs: readonly number[]) {
+    const clock = virtualClock();
+    const rig = await startedRig(
+      { clock, health: { intervalMs: 100 } },
+      simulatedSource({ id: 'a', intervalMs: 100, count: 100 }),
+      simulatedSource({ id: 'b', intervalMs: 500 }),
+    );
+    let takes = 0;
+    await rig.engine.registerSink(
+      functionSink({
+        id: 'out',
+        batch: { rowsMax: 10 },
+        backoff: { kind: 'constant', initialMs: 1_000, maxMs: 1_000, jitter: 'none' },
+        breaker: { failures: 10_000 },
+        deliver: async () => {
+          // It takes a few batches, so that the oldest record is one of each stretch of the clock.
+          if (takes <= 0) throw new HeadgateError('HG_LINK_REFUSED', 'for the test');
+          takes--;
+        },
+      }),
+    );
+    const found: (number | null)[][] = [];
+    for (let second = 0; second < 30; second++) {
+      await clock.advance(1_000);
+      if (second % 5 === 3) clock.jumpWall(jumpsMs[(second - 3) / 5] ?? 0);
+      if (second > 10) takes = 1;
+      const { monoMs, sources, sinks } = rig.engine.stats();
+      const age = (one: { lastSuccessMonoMs: number | null } | undefined) =>
+        monoMs - (one?.lastSuccessMonoMs ?? Number.NaN);
+      found.push([age(sources[0]), age(sinks[0]), Math.round((sinks[0]?.lagSeconds ?? 0) * 10)]);
+    }
+    return found;
+  }
+
+  test('do not notice that the wall clock is set', async () => {
+    const undisturbed = await ages([]);
+    expect(undisturbed.at(-1)?.[0], 'the source has been silent').toBeGreaterThan(15_000);
+    expect(Math.max(...undisturbed.map(([, , lag]) => lag ?? 0)), 'records wait').toBeGreaterThan(80);
+    expect(await ages(jumps)).toEqual(undisturbed);
+  });
+});
+
+describe('ages of rows, on a clock that jumps', () => {
+  function log() {
+    const clock = virtualClock();
+    const rows: { readonly atMs: number; readonly monoMs: number }[] = [];
+    const logAges = new LogAges(clock, () => rows.length);
+    return {
+      add: () => void rows.push({ atMs: clock.wallMs(), monoMs: clock.monotonicMs() }),
+      advance: (ms: number) => clock.advance(ms),
+      jump(ms: number) {
+        const fromMs = clock.wallMs();
+        clock.jumpWall(ms);
+        logAges.jumped({ fromMs });
+      },
+      ages: () => rows.map(({ atMs }, index) => logAges.ageMs('records', index + 1, atMs)),
+      right: () => rows.map(({ monoMs }) => clock.monotonicMs() - monoMs),
+    };
+  }
+
+  test('are those of the monotonic clock, over any series of jumps', async () => {
+    const random = seededRandom('log ages');
+    for (let round = 0; round < 100; round++) {
+      const books = log();
+      for (let step = 0; step < 40; step++) {
+        if (random.next() < 0.2) books.jump(random.integer(-5_000_000, 5_000_000));
+        await books.advance(random.integer(0, 5_000));
+        books.add();
+      }
+      expect(books.ages()).toEqual(books.right());
+    }
+  });
+
+  test.each([HOUR_MS, -HOUR_MS])(
+    'are right for a row that was on its way at a jump by %i ms',
+    async (jumpMs) => {
+      const clock = virtualClock();
+      const logAges = new LogAges(clock, () => 0);
+      const atMs = clock.wallMs();
+      await clock.advance(100);
+      const fromMs = clock.wallMs();
+      clock.jumpWall(jumpMs);
+      logAges.jumped({ fromMs });
+      await clock.advance(10_000);
+      expect(logAges.ageMs('records', 1, atMs)).toBe(10_100);
+    },
+  );
+
+  test('are never negative', () => {
+    const clock = virtualClock();
+    expect(new LogAges(clock, () => 0).ageMs('records', 1, clock.wallMs() + HOUR_MS)).toBe(0);
   });
 });

@@ -26,6 +26,7 @@ export function madeUpSource(given: Partial<SourceStats> = {}): SourceStats {
     droppedCount: 5,
     deadLetteredCount: 0,
     lateRecords: 1,
+    lastSuccessMonoMs: 4_000,
     ...given,
   };
   return { totals: totalsOf(SOURCE_COUNTERS, health), ...health };
@@ -47,6 +48,7 @@ export function madeUpSink(given: Partial<SinkStats> = {}): SinkStats {
     consecutiveErrors: 0,
     lastDeliveryAtMs: 1_700_000_000_500,
     lastError: null,
+    lastSuccessMonoMs: 4_500,
     ...given,
   };
   return { totals: totalsOf(SINK_COUNTERS, health), ...health };
