@@ -1,6 +1,6 @@
 /** How long ago the rows of a log came, however the wall clock was set meanwhile. Rows have wall time. The
- *  difference of two wall times is a duration where the clock did not jump in between. So the ends of the logs
- *  are noted at each jump: a row up to there is aged by the wall clock as it ran until then, and by the
+ *  difference of two wall times is a duration where the clock did not jump in between. So the ends of the
+ *  logs are noted at each jump: a row up to there is aged by the wall clock as it ran until then, and by the
  *  monotonic clock since. */
 
 import type { Clock } from '../../src/domain/clock.ts';

@@ -73,7 +73,8 @@ const TLS_ADVICE: Readonly<Record<string, Advice>> = {
   ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: `${REFUSED_CLIENT}: it may not connect; see the rules of the server`,
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: `${REFUSED_CLIENT}: it has expired; renew tls.cert`,
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: `${REFUSED_CLIENT}: it has been revoked; renew tls.cert`,
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: `${REFUSED_CLIENT}: it is bad; see the log of the server`,
+  // Servers in Go send it also to a client that showed no certificate.
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: `${REFUSED_CLIENT}, or got none; set tls.cert and tls.key`,
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: `${REFUSED_CLIENT}; see the log of the server, correct tls.cert`,
   ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: `${REFUSED_CLIENT}: it is of a kind the server does not take`,
   ERR_SSL_TLSV1_UNRECOGNIZED_NAME: 'it has no certificate for the host of the url; correct the url',

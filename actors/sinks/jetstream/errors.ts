@@ -1,6 +1,7 @@
 /** What can go wrong between the sink and NATS JetStream, as errors that say what to do. The client's errors
  *  are known by their names: its classes come from a package that may be missing. */
 
+import { linkAdvice } from '../../sources/link-advice.ts';
 import { HeadgateError, messageOf, type ErrorCode } from '../../../src/domain/errors.ts';
 
 const UNAUTHORISED: readonly string[] = [
@@ -13,7 +14,8 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : '';
 }
 
-export function connectError(error: unknown, servers: string): HeadgateError {
+/** `nowMs` is the wall time, with which advice on certificates compares their dates. */
+export function connectError(error: unknown, servers: string, nowMs: number): HeadgateError {
   const name = nameOf(error);
   if (UNAUTHORISED.includes(name)) return unauthorised(error, servers);
   if (name === 'TimeoutError') {
@@ -21,9 +23,30 @@ export function connectError(error: unknown, servers: string): HeadgateError {
       cause: error,
     });
   }
-  const text = `cannot connect to ${servers}: ${messageOf(error)}; start the server or correct servers`;
+  // The server says so before any handshake.
+  if (/does not support 'tls'/.test(messageOf(error))) {
+    return new HeadgateError(
+      'HG_LINK_REFUSED',
+      `cannot connect to ${servers}: it does not speak TLS; begin the address with nats:// and leave tls out`,
+      { cause: error },
+    );
+  }
+  const text = `cannot connect to ${servers}: ${linkAdvice(codeBehind(error), error, nowMs)}`;
   return new HeadgateError('HG_LINK_REFUSED', text, { cause: error });
 }
+
+/** The system's code, or that of TLS, which the client hands on within errors of its own. */
+function codeBehind(error: unknown): string {
+  let inner = error;
+  for (let depth = 0; depth < CAUSES_MAX && inner !== undefined && inner !== null; depth++) {
+    const { code, cause } = inner as { code?: unknown; cause?: unknown };
+    if (typeof code === 'string') return code;
+    inner = cause;
+  }
+  return '';
+}
+
+const CAUSES_MAX = 4;
 
 export function unauthorised(error: unknown, servers: string): HeadgateError {
   return new HeadgateError(

@@ -23,6 +23,7 @@ import { addressOf, templateSchema, type AddressRules } from '../address-templat
 import { sinkSpec } from '../define-sink.ts';
 import { connectError, isPublishDenied, publishError, serverGone, tooLarge, unauthorised } from './errors.ts';
 import { requireStream, streamSchema } from './stream.ts';
+import { streamDifferences } from './stream-limits.ts';
 import { linkLife, type LinkLife } from '../link-life.ts';
 import { checkPayload, payloadOf, payloadShape } from '../message-payload.ts';
 import { loadNats, type Nats } from './nats-peer.ts';
@@ -84,7 +85,9 @@ type Options = z.output<typeof jetStreamSinkSchema>;
  *  installed: HG_PEER_MISSING. */
 export function jetStreamSink(input: JetStreamSinkOptions): SinkSpec {
   const options = resolveOptions(jetStreamSinkSchema, input, 'jetStreamSink');
-  return sinkSpec('jetstream', options, { open: (io) => openLink(io, options) });
+  // A difference is told once, not at each link.
+  const told = new Set<string>();
+  return sinkSpec('jetstream', options, { open: (io) => openLink(io, options, told) });
 }
 
 function isServer(text: string): boolean {
@@ -92,16 +95,19 @@ function isServer(text: string): boolean {
   return url !== null && ['nats:', 'tls:'].includes(url.protocol) && url.host !== '' && !text.includes('@');
 }
 
-async function openLink(io: SinkIo, options: Options): Promise<SinkLink> {
+async function openLink(io: SinkIo, options: Options, told: Set<string>): Promise<SinkLink> {
   const nats = await loadNats();
   const servers = [options.servers].flat().join(', ');
   let connection: NatsConnection | null = null;
   const life = linkLife(io, servers, () => void connection?.close().catch(() => {}));
   try {
-    connection = await connect(nats, options, servers, life);
+    connection = await connect(nats, options, servers, life, io.clock.wallMs());
     watch(connection, life, servers);
     if (options.stream !== undefined) {
-      await life.during(requireStream(nats, connection, options.stream, options.ackTimeoutMs));
+      const { stream, subject, ackTimeoutMs } = options;
+      const granted = await life.during(requireStream(nats, connection, stream, ackTimeoutMs));
+      const serverBytesMax = connection.info?.max_payload ?? 0;
+      tellDifferences(io, stream.name, streamDifferences(granted, { stream, subject, serverBytesMax }), told);
     }
   } catch (error) {
     life.close();
@@ -119,11 +125,20 @@ async function openLink(io: SinkIo, options: Options): Promise<SinkLink> {
   };
 }
 
+function tellDifferences(io: SinkIo, stream: string, found: readonly string[], told: Set<string>): void {
+  const differences = found.filter((difference) => !told.has(difference));
+  if (differences.length === 0) return;
+  for (const difference of differences) told.add(difference);
+  const message = `the stream "${stream}" grants less than it is asked for: ${differences.join('; ')}`;
+  io.alert('BROKER_GRANTED_LESS', message, { stream, differences });
+}
+
 async function connect(
   nats: Nats,
   options: Options,
   servers: string,
   life: LinkLife,
+  nowMs: number,
 ): Promise<NatsConnection> {
   const { auth, tls } = options;
   const connecting = nats.connect({
@@ -141,7 +156,7 @@ async function connect(
   } catch (error) {
     // Given up, but it may still come to stand.
     void connecting.then((late) => late.close()).catch(() => {});
-    throw error === life.ended ? error : connectError(error, servers);
+    throw error === life.ended ? error : connectError(error, servers, nowMs);
   }
 }
 

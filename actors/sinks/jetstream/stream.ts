@@ -1,6 +1,7 @@
 /** The stream that a JetStream sink writes to, where it is told its name: it is looked for, and created where
  *  that is asked for. One that is there stays as it is. */
 
+import type { StreamConfig } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { milliseconds } from '../../../src/config/source-options.ts';
@@ -32,19 +33,21 @@ export const streamSchema = z.strictObject({
 
 export type StreamOptions = z.output<typeof streamSchema>;
 
-/** @throws HeadgateError HG_LINK_REFUSED (retry) where there is no such stream and none may be made. */
+/** Returns the stream as it is. @throws HeadgateError HG_LINK_REFUSED (retry) where there is no such stream
+ *  and none may be made. */
 export async function requireStream(
   nats: Nats,
   connection: NatsConnection,
   { name, create }: StreamOptions,
   timeoutMs: number,
-): Promise<void> {
+): Promise<StreamConfig> {
   try {
     const manager = await nats.jetstreamManager(connection, { checkAPI: false, timeout: timeoutMs });
-    if (await isThere(manager.streams.info(name))) return;
+    const found = await unlessMissing(manager.streams.info(name));
+    if (found !== null) return found.config;
     if (create === undefined) throw missing(name);
     const { subjects, storage, replicas, ageMsMax, bytesMax, duplicateWindowMs } = create;
-    await manager.streams.add({
+    const added = await manager.streams.add({
       ...{ name, subjects },
       storage: storage === 'file' ? nats.StorageType.File : nats.StorageType.Memory,
       num_replicas: replicas,
@@ -53,6 +56,7 @@ export async function requireStream(
       // Not longer than the messages stay: the server refuses that.
       duplicate_window: nats.nanos(Math.min(duplicateWindowMs, ageMsMax ?? duplicateWindowMs)),
     });
+    return added.config;
   } catch (error) {
     if (error instanceof HeadgateError) throw error;
     throw new HeadgateError(
@@ -64,12 +68,11 @@ export async function requireStream(
   }
 }
 
-async function isThere(info: Promise<unknown>): Promise<boolean> {
+async function unlessMissing<Info>(info: Promise<Info>): Promise<Info | null> {
   try {
-    await info;
-    return true;
+    return await info;
   } catch (error) {
-    if ((error as { code?: unknown }).code === STREAM_NOT_FOUND) return false;
+    if ((error as { code?: unknown }).code === STREAM_NOT_FOUND) return null;
     throw error;
   }
 }
