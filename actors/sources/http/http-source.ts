@@ -147,7 +147,8 @@ async function pollOn(
 async function resumePolls(io: SourceIo, intervalMs: number): Promise<boolean> {
   const { clock, signal, pollsSinceMs } = io;
   if (pollsSinceMs === null) return false;
-  const restMs = intervalMs - ((clock.wallMs() - pollsSinceMs) % intervalMs);
+  // The clock may have been set back since: a wait is never longer than the interval.
+  const restMs = intervalMs - (Math.max(0, clock.wallMs() - pollsSinceMs) % intervalMs);
   io.opened();
   await clock.sleep(restMs, signal);
   return true;
