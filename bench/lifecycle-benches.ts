@@ -1,4 +1,5 @@
-/** The benchmarks of start and end: figures that only the real clock can give. */
+/** The benchmarks of a process's life: start, end, reload and questions about it. They need the real clock.
+ */
 
 import { inTurn, type Bench } from './bench.ts';
 import { measureInChild } from './child.ts';
@@ -42,4 +43,17 @@ const largeConfig: Bench = {
   },
 };
 
-export const LIFECYCLE_BENCHES: readonly Bench[] = [runDuration, stopBesideCollector, largeConfig];
+const metricsRender: Bench = {
+  name: 'metrics-render',
+  rows: ['metrics-render'],
+  async measure(runs) {
+    return [againstBound('metrics-render', 'ms', await measureInChild('metricsRender', runs), 50)];
+  },
+};
+
+export const LIFECYCLE_BENCHES: readonly Bench[] = [
+  runDuration,
+  stopBesideCollector,
+  largeConfig,
+  metricsRender,
+];

@@ -9,6 +9,7 @@ import { measureHttpIngest } from './measurements/http-ingest.ts';
 import { measureIdle } from './measurements/idle.ts';
 import { measureConfigReading, measureReload } from './measurements/large-config.ts';
 import { measureLatency } from './measurements/latency.ts';
+import { measureMetricsRender } from './measurements/metrics-render.ts';
 import { measureMqttFlow } from './measurements/mqtt-flow.ts';
 import { measureNodeRed } from './measurements/node-red.ts';
 import { measureObserverCost } from './measurements/observer-cost.ts';
@@ -33,6 +34,7 @@ const MEASUREMENTS = {
   httpIngest: measureHttpIngest,
   idle: measureIdle,
   latency: measureLatency,
+  metricsRender: measureMetricsRender,
   mqttFlow: measureMqttFlow,
   nodeRed: measureNodeRed,
   observerCost: measureObserverCost,

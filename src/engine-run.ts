@@ -150,12 +150,7 @@ export class EngineRun {
   start(): void {
     const { store, clock } = this.#options;
     const { journal, alerts: desk } = this.#books;
-    const report = jumpReporter({ clock, journal, desk });
-    this.#unwatchClock = clock.watch((jump) => {
-      // Before the report: its alert is already of the time after the jump.
-      this.sinks.ages.jumped(jump);
-      report(jump);
-    });
+    this.#unwatchClock = clock.watch(jumpReporter({ clock, journal, desk }));
     if (store !== null) noteThePast(store, clock.wallMs(), journal, desk);
     noteClockAtStart(store, { clock, journal, desk });
     this.#actor.start();

@@ -13,6 +13,8 @@ export interface EngineStats {
   readonly state: string;
   /** The engine's monotonic time at that moment, milliseconds; ages are counted from it. */
   readonly monoMs: number;
+  /** How long before that moment the wall clock said `wallMs`, milliseconds, whatever jumps came since. */
+  readonly ageMs: (wallMs: number) => number;
   /** Wall time of the last `start()`, epoch milliseconds; null before the first. */
   readonly startedAtMs: number | null;
   readonly sources: readonly SourceStats[];
@@ -35,14 +37,10 @@ export interface EngineStats {
  *  deregistered keeps its totals as long as the engine tells of it, and counts on where it comes back. */
 export interface SourceStats extends SourceHealth {
   readonly totals: Totals<SourceCounter>;
-  /** The engine's monotonic time of its last good read; null before the first. */
-  readonly lastSuccessMonoMs: number | null;
 }
 
 export interface SinkStats extends SinkHealth {
   readonly totals: Totals<SinkCounter>;
-  /** The engine's monotonic time of its last good delivery; null before the first. */
-  readonly lastSuccessMonoMs: number | null;
 }
 
 export interface LimiterStats {

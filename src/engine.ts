@@ -248,7 +248,7 @@ export class Engine extends EngineNotes {
   stats(): EngineStats {
     return {
       state: this.state,
-      monoMs: this.#clock.monotonicMs(),
+      ...{ monoMs: this.#clock.monotonicMs(), ageMs: (atMs) => this.#clock.ageMs(atMs) },
       startedAtMs: this.#startedAtMs,
       deliveredRecords: this.#exit.delivered - this.#deliveredBefore,
       ...(this.#run?.stats() ?? NO_RUN),

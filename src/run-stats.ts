@@ -17,7 +17,7 @@ import type { RunBooks } from './run-books.ts';
 import type { RunSettings } from './run-settings.ts';
 
 /** What the engine itself adds to what a run knows. */
-export type RunStats = Omit<EngineStats, 'state' | 'monoMs' | 'startedAtMs' | 'deliveredRecords'>;
+export type RunStats = Omit<EngineStats, 'state' | 'monoMs' | 'ageMs' | 'startedAtMs' | 'deliveredRecords'>;
 
 export interface RunStatsParts {
   readonly books: RunBooks;

@@ -1,7 +1,6 @@
 /** The sinks of one run of an engine: what they read, what they write down, and the ports of their actors. */
 
 import { createCourier } from '../actors/sinks/courier.ts';
-import { LogAges } from '../actors/sinks/log-ages.ts';
 import { LogFeed, type LogStore } from '../actors/sinks/log-feed.ts';
 import { SinkBooks } from '../actors/sinks/sink-books.ts';
 import { SinkDirectory, type SinkDirectoryPorts } from '../actors/sinks/sink-directory.ts';
@@ -51,8 +50,6 @@ export class SinkWing {
   readonly ports: ReturnType<typeof portsOf>;
   /** Null: nothing is stored. */
   readonly feed: LogFeed | null;
-  /** How long ago the rows of the logs came. To be told of each jump of the wall clock. */
-  readonly ages: LogAges;
   readonly #options: SinkWingOptions;
   #isDamageTold = false;
 
@@ -60,9 +57,7 @@ export class SinkWing {
     const { clock, ledger, store, keepsRecords, nextIncarnation, answer, note, problemOf, redact } = options;
     this.#options = options;
     this.feed = store === null ? null : new LogFeed(store);
-    this.ages = new LogAges(clock, (log) => this.feed?.lastSeq(log) ?? 0);
     this.directory = new SinkDirectory({
-      ageMs: (log, seq, atMs) => this.ages.ageMs(log, seq, atMs),
       ...{ clock, keepsRecords, nextIncarnation, answer, note, problemOf, redact },
       feed: this.feed,
       cursors: store?.sinkCursors ?? new Map(),

@@ -17,6 +17,9 @@ export interface WatchedClock extends Clock {
   /** Calls `onJump` within the reading that notices a jump, before that reading returns. Returns how to end
    *  it. */
   watch(onJump: (jump: ClockJump) => void): () => void;
+  /** How long ago the wall clock said `wallMs`, milliseconds, whatever jumps came since: counted by monotonic
+   *  time as far as this clock has been read. Never negative. */
+  ageMs(wallMs: number): number;
 }
 
 /** The drift that is allowed between clocks: faster than any time service slews a clock. */
@@ -24,34 +27,61 @@ const DRIFT_SHARE_MAX = 0.005;
 /** A reading that took longer was interrupted, and tells nothing. */
 const READING_MS_MAX = 20;
 
+/** A span of monotonic time between two jumps. */
+interface Era {
+  readonly sinceMonoMs: number;
+  /** Wall minus monotonic time, as it was last seen. */
+  offsetMs: number;
+}
+
 export function watchClock(clock: Clock): WatchedClock {
   const watchers = new Set<(jump: ClockJump) => void>();
-  /** Wall minus monotonic time, and when that was seen. */
-  let offsetMs: number | null = null;
+  /** The latest last. */
+  const eras: Era[] = [];
+  /** When the wall clock was last read, monotonic. */
   let seenMs = 0;
+
+  const beginEra = (offsetMs: number, sinceMonoMs: number): Era => {
+    const era = { offsetMs, sinceMonoMs };
+    eras.push(era);
+    if (eras.length > LIMITS.clockErasKept) eras.shift();
+    return era;
+  };
 
   const look = (wallMs: number, monoMs: number): void => {
     const foundMs = wallMs - monoMs;
-    const changeMs = foundMs - (offsetMs ?? foundMs);
+    const era = eras.at(-1) ?? beginEra(foundMs, Number.NEGATIVE_INFINITY);
+    const changeMs = foundMs - era.offsetMs;
     const driftMs = (monoMs - seenMs) * DRIFT_SHARE_MAX;
-    seenMs = monoMs;
     if (Math.abs(changeMs) <= LIMITS.clockJumpMs) {
       // Steps too small to be jumps add up; only drift is let pass.
-      offsetMs = (offsetMs ?? foundMs) + Math.max(-driftMs, Math.min(driftMs, changeMs));
+      era.offsetMs += Math.max(-driftMs, Math.min(driftMs, changeMs));
+      seenMs = monoMs;
       return;
     }
-    // Before anybody is told: whoever is told may read the clock.
-    offsetMs = foundMs;
+    // Before the watchers hear of it: they may read the clock.
+    beginEra(foundMs, seenMs);
+    seenMs = monoMs;
     const jump = { jumpMs: Math.round(changeMs), fromMs: Math.round(wallMs - changeMs), toMs: wallMs };
     for (const onJump of watchers) onJump(jump);
   };
 
+  const readWall = (): number => {
+    const monoMs = clock.monotonicMs();
+    const wallMs = clock.wallMs();
+    if (clock.monotonicMs() - monoMs <= READING_MS_MAX) look(wallMs, monoMs);
+    return wallMs;
+  };
+
   return {
-    wallMs() {
+    wallMs: readWall,
+    ageMs(wallMs) {
+      const nowMs = readWall();
       const monoMs = clock.monotonicMs();
-      const wallMs = clock.wallMs();
-      if (clock.monotonicMs() - monoMs <= READING_MS_MAX) look(wallMs, monoMs);
-      return wallMs;
+      // A time that was said twice was said last in the latest era that has it.
+      const era = eras.findLast((one) => isWithin(one, wallMs, monoMs));
+      const ageMs = era === undefined ? nowMs - wallMs : monoMs - (wallMs - era.offsetMs);
+      return Math.max(0, ageMs);
     },
     monotonicMs: () => clock.monotonicMs(),
     setTimeout: (callback, delayMs) => clock.setTimeout(callback, delayMs),
@@ -62,4 +92,12 @@ export function watchClock(clock: Clock): WatchedClock {
       return () => void watchers.delete(onJump);
     },
   };
+}
+
+/** A clock is read in milliseconds. */
+const ERA_SLACK_MS = 1;
+
+function isWithin({ offsetMs, sinceMonoMs }: Era, wallMs: number, nowMonoMs: number): boolean {
+  const monoMs = wallMs - offsetMs;
+  return monoMs >= sinceMonoMs - ERA_SLACK_MS && monoMs <= nowMonoMs + ERA_SLACK_MS;
 }

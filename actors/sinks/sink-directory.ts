@@ -7,6 +7,7 @@ import type { Clock } from '../../src/domain/clock.ts';
 import type { Redact } from '../../src/domain/redact.ts';
 import { HeadgateError, type ErrorCode, type ErrorFacts } from '../../src/domain/errors.ts';
 import type { SinkCounter, SinkHealth, SinkSpec } from '../../src/domain/sink.ts';
+import type { Totals } from '../../src/domain/tally.ts';
 import type { DeadlineRow, SinkCursor, SinkCursorRow } from '../../src/domain/timeline.ts';
 import type { ControllerNote } from '../../machines/refusals.ts';
 import type { SinkInput } from '../../machines/sink-machine.ts';
@@ -49,8 +50,6 @@ export interface SinkDirectoryPorts {
     sink: { readonly name: string; readonly actorId: string },
     cursor: SinkCursor,
   ) => void;
-  /** Milliseconds since the row `seq` of a log came, which bears the wall time `atMs`. */
-  readonly ageMs: (log: SinkSpec['reads'], seq: number, atMs: number) => number;
   /** What the table says of it has changed. */
   readonly touch: (rig: SinkRig) => void;
   readonly answer: (
@@ -114,7 +113,7 @@ export class SinkDirectory implements SinkRegister {
   }
 
   /** The same, with what each came to over all of its incarnations. */
-  stats(): ReturnType<EndedHealths<SinkHealth, SinkCounter>['stats']> {
+  stats(): (SinkHealth & { readonly totals: Totals<SinkCounter> })[] {
     return this.#ended.stats(this);
   }
 
@@ -177,7 +176,6 @@ export class SinkDirectory implements SinkRegister {
       redact: this.#ports.redact,
       tally: this.#ended.tallyOf(addressOf(spec)),
       lastSeq: () => this.#ports.feed?.lastSeq(spec.reads) ?? 0,
-      ageMs: (seq, atMs) => this.#ports.ageMs(spec.reads, seq, atMs),
     });
     const { actorId, name } = rig;
     const entry: Entry = {

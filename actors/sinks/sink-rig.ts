@@ -3,7 +3,7 @@
 
 import { addressOf, sinkName } from '../../src/domain/address.ts';
 import { NOTHING_SECRET, type Redact } from '../../src/domain/redact.ts';
-import type { Clock } from '../../src/domain/clock.ts';
+import { ageOf, type Clock } from '../../src/domain/clock.ts';
 import { errorFacts, type ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import {
@@ -29,8 +29,6 @@ export interface SinkRigOptions {
   readonly redact?: Redact | undefined;
   /** The last row of its log that is stored. */
   readonly lastSeq?: () => number;
-  /** Milliseconds since the row `seq` of its log came, which bears the wall time `atMs`. */
-  readonly ageMs?: (seq: number, atMs: number) => number;
 }
 
 /** How far it was behind when that was last looked at. */
@@ -82,15 +80,12 @@ export class SinkRig {
   damaged = 0;
   consecutiveErrors = 0;
   lastDeliveryAtMs: number | null = null;
-  /** Monotonic time of the last good delivery; null: there was none. */
-  lastSuccessMonoMs: number | null = null;
   lastError: { code: string; message: string; atMs: number } | null = null;
   /** Rows after the cursor, when that was last looked at. */
   lag: Lag;
   /** The first record after `afterSeq`, as it was read last: when it came. */
   oldest: { readonly afterSeq: number; readonly atMs: number } | null = null;
   readonly #lastSeq: () => number;
-  readonly #ageMs: (seq: number, atMs: number) => number;
   readonly #clock: Clock;
   readonly #redact: Redact;
   #newsMark = '';
@@ -108,7 +103,6 @@ export class SinkRig {
     this.registeredAtMs = clock.wallMs();
     this.cursor = cursor;
     this.#lastSeq = lastSeq;
-    this.#ageMs = options.ageMs ?? ((_seq, atMs) => Math.max(0, clock.wallMs() - atMs));
     this.lag = { rows: 0, oldestAtMs: null, cursor, lastSeq: cursor };
   }
 
@@ -141,7 +135,6 @@ export class SinkRig {
   countDelivery(records: number): boolean {
     this.delivered += records;
     this.lastDeliveryAtMs = this.#clock.wallMs();
-    this.lastSuccessMonoMs = this.#clock.monotonicMs();
     const hadFailed = this.consecutiveErrors > 0;
     this.consecutiveErrors = 0;
     return hadFailed;
@@ -158,7 +151,7 @@ export class SinkRig {
   health(): SinkHealth {
     const rows = this.#rowsBehind();
     const oldestAtMs = rows === 0 ? null : this.#oldestAtMs();
-    const waitedMs = oldestAtMs === null ? 0 : this.#ageMs(this.cursor + 1, oldestAtMs);
+    const waitedMs = oldestAtMs === null ? 0 : ageOf(this.#clock, oldestAtMs);
     return {
       sinkId: this.spec.id,
       tenant: this.spec.tenant,

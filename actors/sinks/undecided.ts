@@ -38,6 +38,8 @@ export class Undecided {
   #suspect = { seq: 0, breaks: 0 };
   /** Of the link, since a record was taken. */
   #breaks = 0;
+  /** Records at which the link broke before that were taken since it broke last. */
+  #clearedInRow = 0;
   #refusedRounds = 0;
   #probeRounds = 0;
   #probes = 0;
@@ -90,8 +92,10 @@ export class Undecided {
     return held.how === 'refused' ? held.link !== link : this.#isTheirTurn;
   }
 
-  /** Whether the link broke at the record before: it goes alone. */
+  /** Whether the link broke at the record before, so that it goes alone. Once several of these were taken one
+   *  after the other, the far end was at fault and the rest go together, until the link breaks again. */
   isSuspect(seq: number): boolean {
+    if (this.#clearedInRow >= LIMITS.sinkSuspectsAlone) return false;
     return this.#held.get(seq)?.how === 'broke';
   }
 
@@ -108,6 +112,7 @@ export class Undecided {
 
   /** This one was taken, and cannot be written down yet. */
   take(seq: number): void {
+    if (this.#held.get(seq)?.how === 'broke') this.#clearedInRow++;
     this.#held.delete(seq);
     this.#taken.add(seq);
   }
@@ -161,6 +166,7 @@ export class Undecided {
    *  reaches no far end, only when that happens again. */
   narrow(greeted: boolean): void {
     this.#breaks++;
+    this.#clearedInRow = 0;
     if (greeted || this.#breaks > 1) this.rowsMax = 1;
   }
 

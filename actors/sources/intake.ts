@@ -194,7 +194,7 @@ class Run {
     const records = arrivingRecords(rig, data, { meta, ...gathered }, this.#ports.deadLetter);
     this.#moveOn(meta);
     rig.countRecords(records.length, gathered.monoMs);
-    this.#goodRead(gathered.nowMs, gathered.monoMs);
+    this.#goodRead(gathered.nowMs);
     for (const record of records) gathered.records.push(record);
     this.#turnRecords += data.length;
     if (gathered.records.length >= LIMITS.mergeQuantumRecords) this.#passOn();
@@ -262,10 +262,9 @@ class Run {
     await this.#rig.whenRoom(signal);
   }
 
-  #goodRead(nowMs: number, monoMs: number): void {
+  #goodRead(nowMs: number): void {
     const rig = this.#rig;
     rig.lastReadAtMs = nowMs;
-    rig.lastSuccessMonoMs = monoMs;
     if (rig.consecutiveErrors === 0) return;
     const wasDegraded = rig.consecutiveErrors >= rig.spec.degradedAfterErrors;
     rig.consecutiveErrors = 0;
@@ -328,7 +327,7 @@ class Run {
       room: () => this.#room(),
       readFailed: (error) => this.#readFailed(error),
       readSucceeded: () => {
-        if (!this.#isOver) this.#goodRead(clock.wallMs(), clock.monotonicMs());
+        if (!this.#isOver) this.#goodRead(clock.wallMs());
       },
       alert: sourceAlerts(this.#ports, rig, this.#abort.signal),
     };

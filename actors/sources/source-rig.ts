@@ -78,8 +78,6 @@ export class SourceRig implements Lane {
   keepsPollPhase = false;
   recordsProduced = 0;
   lastReadAtMs: number | null = null;
-  /** Monotonic time of the last good read; null: there was none. */
-  lastSuccessMonoMs: number | null = null;
   consecutiveErrors = 0;
   restarts = 0;
   /** The last run ended by a failure; the next one is a restart. */

@@ -8,8 +8,6 @@ import type { Tally, Totals } from '../../src/domain/tally.ts';
 export interface Incarnation<Health, Counter extends string> {
   readonly name: string;
   readonly tally: Tally<Counter>;
-  /** Monotonic time of its last good read or delivery; null: there was none. */
-  readonly lastSuccessMonoMs: number | null;
   health(): Health;
   /** What it and the incarnations before it came to; `health`: what it comes to now. */
   totals(health: Health): Totals<Counter>;
@@ -24,13 +22,6 @@ export interface Running<Health, Counter extends string> {
 interface Ended<Health, Counter extends string> {
   readonly health: Health;
   readonly tally: Tally<Counter>;
-  readonly lastSuccessMonoMs: number | null;
-}
-
-/** What statistics have besides the health. */
-interface Extra<Counter extends string> {
-  readonly totals: Totals<Counter>;
-  readonly lastSuccessMonoMs: number | null;
 }
 
 type Health<Counter extends string> = { readonly incarnation: number } & Readonly<Record<Counter, number>>;
@@ -41,11 +32,11 @@ export class EndedHealths<Kind extends Health<Counter>, Counter extends string> 
 
   /** This one has ended. */
   keep(rig: Incarnation<Kind, Counter>): void {
-    const { name, tally, lastSuccessMonoMs } = rig;
+    const { name, tally } = rig;
     const health = rig.health();
     tally.add(health);
     this.#ended.delete(name);
-    this.#ended.set(name, { health, tally, lastSuccessMonoMs });
+    this.#ended.set(name, { health, tally });
     for (const oldest of this.#ended.keys()) {
       if (this.#ended.size <= LIMITS.endedSourcesKept) break;
       this.#ended.delete(oldest);
@@ -67,14 +58,11 @@ export class EndedHealths<Kind extends Health<Counter>, Counter extends string> 
   }
 
   /** The same, with what each came to over all of its incarnations. */
-  stats(running: Running<Kind, Counter>): (Kind & Extra<Counter>)[] {
-    const ended = this.#goneFrom(running).map(({ health, tally, lastSuccessMonoMs }) => ({
-      ...{ ...health, totals: tally.totals(), lastSuccessMonoMs },
-    }));
+  stats(running: Running<Kind, Counter>): (Kind & { readonly totals: Totals<Counter> })[] {
+    const ended = this.#goneFrom(running).map(({ health, tally }) => ({ ...health, totals: tally.totals() }));
     const live = Array.from(running.rigs(), (rig) => {
       const health = rig.health();
-      const { lastSuccessMonoMs } = rig;
-      return { ...health, totals: rig.totals(health), lastSuccessMonoMs };
+      return { ...health, totals: rig.totals(health) };
     });
     return inOrder(ended, live);
   }

@@ -17,6 +17,14 @@ export interface Clock {
   /** Resolves after `delayMs`, or as soon as `signal` aborts. Never rejects: look at the signal afterwards.
    *  */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+  /** How long ago the wall clock said `wallMs`, whatever jumps came since, milliseconds. A clock that cannot
+   *  tell leaves it out: see {@link ageOf}. */
+  ageMs?(wallMs: number): number;
+}
+
+/** How long ago `clock` said `wallMs`, milliseconds, never negative. */
+export function ageOf(clock: Clock, wallMs: number): number {
+  return clock.ageMs?.(wallMs) ?? Math.max(0, clock.wallMs() - wallMs);
 }
 
 /** No gateway was ever built before: a wall clock that says less was never set. */

@@ -93,6 +93,8 @@ export const LIMITS = {
   sinkBreaksLast: 5,
   /** Records that are tried past one that breaks the link, likewise in rounds. */
   sinkProbesMax: 8,
+  /** Records at which the link broke go alone until so many of them were taken one after the other. */
+  sinkSuspectsAlone: 3,
   sinkBatchBytesLimit: 64 * 1024 * 1024,
   /** Sources that connect again in one second after a failure, unless the engine's options say otherwise. */
   reconnectsPerSecondMax: 300,
@@ -103,6 +105,10 @@ export const LIMITS = {
   /** Bytes and columns of the row that names the columns of a CSV: every record takes them with it. */
   csvHeaderBytesMax: 64 * 1024,
   csvColumnsMax: 4_096,
+  /** Spans between jumps of the wall clock that are remembered, for the ages of what came in them. */
+  clockErasKept: 64,
+  /** Actors in trouble whose alerts are followed to their end; beyond, the oldest is no longer followed. */
+  openIncidentsMax: 10_000,
   /** Alerts that are not stored yet and are shown then; further ones are stored, and counted as suppressed.
    *  */
   unshownAlertsMax: 20_000,
@@ -112,13 +118,8 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
-  /** Alerts about the lives of sources, sinks and parts that are open; beyond it the oldest is forgotten, and
-   *  its end is not told. */
-  openAlertsMax: 20_000,
   /** A link that stood so long was sound: failures before it no longer count, milliseconds. */
   stableLinkMs: 10_000,
-  /** Stretches of the wall clock between jumps that are told apart when ages are read. */
-  clockStretchesMax: 64,
   /** From one line of the log about a defect of users' code to the next about the same. */
   repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */

@@ -6,6 +6,7 @@ import { openHistory } from '../../storage/reading/open-history.ts';
 import type { Engine } from '../engine.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
+import type { Redact } from '../domain/redact.ts';
 import { createHttpServer } from '../http/http-server.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
@@ -21,6 +22,8 @@ export interface DoorsOptions {
   /** What runs now. */
   readonly running: () => GatewayConfig;
   readonly metrics: Metrics;
+  /** Takes secrets out of what answers repeat. */
+  readonly redact: Redact;
   /** How long closing may take, milliseconds; asked when it begins. */
   readonly closeMs: () => number;
 }
@@ -39,14 +42,14 @@ const CLOSE_SHARE = 1 / 3;
  *  @throws HeadgateError HG_HTTP_LISTEN, HG_HTTP_EXPOSED */
 export async function openDoors(options: DoorsOptions): Promise<Doors> {
   await using parts = new AsyncDisposableStack();
-  const { gateway, clock, log, started, running, metrics, closeMs } = options;
+  const { gateway, clock, log, started, running, metrics, redact, closeMs } = options;
   const { engine } = gateway;
   const history = openHistory(started.storage.path);
   parts.defer(() => history.close());
   let url: string | null = null;
   if (started.http.enabled) {
     const server = createHttpServer({
-      ...{ gateway, history, clock, log },
+      ...{ gateway, history, clock, log, redact },
       options: started.http,
       tokens: () => running().auth.tokens,
       metrics: () => metrics.render(),

@@ -271,7 +271,7 @@ export class Gateway implements GatewayControl {
     await Promise.all([...running.sinks.values()].map((spec) => engine.registerSink(spec, by)));
     this.#doors = this.#parts.use(
       await openDoors({
-        ...{ ...shared, gateway: this, metrics },
+        ...{ ...shared, gateway: this, metrics, redact: (text) => this.#log.mask(text) },
         running: () => this.#reloader.running.config,
       }),
     );

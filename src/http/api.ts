@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { messageOf } from '../domain/errors.ts';
+import { NOTHING_SECRET, redactData } from '../domain/redact.ts';
 import type { HttpDeps } from './http-deps.ts';
 import type { LoopLag } from './loop-lag.ts';
 import { isDefect, problemOf, problemResponse } from './problem.ts';
@@ -39,7 +40,8 @@ export function createApi(deps: HttpDeps, parts: ApiParts): Routes {
         'a request could not be answered; this is a defect of the server',
       );
     }
-    const problem = problemOf(error);
+    const told = problemOf(error);
+    const problem = { ...told, body: redactData(told.body, deps.redact ?? NOTHING_SECRET) };
     const { allowed } = problem.body;
     return problemResponse(
       Array.isArray(allowed)

@@ -3,6 +3,7 @@
 import type { PushSource } from '../../actors/sources/push-source.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
+import type { Redact } from '../domain/redact.ts';
 import type { GatewayControl } from '../gateway/gateway-control.ts';
 import type { History } from '../../storage/reading/history.ts';
 
@@ -95,4 +96,6 @@ export interface HttpDeps {
   readonly recordBytesMax?: number;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Takes secrets out of what answers repeat of errors. Default: there are none. */
+  readonly redact?: Redact;
 }

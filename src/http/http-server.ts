@@ -68,6 +68,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     ...{ pushSources: deps.pushSources, limits, clock, log },
     onCrowded: () => exchanges.cutSlowUploads(),
     ...(deps.recordBytesMax === undefined ? {} : { recordBytesMax: deps.recordBytesMax }),
+    ...(deps.redact === undefined ? {} : { redact: deps.redact }),
   });
   const { app } = createApi(deps, {
     loop,

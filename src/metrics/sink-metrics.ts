@@ -2,7 +2,7 @@
 
 import { LIMITS } from '../domain/limits.ts';
 import type { SinkState } from '../domain/sink.ts';
-import type { SinkStats } from '../engine-stats.ts';
+import type { EngineStats, SinkStats } from '../engine-stats.ts';
 import type { MetricDefinition, ValueDefinition } from './metric.ts';
 import { NamedTotals } from './named-totals.ts';
 import { subjectMetrics } from './subject-metrics.ts';
@@ -48,9 +48,8 @@ export const SINK_METRICS: readonly MetricDefinition[] = [
   ),
   gauge(
     'last_delivery_age_seconds',
-    'Time since its last delivery, by the monotonic clock; none before the first.',
-    ({ lastSuccessMonoMs }, monoMs) =>
-      lastSuccessMonoMs === null ? null : (monoMs - lastSuccessMonoMs) / 1_000,
+    'Time since its last delivery, whatever jumps the wall clock made since; none before the first.',
+    ({ lastDeliveryAtMs }, ageMs) => (lastDeliveryAtMs === null ? null : ageMs(lastDeliveryAtMs) / 1_000),
   ),
 ];
 
@@ -58,16 +57,16 @@ export const SINK_METRICS: readonly MetricDefinition[] = [
 function gauge(
   what: string,
   help: string,
-  valueOf: (stats: SinkStats, monoMs: number) => number | null,
+  valueOf: (stats: SinkStats, ageMs: EngineStats['ageMs']) => number | null,
 ): ValueDefinition {
   return {
     type: 'gauge',
     name: `headgate_sink_${what}`,
     help,
     labels: LABELS,
-    read: ({ sinks, stats: { monoMs } }) =>
+    read: ({ sinks, stats: { ageMs } }) =>
       sinks.named.flatMap(({ labels, stats }) => {
-        const value = valueOf(stats, monoMs);
+        const value = valueOf(stats, ageMs);
         return value === null ? [] : [{ labels, value }];
       }),
   };

@@ -53,11 +53,11 @@ export const SOURCE_METRICS: readonly MetricDefinition[] = [
   {
     type: 'gauge',
     name: 'headgate_source_last_read_age_seconds',
-    help: 'Time since its last good read, by the monotonic clock; none before the first.',
+    help: 'Time since its last good read, whatever jumps the wall clock made since; none before the first.',
     labels: LABELS,
-    read: ({ sources, stats: { monoMs } }) =>
-      sources.named.flatMap(({ labels, stats: { lastSuccessMonoMs } }) =>
-        lastSuccessMonoMs === null ? [] : [{ labels, value: (monoMs - lastSuccessMonoMs) / 1_000 }],
+    read: ({ sources, stats }) =>
+      sources.named.flatMap(({ labels, stats: { lastReadTimestamp } }) =>
+        lastReadTimestamp === null ? [] : [{ labels, value: stats.ageMs(lastReadTimestamp) / 1_000 }],
       ),
   },
 ];

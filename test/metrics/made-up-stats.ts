@@ -26,7 +26,6 @@ export function madeUpSource(given: Partial<SourceStats> = {}): SourceStats {
     droppedCount: 5,
     deadLetteredCount: 0,
     lateRecords: 1,
-    lastSuccessMonoMs: 4_000,
     ...given,
   };
   return { totals: totalsOf(SOURCE_COUNTERS, health), ...health };
@@ -48,7 +47,6 @@ export function madeUpSink(given: Partial<SinkStats> = {}): SinkStats {
     consecutiveErrors: 0,
     lastDeliveryAtMs: 1_700_000_000_500,
     lastError: null,
-    lastSuccessMonoMs: 4_500,
     ...given,
   };
   return { totals: totalsOf(SINK_COUNTERS, health), ...health };
@@ -95,6 +93,7 @@ export function madeUpStats(given: Partial<EngineStats> = {}): EngineStats {
   return {
     state: 'running',
     monoMs: 5_000,
+    ageMs: (wallMs) => 1_700_000_001_000 - wallMs,
     startedAtMs: 1_699_999_000_000,
     sources: [madeUpSource()],
     sinks: [madeUpSink()],

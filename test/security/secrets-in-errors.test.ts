@@ -13,6 +13,7 @@ const SECRET = 'canary-pa"ss w0rd';
 /** Throws what it was given, everywhere it can. */
 const MODULE = `
 exports.stage = (record) => { throw new Error('no login with ' + process.env.CANARY_OF_ERRORS); };
+exports.decode = () => { throw new Error('cannot decode with ' + process.env.CANARY_OF_ERRORS); };
 exports.deliver = () => { throw new Error('refused: ' + process.env.CANARY_OF_ERRORS); };
 `;
 
@@ -33,6 +34,7 @@ test('what errors repeat is masked before it is stored, told or answered', async
     {
       sources: {
         door: { type: 'push' },
+        coded: { type: 'push', decode: { module: './own.cjs#decode' } },
         meter: { type: 'http', url, intervalMs: 100, headers: { 'x-key': '${KEY}' } },
       },
       stages: [{ module: './own.cjs#stage' }],
@@ -49,6 +51,15 @@ test('what errors repeat is masked before it is stored, told or answered', async
   await fetch(`${gateway.url}/api/ingest/door`, {
     ...{ method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"n":1}' },
   });
+  const undecoded = await fetch(`${gateway.url}/api/ingest/coded`, {
+    ...{ method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: 'x' },
+  });
+  const refused = await fetch(`${gateway.url}/api/sources`, {
+    ...{ method: 'POST', headers: { 'content-type': 'application/json' } },
+    body: JSON.stringify({ id: 'b', type: 'push', [SECRET]: 1 }),
+  });
+  const told = [await undecoded.text(), await refused.text()];
+  expect(told).toEqual([expect.stringContaining('***'), expect.stringContaining('***')]);
   await expect.poll(() => rig?.query('SELECT message FROM dead_letters').length).toBeGreaterThan(0);
   await expect.poll(() => gateway.engine.health('meter').lastError).not.toBeNull();
   gateway.engine.send({ type: 'registry.pause', id: 'meter' });
@@ -61,7 +72,7 @@ test('what errors repeat is masked before it is stored, told or answered', async
   echo.closeAllConnections();
   echo.close();
   const inJson = JSON.stringify(SECRET).slice(1, -1);
-  const said = [...answers, JSON.stringify(rig.log()), readFileSync(db, 'latin1')];
+  const said = [...answers, ...told, JSON.stringify(rig.log()), readFileSync(db, 'latin1')];
   for (const text of said) {
     expect(text).not.toContain(SECRET);
     expect(text).not.toContain(inJson);

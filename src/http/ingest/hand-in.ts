@@ -3,6 +3,7 @@
 
 import { HeadgateError, messageOf } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
+import type { Redact } from '../../domain/redact.ts';
 import type { PushMeta, PushSource } from '../../../actors/sources/push-source.ts';
 import type { Budget } from './budget.ts';
 import { Tally } from './tally.ts';
@@ -16,10 +17,11 @@ export interface HandInOptions {
   readonly budget: Budget;
   readonly keyOf: KeyOf | null;
   readonly contentType: string | undefined;
+  readonly redact: Redact | undefined;
 }
 
 export class HandIn {
-  readonly tally = new Tally();
+  readonly tally: Tally;
   readonly #options: HandInOptions;
   #pushes = 0;
   #bytes = 0;
@@ -28,6 +30,7 @@ export class HandIn {
 
   constructor(options: HandInOptions) {
     this.#options = options;
+    this.tally = new Tally(options.redact);
   }
 
   /** Records that were handed in and have not come to their end. */

@@ -3,6 +3,7 @@
 import type { PushSource } from '../../../actors/sources/push-source.ts';
 import type { Clock } from '../../domain/clock.ts';
 import type { Logger } from '../../domain/logger.ts';
+import type { Redact } from '../../domain/redact.ts';
 import type { HttpLimits } from '../http-deps.ts';
 
 export interface IngestDeps {
@@ -13,6 +14,8 @@ export interface IngestDeps {
   readonly recordBytesMax?: number;
   /** Is called where there is no place for another upload. */
   readonly onCrowded?: () => void;
+  /** Takes secrets out of what answers repeat of errors. Default: there are none. */
+  readonly redact?: Redact;
   readonly clock: Clock;
   readonly log: Logger;
 }

@@ -9,6 +9,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { formatAddress, parseAddress } from '../../domain/address.ts';
 import { HeadgateError } from '../../domain/errors.ts';
+import { NOTHING_SECRET, redactData } from '../../domain/redact.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { PushSource } from '../../../actors/sources/push-source.ts';
 import { lackOfSource } from '../auth.ts';
@@ -89,7 +90,9 @@ class Routes implements IngestRoutes {
       if (response.destroyed) return;
       if (isDefect(error)) this.#deps.log.error({ source: sourceId, error }, 'an upload failed unexpectedly');
       forsakeBody(request, response, this.#deps.clock);
-      sendProblem(response, problemOf(error, problemOptions(error)));
+      const problem = problemOf(error, problemOptions(error));
+      const body = redactData(problem.body, this.#deps.redact ?? NOTHING_SECRET);
+      sendProblem(response, { ...problem, body });
     }
   }
 
@@ -151,7 +154,13 @@ class Routes implements IngestRoutes {
   async #receive(request: IncomingMessage, response: ServerResponse, upload: Upload): Promise<void> {
     const { source, contentType, claim, hash } = upload;
     const keyOf = claim?.keyOf ?? null;
-    const handIn = new HandIn({ source, budget: this.#budget, keyOf, contentType });
+    const handIn = new HandIn({
+      source,
+      budget: this.#budget,
+      keyOf,
+      contentType,
+      redact: this.#deps.redact,
+    });
     let refusal: HeadgateError | null = null;
     try {
       refusal = await this.#readAll(upload, handIn);

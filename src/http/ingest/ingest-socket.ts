@@ -93,7 +93,7 @@ export function createIngestSockets(deps: IngestDeps, budget: Budget): IngestSoc
       stream.once('close', leave);
       server.handleUpgrade(request, stream, head, (socket) => {
         const session = new Session({
-          ...{ socket, address, client, budget, clock },
+          ...{ socket, address, client, budget, clock, redact: deps.redact },
           source: () => deps.pushSources(address),
           maySend: () => lackNow() === null,
           messagesPerSecondMax: limits.messagesPerSecondMax,

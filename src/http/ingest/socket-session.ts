@@ -11,6 +11,7 @@ import type { PushSource } from '../../../actors/sources/push-source.ts';
 import type { Clock, TimerHandle } from '../../domain/clock.ts';
 import { errorFacts, HeadgateError, type ErrorCode } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
+import type { Redact } from '../../domain/redact.ts';
 import type { Budget } from './budget.ts';
 import { recordKeys } from './first-answers.ts';
 import type { ReaderOptions } from './piece.ts';
@@ -29,6 +30,7 @@ export interface SessionOptions {
   readonly client: string | null;
   readonly reading: ReaderOptions;
   readonly budget: Budget;
+  readonly redact: Redact | undefined;
   readonly clock: Clock;
 }
 
@@ -160,7 +162,7 @@ export class Session {
   #handIn(source: PushSource, { id, piece }: SocketMessage): void {
     const { client, budget } = this.#options;
     const { bytes } = piece;
-    const pending: Pending = { id, bytes, tally: new Tally(), isSettled: false };
+    const pending: Pending = { id, bytes, tally: new Tally(this.#options.redact), isSettled: false };
     this.#pending.push(pending);
     this.#pendingBytes += bytes;
     budget.take(bytes);
@@ -326,7 +328,7 @@ export class Session {
 function answerTo({ id, tally }: Pending): object {
   const { failure } = tally;
   if (failure !== null) {
-    return { nack: id, code: failure.code, message: failure.message, retryAfterMs: RETRY_AFTER_MS };
+    return { nack: id, code: failure.code, message: tally.failureMessage, retryAfterMs: RETRY_AFTER_MS };
   }
   const { accepted, rejected, errors } = tally.answer();
   return { ack: id, accepted, rejected, errors };

@@ -2,6 +2,7 @@
 
 import type { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
+import { NOTHING_SECRET, type Redact } from '../../domain/redact.ts';
 import type { PushOutcome } from '../../../actors/sources/push-source.ts';
 import type { Piece, Rejection } from './piece.ts';
 
@@ -32,10 +33,21 @@ export class Tally {
   #untold = 0;
   readonly #errors: Rejection[] = [];
   #failure: HeadgateError | null = null;
+  readonly #redact: Redact;
+
+  /** `redact` takes secrets out of messages: code that decodes may repeat one. */
+  constructor(redact: Redact = NOTHING_SECRET) {
+    this.#redact = redact;
+  }
 
   /** Why the rest is not handed in: the source or the storage cannot take it now. */
   get failure(): HeadgateError | null {
     return this.#failure;
+  }
+
+  /** The same in words, for an answer. */
+  get failureMessage(): string {
+    return this.#redact(this.#failure?.message ?? '');
   }
 
   get accepted(): number {
@@ -93,8 +105,8 @@ export class Tally {
   }
 
   #tell(rejection: Rejection): void {
-    if (this.#errors.length < LIMITS.ingestErrorsMax) this.#errors.push(rejection);
-    else this.#untold++;
+    if (this.#errors.length >= LIMITS.ingestErrorsMax) this.#untold++;
+    else this.#errors.push({ ...rejection, message: this.#redact(rejection.message) });
   }
 }
 

@@ -17,8 +17,7 @@ function roll() {
   const incarnation = (name: string, records: number) => {
     const health = { name, incarnation: ++incarnations, records };
     const tally = ended.tallyOf(name) ?? new Tally(['records']);
-    const totals = (of: Health) => tally.totals(of);
-    return { name, tally, lastSuccessMonoMs: 100 * health.incarnation, health: () => health, totals };
+    return { name, tally, health: () => health, totals: (of: Health) => tally.totals(of) };
   };
   const running = { rigs: () => live.values(), has: (name: string) => live.has(name) };
   return {

@@ -8,7 +8,6 @@ import { differences, type Fault } from './fault.ts';
 
 const SEED = 3;
 const FAULT_MS_MAX = 240_000;
-const TRIES_MAX = 4;
 
 export function checkFaults(faults: readonly Fault[]): void {
   describe('an engine', () => {
@@ -25,12 +24,9 @@ export function checkFaults(faults: readonly Fault[]): void {
   });
 }
 
-/** A stall of the loop alone is looked for again: what the engine does to its loop, it does each time, and
- *  what else goes on in the machine can only add to it. Anything else that is wrong once is wrong. */
+/** What is promised in the order of events: that the loop goes on shows in answers that come while a fault
+ *  lasts. How many milliseconds it stood still is a figure of the machine: `chaos faults` measures it. */
 async function differencesOf(fault: Fault): Promise<string[]> {
-  for (let tries = 1; ; tries++) {
-    const found = differences(fault.expected, await fault.run({ scale: 'short', seed: SEED }));
-    const isStallAlone = found.length === 1 && found[0]?.startsWith('stallMs ') === true;
-    if (!isStallAlone || tries === TRIES_MAX) return found;
-  }
+  const { stallMs: _, ...expected } = fault.expected;
+  return differences(expected, await fault.run({ scale: 'short', seed: SEED }));
 }

@@ -3,8 +3,6 @@
 import { runNeighbours } from '../rig/neighbours.ts';
 import type { Fault } from './fault.ts';
 
-/** Sources that wait a few milliseconds between two records are paced by timers, and those by the machine. */
-const SHARE_PERCENT_MIN = 80;
 const LOG_LINES_PER_MINUTE_MAX = 400;
 
 const throws: Fault = {
@@ -19,7 +17,6 @@ const throws: Fault = {
     fromSubscriber: { atLeast: 100 },
     fromCallback: { atLeast: 1 },
     restarts: { atLeast: 2 },
-    othersPercent: { atLeast: SHARE_PERCENT_MIN },
     logLinesPerMinute: { atMost: LOG_LINES_PER_MINUTE_MAX },
   },
   async run({ scale }) {
@@ -44,7 +41,6 @@ const crashLoop: Fault = {
     state: 'quarantined',
     crashes: 6,
     restarts: 5,
-    othersPercent: { atLeast: SHARE_PERCENT_MIN },
     logLinesPerMinute: { atMost: LOG_LINES_PER_MINUTE_MAX },
   },
   async run({ scale }) {

@@ -19,13 +19,13 @@ const WAIT_MS_MAX = 30_000;
 const RESUME_MS_MAX = 10_000;
 const DISK_MEGABYTES = 32;
 /** Acknowledgements of what was committed before the fault are on their way still. */
-const IN_FLIGHT_MS = 500;
+export const IN_FLIGHT_MS = 500;
 /** An event may wait so long for the event loop, at p99. */
 const STALL_MS_MAX = 20;
 
 /** Keeps the fault up for a while; counts what the engine acknowledges meanwhile and when it goes on after
  *  it. */
-async function outage(
+export async function outage(
   field: Field,
   ms: number,
   fault: { begin: () => unknown; end: () => unknown },

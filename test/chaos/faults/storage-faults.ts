@@ -3,7 +3,7 @@
 
 import Database from 'better-sqlite3';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { backupDatabase } from '../../../src/backup.ts';
@@ -11,12 +11,15 @@ import { realClock } from '../../../src/real-clock.ts';
 import { underStrace, whyNoStrace } from '../../storage/strace.ts';
 import { startField, type Field } from '../rig/field.ts';
 import { until, within } from '../rig/until.ts';
+import { IN_FLIGHT_MS, outage } from './disk-faults.ts';
 import { factsOf, moreAcks, SAFE_WITH_BROKER, type Fault } from './fault.ts';
 
 const HEADGATE = fileURLToPath(new URL('../../../src/cli/headgate.ts', import.meta.url));
 const MESSAGES_PER_SECOND = 300;
 const WARM_UP_ACKS = 50;
 const WAIT_MS_MAX = 30_000;
+/** Two pages. */
+const CUT_TO_BYTES = 8_192;
 const DAY_MS = 86_400_000;
 /** Longer than from one look of retention to the next. */
 const RETENTION_MS = 12_000;
@@ -55,6 +58,53 @@ const filesTaken: Fault = {
     await engine.kill();
     const settled = await field.settle(await field.startConnected());
     return { ...factsOf(settled), alerts: alertsIn(file, 'STORAGE_FILE_CHANGED') };
+  },
+};
+
+const databaseReplaced: Fault = {
+  name: 'database-replaced',
+  title: 'acknowledges nothing while another file has the name of its database, and goes on once it is back',
+  expected: { ...SAFE_WITH_BROKER, acksMeanwhile: 0, alerts: { atLeast: 1 } },
+  async run({ scale }) {
+    await using field = await startField();
+    const { file } = field;
+    const engine = await field.startConnected();
+    field.oracle.setRate(MESSAGES_PER_SECOND);
+    await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+    const seen = await outage(field, scale === 'short' ? 2_000 : 10_000, {
+      begin: () => {
+        renameSync(file, `${file}.own`);
+        writeFileSync(file, 'no database');
+      },
+      end: () => renameSync(`${file}.own`, file),
+    });
+    await until('the alert', WAIT_MS_MAX, () => alertsIn(file, 'STORAGE_FILE_CHANGED') >= 1, 200);
+    const settled = await field.settle(engine);
+    return { ...factsOf(settled), ...seen, alerts: alertsIn(file, 'STORAGE_FILE_CHANGED') };
+  },
+};
+
+const databaseCutOff: Fault = {
+  name: 'database-cut-off',
+  title:
+    'acknowledges nothing once its database is cut off under it, and says at the next start what is gone',
+  expected: { acksMeanwhile: 0, wasUp: true, alerts: { atLeast: 1 }, isAlive: true, exitCode: 0 },
+  async run({ scale }) {
+    await using field = await startField();
+    const { file } = field;
+    const engine = await field.startConnected();
+    field.oracle.setRate(MESSAGES_PER_SECOND);
+    await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+    truncateSync(file, CUT_TO_BYTES);
+    await realClock.sleep(IN_FLIGHT_MS);
+    const before = field.ledger.pubacks;
+    await realClock.sleep(scale === 'short' ? 2_000 : 10_000);
+    const acksMeanwhile = field.ledger.pubacks - before;
+    const wasUp = engine.isRunning;
+    await engine.kill();
+    const settled = await field.settle(await field.startConnected());
+    const alerts = alertsIn(file, 'STORAGE_DAMAGED') + alertsIn(file, 'STORAGE_TRUNCATED');
+    return { ...factsOf(settled), acksMeanwhile, wasUp, alerts };
   },
 };
 
@@ -134,4 +184,10 @@ const wrongClock: Fault = {
   },
 };
 
-export const STORAGE_FAULTS: readonly Fault[] = [filesTaken, restoreKilled, wrongClock];
+export const STORAGE_FAULTS: readonly Fault[] = [
+  filesTaken,
+  databaseReplaced,
+  databaseCutOff,
+  restoreKilled,
+  wrongClock,
+];
