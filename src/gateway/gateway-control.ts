@@ -7,7 +7,8 @@ import type { SourceSpec } from '../domain/source.ts';
 
 export interface GatewayControl {
   readonly engine: Engine;
-  readonly startedAtMs: number;
+  /** When it was started: wall time in epoch milliseconds, and monotonic time, which durations go by. */
+  readonly started: { readonly atMs: number; readonly monoMs: number };
   configuration(): RunningConfiguration;
   /** What is wrong with a configuration; empty where it could be applied. Changes nothing. */
   validate(text: string, format: ConfigFormat): Promise<readonly ConfigProblem[]>;

@@ -69,7 +69,7 @@ export class Gateway implements GatewayControl {
   /** What is open, last first. */
   #parts = new AsyncDisposableStack();
   #phase: GatewayPhase = 'stopped';
-  #startedAtMs = 0;
+  #begun = { atMs: 0, monoMs: 0 };
   #doors: Doors | null = null;
   #life: LifeWatch | null = null;
   #starting: Promise<void> | null = null;
@@ -104,8 +104,8 @@ export class Gateway implements GatewayControl {
     this.#end = ended.resolve;
   }
 
-  get startedAtMs(): number {
-    return this.#startedAtMs;
+  get started(): GatewayControl['started'] {
+    return this.#begun;
   }
 
   /** Where the HTTP server listens; null where there is none, or not yet. */
@@ -230,7 +230,7 @@ export class Gateway implements GatewayControl {
       throw new HeadgateError('HG_ENGINE_STATE', message);
     }
     this.#phase = 'starting';
-    this.#startedAtMs = this.#clock.wallMs();
+    this.#begun = { atMs: this.#clock.wallMs(), monoMs: this.#clock.monotonicMs() };
     try {
       await this.#startParts();
     } catch (error) {

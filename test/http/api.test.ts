@@ -2,6 +2,7 @@
 
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, test } from 'vitest';
+import { realClock } from '../../src/real-clock.ts';
 import { httpRig } from './http-rig.ts';
 
 test('the document is a valid OpenAPI 3.1 document', async () => {
@@ -35,4 +36,13 @@ describe('sources', () => {
     const ended = await rig.ask('/api/sources/line-3?mode=now&deadlineMs=500', { method: 'DELETE' });
     expect([ended.status, ended.json]).toEqual([200, { id: 'line-3', incarnation: 2 }]);
   });
+});
+
+test.each([-1e12, 1e12])('the uptime does not notice a wall clock that is set by %i ms', async (jumpMs) => {
+  const clock = { ...realClock, wallMs: () => realClock.wallMs() + jumpMs };
+  const rig = await httpRig({ clock });
+  const { json } = await rig.ask('/healthz');
+  // The gateway of these tests started when monotonic time did.
+  expect(json.uptimeSeconds).toBeGreaterThanOrEqual(0);
+  expect(json.uptimeSeconds).toBeLessThanOrEqual(Math.ceil(realClock.monotonicMs() / 1_000));
 });

@@ -55,7 +55,7 @@ export function smallGateway(engine: Engine, startedAtMs: number): SmallGateway 
   };
   return {
     engine,
-    startedAtMs,
+    started: { atMs: startedAtMs, monoMs: 0 },
     ready: { isReady: true, reasons: [] },
     configuration: () => ({
       version,

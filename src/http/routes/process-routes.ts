@@ -34,7 +34,7 @@ export function addProcessRoutes(routes: Routes, { gateway, metrics, clock }: Ht
       if (!principal.scopes.has('read')) return context.json({ status: 'ok' });
       return context.json({
         ...{ status: 'ok', version: VERSION },
-        uptimeSeconds: Math.round((clock.wallMs() - gateway.startedAtMs) / 1_000),
+        uptimeSeconds: Math.round((clock.monotonicMs() - gateway.started.monoMs) / 1_000),
         ...{ eventLoopLagMs: loop.worstMs(), rssBytes: process.memoryUsage.rss() },
       });
     },
@@ -103,7 +103,7 @@ export function addProcessRoutes(routes: Routes, { gateway, metrics, clock }: Ht
       const { engine } = gateway;
       const { sources, admitted, dropped, delivered } = engine.report();
       return context.json({
-        ...{ state: engine.state, startedAtMs: gateway.startedAtMs },
+        ...{ state: engine.state, startedAtMs: gateway.started.atMs },
         ...{ sourcesByState: countStates(sources), sinksByState: countStates(engine.sinks()) },
         ...{ admittedRecords: admitted, droppedRecords: dropped, deliveredRecords: delivered },
         readiness: gateway.readiness(),
