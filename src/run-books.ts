@@ -14,7 +14,7 @@ import {
 } from '../actors/timeline/dead-letter-desk.ts';
 import { Journal } from '../actors/timeline/journal.ts';
 import { Ledger } from '../actors/timeline/ledger.ts';
-import { Incidents } from '../actors/timeline/incidents.ts';
+import { LifecycleAlerts } from '../actors/timeline/lifecycle-alerts.ts';
 import { logRow } from '../actors/timeline/lifecycle-rules.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { ControllerNote } from '../machines/refusals.ts';
@@ -58,7 +58,7 @@ export interface RunBooksOptions {
   readonly onLetterFailedAgain: DeadLetterDeskOptions['onFailedAgain'];
   /** The source that is registered under this name in the timeline. */
   readonly rigOf: (actorId: string) => SourceRig | undefined;
-  /** Whether the source or sink of this name has no error that was not followed by a success. */
+  /** Whether the source or sink of this name has had no error since its last success. */
   readonly isSound: (actorId: string) => boolean;
   readonly counts: BalanceCounts;
 }
@@ -69,10 +69,10 @@ export class RunBooks {
   readonly alerts: AlertDesk;
   readonly deadLetters: DeadLetterDesk;
   readonly losses: LossMonitor;
+  readonly #lifecycle: LifecycleAlerts;
   /** Bursts that began. */
   bursts = 0;
   readonly #options: RunBooksOptions;
-  readonly #incidents: Incidents;
   readonly #refusals: BoundedRows<Parameters<Journal['note']>[0]>;
 
   constructor(books: RunBooksOptions) {
@@ -107,10 +107,11 @@ export class RunBooks {
       onBurst: () => settings.burst?.onBurst ?? null,
     });
     this.alerts.alerts$.subscribe(outputs.alerts);
-    this.#incidents = new Incidents({
+    this.#lifecycle = new LifecycleAlerts({
       clock,
-      raise: (alert, row) => this.alerts.raise(alert, actorIdOf(row), row.seq),
-      isSound: (row) => row.incarnation === null || books.isSound(actorIdOf(row)),
+      raise: (alert, actorId, cause) => this.alerts.raise(alert, actorId, cause),
+      isSound: books.isSound,
+      lastRowOf: (actorId) => this.journal.lastRowOf(actorId),
     });
     this.losses = new LossMonitor({
       ...{ clock, log },
@@ -152,8 +153,8 @@ export class RunBooks {
 
   /** Writes what is only counted so far. */
   close(): void {
-    this.#incidents.close();
     this.#refusals.flush();
+    this.#lifecycle.close();
   }
 
   /** Raises an alert that comes of what this source or sink did last. */
@@ -235,13 +236,10 @@ export class RunBooks {
   #onRow(row: TimelineRow): void {
     this.ledger.addRow(row);
     logRow(this.#options.log, row);
-    if (row.incarnation !== null && row.toState !== null) this.#options.onState(row, actorIdOf(row));
-    this.#incidents.see(row);
+    const actorId = row.incarnation === null ? row.actor : `${row.actor}#${row.incarnation}`;
+    if (row.incarnation !== null && row.toState !== null) this.#options.onState(row, actorId);
+    this.#lifecycle.onRow(row, actorId);
   }
-}
-
-function actorIdOf({ actor, incarnation }: TimelineRow): string {
-  return incarnation === null ? actor : `${actor}#${incarnation}`;
 }
 
 /** It waits no longer. */

@@ -26,7 +26,7 @@ const SOURCE_ALERTS: Readonly<Record<string, Rule>> = {
   circuitOpen: {
     event: 'SOURCE_CIRCUIT_OPEN',
     severity: 'warning',
-    message: 'failed too often in a row; it is left alone for the cool-down, then tried again',
+    message: 'failed too often in a row; it is tried again after each cool-down until its link holds',
   },
 };
 
@@ -44,7 +44,7 @@ const SINK_ALERTS: Readonly<Record<string, Rule>> = {
   circuitOpen: {
     event: 'SINK_CIRCUIT_OPEN',
     severity: 'warning',
-    message: 'failed too often in a row; it is left alone for the cool-down, then tried again',
+    message: 'failed too often in a row; it is tried again after each cool-down until its link holds',
   },
 };
 
@@ -106,37 +106,40 @@ function configAlertOf({ event, data, atMs }: TimelineRow): OperatorAlert | null
 export function alertOf(row: TimelineRow): OperatorAlert | null {
   if (row.kind === 'config') return configAlertOf(row);
   if (row.kind !== 'transition' || row.toState === null) return null;
-  const rule = ruleOf(row);
+  const rule = rulesFor(row)?.[row.toState];
   if (rule === undefined) return null;
   return {
     event: rule.event,
     severity: rule.severity,
-    sourceId: sourceOf(row),
+    sourceId: row.incarnation !== null && !isSinkName(row.actor) ? row.actor : null,
     timestamp: row.atMs,
     message: `${row.actor} ${rule.message}`,
     ...(row.data === null ? {} : { details: row.data }),
   };
 }
 
-/** The alert that the state an actor is in after this row calls for; null: none. */
-export function alertEventOf(row: TimelineRow): string | null {
-  return ruleOf(row)?.event ?? null;
+/** The alert that is open at a birth: a crash of the engine cut off a wait, and the source or sink goes on in
+ *  it. The run before raised the alert. */
+export function resumedAlertOf(row: TimelineRow): OperatorAlert | null {
+  if (row.kind !== 'born' || row.incarnation === null) return null;
+  return row.toState === 'circuitOpen' ? alertOf({ ...row, kind: 'transition' }) : null;
 }
 
-/** Whether an actor works in the state that this row leads to. */
-export function isWorkingState({ toState }: TimelineRow): boolean {
-  return toState !== null && WORKING_STATES.has(toState);
-}
+/** States in which the condition of an alert goes on, or is being tried. */
+const LASTING: ReadonlySet<string> = new Set(['circuitOpen', 'backingOff', 'connecting']);
 
-const WORKING_STATES: ReadonlySet<string> = new Set(['streaming', 'delivering', 'recording', 'flowing']);
+/** States of a link that is open; whether it works is seen after a while. */
+const OPEN_LINK: ReadonlySet<string> = new Set(['streaming', 'degraded', 'delivering']);
 
-/** The source whose row this is; null: it is no source's. */
-export function sourceOf({ actor, incarnation }: TimelineRow): string | null {
-  return incarnation !== null && !isSinkName(actor) ? actor : null;
-}
-
-function ruleOf(row: TimelineRow): Rule | undefined {
-  return row.toState === null ? undefined : rulesFor(row)?.[row.toState];
+/** Whether a row ends the open alert `event` of the same actor: `now`, or `later`, when the link has held for
+ *  a while; null: it does not. */
+export function endOf(event: string, { kind, toState }: TimelineRow): 'now' | 'later' | null {
+  // Final states: the next incarnation of the name ends the alert.
+  if (event.endsWith('_FAILED')) return kind === 'born' ? 'now' : null;
+  if (toState === null || (kind !== 'transition' && kind !== 'ended')) return null;
+  if (!event.endsWith('_CIRCUIT_OPEN')) return 'now';
+  if (OPEN_LINK.has(toState)) return 'later';
+  return LASTING.has(toState) ? null : 'now';
 }
 
 function rulesFor({ actor, incarnation }: TimelineRow): Readonly<Record<string, Rule>> | undefined {
@@ -174,8 +177,7 @@ function logFailure(log: Logger, fields: object, row: TimelineRow): void {
   const isCrash = row.data?.['remedy'] === undefined || row.data['remedy'] === 'drop';
   if (isCrash) log.error(fields, `${row.actor} crashed; it is ${row.toState} now`);
   else if (row.toState === 'failed') log.error(fields, `${row.actor} cannot be run; it is failed now`);
-  else {
-    const what = row.fromState === 'connecting' ? 'could not connect' : 'lost its link';
-    log.warn(fields, `${row.actor} ${what}; it is ${row.toState} now`);
-  }
+  else if (row.fromState === 'connecting') {
+    log.warn(fields, `${row.actor} could not connect; it is ${row.toState} now`);
+  } else log.warn(fields, `${row.actor} lost its link; it is ${row.toState} now`);
 }

@@ -107,8 +107,6 @@ export const LIMITS = {
   csvColumnsMax: 4_096,
   /** Spans between jumps of the wall clock that are remembered, for the ages of what came in them. */
   clockErasKept: 64,
-  /** Actors in trouble whose alerts are followed to their end; beyond, the oldest is no longer followed. */
-  openIncidentsMax: 10_000,
   /** Alerts that are not stored yet and are shown then; further ones are stored, and counted as suppressed.
    *  */
   unshownAlertsMax: 20_000,
@@ -118,6 +116,9 @@ export const LIMITS = {
   notificationsPerMinuteMax: 60,
   /** Alerts that one run of a source may raise in a minute; further ones are counted in the next. */
   alertsPerMinuteMax: 60,
+  /** Alerts about the lives of sources, sinks and parts that are open; beyond it the oldest is forgotten, and
+   *  its end is not told. */
+  openAlertsMax: 20_000,
   /** A link that stood so long was sound: failures before it no longer count, milliseconds. */
   stableLinkMs: 10_000,
   /** From one line of the log about a defect of users' code to the next about the same. */

@@ -86,3 +86,14 @@ test('validate finds a sink that would write beside the database', () => {
   const problems = result.ok ? [] : result.problems;
   expect(problems.map(({ message }) => message).join()).toContain('is written by this gateway itself');
 });
+
+test.each([
+  ['sinks: { out: { type: file, path: ./g.yaml } }', 'sinks.out.path'],
+  ['sources: { in: { type: file, path: g.yaml } }', 'sources.in.path'],
+  ['storage: { path: g.yaml }', 'storage.path'],
+])('validate finds a part that has the configuration file for its own: %s', (text, path) => {
+  writeFileSync(at('g.yaml'), text);
+  const result = readConfig(text, { format: 'yaml', file: at('g.yaml'), env: {} });
+  const problems = result.ok ? [] : result.problems;
+  expect(problems).toMatchObject([{ path, message: expect.stringContaining('is the configuration file') }]);
+});

@@ -124,7 +124,7 @@ function stageNameFindings({ stages }: GatewayConfig): Finding[] {
   );
 }
 
-function fileFindings({ sources, sinks, storage }: GatewayConfig): Finding[] {
+function fileFindings({ sources, sinks, storage, file: own }: GatewayConfig): Finding[] {
   const written: [Path, string][] = [[['storage', 'path'], storage.path]];
   for (const [id, entry] of Object.entries(sinks)) {
     if (entry.type === 'file') written.push([['sinks', id, 'path'], entry.path]);
@@ -141,6 +141,8 @@ function fileFindings({ sources, sinks, storage }: GatewayConfig): Finding[] {
   const isOutput = outputFinder(written.slice(1).map(([, output]) => output));
   const isOfEngine = (file: string) =>
     isDatabase(file) || (folder !== undefined && isOfArchive(file, folder));
+  const isConfiguration = own === null ? () => false : outputFinder([own]);
+  const taken = [...written, ...read].filter(([, file]) => isConfiguration(file));
   const both = [
     ...read.filter(([, file]) => isOfEngine(file) || isOutput(file)),
     // That of the database itself is told as a double.
@@ -148,6 +150,10 @@ function fileFindings({ sources, sinks, storage }: GatewayConfig): Finding[] {
   ];
   return [
     ...found,
+    ...taken.map(([path, file]) => ({
+      path,
+      message: `"${file}" is the configuration file; give this part a file of its own`,
+    })),
     ...both.map(([path, file]) => ({ path, message: `"${file}" is written by this gateway itself` })),
   ];
 }

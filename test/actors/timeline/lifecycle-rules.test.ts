@@ -67,7 +67,7 @@ describe('the log has', () => {
       { event: 'link.failed', fromState: 'streaming', data: { remedy: 'retry' } },
       'warn plc-7 lost its link; it is backingOff now',
     ));
-  test('a warning for a link that was never there', () =>
+  test('other words for a link that never was there', () =>
     check(
       { event: 'link.failed', fromState: 'connecting', data: { remedy: 'retry' } },
       'warn plc-7 could not connect; it is backingOff now',
