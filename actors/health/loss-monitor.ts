@@ -1,6 +1,6 @@
 /** The loss monitor: makes visible what sources lose on the way to the log, as dead letters or as drops.
- *  Each kind of loss of each source is logged at the first and then once a minute with a count, for as long
- *  as it goes on. It is an alert where it is more than a share of what the source brought, and another where
+ *  Each kind of loss of each source, and each error code, is logged at the first and then once a minute with a
+ *  count, for as long as it goes on. It is an alert where it is more than a share of what the source brought, and another where
  *  that is over. */
 
 import type { OperatorAlert } from '../../src/domain/alert.ts';
@@ -37,11 +37,15 @@ interface Loss {
   unreported: number;
   broughtBefore: number;
   reason: Reason;
+  /** The codes that the log has named, within bounds. */
+  readonly codes: Set<unknown>;
   isAlerted: boolean;
   timer: TimerHandle;
 }
 
 const WINDOW_MS = 60_000;
+/** Kinds of loss of one source that have a first line of their own in the log. */
+const CODES_MAX = 8;
 
 const WORDS = {
   deadLettered: {
@@ -73,8 +77,11 @@ export class LossMonitor {
       return;
     }
     known.lost += records;
-    known.unreported += records;
-    known.reason = reason;
+    if (this.#isNews(known, reason)) this.#tell(known, records, reason);
+    else {
+      known.unreported += records;
+      known.reason = reason;
+    }
     // Within a window only the beginning shows; a whole window shows that it is over.
     if (!known.isAlerted && known.lost >= LIMITS.lossAlertRecordsMin) this.#judge(known);
   }
@@ -92,6 +99,7 @@ export class LossMonitor {
     const loss: Loss = {
       ...{ kind, source, reason, lost: records, unreported: records },
       broughtBefore: Math.max(0, source.broughtRecords - records),
+      codes: new Set([reason['code']]),
       isAlerted: false,
       timer: undefined,
     };
@@ -122,10 +130,20 @@ export class LossMonitor {
     return Math.max(lost, source.broughtRecords - broughtBefore);
   }
 
+  /** Whether the log has not named this error code yet. */
+  #isNews({ codes }: Loss, { code }: Reason): boolean {
+    if (codes.has(code) || codes.size >= CODES_MAX) return false;
+    codes.add(code);
+    return true;
+  }
+
   #report(loss: Loss): void {
-    const { kind, source, reason } = loss;
-    this.#ports.log.warn({ source: source.name, records: loss.unreported, ...reason }, WORDS[kind].log);
+    this.#tell(loss, loss.unreported, loss.reason);
     loss.unreported = 0;
+  }
+
+  #tell({ kind, source }: Loss, records: number, reason: Reason): void {
+    this.#ports.log.warn({ source: source.name, records, ...reason }, WORDS[kind].log);
   }
 
   /** Raises the alert where the share of what was lost is too large, and takes it back where it is not. */

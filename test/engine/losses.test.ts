@@ -51,6 +51,19 @@ test('a source with nothing but dead letters is warned of at the first, then onc
   );
 });
 
+test('another error code of the same source has a first line of its own', async () => {
+  const source = pushSource({ id: 'door', decode: 'json' });
+  const rig = await startedRig({ stages: [refusing(1)] }, source);
+  for (const payload of ['{', '{', '7', '7', '{']) void codeOf(source.pushPayload(payload));
+  await rig.clock.advance(61_000);
+  const lines = lossLines(rig, DEAD) as unknown as { code: string; records: number }[];
+  expect(lines.map(({ code, records }) => [code, records])).toEqual([
+    ['HG_DECODE_FAILED', 1],
+    ['HG_STAGE_THREW', 1],
+    [expect.any(String), 3],
+  ]);
+});
+
 test('an alert of losses ends with the first minute in which they are few', async () => {
   const source = simulatedSource({
     id: 'plc-7',
