@@ -1,7 +1,7 @@
 /** The loss monitor: makes visible what sources lose on the way to the log, as dead letters or as drops.
- *  Each kind of loss of each source, and each error code, is logged at the first and then once a minute with a
- *  count, for as long as it goes on. It is an alert where it is more than a share of what the source brought, and another where
- *  that is over. */
+ *  Each kind of loss of each source, and each error code, is logged at the first and then once a minute with
+ *  a count, for as long as it goes on. It is an alert where it is more than a share of what the source
+ *  brought, and another where that is over. */
 
 import type { OperatorAlert } from '../../src/domain/alert.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
