@@ -34,6 +34,8 @@ export type SinkFact =
       remedy: Remedy | undefined;
       /** The far end wants to be left alone for so long; null: it did not say. */
       retryAfterMs: number | null;
+      /** While a batch was under way, which was not taken: how long the link stood says nothing then. */
+      isDelivering: boolean;
       monoMs: number;
       roll: number;
     }
@@ -85,14 +87,16 @@ export interface SinkContext extends SinkInput {
   readonly isDraining: boolean;
 }
 
+type Failure = Extract<SinkFact, { type: 'link.failed' }>;
+
 export interface SinkOutput {
   /** It ended before it had delivered what it was to deliver. */
   readonly forced: boolean;
 }
 
-function failuresAfter(context: SinkContext, monoMs: number): number {
-  const wasSound = context.openedMonoMs !== null && monoMs - context.openedMonoMs >= LIMITS.stableLinkMs;
-  return wasSound ? 1 : context.failures + 1;
+function failuresAfter({ openedMonoMs, failures }: SinkContext, { monoMs, isDelivering }: Failure): number {
+  const hasStood = openedMonoMs !== null && monoMs - openedMonoMs >= LIMITS.stableLinkMs;
+  return hasStood && !isDelivering ? 1 : failures + 1;
 }
 
 const sinkSetup = setup({
@@ -110,7 +114,7 @@ const sinkSetup = setup({
   guards: {
     isHopeless: ({ event }) => event.type === 'link.failed' && event.remedy === 'stop',
     isBreakerDue: ({ context, event }) =>
-      event.type === 'link.failed' && failuresAfter(context, event.monoMs) >= context.breaker.failures,
+      event.type === 'link.failed' && failuresAfter(context, event) >= context.breaker.failures,
   },
   actions: {
     noteOpened: assign({
@@ -119,7 +123,7 @@ const sinkSetup = setup({
     }),
     countFailure: assign(({ context, event }) => {
       if (event.type !== 'link.failed') return {};
-      const failures = failuresAfter(context, event.monoMs);
+      const failures = failuresAfter(context, event);
       const waitMs = backoffMs(context.backoff, failures, event.roll);
       return { failures, openedMonoMs: null, waitMs: Math.max(waitMs, event.retryAfterMs ?? 0) };
     }),

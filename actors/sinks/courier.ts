@@ -69,14 +69,14 @@ class Courier implements DeliveryListener {
     this.#scope.send({ type: 'log.drained' });
   }
 
-  failed(error: unknown): void {
+  failed(error: unknown, isDelivering: boolean): void {
     const facts = this.#rig.countError(error);
     const { clock } = this.#ports;
     this.#rig.notBeforeMonoMs = clock.monotonicMs() + (retryAfterOf(error) ?? 0);
     this.#delivery = null;
     const remedy = remedyOf(error);
     if (this.#isDraining && remedy !== 'stop') this.#tryAgain(error, facts);
-    else this.#report(error, facts);
+    else this.#report(error, facts, isDelivering);
   }
 
   /** Two links of a sink never overlap: one that does not close is waited for, within bounds. */
@@ -91,7 +91,7 @@ class Courier implements DeliveryListener {
     this.#setTimer(connectTimeoutMs, () => {
       isWaiting = false;
       const message = `its last link has not closed for ${connectTimeoutMs} ms after its signal aborted`;
-      this.failed(new HeadgateError('HG_SINK_TIMEOUT', message));
+      this.failed(new HeadgateError('HG_SINK_TIMEOUT', message), false);
     });
     const start = () => {
       if (!isWaiting) return;
@@ -124,13 +124,14 @@ class Courier implements DeliveryListener {
     this.#setTimer(Math.max(waitMs, retryAfterOf(error) ?? 0), () => this.#startWhenClosed());
   }
 
-  #report(error: unknown, facts: ErrorFacts): void {
+  #report(error: unknown, facts: ErrorFacts, isDelivering: boolean): void {
     const { clock, random } = this.#ports;
     this.#scope.send({
       type: 'link.failed',
       error: facts,
       remedy: remedyOf(error),
       retryAfterMs: retryAfterOf(error),
+      isDelivering,
       monoMs: clock.monotonicMs(),
       roll: random.next(),
     });

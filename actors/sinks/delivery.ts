@@ -38,7 +38,8 @@ export interface DeliveryListener {
   recovered(): void;
   /** What the log held when it was told to drain has been delivered. */
   drained(): void;
-  failed(error: unknown): void;
+  /** `isDelivering`: while a batch was under way, which was not taken. */
+  failed(error: unknown, isDelivering: boolean): void;
 }
 
 /** Hands batches to one link. */
@@ -117,6 +118,8 @@ export class Delivery implements Reader {
   }
 
   #isOpen = false;
+  /** A batch is under way; stays so where its delivery fails. */
+  #isDelivering = false;
 
   #handsFor(link: SinkLink): Hands {
     const { books, feed } = this.#ports;
@@ -142,7 +145,7 @@ export class Delivery implements Reader {
       while (!this.#isLeft) await this.#turn(link, hands);
       isSound = true;
     } catch (error) {
-      if (!this.#isLeft) this.#listener.failed(error);
+      if (!this.#isLeft) this.#listener.failed(error, this.#isDelivering);
     } finally {
       unjoin();
       this.#isLeft = true;
@@ -284,10 +287,12 @@ export class Delivery implements Reader {
 
   async #carry(link: SinkLink, hands: Hands, consignment: Consignment): Promise<void> {
     const rig = this.#rig;
+    this.#isDelivering = true;
     if (consignment.cursor === null) {
       await hands.letters.handOver(link, consignment.pieces);
     } else if (await hands.log.handOver(consignment)) this.#position = consignment.cursor;
     else this.#goBack();
+    this.#isDelivering = false;
     // Letters are not read again, nor are more of them made, before what became of these is stored.
     if (consignment.cursor === null || rig.unsavedAfter !== null) await this.#ports.books.flush(rig);
   }

@@ -156,6 +156,20 @@ test('an open circuit of a sink is over when it delivers, not when its link open
   expect(alerts(rig)).toEqual(['SINK_CIRCUIT_OPEN', 'SINK_CIRCUIT_OPEN_OVER']);
 });
 
+test('a sink whose deliveries are never answered opens its circuit', async () => {
+  const rig = await startedRig({}, simulatedSource({ id: 'a', intervalMs: 1_000 }));
+  await rig.engine.registerSink(
+    functionSink({
+      id: 'mute',
+      breaker: { failures: 3, coolDownMs: 20_000 },
+      deliverTimeoutMs: 15_000,
+      deliver: () => new Promise(() => {}),
+    }),
+  );
+  await rig.clock.advance(2 * MINUTE_MS);
+  expect(alerts(rig)).toEqual(['SINK_CIRCUIT_OPEN']);
+});
+
 test('quarantine and failure are over when an operator has the source run again', async () => {
   let isBroken = true;
   const code = defineSource({

@@ -16,11 +16,17 @@ export function sinkInput(breakerFailures = 3): SinkInput {
   };
 }
 
-const failed = (remedy: Remedy | undefined, monoMs: number, retryAfterMs: number | null): SinkFact => ({
+const failed = (
+  remedy: Remedy | undefined,
+  monoMs: number,
+  retryAfterMs: number | null,
+  isDelivering = false,
+): SinkFact => ({
   type: 'link.failed',
   error: ERROR,
   remedy,
   retryAfterMs,
+  isDelivering,
   monoMs,
   roll: 0.5,
 });
@@ -30,6 +36,8 @@ export const SINK_FACT = {
   opened: (monoMs = 0): SinkFact => ({ type: 'link.opened', monoMs }),
   /** The link is lost or refused, or a delivery failed. */
   lost: (monoMs = 0, retryAfterMs: number | null = null) => failed('retry', monoMs, retryAfterMs),
+  /** A batch was not taken. */
+  undelivered: (monoMs = 0) => failed('retry', monoMs, null, true),
   /** The sink's code threw. */
   crashed: (monoMs = 0) => failed(undefined, monoMs, null),
   /** Trying again cannot help. */

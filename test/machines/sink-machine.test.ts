@@ -94,6 +94,10 @@ describe('failures', () => {
   });
   test('a good delivery forgives them', () =>
     check('delivering', { failures: 2 }, SINK_FACT.recovered(), 'delivering', { failures: 0 }));
+  test('a link that stood while a batch was not taken forgives nothing', () =>
+    check('delivering', { failures: 2, openedMonoMs: 5_000 }, SINK_FACT.undelivered(65_000), 'circuitOpen', {
+      failures: 3,
+    }));
   test('a link that stood for 10 s forgives them, one that stood for less does not', () => {
     const context = { failures: 2, openedMonoMs: 5_000 };
     check('delivering', context, SINK_FACT.lost(15_000), 'backingOff', { failures: 1 });
