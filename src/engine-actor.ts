@@ -56,6 +56,7 @@ export interface EngineActorParts {
   readonly keepDeadline: KeepDeadline;
   readonly keepPollPhase: IntakePorts['keepPollPhase'];
   readonly keepCursor: IntakePorts['keepCursor'];
+  readonly ownFileProblem: IntakePorts['ownFileProblem'];
   readonly holdOff: IntakePorts['holdOff'];
   readonly raise: MeterPorts['raise'] & IntakePorts['raise'];
   readonly onSample: SamplerPorts['onSample'];
@@ -99,8 +100,19 @@ export function createEngineActor(parts: EngineActorParts): Actor<typeof engineM
 
 /** A source, and what one becomes whose wait a crash cut off. */
 function sourcesOf(parts: EngineActorParts) {
-  const { clock, random, log, plane, deadLetter, keepDeadline, keepPollPhase, keepCursor, holdOff, raise } =
-    parts;
+  const {
+    clock,
+    random,
+    log,
+    plane,
+    deadLetter,
+    keepDeadline,
+    keepPollPhase,
+    keepCursor,
+    holdOff,
+    ownFileProblem,
+    raise,
+  } = parts;
   const intake = createIntake({
     clock,
     random: random.fork('sources'),
@@ -110,6 +122,7 @@ function sourcesOf(parts: EngineActorParts) {
     keepPollPhase,
     keepCursor,
     holdOff,
+    ownFileProblem,
     raise,
   });
   const pacer = createReconnectPacer(clock, parts.options.reconnectsPerSecondMax);

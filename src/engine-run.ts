@@ -303,6 +303,7 @@ export class EngineRun {
       keepDeadline: books.keepDeadline,
       keepPollPhase: books.keepPollPhase,
       keepCursor: books.keepCursor,
+      ownFileProblem: (path) => this.#sources.ownFileProblem(path),
       holdOff: (rig, waitMs) => this.#sources.holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
       onSecond: () => {

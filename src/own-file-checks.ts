@@ -21,18 +21,39 @@ export function ownFilesOf({ storage }: EngineOptions, database: string | null):
 /** Why `source` cannot be registered; null if it can. */
 export function ownFileProblem(
   source: SourceSpec,
-  { database, archiveFolder }: OwnFiles,
-  sinks: Iterable<{ readonly spec: SinkSpec }>,
+  files: OwnFiles,
+  sinks: Iterable<SinkOwner>,
 ): ErrorFacts | null {
   const { readsFile: path } = source;
-  if (path === undefined) return null;
-  const name = addressOf(source);
-  if (database !== null && isOfDatabase(path, database)) return refused(name, path, 'the database');
-  if (archiveFolder !== null && isOfArchive(path, archiveFolder)) return refused(name, path, 'the archive');
+  const what = path === undefined ? null : ownFile(path, files, sinks);
+  if (what === null) return null;
+  return invalid(
+    `source "${addressOf(source)}": option "path": "${path}" is ${what} of this engine; read another file`,
+  );
+}
+
+/** Why no source may read `path` now, whatever it was before; null if one may. */
+export function ownPathProblem(path: string, files: OwnFiles, sinks: Iterable<SinkOwner>): string | null {
+  const what = ownFile(path, files, sinks);
+  if (what === null) return null;
+  return `"${path}" is ${what} of this engine now; turn the link back, or read another file`;
+}
+
+interface SinkOwner {
+  readonly spec: SinkSpec;
+}
+
+/** What of the engine's own is at `path`; null: nothing. */
+function ownFile(
+  path: string,
+  { database, archiveFolder }: OwnFiles,
+  sinks: Iterable<SinkOwner>,
+): string | null {
+  if (database !== null && isOfDatabase(path, database)) return 'the database';
+  if (archiveFolder !== null && isOfArchive(path, archiveFolder)) return 'the archive';
   for (const { spec } of sinks) {
     const output = claimedFile(spec.claim);
-    if (output === null || !isOfFileSink(path, output)) continue;
-    return refused(name, path, `the output of sink "${addressOf(spec)}"`);
+    if (output !== null && isOfFileSink(path, output)) return `the output of sink "${addressOf(spec)}"`;
   }
   return null;
 }
@@ -58,10 +79,6 @@ export function sinkFileProblem(
     return invalid(`sink "${name}": ${problem}; give it a file of its own`);
   }
   return null;
-}
-
-function refused(name: string, path: string, what: string): ErrorFacts {
-  return invalid(`source "${name}": option "path": "${path}" is ${what} of this engine; read another file`);
 }
 
 function invalid(message: string): ErrorFacts {

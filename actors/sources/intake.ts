@@ -329,6 +329,7 @@ class Run {
       readSucceeded: () => {
         if (!this.#isOver) this.#goodRead(clock.wallMs());
       },
+      ownFileProblem: this.#ports.ownFileProblem,
       alert: sourceAlerts(this.#ports, rig, this.#abort.signal),
     };
   }

@@ -54,6 +54,25 @@ describe('a source never reads what the engine writes:', () => {
       engine.registerSink(fileSink({ id: 'late', path: at('other.ndjson') })),
     ).rejects.toMatchObject({ message: expect.stringContaining('which this sink would write') });
   });
+  test('nor what a link leads to that is turned onto it while the source reads', async () => {
+    writeFileSync(at('plain.txt'), 'one\n');
+    symlinkSync(at('plain.txt'), at('turned'));
+    const source = { id: 'turning', path: at('turned'), format: 'text', pollMs: 5 } as const;
+    await engine.register(fileSource({ ...source, restart: { backoff: { initialMs: 5, maxMs: 5 } } }));
+    const health = () => engine.health('turning');
+    await expect.poll(() => health().recordsProduced).toBe(1);
+    const before = health().recordsProduced;
+    rmSync(at('turned'));
+    symlinkSync(at(OUTPUT), at('turned'));
+    await expect.poll(() => health().lastError?.message).toContain('is the output of sink "out"');
+    expect(health().recordsProduced).toBe(before);
+    rmSync(at('turned'));
+    symlinkSync(at('plain.txt'), at('turned'));
+    writeFileSync(at('plain.txt'), 'one\ntwo\n');
+    await engine.resume('turning').catch(() => {});
+    await expect.poll(() => health().recordsProduced, { timeout: 10_000 }).toBe(2);
+    await engine.deregister('turning');
+  });
   test('and may read any other file beside it', async () => {
     await engine.register(fileSource({ id: 'beside', path: at('out.1.ndjson') }));
     await engine.deregister('beside');

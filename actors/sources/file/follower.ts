@@ -8,7 +8,7 @@
 
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
-import { inodeOf, openFile, openIfThere, type OpenFile } from './open-file.ts';
+import { inodeOf, openFile, openIfThere, requireForeign, type OpenFile } from './open-file.ts';
 import { alertMissing, alertUnreadable } from './alerts.ts';
 import {
   BEFORE_DEPTH_MAX,
@@ -122,7 +122,7 @@ class Follower {
   }
 
   async #read(file: OpenFile, start: Start, isCurrent = false): Promise<void> {
-    this.#takeReading(await fileReading(file, this.#plan, start));
+    this.#takeReading(await fileReading(await requireForeign(this.#io, file), this.#plan, start));
     this.#wasBlank = false;
     this.#rewrittenAfterMs = Number.POSITIVE_INFINITY;
     if (isCurrent) await this.#noteOlder();

@@ -3,6 +3,7 @@
 import { constants } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
+import type { SourceIo } from '../../../src/domain/source.ts';
 import { compressedBytes, plainBytes, timeMs, type FileBytes } from './file-bytes.ts';
 import { compressionOf } from './rotated-names.ts';
 
@@ -82,6 +83,18 @@ function openError(error: unknown, path: string): HeadgateError {
     cause: error,
     details: { path, ...(code === undefined ? {} : { reason: code }) },
   });
+}
+
+/** The file, if the engine does not write it itself: a link may have been turned onto one that it does.
+ *  @throws HeadgateError HG_LINK_REFUSED (retry); the file is closed then. */
+export async function requireForeign(
+  io: Pick<SourceIo, 'ownFileProblem'>,
+  file: OpenFile,
+): Promise<OpenFile> {
+  const problem = io.ownFileProblem?.(file.path) ?? null;
+  if (problem === null) return file;
+  await file.bytes.close();
+  throw new HeadgateError('HG_LINK_REFUSED', problem, { details: { path: file.path } });
 }
 
 /** The file, null where there is none of that name.
