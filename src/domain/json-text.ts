@@ -52,37 +52,39 @@ export function readJson(text: string): unknown {
 /** Of the value that is being written: nothing else runs meanwhile. */
 let valuesLeft = 0;
 
-/** Whether `JSON.stringify` writes it without a change. This is the hot path: most values are of this
- *  kind. */
+/** Whether `JSON.stringify` writes it without a change. This is the hot path: most values are of this kind, and
+ *  most of their parts are leaves, which cost no call. */
 function isNative(value: unknown, depth: number): boolean {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return true;
-    case 'number':
-      return value === 0 ? 1 / value > 0 : value >= -MAX_SAFE && value <= MAX_SAFE;
-    case 'object':
-      break;
-    default:
-      return false;
-  }
-  if (value === null) return true;
+  if (typeof value !== 'object' || value === null) return isNativeLeaf(value);
   if (depth === JSON_DEPTH_MAX) return false;
-  if (Array.isArray(value)) {
-    count(value.length);
-    for (let index = 0; index < value.length; index++) {
-      if (!isNative(value[index], depth + 1)) return false;
-    }
-    return !('toJSON' in value);
-  }
+  if (Array.isArray(value)) return isNativeList(value, depth);
   if (!isPlain(value)) return false;
   let keys = 0;
   for (const key in value) {
-    if (!isNative((value as Record<string, unknown>)[key], depth + 1)) return false;
+    const part = (value as Record<string, unknown>)[key];
+    if (typeof part !== 'string' && !isNativePart(part, depth)) return false;
     keys++;
   }
   count(keys);
   return true;
+}
+
+function isNativeList(list: readonly unknown[], depth: number): boolean {
+  count(list.length);
+  for (let index = 0; index < list.length; index++) {
+    const part = list[index];
+    if (typeof part !== 'string' && !isNativePart(part, depth)) return false;
+  }
+  return !('toJSON' in list);
+}
+
+function isNativePart(part: unknown, depth: number): boolean {
+  return typeof part === 'object' && part !== null ? isNative(part, depth + 1) : isNativeLeaf(part);
+}
+
+function isNativeLeaf(value: unknown): boolean {
+  if (typeof value === 'number') return value === 0 ? 1 / value > 0 : value >= -MAX_SAFE && value <= MAX_SAFE;
+  return typeof value === 'string' || typeof value === 'boolean' || value === null;
 }
 
 const MAX_SAFE = Number.MAX_SAFE_INTEGER;
