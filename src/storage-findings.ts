@@ -60,8 +60,9 @@ function lossFinding(lost: LostDatabase): StorageFinding {
       `another database stands in the place of the one that was here; ${known}. Restore a backup by ` +
       'headgate restore, or put it back',
     logGone:
-      'the write-ahead log of a run that was killed is gone: unless a program has copied it into the ' +
-      'database, the last transactions are missing. Compare with the senders, or restore a backup',
+      'the write-ahead log of a run that was killed is gone or was cut short: unless a program has ' +
+      'copied it into the database, the last transactions are missing. Compare with the senders, or ' +
+      'restore a backup',
   }[what];
   return { event: LOST_EVENT, data: { ...lost }, alert: { name: LOSS_ALERTS[what], message } };
 }

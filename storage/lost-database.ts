@@ -38,6 +38,11 @@ export function logIsGone(
   return isWhole ? null : lossOf('logGone', mark);
 }
 
+/** Where the log of a run that was killed is gone or cut short, as the shared memory beside it says. */
+export function cutLog(mark: Mark | null): LostDatabase {
+  return lossOf('logGone', mark);
+}
+
 /** Where another database stands in the place of the one that the mark knows. */
 export function replacedDatabase(mark: Mark): LostDatabase {
   return lossOf('replaced', mark);

@@ -7,6 +7,7 @@
 
 import type Database from 'better-sqlite3';
 import { existsSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { HeadgateError } from '../src/domain/errors.ts';
 import type { Ancestor } from '../src/domain/record-keys.ts';
 import type { CommitUnit } from '../src/domain/timeline.ts';
@@ -22,10 +23,10 @@ import type {
 } from './event-store.ts';
 import { inspectDatabase, notADatabase } from './file/inspect-database.ts';
 import { cursorKey, readKnownState, type KnownState } from './tables/known-state.ts';
-import { readAncestors, readRestored } from './tables/lineage.ts';
+import { nameAnew, readAncestors, readRestored } from './tables/lineage.ts';
 import { readMark } from './file/mark-file.ts';
 import { KeptFiles } from './kept-files.ts';
-import { logIsGone, moveLostAside, noteLoss, replacedDatabase } from './lost-database.ts';
+import { logIsGone, moveLostAside, noteLoss, replacedDatabase, cutLog } from './lost-database.ts';
 import { createMarkKeeper } from './mark-keeper.ts';
 import { moveAside } from './file/move-aside.ts';
 import { finishRestore } from './file/pending-restore.ts';
@@ -34,6 +35,7 @@ import { beginRun, endRun, type BegunRun } from './tables/runs.ts';
 import { closedError, guardStorage, storageError } from './file/storage-error.ts';
 import { StoreSession } from './store-session.ts';
 import { UNFINISHED_SQL } from './reading/timeline-queries.ts';
+import { isLogCut } from './file/wal-index.ts';
 import { noteTruncation } from './truncation.ts';
 import { openInMemory, openWritable } from './file/writable-database.ts';
 
@@ -52,7 +54,7 @@ interface OpenDatabase extends BegunRun, KnownState {
 }
 
 /** Whether the write-ahead log was there before anybody opened the file. */
-type LockedOptions = OpenOptions & { readonly hadLog: boolean };
+type LockedOptions = OpenOptions & { readonly hadLog: boolean; readonly isCut: boolean };
 
 /** A store in the thread of its caller. */
 export interface LocalStore extends EventStore {
@@ -70,11 +72,12 @@ export async function openEventStore(options: OpenOptions): Promise<LocalStore> 
   const file = canonicalPath(options.path);
   // Before anybody opens it: that alone makes a new log.
   const hadLog = existsSync(`${file}-wal`);
+  const isCut = isLogCut(file, options.nowMs - uptime() * 1_000);
   const first = retryBusy(file, () => inspectDatabase(file, { checkPages: false }));
   if (first === 'foreign' || (first === 'unreadable' && !lockIsMarked(file))) throw notADatabase(file, first);
   const lock = takeEngineLock(file);
   try {
-    const { opened, movedAside } = openLocked(file, lock, { ...options, hadLog });
+    const { opened, movedAside } = openLocked(file, lock, { ...options, hadLog, isCut });
     return eventStore(file, opened, lock, movedAside);
   } catch (error) {
     lock.release();
@@ -116,7 +119,10 @@ function connect(
   const db = retryBusy(file, () => openWritable(file));
   try {
     const opened = retryBusy(file, () =>
-      begin(db, options, { gatewayId: lock.gatewayId, mark: readMark(file), lost, hadLog: options.hadLog }),
+      begin(db, options, {
+        ...{ gatewayId: lock.gatewayId, mark: readMark(file), lost },
+        ...{ hadLog: options.hadLog, isCut: options.isCut },
+      }),
     );
     // The name of a new database goes into the main file at once: the mark knows it by its name, even where
     // the whole log is lost.
@@ -135,14 +141,18 @@ interface Before {
   readonly mark: ReturnType<typeof readMark>;
   readonly lost: LostDatabase | null;
   readonly hadLog: boolean;
+  /** The log is gone, or was cut short, before the database was opened. */
+  readonly isCut: boolean;
 }
 
-const NOTHING_BEFORE: Before = { gatewayId: null, mark: null, lost: null, hadLog: true };
+const NOTHING_BEFORE: Before = { gatewayId: null, mark: null, lost: null, hadLog: true, isCut: false };
 
 function begin(db: Database.Database, options: OpenOptions, before: Before): OpenDatabase {
-  const { gatewayId, mark, hadLog } = before;
+  const { gatewayId, mark, hadLog, isCut } = before;
+  // Numbers of what is gone may come again: with another name no key does.
+  const nameBefore = isCut ? nameAnew(db, options.uuid()) : null;
   const begun = beginRun(db, options, gatewayId);
-  const isOfThis = mark !== null && mark !== 'unreadable' && mark.dbUuid === begun.dbUuid;
+  const isOfThis = mark !== null && mark !== 'unreadable' && mark.dbUuid === (nameBefore ?? begun.dbUuid);
   const hasCrashed = begun.previousRun?.end === 'crash';
   const found = readKnownState(db);
   const numbers = { timelineSeq: found.lastSeq, recordSeq: found.lastRecordSeq };
@@ -152,7 +162,9 @@ function begin(db: Database.Database, options: OpenOptions, before: Before): Ope
     before.lost ??
       (isOfAnother
         ? replacedDatabase(mark)
-        : logIsGone({ hadLog, hasCrashed }, isOfThis ? mark : null, numbers)),
+        : isCut
+          ? cutLog(isOfThis ? mark : null)
+          : logIsGone({ hadLog, hasCrashed }, isOfThis ? mark : null, numbers)),
   );
   const truncated = noteTruncation(db, isOfThis ? mark : null);
   const known = readKnownState(db);

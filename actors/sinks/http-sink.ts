@@ -3,7 +3,7 @@
  *  - A status of 2xx says that the whole batch is safe. What may pass is tried again, after the Retry-After
  *    where there is one; what speaks of the batch is refused, and the engine splits it to find the record at
  *    fault.
- *  - Opening a link contacts no server: HTTP has no harmless question that every server answers. The first delivery
+ *  - Opening a link contacts no server: no harmless question is answered by every server. The first delivery
  *    shows whether the far end is there.
  *  - Redirects are not followed. User name and password in `url` become an Authorization header. No message
  *    shows them, the query or the headers; of an answer that refuses it shows how it begins. */

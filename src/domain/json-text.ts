@@ -52,8 +52,8 @@ export function readJson(text: string): unknown {
 /** Of the value that is being written: nothing else runs meanwhile. */
 let valuesLeft = 0;
 
-/** Whether `JSON.stringify` writes it without a change. This is the hot path: most values are of this kind, and
- *  most of their parts are leaves, which cost no call. */
+/** Whether `JSON.stringify` writes it without a change. This is the hot path: most values are of this kind,
+ *  and most of their parts are leaves, which cost no call. */
 function isNative(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return isNativeLeaf(value);
   if (depth === JSON_DEPTH_MAX) return false;

@@ -75,7 +75,8 @@ export interface DeliveryProgress {
 /** One open link. Calls never overlap: `deliver` is called again only when the one before has settled. */
 export interface SinkLink {
   /** Whether the far end answered while the link was opened. A link that opens and then breaks at the same
-   *  record again and again speaks against that record; where opening contacts no server, it may be the far end. */
+   *  record again and again speaks against that record; where opening contacts no server, it may be the far
+   *  end. */
   readonly greeted?: boolean;
   /** Delivers a batch, in order. Resolves when all of it is safe at the far end, but for the rejections it
    *  returns. @throws HeadgateError remedy `retry`: nothing is known to be safe but what `progress` was told;

@@ -53,8 +53,8 @@ export interface SourceIo {
   /** One read went well and brought nothing new. A good read that brought records need not be told. */
   readSucceeded(): void;
 
-  /** Why a source must not read the file `path`: the engine writes it itself. Null: it does not. Missing where
-   *  no engine runs the source. */
+  /** Why a source must not read the file `path`: the engine writes it itself. Null: it does not. Missing
+   *  where no engine runs the source. */
   readonly ownFileProblem?: (path: string) => string | null;
 
   /** Tells the operator what no record and no state shows, as something the far end has lost: a warning that

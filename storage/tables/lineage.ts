@@ -48,6 +48,16 @@ export function renameDatabase(
   return rename.immediate();
 }
 
+/** As {@link renameDatabase}, without a note that it was restored. Returns its name before; null: it had none
+ *  and has none. */
+export function nameAnew(db: Database.Database, dbUuid: string): string | null {
+  const names = readNames(db);
+  if (names === null) return null;
+  renameDatabase(db, dbUuid, null);
+  forgetRestored(db);
+  return names.dbUuid;
+}
+
 export function readRestored(db: Database.Database): RestoredFrom | null {
   return readJson<RestoredFrom>(db, NOTE);
 }

@@ -1,6 +1,15 @@
 /** A database that should be there and is not, wholly or in part: never an empty one without a word. */
 
-import { copyFileSync, existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { findingsOf } from '../../src/storage-findings.ts';
@@ -143,6 +152,54 @@ describe('the log of a run that was killed', () => {
     const file = await killed((copy) => rmSync(`${copy}-wal`));
     const store = await openStore(file);
     expect(alertsOf(store)).toContain('STORAGE_LOG_GONE');
+  });
+
+  /** A second run that was killed after one more record, with the shared memory it left. The mark is that of
+   *  the first run. */
+  async function killedAgain(cut: (file: string) => void): Promise<{ file: string; dbUuid: string }> {
+    const file = await database();
+    const store = await openStore(file);
+    await store.commit(
+      commitUnit({ timeline: [timelineRow({ seq: 2 })], records: [recordRow({ sourceSeq: 2 })] }),
+    );
+    const copy = copyOfDatabase(file);
+    for (const suffix of ['-mark', '-shm']) copyFileSync(file + suffix, copy + suffix);
+    cut(copy);
+    return { file: copy, dbUuid: store.dbUuid };
+  }
+  const ALL_BUT_ONE_BYTE = -1;
+
+  test.each([
+    ['is gone', (file: string) => rmSync(`${file}-wal`)],
+    ['is empty', (file: string) => truncateSync(`${file}-wal`)],
+    [
+      'is a byte short',
+      (file: string) => truncateSync(`${file}-wal`, statSync(`${file}-wal`).size + ALL_BUT_ONE_BYTE),
+    ],
+  ])(
+    'that %s is an alert, whatever the mark knows, and no record gets a key that one had',
+    async (_, cut) => {
+      const { file, dbUuid } = await killedAgain(cut);
+      const store = await openStore(file);
+      expect(alertsOf(store)).toEqual(['STORAGE_LOG_GONE']);
+      expect(store.dbUuid).not.toBe(dbUuid);
+      expect(store.ancestors.map((one) => one.dbUuid)).toEqual([dbUuid]);
+      expect(store.restored).toBeNull();
+    },
+  );
+
+  test('that is whole is none, and the name stays', async () => {
+    const { file, dbUuid } = await killedAgain(() => {});
+    const store = await openStore(file);
+    expect(store).toMatchObject({ lost: null, truncated: null, lastSeq: 2, dbUuid });
+  });
+
+  test('is not judged by shared memory from before the machine was started', async () => {
+    const { file } = await killedAgain((copy) => {
+      truncateSync(`${copy}-wal`);
+      utimesSync(`${copy}-shm`, 1, 1);
+    });
+    expect((await openStore(file)).lost).toBeNull();
   });
 
   test('that is there is none', async () => {

@@ -89,8 +89,8 @@ function resolveText(
 /** Permissions that a file of secrets must not have: anything to others, and to its group more than reading.
  *  Kubernetes lets the group read (fsGroup), and makes that group the service's own. */
 const TOO_OPEN = 0o037;
-/** Docker mounts its secrets so, in a folder of the container: no user may write them, and who may read them is
- *  decided outside. */
+/** Docker mounts its secrets so, in a folder of the container: no user may write them, and who may read them
+ *  is decided outside. */
 const MOUNTED = 0o444;
 
 /** Reads a file that a configuration names.
