@@ -290,7 +290,8 @@ const grantsLess: Fault = {
   name: 'broker-grants-less',
   title:
     'says what a broker grants less than a source and a sink asked for, once over all links, and goes on',
-  expected: { alerts: 2, read: 40, letters: 0 },
+  // With QoS 1 the restart brings again what was not acknowledged yet.
+  expected: { alerts: 2, read: { atLeast: 40 }, letters: 0 },
   async run() {
     await using gateway = await startGateway();
     const { engine } = gateway;
