@@ -48,6 +48,8 @@ interface Gateway {
   push(first: number, last: number, data?: object): Promise<void>;
   /** Alerts of this kind that are stored. */
   alerts(event: string): number;
+  /** Different numbers among the stored records of this source. */
+  numbers(sourceId: string): number;
   /** Dead letters of this sink. */
   letters(sink: string): number;
   [Symbol.asyncDispose](): Promise<void>;
@@ -70,6 +72,7 @@ async function startGateway(): Promise<Gateway> {
       await Promise.all(numbers.map((n) => source.push({ n, ...data })));
     },
     alerts: (event) => count('SELECT count(*) AS n FROM alerts WHERE event = ?', event),
+    numbers: (id) => count("SELECT count(DISTINCT data ->> '$.n') AS n FROM records WHERE source_id = ?", id),
     letters: (sink) => count('SELECT count(*) AS n FROM dead_letters WHERE stage = ?', `sink:${sink}`),
     async [Symbol.asyncDispose]() {
       await engine.stop();
@@ -290,8 +293,7 @@ const grantsLess: Fault = {
   name: 'broker-grants-less',
   title:
     'says what a broker grants less than a source and a sink asked for, once over all links, and goes on',
-  // With QoS 1 the restart brings again what was not acknowledged yet.
-  expected: { alerts: 2, read: { atLeast: 40 }, letters: 0 },
+  expected: { alerts: 2, read: 40, letters: 0 },
   async run() {
     await using gateway = await startGateway();
     const { engine } = gateway;
@@ -317,11 +319,12 @@ const grantsLess: Fault = {
     );
     await gateway.push(1, 20);
     // The session is kept: over the restart the broker loses nothing that it has taken.
-    const read = () => engine.health('in').recordsProduced;
+    // With QoS 1 it brings again what was not acknowledged yet: each record counts once.
+    const read = () => gateway.numbers('in');
     await until('the first records', WAIT_MS_MAX, () => read() === 20);
     await broker.restart();
     await gateway.push(21, 40);
-    await until('all records', WAIT_MS_MAX, () => read() >= 40);
+    await until('all records', WAIT_MS_MAX, () => read() === 40);
     await engine.stop();
     return { alerts: gateway.alerts('BROKER_GRANTED_LESS'), read: read(), letters: gateway.letters('out') };
   },
