@@ -33,6 +33,14 @@ function alertsIn(file: string, event: string): number {
   }
 }
 
+/** Starts an engine that has acknowledged some messages and goes on. */
+async function startAtWork(field: Field) {
+  const engine = await field.startConnected();
+  field.oracle.setRate(MESSAGES_PER_SECOND);
+  await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+  return engine;
+}
+
 const filesTaken: Fault = {
   name: 'database-files-taken',
   title: 'loses nothing where its database, log, shared memory and lock are removed or moved under it',
@@ -68,9 +76,7 @@ const databaseReplaced: Fault = {
   async run({ scale }) {
     await using field = await startField();
     const { file } = field;
-    const engine = await field.startConnected();
-    field.oracle.setRate(MESSAGES_PER_SECOND);
-    await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+    const engine = await startAtWork(field);
     const seen = await outage(field, scale === 'short' ? 2_000 : 10_000, {
       begin: () => {
         renameSync(file, `${file}.own`);
@@ -92,9 +98,7 @@ const databaseCutOff: Fault = {
   async run({ scale }) {
     await using field = await startField();
     const { file } = field;
-    const engine = await field.startConnected();
-    field.oracle.setRate(MESSAGES_PER_SECOND);
-    await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+    const engine = await startAtWork(field);
     // Between two commits: what is cut off during one may be taken for what that commit did.
     field.oracle.setRate(0);
     await realClock.sleep(IN_FLIGHT_MS);
@@ -112,9 +116,7 @@ const databaseCutOff: Fault = {
 };
 
 async function storedAndEnded(field: Field): Promise<void> {
-  const engine = await field.startConnected();
-  field.oracle.setRate(MESSAGES_PER_SECOND);
-  await until('acknowledgements', WAIT_MS_MAX, moreAcks(field, WARM_UP_ACKS));
+  const engine = await startAtWork(field);
   field.oracle.setRate(0);
   engine.signal('SIGTERM');
   await within(WAIT_MS_MAX, 'the engine ends', engine.ended);
