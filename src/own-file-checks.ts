@@ -43,7 +43,7 @@ interface SinkOwner {
   readonly spec: SinkSpec;
 }
 
-/** What of the engine's own is at `path`; null: nothing. */
+/** Names the file of the engine's own that is at `path`; null: there is none. */
 function ownFile(
   path: string,
   { database, archiveFolder }: OwnFiles,

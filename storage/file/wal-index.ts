@@ -27,7 +27,7 @@ export function isLogWhole(file: string): boolean {
 
 /** Whether a log that transactions depend on is gone or was cut short, by the shared memory that a killed
  *  process left. False where that cannot be told. To be asked before any connection opens the database: that
- *  makes the shared memory anew. `bootMs`: when the machine was started, epoch milliseconds; shared memory
+ *  rebuilds the shared memory. `bootMs`: when the machine was started, epoch milliseconds; shared memory
  *  from before may say less or more than what reached the disk. */
 export function isLogCut(file: string, bootMs: number): boolean {
   const memory = statSync(`${file}-shm`, { throwIfNoEntry: false });
@@ -51,7 +51,7 @@ interface Header {
   readonly salts: Buffer;
 }
 
-/** What tells this log from the one before; null where it has no header. */
+/** The salts, which differ from those of the log before; null where it has no header. */
 function saltsOf(log: string): Buffer | null {
   const bytes = readStart(log, LOG_HEADER_BYTES);
   return bytes === null ? null : bytes.subarray(LOG_SALTS_AT, LOG_SALTS_AT + SALTS_BYTES);

@@ -20,7 +20,7 @@ export interface NeededStream {
   readonly stream: StreamOptions;
   /** The subject of the sink, with its placeholders. */
   readonly subject: string;
-  /** What the server takes as one message, bytes. */
+  /** The largest message that the server takes, bytes. */
   readonly serverBytesMax: number;
 }
 

@@ -1,4 +1,4 @@
-/** What a NATS server does not grant, and why TLS to it fails, against nats-server. */
+/** Alerts about limits that a NATS server sets, and errors of TLS, against a real nats-server. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
