@@ -10,6 +10,9 @@ const DATABASE_SUFFIXES = ['', '-wal', '-shm', '-journal', '-mark', '-lock'];
 /** The part that a file sink puts between stem and extension of the files it rotates. */
 const ROTATED = /\.\d{6,15}\.\d{8}T\d{6}Z(?=(?:\.[^.]*)?$)/;
 
+/** Asks about a path, and about the open file of this identity, if one is given. */
+type FileTest = (path: string, identity?: string) => boolean;
+
 const FILE_CLAIM = 'file:';
 
 /** The file behind a sink's claim, null where it claims none. */
@@ -17,31 +20,33 @@ export function claimedFile(claim: string | undefined): string | null {
   return claim?.startsWith(FILE_CLAIM) === true ? claim.slice(FILE_CLAIM.length) : null;
 }
 
-/** Whether `path` is the database `file`, or what SQLite and the engine keep beside it. */
-export function isOfDatabase(path: string, file: string): boolean {
-  return databaseFinder(file)(path);
+/** Whether `path` is the database `file`, or what SQLite and the engine keep beside it. `identity`: of an
+ *  open file, as `fileIdentity` gives it; `path` may lead to another one by now. */
+export function isOfDatabase(path: string, file: string, identity?: string): boolean {
+  return databaseFinder(file)(path, identity);
 }
 
 /** As {@link isOfDatabase}, for many paths: what belongs to the database is looked at once. */
-export function databaseFinder(file: string): (path: string) => boolean {
+export function databaseFinder(file: string): FileTest {
   const real = realPathOf(file);
   const known = new Set(DATABASE_SUFFIXES.flatMap((suffix) => identitiesOf(`${real}${suffix}`)));
-  return (path) => identitiesOf(path).some((identity) => known.has(identity));
+  return (path, identity = '') => known.has(identity) || identitiesOf(path).some((one) => known.has(one));
 }
 
 /** Whether `path` is the output of a file sink, or one of its rotated files. */
-export function isOfFileSink(path: string, output: string): boolean {
-  return outputFinder([output])(path);
+export function isOfFileSink(path: string, output: string, identity?: string): boolean {
+  return outputFinder([output])(path, identity);
 }
 
 /** Whether a path is one of these outputs of file sinks, or one of their rotated files. Each output is looked
  *  at once, however many paths are asked for. */
-export function outputFinder(outputs: readonly string[]): (path: string) => boolean {
+export function outputFinder(outputs: readonly string[]): FileTest {
   const known = new Set(outputs.flatMap(identitiesOf));
-  return (path) => {
+  return (path, identity = '') => {
+    if (known.has(identity)) return true;
     const real = realPathOf(path);
     const rotatedFrom = join(dirname(real), basename(real).replace(ROTATED, ''));
-    return known.has(rotatedFrom) || identitiesOf(path).some((identity) => known.has(identity));
+    return known.has(rotatedFrom) || identitiesOf(path).some((one) => known.has(one));
   };
 }
 

@@ -19,9 +19,14 @@ export function realPathOf(path: string): string {
   return file;
 }
 
+/** The number of a file on its device, which all of its names share. */
+export function fileIdentity({ dev, ino }: { dev: number | bigint; ino: number | bigint }): string {
+  return `${dev}:${ino}`;
+}
+
 /** By what a file is known: its path behind links, and its number on its device, which hard links share. Two
  *  names that have one of these in common are of one file. */
 export function identitiesOf(path: string): string[] {
   const stat = statSync(path, { throwIfNoEntry: false });
-  return [realPathOf(path), ...(stat === undefined ? [] : [`${stat.dev}:${stat.ino}`])];
+  return [realPathOf(path), ...(stat === undefined ? [] : [fileIdentity(stat)])];
 }

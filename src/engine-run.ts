@@ -303,7 +303,7 @@ export class EngineRun {
       keepDeadline: books.keepDeadline,
       keepPollPhase: books.keepPollPhase,
       keepCursor: books.keepCursor,
-      ownFileProblem: (path) => this.#sources.ownFileProblem(path),
+      ownFileProblem: (path, identity) => this.#sources.ownFileProblem(path, identity),
       holdOff: (rig, waitMs) => this.#sources.holdOffs.note(rig, waitMs),
       raise: (alert, rig) => books.raise(alert, rig),
       onSecond: () => {

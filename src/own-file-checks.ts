@@ -25,35 +25,42 @@ export function ownFileProblem(
   sinks: Iterable<SinkOwner>,
 ): ErrorFacts | null {
   const { readsFile: path } = source;
-  const what = path === undefined ? null : ownFile(path, files, sinks);
+  const what = path === undefined ? null : ownFile({ path }, files, sinks);
   if (what === null) return null;
   return invalid(
     `source "${addressOf(source)}": option "path": "${path}" is ${what} of this engine; read another file`,
   );
 }
 
-/** Why no source may read `path` now, whatever it was before; null if one may. */
-export function ownPathProblem(path: string, files: OwnFiles, sinks: Iterable<SinkOwner>): string | null {
-  const what = ownFile(path, files, sinks);
+/** Why no source may read a file that it has opened; null if one may. The path may lead elsewhere by now. */
+export function openFileProblem(file: NamedFile, files: OwnFiles, sinks: Iterable<SinkOwner>): string | null {
+  const what = ownFile(file, files, sinks);
   if (what === null) return null;
-  return `"${path}" is ${what} of this engine now; turn the link back, or read another file`;
+  return `"${file.path}" is ${what} of this engine now; turn the link back, or read another file`;
+}
+
+interface NamedFile {
+  readonly path: string;
+  /** Of the open file. */
+  readonly identity?: string;
 }
 
 interface SinkOwner {
   readonly spec: SinkSpec;
 }
 
-/** Names the file of the engine's own that is at `path`; null: there is none. */
+/** Names the file of the engine's own that this one is; null: it is none. */
 function ownFile(
-  path: string,
+  { path, identity }: NamedFile,
   { database, archiveFolder }: OwnFiles,
   sinks: Iterable<SinkOwner>,
 ): string | null {
-  if (database !== null && isOfDatabase(path, database)) return 'the database';
+  if (database !== null && isOfDatabase(path, database, identity)) return 'the database';
   if (archiveFolder !== null && isOfArchive(path, archiveFolder)) return 'the archive';
   for (const { spec } of sinks) {
     const output = claimedFile(spec.claim);
-    if (output !== null && isOfFileSink(path, output)) return `the output of sink "${addressOf(spec)}"`;
+    if (output !== null && isOfFileSink(path, output, identity))
+      return `the output of sink "${addressOf(spec)}"`;
   }
   return null;
 }

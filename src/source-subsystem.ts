@@ -19,7 +19,7 @@ import type { Logger } from './domain/logger.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { DeadlineRow, TimelineRow } from './domain/timeline.ts';
 import { LeftSessions } from './left-sessions.ts';
-import { ownFileProblem, ownFilesOf, ownPathProblem } from './own-file-checks.ts';
+import { openFileProblem, ownFileProblem, ownFilesOf } from './own-file-checks.ts';
 import type { Answer } from './pending-requests.ts';
 import type { BalanceCounts } from './record-balance.ts';
 import type { RunBooks } from './run-books.ts';
@@ -137,10 +137,10 @@ export class SourceSubsystem {
   }
 
   /** Why no source may read this file now; null if one may. */
-  readonly ownFileProblem = (path: string): string | null => {
+  ownFileProblem(path: string, identity: string): string | null {
     const { options, file, sinks } = this.#options;
-    return ownPathProblem(path, ownFilesOf(options, file), sinks().directory.rigs());
-  };
+    return openFileProblem({ path, identity }, ownFilesOf(options, file), sinks().directory.rigs());
+  }
 
   #readsOwnFile(spec: SourceSpec): ErrorFacts | null {
     const { options, file, sinks } = this.#options;

@@ -26,7 +26,7 @@ export interface IntakePorts {
   /** Keeps a cursor without a record; resolves when it is stored, or cannot be. */
   readonly keepCursor: (rig: SourceRig, cursor: string) => Promise<void>;
   /** Why a source must not read a file: the engine writes it. */
-  readonly ownFileProblem: (path: string) => string | null;
+  readonly ownFileProblem: (path: string, identity: string) => string | null;
   readonly raise: RaiseAlert;
   /** The far end wants to be left alone for so long. */
   readonly holdOff: (rig: SourceRig, waitMs: number) => void;

@@ -53,9 +53,9 @@ export interface SourceIo {
   /** One read went well and brought nothing new. A good read that brought records need not be told. */
   readSucceeded(): void;
 
-  /** Why a source must not read the file `path`: the engine writes it itself. Null: it does not. Missing
-   *  where no engine runs the source. */
-  readonly ownFileProblem?: (path: string) => string | null;
+  /** Why a source must not read the file that it opened as `path`, of this device and inode (`dev:ino`): the
+   *  engine writes it itself. Null: it does not. Missing where no engine runs the source. */
+  readonly ownFileProblem?: (path: string, identity: string) => string | null;
 
   /** Tells the operator what no record and no state shows, as something the far end has lost: a warning that
    *  is stored with a row in the timeline. `event` is its name, as `BROKER_LOST_MESSAGES`; it is not for what

@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
+import { fileIdentity } from '../../real-path.ts';
 import { compressedBytes, plainBytes, timeMs, type FileBytes } from './file-bytes.ts';
 import { compressionOf } from './rotated-names.ts';
 
@@ -11,6 +12,8 @@ export interface OpenFile {
   /** The name by which it was opened. */
   readonly path: string;
   readonly inode: string;
+  /** With its device; see `fileIdentity`. */
+  readonly identity: string;
   readonly bytes: FileBytes;
   /** On the disk. */
   readonly sizeBytes: number;
@@ -53,7 +56,7 @@ async function openAs(path: string, bytesOf: (handle: FileHandle) => FileBytes):
     const { ino, size, mtimeNs, birthtimeNs } = facts;
     const bytes = bytesOf(handle);
     return {
-      ...{ path, bytes, inode: String(ino), sizeBytes: Number(size) },
+      ...{ path, bytes, inode: String(ino), identity: fileIdentity(facts), sizeBytes: Number(size) },
       ...{ mtimeMs: timeMs(mtimeNs), birthMs: timeMs(birthtimeNs) },
     };
   } catch (error) {
@@ -91,7 +94,7 @@ export async function requireForeign(
   io: Pick<SourceIo, 'ownFileProblem'>,
   file: OpenFile,
 ): Promise<OpenFile> {
-  const problem = io.ownFileProblem?.(file.path) ?? null;
+  const problem = io.ownFileProblem?.(file.path, file.identity) ?? null;
   if (problem === null) return file;
   await file.bytes.close();
   throw new HeadgateError('HG_LINK_REFUSED', problem, { details: { path: file.path } });
