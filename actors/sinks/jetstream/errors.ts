@@ -14,8 +14,12 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : '';
 }
 
-/** `nowMs` is the wall time, with which advice on certificates compares their dates. */
-export function connectError(error: unknown, servers: string, nowMs: number): HeadgateError {
+/** `nowMs` is the wall time, with which advice on certificates compares their dates. `overTls`: the
+ *  connection is one over TLS. */
+export function connectError(
+  error: unknown,
+  { servers, nowMs, overTls }: { servers: string; nowMs: number; overTls: boolean },
+): HeadgateError {
   const name = nameOf(error);
   if (UNAUTHORISED.includes(name)) return unauthorised(error, servers);
   if (name === 'TimeoutError') {
@@ -31,7 +35,8 @@ export function connectError(error: unknown, servers: string, nowMs: number): He
       { cause: error },
     );
   }
-  const text = `cannot connect to ${servers}: ${linkAdvice(codeBehind(error), error, nowMs)}`;
+  const advice = linkAdvice(codeBehind(error), error, { nowMs, overTls });
+  const text = `cannot connect to ${servers}: ${advice}`;
   return new HeadgateError('HG_LINK_REFUSED', text, { cause: error });
 }
 

@@ -156,7 +156,9 @@ async function connect(
   } catch (error) {
     // Given up, but it may still come to stand.
     void connecting.then((late) => late.close()).catch(() => {});
-    throw error === life.ended ? error : connectError(error, servers, nowMs);
+    if (error === life.ended) throw error;
+    const overTls = tls !== undefined || servers.includes('tls://');
+    throw connectError(error, { servers, nowMs, overTls });
   }
 }
 
