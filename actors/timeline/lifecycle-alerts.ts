@@ -8,7 +8,7 @@ import type { OperatorAlert } from '../../src/domain/alert.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { TimelineRow } from '../../src/domain/timeline.ts';
-import { alertOf, endOf, resumedAlertOf } from './lifecycle-rules.ts';
+import { alertOf, endOf, isLasting, resumedAlertOf, topicOf } from './lifecycle-rules.ts';
 
 export interface LifecycleAlertPorts {
   readonly clock: Clock;
@@ -20,7 +20,8 @@ export interface LifecycleAlertPorts {
 
 interface OpenAlert {
   readonly alert: OperatorAlert;
-  readonly actor: string;
+  /** See {@link topicOf}. */
+  readonly topic: string;
   readonly beganMonoMs: number;
   /** Times that the condition was met again while the alert was open. */
   repeats: number;
@@ -29,7 +30,7 @@ interface OpenAlert {
 
 export class LifecycleAlerts {
   readonly #ports: LifecycleAlertPorts;
-  /** By the name of the actor, which later incarnations have too. */
+  /** By their topics; later incarnations of an actor have its name. */
   readonly #open = new Map<string, OpenAlert>();
 
   constructor(ports: LifecycleAlertPorts) {
@@ -38,26 +39,27 @@ export class LifecycleAlerts {
 
   /** Takes a row of the timeline: it may begin an alert, repeat one, or end one. */
   onRow(row: TimelineRow, actorId: string): void {
-    const open = this.#open.get(row.actor);
+    const topic = topicOf(row);
+    const open = this.#open.get(topic);
     const alert = alertOf(row);
     if (open !== undefined) {
-      if (alert?.event === open.alert.event && row.kind === 'transition') {
+      if (alert?.event === open.alert.event && isLasting(row, alert)) {
         open.repeats++;
         this.#stopTimer(open);
         return;
       }
       const end = endOf(open.alert.event, row);
-      if (end === 'now') this.#close(open, actorId, row.toState ?? row.event, row.seq);
-      else if (end === 'later') this.#watch(open, actorId, row.toState ?? row.event);
+      if (end === 'now') this.#close(open, actorId, stateIn(row), row.seq);
+      else if (end === 'later') this.#watch(open, actorId, stateIn(row));
       else if (row.kind === 'transition') this.#stopTimer(open);
     }
     if (alert !== null) {
       this.#ports.raise(alert, actorId, row.seq);
-      if (row.kind === 'transition') this.#begin(row.actor, alert);
+      if (isLasting(row, alert)) this.#begin(topic, alert);
       return;
     }
     const resumed = resumedAlertOf(row);
-    if (resumed !== null) this.#begin(row.actor, resumed);
+    if (resumed !== null) this.#begin(topic, resumed);
   }
 
   /** The run is over: alerts that are open end with it. */
@@ -66,16 +68,16 @@ export class LifecycleAlerts {
     this.#open.clear();
   }
 
-  #begin(actor: string, alert: OperatorAlert): void {
-    this.#open.set(actor, {
-      ...{ alert, actor, repeats: 0, timer: undefined },
+  #begin(topic: string, alert: OperatorAlert): void {
+    this.#open.set(topic, {
+      ...{ alert, topic, repeats: 0, timer: undefined },
       beganMonoMs: this.#ports.clock.monotonicMs(),
     });
     if (this.#open.size <= LIMITS.openAlertsMax) return;
     const oldest = this.#open.values().next().value;
     if (oldest === undefined) return;
     this.#stopTimer(oldest);
-    this.#open.delete(oldest.actor);
+    this.#open.delete(oldest.topic);
   }
 
   #watch(open: OpenAlert, actorId: string, state: string): void {
@@ -94,9 +96,9 @@ export class LifecycleAlerts {
 
   #close(open: OpenAlert, actorId: string, state: string, cause: number | null): void {
     this.#stopTimer(open);
-    this.#open.delete(open.actor);
+    this.#open.delete(open.topic);
     const { clock, raise } = this.#ports;
-    const { alert, actor, repeats, beganMonoMs } = open;
+    const { alert, topic, repeats, beganMonoMs } = open;
     const durationMs = Math.round(clock.monotonicMs() - beganMonoMs);
     raise(
       {
@@ -104,11 +106,17 @@ export class LifecycleAlerts {
         severity: 'info',
         sourceId: alert.sourceId,
         timestamp: clock.wallMs(),
-        message: `${actor} is ${state} now; ${alert.event} is over after ${durationMs} ms`,
+        message: `${topic} is ${state} now; ${alert.event} is over after ${durationMs} ms`,
         details: { state, durationMs, repeats },
       },
       actorId,
       cause,
     );
   }
+}
+
+/** The state that a row names, or what became of a version of the configuration. */
+function stateIn({ kind, toState, event }: TimelineRow): string {
+  if (kind === 'config') return event.slice(event.indexOf('.') + 1);
+  return toState ?? event;
 }

@@ -147,6 +147,9 @@ class SerialReloader implements Reloader {
       const problems = this.#persist(request);
       if (problems.length > 0) return this.#fail(request, difference, problems);
       this.#ports.log.info({ origin: request.origin }, 'the configuration says what runs already');
+      // One that was refused has been taken back by hand.
+      if (this.#last?.outcome === 'refused' || this.#last?.outcome === 'failed')
+        this.#note('config.unchanged', { ...askedBy(request), version: this.#version, digest: next.digest });
       return this.#outcome(request, 'unchanged', difference);
     }
     const seq = this.#note('config.applying', {
@@ -179,7 +182,7 @@ class SerialReloader implements Reloader {
   }
 
   #refuse(request: ReloadRequest, problems: readonly ConfigProblem[]): ReloadOutcome {
-    this.#note('config.refused', { ...askedBy(request), ...boundedProblems(problems) });
+    this.#note('config.refused', { ...askedBy(request), ...this.#boundedProblems(problems) });
     const next = 'mend what is named and reload; the version before goes on';
     this.#ports.log.warn(
       { origin: request.origin, problems, next },
@@ -193,7 +196,7 @@ class SerialReloader implements Reloader {
     difference: ConfigDifference,
     problems: readonly ConfigProblem[],
   ): ReloadOutcome {
-    this.#note('config.failed', { ...askedBy(request), ...boundedProblems(problems) });
+    this.#note('config.failed', { ...askedBy(request), ...this.#boundedProblems(problems) });
     const next = 'what had been changed was taken back and the version before goes on; mend it and reload';
     this.#ports.log.error(
       { origin: request.origin, problems, next },
@@ -220,6 +223,15 @@ class SerialReloader implements Reloader {
       this.#ports.log.debug({ event, error: messageOf(error) }, 'the timeline takes no more rows');
       return null;
     }
+  }
+
+  /** Without secrets: the rows of refused versions are alerts, too. */
+  #boundedProblems(problems: readonly ConfigProblem[]) {
+    const rows = problems.slice(0, ROW_ENTRIES_MAX).map(({ line, column, path, message }) => ({
+      ...{ line, column, path },
+      message: this.#ports.mask(message),
+    }));
+    return { problems: rows, ...(problems.length > rows.length ? { problemsTotal: problems.length } : {}) };
   }
 
   #outcome(
@@ -309,11 +321,4 @@ function boundedDifference({ changes, needsRestart }: ConfigDifference) {
 /** What rows about a reload say of its origin. */
 function askedBy({ origin, by }: ReloadRequest) {
   return by === undefined ? { origin } : { origin, by };
-}
-
-function boundedProblems(problems: readonly ConfigProblem[]) {
-  const rows = problems
-    .slice(0, ROW_ENTRIES_MAX)
-    .map(({ line, column, path, message }) => ({ line, column, path, message }));
-  return { problems: rows, ...(problems.length > rows.length ? { problemsTotal: problems.length } : {}) };
 }

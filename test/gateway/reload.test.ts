@@ -141,6 +141,14 @@ describe('a new version', () => {
     expect(reloader.last).toBe(outcome);
   });
 
+  test('that takes a refused one back leaves a row, once', async () => {
+    const { reloader, reload, rows } = bench({ sources: { a: 1 } });
+    await reloader.reload({ origin: 'file', prepare: () => [PROBLEM] });
+    for (let time = 0; time < 2; time++)
+      expect(await reload({ sources: { a: 1 } })).toMatchObject({ outcome: 'unchanged' });
+    expect(rows.map(({ event }) => event)).toEqual(['config.refused', 'config.unchanged']);
+  });
+
   test('that cannot even be read fails', async () => {
     const { reloader } = bench({});
     const prepare = () => {
