@@ -87,7 +87,10 @@ export function jetStreamSink(input: JetStreamSinkOptions): SinkSpec {
   const options = resolveOptions(jetStreamSinkSchema, input, 'jetStreamSink');
   // A difference is told once, not at each link.
   const told = new Set<string>();
-  return sinkSpec('jetstream', options, { open: (io) => openLink(io, options, told) });
+  return sinkSpec('jetstream', options, {
+    target: [options.servers].flat().join(' '),
+    open: (io) => openLink(io, options, told),
+  });
 }
 
 function isServer(text: string): boolean {

@@ -73,6 +73,7 @@ export function fileSource(input: FileSourceOptions): SourceSpec {
   const life: Life = { hasOpened: false };
   const logic: SourceLogic = {
     connects: true,
+    target: options.path,
     stream: (io) => streamFile(io, { ...options, rejections }, life),
   };
   return sourceSpec('file', options, rejections.decode, logic, options.path);
