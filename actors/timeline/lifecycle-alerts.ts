@@ -8,7 +8,16 @@ import type { OperatorAlert } from '../../src/domain/alert.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { TimelineRow } from '../../src/domain/timeline.ts';
-import { alertOf, endOf, resumedAlertOf } from './lifecycle-rules.ts';
+import {
+  alertOf,
+  endOf,
+  isOfLink,
+  isOpenLink,
+  isTrouble,
+  linkDownAlert,
+  resumedAlertOf,
+} from './lifecycle-rules.ts';
+import { LinkTrouble, type Trouble } from './link-trouble.ts';
 
 export interface LifecycleAlertPorts {
   readonly clock: Clock;
@@ -31,9 +40,11 @@ export class LifecycleAlerts {
   readonly #ports: LifecycleAlertPorts;
   /** By the name of the actor, which later incarnations have too. */
   readonly #open = new Map<string, OpenAlert>();
+  readonly #trouble: LinkTrouble;
 
   constructor(ports: LifecycleAlertPorts) {
     this.#ports = ports;
+    this.#trouble = new LinkTrouble({ ...ports, onDown: (trouble) => this.#linkDown(trouble) });
   }
 
   /** Takes a row of the timeline: it may begin an alert, repeat one, or end one. */
@@ -41,7 +52,7 @@ export class LifecycleAlerts {
     const open = this.#open.get(row.actor);
     const alert = alertOf(row);
     if (open !== undefined) {
-      if (alert?.event === open.alert.event && row.kind === 'transition') {
+      if (repeats(open.alert.event, alert, row)) {
         open.repeats++;
         this.#stopTimer(open);
         return;
@@ -51,6 +62,7 @@ export class LifecycleAlerts {
       else if (end === 'later') this.#watch(open, actorId, row.toState ?? row.event);
       else if (row.kind === 'transition') this.#stopTimer(open);
     }
+    if (!this.#open.has(row.actor)) this.#trouble.onRow(row, actorId);
     if (alert !== null) {
       this.#ports.raise(alert, actorId, row.seq);
       if (row.kind === 'transition') this.#begin(row.actor, alert);
@@ -64,18 +76,28 @@ export class LifecycleAlerts {
   close(): void {
     for (const open of this.#open.values()) this.#stopTimer(open);
     this.#open.clear();
+    this.#trouble.close();
   }
 
-  #begin(actor: string, alert: OperatorAlert): void {
-    this.#open.set(actor, {
-      ...{ alert, actor, repeats: 0, timer: undefined },
-      beganMonoMs: this.#ports.clock.monotonicMs(),
-    });
-    if (this.#open.size <= LIMITS.openAlertsMax) return;
+  #begin(actor: string, alert: OperatorAlert, beganMonoMs = this.#ports.clock.monotonicMs()): OpenAlert {
+    this.#trouble.drop(actor);
+    const open: OpenAlert = { alert, actor, repeats: 0, timer: undefined, beganMonoMs };
+    this.#open.set(actor, open);
     const oldest = this.#open.values().next().value;
-    if (oldest === undefined) return;
-    this.#stopTimer(oldest);
-    this.#open.delete(oldest.actor);
+    if (this.#open.size > LIMITS.openAlertsMax && oldest !== undefined) {
+      this.#stopTimer(oldest);
+      this.#open.delete(oldest.actor);
+    }
+    return open;
+  }
+
+  #linkDown({ actor, actorId, beganMonoMs, lastFailure, state }: Trouble): void {
+    const { clock, raise } = this.#ports;
+    const downMs = Math.round(clock.monotonicMs() - beganMonoMs);
+    const alert = linkDownAlert(lastFailure, downMs, clock.wallMs());
+    raise(alert, actorId, lastFailure.seq);
+    const open = this.#begin(actor, alert, beganMonoMs);
+    if (isOpenLink(state)) this.#watch(open, actorId, state);
   }
 
   #watch(open: OpenAlert, actorId: string, state: string): void {
@@ -111,4 +133,12 @@ export class LifecycleAlerts {
       cause,
     );
   }
+}
+
+/** Whether the condition of an open alert is met again. A circuit that opens while a link is known not to
+ *  work tells nothing new. */
+function repeats(event: string, alert: OperatorAlert | null, row: TimelineRow): boolean {
+  if (row.kind !== 'transition') return false;
+  if (alert?.event === event) return true;
+  return event.endsWith('_LINK_DOWN') && (isTrouble(row) || (alert !== null && isOfLink(alert.event)));
 }

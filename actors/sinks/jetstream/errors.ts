@@ -14,14 +14,19 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : '';
 }
 
-/** `nowMs` is the wall time, with which advice on certificates compares their dates. */
-export function connectError(error: unknown, servers: string, nowMs: number): HeadgateError {
+export interface ConnectFacts {
+  readonly servers: string;
+  /** Wall time, with which advice on certificates compares their dates. */
+  readonly nowMs: number;
+  /** The message where the error is a timeout: how far the connection had come. */
+  readonly timedOut: string;
+}
+
+export function connectError(error: unknown, { servers, nowMs, timedOut }: ConnectFacts): HeadgateError {
   const name = nameOf(error);
   if (UNAUTHORISED.includes(name)) return unauthorised(error, servers);
   if (name === 'TimeoutError') {
-    return new HeadgateError('HG_LINK_TIMEOUT', `${servers} did not accept the connection in time`, {
-      cause: error,
-    });
+    return new HeadgateError('HG_LINK_TIMEOUT', timedOut, { cause: error });
   }
   // The server says so before any handshake.
   if (/does not support 'tls'/.test(messageOf(error))) {
