@@ -121,6 +121,10 @@ export const LIMITS = {
   openAlertsMax: 20_000,
   /** A link that stood so long was sound: failures before it no longer count, milliseconds. */
   stableLinkMs: 10_000,
+  /** How long a link may fail before that is an alert, from its first failure; and reads, from when they are
+   *  degraded; milliseconds. */
+  linkDownAlertMs: 20_000,
+  degradedAlertMs: 10_000,
   /** From one line of the log about a defect of users' code to the next about the same. */
   repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */

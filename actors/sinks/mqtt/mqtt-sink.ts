@@ -17,8 +17,8 @@ import type {
   SinkLink,
   SinkSpec,
 } from '../../../src/domain/sink.ts';
-import { watchGrants, type GrantWatch } from '../../sources/mqtt/grant-watch.ts';
 import { shownUrl } from '../../sources/mqtt/errors.ts';
+import { watchGrants, type GrantWatch } from '../../sources/mqtt/grant-watch.ts';
 import {
   checkConnection,
   connectionShape,
