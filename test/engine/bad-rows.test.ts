@@ -316,18 +316,18 @@ describe('a record that user code keeps and changes while it waits in a queue', 
   async function changedLate(change: (record: Record<string, unknown>) => void) {
     let kept: Record<string, unknown> | undefined;
     const source = pushSource({ id: 'a' });
-    let clock: EngineRig['clock'] | undefined;
+    const time: { clock?: EngineRig['clock'] } = {};
     const stages = [
       filter((record) => {
         if (record.data === 'mine') kept = record as unknown as Record<string, unknown>;
         return true;
       }),
       boundedQueue({ stageName: 'first', capacityRecords: 10 }),
-      transformAsync(async (record) => (await clock?.sleep(100), record.data), { concurrency: 1 }),
+      transformAsync(async (record) => (await time.clock?.sleep(100), record.data), { concurrency: 1 }),
       boundedQueue({ stageName: 'second', capacityRecords: 10 }),
     ];
     const rig = await startedRig({ stages }, source);
-    clock = rig.clock;
+    time.clock = rig.clock;
     const outcome = source.pushAll(['before', 'mine', 'after']);
     await rig.clock.advance(50);
     expect(kept).toBeDefined();
