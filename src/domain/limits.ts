@@ -206,6 +206,8 @@ export const LIMITS = {
   configProblemsMax: 100,
   /** Steps in which topics of sinks are compared with those of sources: some seconds. */
   loopCheckStepsMax: 2_000_000,
+  /** Comparisons of entries of `rotated` with files of other parts. */
+  rotatedComparisonsMax: 20_000,
   /** Bytes of a file that a configuration takes a secret or a certificate from. */
   secretBytesMax: 64 * 1024,
   /** Bytes of a file of code that a configuration names. */
