@@ -30,7 +30,7 @@ import { isBurstAlert, type Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
-import type { BalanceCounts } from './record-balance.ts';
+import { NOTHING_UNWRITTEN, type BalanceCounts } from './record-balance.ts';
 import type { RunSettings } from './run-settings.ts';
 
 /** Where it shows what it wrote. */
@@ -71,6 +71,8 @@ export class RunBooks {
   readonly deadLetters: DeadLetterDesk;
   readonly losses: LossMonitor;
   readonly #lifecycle: LifecycleAlerts;
+  /** Rows that could not be written and never will be. */
+  unwritten = NOTHING_UNWRITTEN;
   /** Bursts that began. */
   bursts = 0;
   readonly #options: RunBooksOptions;
@@ -227,6 +229,7 @@ export class RunBooks {
       },
       onRecords: onRecordsStored,
       onGivenUp: (rows, error) => {
+        this.unwritten = { rows: this.unwritten.rows + rows, error };
         log.error({ rows, ...error }, 'rows could not be written and are lost');
       },
       onFailed: (error) => edges$.next({ type: 'commit.failed', error }),

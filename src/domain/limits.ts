@@ -170,6 +170,8 @@ export const LIMITS = {
   /** A step of the wall clock against the monotonic one that counts as a jump, milliseconds. Both clocks are
    *  slewed alike, so that slewing is none. */
   clockJumpMs: 100,
+  /** A start so long after the latest time in the database is a wrong clock rather than an outage: a year. */
+  clockAheadMs: 366 * 24 * 60 * 60 * 1_000,
   /** How long the wall clock must have run without a jump before it is believed, milliseconds. An outage that
    *  it tells is believed after a thirtieth of the outage, within these bounds. */
   clockBeliefMsMin: 10 * 60 * 1_000,

@@ -44,7 +44,7 @@ test('the error of each attempt names the address and the step without an answer
   const mute = await peer();
   const connackOnly = await peer({ answer: CONNACK });
   const infoOnly = await peer({ greeting: INFO });
-  const [common, topics] = [{ connectTimeoutMs: 150 }, 't'];
+  const [common, topics] = [{ connectTimeoutMs: 300 }, 't'];
   const silent = defineSource({ type: 'silent', connects: true, stream: () => new Promise<void>(() => {}) });
   const at = (scheme: string, port = mute) => `${scheme}://127.0.0.1:${port}`;
   const sources: SourceSpec[] = [
@@ -54,8 +54,8 @@ test('the error of each attempt names the address and the step without an answer
     mqttSource({ id: 'suback', url: at('mqtt', connackOnly), topics, ...common }),
     webSocketSource({ id: 'ws', url: at('ws'), ...common }),
     webSocketSource({ id: 'wss', url: at('wss'), ...common }),
-    httpSource({ id: 'http', url: at('http'), intervalMs: 1_000, timeoutMs: 150 }),
-    httpSource({ id: 'https', url: at('https'), intervalMs: 1_000, timeoutMs: 150 }),
+    httpSource({ id: 'http', url: at('http'), intervalMs: 1_000, timeoutMs: 300 }),
+    httpSource({ id: 'https', url: at('https'), intervalMs: 1_000, timeoutMs: 300 }),
     silent({ id: 'own', ...common }),
   ];
   const sinks: SinkSpec[] = [
@@ -63,18 +63,17 @@ test('the error of each attempt names the address and the step without an answer
     mqttSink({ id: 'mqtts', url: at('mqtts'), topic: 't', ...common }),
     jetStreamSink({ id: 'nats', servers: at('nats'), subject: 's', ...common }),
     jetStreamSink({ id: 'info', servers: at('nats', infoOnly), subject: 's', ...common }),
-    httpSink({ id: 'http', url: at('http'), timeoutMs: 150 }),
-    httpSink({ id: 'https', url: at('https'), timeoutMs: 150 }),
-    mqttSink({ id: 'puback', url: at('mqtt', connackOnly), topic: 't', deliverTimeoutMs: 150 }),
+    httpSink({ id: 'http', url: at('http'), timeoutMs: 300 }),
+    httpSink({ id: 'https', url: at('https'), timeoutMs: 300 }),
+    mqttSink({ id: 'puback', url: at('mqtt', connackOnly), topic: 't', deliverTimeoutMs: 300 }),
   ];
   const engine = createEngine({ timeline: { path: ':memory:' }, logger: SILENT_LOGGER });
-  const told = new Map<string, string>();
-  const all = Promise.withResolvers<void>();
+  // Of several attempts on a busy machine, one that came as far as it can.
+  const told = new Map<string, Set<string>>();
   engine.transitions$.subscribe(({ actor, event, data }) => {
-    if (event !== 'link.failed' || told.has(actor)) return;
-    const { message } = (data?.['error'] ?? {}) as { message?: string };
-    told.set(actor, message ?? '');
-    if (told.size === sources.length + sinks.length) all.resolve();
+    if (event !== 'link.failed') return;
+    const { message = '' } = (data?.['error'] ?? {}) as { message?: string };
+    told.set(actor, (told.get(actor) ?? new Set()).add(message));
   });
   await engine.start();
   const door = pushSource({ id: 'door' });
@@ -82,29 +81,33 @@ test('the error of each attempt names the address and the step without an answer
   await door.push(1);
   for (const spec of sinks) await engine.registerSink(spec);
   for (const spec of sources) await engine.register(spec);
-  await all.promise;
-  await engine.stop({ deadlineMs: 0 });
-
   const connected = (port: number, missing: string) =>
-    `connected to 127.0.0.1:${port}, but no ${missing} within 150 ms`;
+    `connected to 127.0.0.1:${port}, but no ${missing} within 300 ms`;
   const handshake = connected(mute, 'end of the TLS handshake');
   const webSocket = connected(mute, 'answer to the WebSocket handshake');
-  expect(Object.fromEntries(told)).toEqual({
+  const expected = {
     mqtt: connected(mute, 'CONNACK'),
     mqtts: handshake,
     'mqtt-ws': webSocket,
     suback: connected(connackOnly, 'SUBACK'),
     ws: webSocket,
     wss: handshake,
-    http: `http://127.0.0.1:${mute}/ took the connection, but did not answer within 150 ms`,
-    https: `https://127.0.0.1:${mute}/ did not take the connection within 150 ms`,
-    own: 'no open link within 150 ms',
+    http: `http://127.0.0.1:${mute}/ took the connection, but did not answer within 300 ms`,
+    https: `https://127.0.0.1:${mute}/ did not take the connection within 300 ms`,
+    own: 'no open link within 300 ms',
     'sink:mqtt': connected(mute, 'CONNACK'),
     'sink:mqtts': handshake,
     'sink:nats': connected(mute, 'INFO'),
     'sink:info': connected(infoOnly, 'end of the handshake after its INFO'),
-    'sink:http': `http://127.0.0.1:${mute}/ took the connection, but did not answer within 150 ms`,
-    'sink:https': `https://127.0.0.1:${mute}/ did not take the connection within 150 ms`,
-    'sink:puback': `a delivery to mqtt://127.0.0.1:${connackOnly} was not done within 150 ms`,
-  });
-});
+    'sink:http': `http://127.0.0.1:${mute}/ took the connection, but did not answer within 300 ms`,
+    'sink:https': `https://127.0.0.1:${mute}/ did not take the connection within 300 ms`,
+    'sink:puback': `a delivery to mqtt://127.0.0.1:${connackOnly} was not done within 300 ms`,
+  };
+  const missing = () => Object.entries(expected).filter(([actor, message]) => !told.get(actor)?.has(message));
+  await expect.poll(missing, { timeout: 20_000 }).toEqual([]);
+  await engine.stop({ deadlineMs: 0 });
+  for (const [actor, messages] of told) {
+    const wrong = [...messages].filter((message) => !/127\.0\.0\.1:\d+|^no open link within/.test(message));
+    expect(wrong, actor).toEqual([]);
+  }
+}, 30_000);
