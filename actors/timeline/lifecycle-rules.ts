@@ -98,8 +98,14 @@ const ORIGINS_WITH_ANSWER: ReadonlySet<unknown> = new Set(['api', 'mqtt']);
 
 const CONFIG_REFUSED = 'CONFIG_REFUSED';
 
-/** Rows that say that a version runs: the file is in order again. */
 const VERSION_RUNS: ReadonlySet<string> = new Set(['config.applied', 'config.unchanged']);
+
+/** Whether a row says that the file is in order: what runs is what it says, or was written to it. A version
+ *  that came another way leaves the file as it is. */
+function isFileInOrder({ event, data }: TimelineRow): boolean {
+  if (!VERSION_RUNS.has(event)) return false;
+  return !ORIGINS_WITH_ANSWER.has(data?.['origin']) || data?.['persisted'] === true;
+}
 
 function refusedAlertOf({ event, data, atMs }: TimelineRow): OperatorAlert | null {
   const what = REFUSED_VERSIONS[event];
@@ -184,7 +190,7 @@ const OPEN_LINK: ReadonlySet<string> = new Set(['streaming', 'degraded', 'delive
  *  a while; null: it does not. */
 export function endOf(event: string, row: TimelineRow): 'now' | 'later' | null {
   const { kind, toState } = row;
-  if (event === CONFIG_REFUSED) return VERSION_RUNS.has(row.event) ? 'now' : null;
+  if (event === CONFIG_REFUSED) return isFileInOrder(row) ? 'now' : null;
   // Final states: the next incarnation of the name ends the alert.
   if (event.endsWith('_FAILED')) return kind === 'born' ? 'now' : null;
   if (toState === null || (kind !== 'transition' && kind !== 'ended')) return null;
