@@ -72,6 +72,27 @@ const PART_ALERTS: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   },
 };
 
+/** Sources that an alert names. */
+const SOURCES_NAMED_MAX = 5;
+
+function forgottenAlertOf({ data, atMs }: TimelineRow): OperatorAlert {
+  const sources = Array.isArray(data?.['sources']) ? (data['sources'] as readonly string[]) : [];
+  const total = Number(data?.['sourcesTotal'] ?? sources.length);
+  const named = sources.slice(0, SOURCES_NAMED_MAX).map((source) => `"${source}"`);
+  const more = total > named.length ? ` and ${total - named.length} more` : '';
+  return {
+    event: 'SOURCES_FORGOTTEN',
+    severity: 'warning',
+    sourceId: total === 1 ? (sources[0] ?? null) : null,
+    timestamp: atMs,
+    message:
+      'gone from the configuration for so long that their cursors are given up: ' +
+      `${named.join(', ')}${more}; a source that is put back begins as a new one, and may read ` +
+      'what it had read before',
+    ...(data === null ? {} : { details: data }),
+  };
+}
+
 const CONFIG_ALERTS: Readonly<Record<string, Rule>> = {
   'config.sinkRemoved': {
     event: 'SINK_REMOVED',
@@ -134,6 +155,7 @@ interface Problem {
 /** Of a row about the configuration. */
 function configAlertOf(row: TimelineRow): OperatorAlert | null {
   const { event, data, atMs } = row;
+  if (event === 'config.sourcesForgotten') return forgottenAlertOf(row);
   const rule = CONFIG_ALERTS[event];
   if (rule === undefined || data === null) return refusedAlertOf(row);
   const message = `sink "${String(data['sink'])}" ${rule.message}`;
