@@ -73,6 +73,27 @@ const PART_ALERTS: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   },
 };
 
+/** Sources that an alert names. */
+const SOURCES_NAMED_MAX = 5;
+
+function forgottenAlertOf({ data, atMs }: TimelineRow): OperatorAlert {
+  const sources = Array.isArray(data?.['sources']) ? (data['sources'] as readonly string[]) : [];
+  const total = Number(data?.['sourcesTotal'] ?? sources.length);
+  const named = sources.slice(0, SOURCES_NAMED_MAX).map((source) => `"${source}"`);
+  const more = total > named.length ? ` and ${total - named.length} more` : '';
+  return {
+    event: 'SOURCES_FORGOTTEN',
+    severity: 'warning',
+    sourceId: total === 1 ? (sources[0] ?? null) : null,
+    timestamp: atMs,
+    message:
+      'gone from the configuration for so long that their cursors are given up: ' +
+      `${named.join(', ')}${more}; a source that is put back begins as a new one, and may read ` +
+      'what it had read before',
+    ...(data === null ? {} : { details: data }),
+  };
+}
+
 const CONFIG_ALERTS: Readonly<Record<string, Rule>> = {
   'config.sinkRemoved': {
     event: 'SINK_REMOVED',
@@ -99,8 +120,14 @@ const ORIGINS_WITH_ANSWER: ReadonlySet<unknown> = new Set(['api', 'mqtt']);
 
 const CONFIG_REFUSED = 'CONFIG_REFUSED';
 
-/** Rows that say that a version runs: the file is in order again. */
 const VERSION_RUNS: ReadonlySet<string> = new Set(['config.applied', 'config.unchanged']);
+
+/** Whether a row says that the file is in order: what runs is what it says, or was written to it. A version
+ *  that came another way leaves the file as it is. */
+function isFileInOrder({ event, data }: TimelineRow): boolean {
+  if (!VERSION_RUNS.has(event)) return false;
+  return !ORIGINS_WITH_ANSWER.has(data?.['origin']) || data?.['persisted'] === true;
+}
 
 function refusedAlertOf({ event, data, atMs }: TimelineRow): OperatorAlert | null {
   const what = REFUSED_VERSIONS[event];
@@ -129,6 +156,7 @@ interface Problem {
 /** Of a row about the configuration. */
 function configAlertOf(row: TimelineRow): OperatorAlert | null {
   const { event, data, atMs } = row;
+  if (event === 'config.sourcesForgotten') return forgottenAlertOf(row);
   const rule = CONFIG_ALERTS[event];
   if (rule === undefined || data === null) return refusedAlertOf(row);
   const message = `sink "${String(data['sink'])}" ${rule.message}`;
@@ -185,7 +213,7 @@ const OPEN_LINK: ReadonlySet<string> = new Set(['streaming', 'degraded', 'delive
  *  a while; null: it does not. */
 export function endOf(event: string, row: TimelineRow): 'now' | 'later' | null {
   const { kind, toState } = row;
-  if (event === CONFIG_REFUSED) return VERSION_RUNS.has(row.event) ? 'now' : null;
+  if (event === CONFIG_REFUSED) return isFileInOrder(row) ? 'now' : null;
   // Final states: the next incarnation of the name ends the alert.
   if (event.endsWith('_FAILED')) return kind === 'born' ? 'now' : null;
   if (toState === null || (kind !== 'transition' && kind !== 'ended')) return null;

@@ -128,11 +128,11 @@ export interface HealthRow {
   readonly deadLetteredCount: number;
 }
 
-/** Where a source would go on; one per source, replaced. */
+/** Where a source would go on; one per source, replaced. `cursor: null` deletes it. */
 export interface CursorRow {
   readonly tenant: string;
   readonly sourceId: string;
-  readonly cursor: string;
+  readonly cursor: string | null;
 }
 
 /** A place in one of the logs that sinks read. */

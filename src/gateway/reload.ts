@@ -71,6 +71,8 @@ class SerialReloader implements Reloader {
   #version = 1;
   #last: ReloadOutcome | null = null;
   readonly #counts = { applied: 0, unchanged: 0, refused: 0, failed: 0 };
+  /** The file, as it was read last, was refused or could not be made real. */
+  #isFileRefused = false;
   #isBusy = false;
   #waiting: Waiting | null = null;
 
@@ -135,6 +137,8 @@ class SerialReloader implements Reloader {
     }
     this.#last = outcome;
     this.#counts[outcome.outcome] += 1;
+    const isAccepted = outcome.outcome === 'applied' || outcome.outcome === 'unchanged';
+    if (isOfFile(request) || (isAccepted && request.persist !== undefined)) this.#isFileRefused = !isAccepted;
     return outcome;
   }
 
@@ -148,7 +152,7 @@ class SerialReloader implements Reloader {
       if (problems.length > 0) return this.#fail(request, difference, problems);
       this.#ports.log.info({ origin: request.origin }, 'the configuration says what runs already');
       // One that was refused has been taken back by hand.
-      if (this.#last?.outcome === 'refused' || this.#last?.outcome === 'failed')
+      if (this.#isFileRefused && (isOfFile(request) || request.persist !== undefined))
         this.#note('config.unchanged', { ...askedBy(request), version: this.#version, digest: next.digest });
       return this.#outcome(request, 'unchanged', difference);
     }
@@ -318,7 +322,16 @@ function boundedDifference({ changes, needsRestart }: ConfigDifference) {
   };
 }
 
-/** What rows about a reload say of its origin. */
-function askedBy({ origin, by }: ReloadRequest) {
-  return by === undefined ? { origin } : { origin, by };
+/** What rows about a reload say of its origin; `persisted` where it is to be written to the file. */
+function askedBy({ origin, by, persist }: ReloadRequest) {
+  return {
+    origin,
+    ...(by === undefined ? {} : { by }),
+    ...(persist === undefined ? {} : { persisted: true }),
+  };
+}
+
+/** Whether the version is what the file says. */
+function isOfFile({ origin }: ReloadRequest): boolean {
+  return origin === 'file' || origin === 'signal';
 }

@@ -1,7 +1,7 @@
 /** What an engine must know of its database before it writes: where numbers, cursors and deadlines stand. */
 
 import type Database from 'better-sqlite3';
-import type { DeadlineRow, FarEnd, SinkCursor } from '../../src/domain/timeline.ts';
+import type { CursorRow, DeadlineRow, FarEnd, SinkCursor } from '../../src/domain/timeline.ts';
 import type { SpillSummary } from '../event-store.ts';
 
 export interface KnownState {
@@ -81,6 +81,14 @@ function readSpillSummaries(db: Database.Database): SpillSummary[] {
        FROM spill GROUP BY tenant, source_id`,
     )
     .all() as SpillSummary[];
+}
+
+/** Brings what is known of cursors up to a commit of these rows. */
+export function followCursors(cursors: Map<string, string>, rows: readonly CursorRow[]): void {
+  for (const { tenant, sourceId, cursor } of rows) {
+    if (cursor === null) cursors.delete(cursorKey(tenant, sourceId));
+    else cursors.set(cursorKey(tenant, sourceId), cursor);
+  }
 }
 
 export function cursorKey(tenant: string, sourceId: string): string {

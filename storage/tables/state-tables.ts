@@ -70,7 +70,8 @@ export const SOURCES: BulkTable<SourceRow> = {
     ),
 };
 
-export const CURSORS: BulkTable<CursorRow> = {
+/** Cursors that stand; those of sources that are gone are deleted. */
+export const CURSORS: BulkTable<CursorRow & { readonly cursor: string }> = {
   table: 'source_cursors',
   columns: ['tenant', 'source_id', 'cursor'],
   conflict: 'ON CONFLICT (tenant, source_id) DO UPDATE SET cursor = excluded.cursor',

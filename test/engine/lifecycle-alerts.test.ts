@@ -331,6 +331,8 @@ describe('a configuration file that is refused', () => {
     await rig.clock.advance(MINUTE_MS);
     rig.engine.noteConfig(refused('signal', 'is missing'));
     rig.engine.noteConfig({ event: 'config.failed', data: { origin: 'file', problems: [] } });
+    // A version that is not kept in the file leaves it as it is.
+    rig.engine.noteConfig({ event: 'config.applied', data: { origin: 'api' } });
     await rig.clock.advance(MINUTE_MS);
     expect(alerts(rig)).toEqual(['CONFIG_REFUSED']);
     expect(rig.timeline("kind = 'alert'")[0]?.data).toMatchObject({
@@ -343,6 +345,14 @@ describe('a configuration file that is refused', () => {
     await rig.clock.advance(MINUTE_MS);
     expect(alerts(rig)).toEqual(['CONFIG_REFUSED', 'CONFIG_REFUSED_OVER']);
     expect(details(rig)).toEqual({ state: 'applied', durationMs: 2 * MINUTE_MS, repeats: 2 });
+  });
+
+  test('is in order again once another version is written to it', async () => {
+    const rig = await startedRig({});
+    rig.engine.noteConfig(refused('file'));
+    rig.engine.noteConfig({ event: 'config.applied', data: { origin: 'api', persisted: true } });
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['CONFIG_REFUSED', 'CONFIG_REFUSED_OVER']);
   });
 
   test('is no alert where whoever sent it has the answer', async () => {

@@ -68,7 +68,7 @@ class Bench {
     },
     refusal: async () => {
       const unit = this.#model.randomUnit(this.#random, this.store.run);
-      const cursors = [{ tenant: 'default', sourceId: 'plc-1', cursor: null as never }];
+      const cursors = [{ tenant: 'default', sourceId: 'plc-1', cursor: {} as never }];
       await headgateError(() => this.store.commit({ ...unit, cursors }), 'HG_STORAGE_FAILED');
     },
     restart: async () => {

@@ -80,7 +80,7 @@ export class StoreModel {
       cursors: many(2, () => ({
         tenant: 'default',
         sourceId: sourceId(),
-        cursor: String(random.integer(0, 1_000)),
+        cursor: pick(random, [null, String(random.integer(0, 1_000))]),
       })),
       sinkCursors: many(2, () => ({
         tenant: 'default',
@@ -127,7 +127,10 @@ export class StoreModel {
       this.incarnations.set(row.sourceId, row.incarnation);
       this.sources.set(row.sourceId, `${row.incarnation} ${row.state}`);
     }
-    for (const row of unit.cursors) this.cursors.set(`default/${row.sourceId}`, row.cursor);
+    for (const { sourceId, cursor } of unit.cursors) {
+      if (cursor === null) this.cursors.delete(`default/${sourceId}`);
+      else this.cursors.set(`default/${sourceId}`, cursor);
+    }
     for (const { sinkId, reads, seq } of unit.sinkCursors) {
       if (seq === null) this.sinkCursors.delete(`default/${sinkId}`);
       else this.sinkCursors.set(`default/${sinkId}`, { reads, seq });
