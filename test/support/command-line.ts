@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
+import { main } from '../../src/cli/program.ts';
 import { PROJECT_ROOT } from './project-files.ts';
 
 export const HEADGATE = join(PROJECT_ROOT, 'src/cli/headgate.ts');
@@ -62,9 +63,51 @@ export function run(command: string, args: readonly string[], options: RunOption
   return start(command, args, options).ended;
 }
 
-/** `headgate …` to its end. */
+/** Commands that take the process for themselves: its signals, its end, its standard streams. */
+const OF_THEIR_OWN: ReadonlySet<string | undefined> = new Set(['run', 'start', 'demo', 'test']);
+
+/** `headgate …` to its end: within this process, where the command leaves it as it was. Calls have their turns:
+ *  the working folder and the environment are the process's. */
 export function headgate(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  if (OF_THEIR_OWN.has(args[0])) return spawnHeadgate(args, options);
+  const ended = lastHere.then(() => headgateHere(args, options));
+  lastHere = ended.catch(() => {});
+  return ended;
+}
+
+let lastHere: Promise<unknown> = Promise.resolve();
+
+/** `headgate …` to its end, as a process. */
+export function spawnHeadgate(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return run(process.execPath, [HEADGATE, ...args], options);
+}
+
+async function headgateHere(args: readonly string[], { cwd, env = {} }: RunOptions): Promise<Ended> {
+  const before = { folder: process.cwd(), env: { ...process.env } };
+  let [stdout, stderr] = ['', ''];
+  try {
+    process.chdir(cwd ?? PROJECT_ROOT);
+    for (const [name, value] of Object.entries({ NO_COLOR: undefined, FORCE_COLOR: undefined, ...env }))
+      setEnvironment(name, value);
+    const exitCode = await main(args, {
+      columns: null,
+      open: true,
+      onClosed() {},
+      write: async (text) => void (stdout += text),
+      note: (text) => void (stderr += `${text}\n`),
+      style: (_style, text) => text,
+    });
+    return { exitCode, signal: null, stdout, stderr };
+  } finally {
+    process.chdir(before.folder);
+    for (const name of new Set([...Object.keys(process.env), ...Object.keys(before.env)]))
+      setEnvironment(name, before.env[name]);
+  }
+}
+
+function setEnvironment(name: string, value: string | undefined): void {
+  if (value === undefined) delete process.env[name];
+  else process.env[name] = value;
 }
 
 /** `headgate …`, still running. */
