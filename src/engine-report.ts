@@ -1,7 +1,7 @@
 /** What calls on the engine take and give back. */
 
 import type { SourceHealth } from './domain/health.ts';
-import type { RecordBalance } from './record-balance.ts';
+import type { RecordBalance, UnwrittenRows } from './record-balance.ts';
 import type { StageReport } from './pipeline/flow.ts';
 
 export interface StopOptions {
@@ -56,4 +56,7 @@ export interface EngineReport {
   readonly lost: number;
   /** Outcomes of all records that came in: its parts add up. */
   readonly balance: RecordBalance;
+  /** What the storage did not take and never will, although it was to be kept: rows of the timeline, records
+   *  and dead letters. */
+  readonly unwritten: UnwrittenRows;
 }

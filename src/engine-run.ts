@@ -28,7 +28,7 @@ import { janitorPorts } from './run-janitor.ts';
 import { noteThePast } from './run-past.ts';
 import { lostRecords } from './run-losses.ts';
 import { createRunLetters, type RunLetters } from './run-letters.ts';
-import { BalanceCounts, type RecordBalance } from './record-balance.ts';
+import { BalanceCounts, type RecordBalance, type UnwrittenRows } from './record-balance.ts';
 import { RunSettings, type BurstSettings } from './run-settings.ts';
 import { databaseFile, runStats, type RunStats } from './run-stats.ts';
 import { SinkWing } from './sink-wing.ts';
@@ -222,6 +222,11 @@ export class EngineRun {
     const end = (await ledger.close()) > 0 ? null : { atMs: clock.wallMs() };
     if (store !== null) await closeStore(store, { clock, log, end, isHung: ledger.isAbandoned });
     this.#countLost(ledger.lostLetters);
+  }
+
+  /** What the storage did not take and never will. */
+  get unwritten(): UnwrittenRows {
+    return this.#books.unwritten;
   }
 
   /** Outcomes of all records so far. */

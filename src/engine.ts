@@ -27,7 +27,7 @@ import { formatAddress, parseAddress } from './domain/address.ts';
 import type { Alert } from './domain/alert.ts';
 import { HeadgateError, type ErrorFacts } from './domain/errors.ts';
 import { activeNames, type SourceHealth } from './domain/health.ts';
-import { NO_BALANCE } from './record-balance.ts';
+import { NO_BALANCE, NOTHING_UNWRITTEN } from './record-balance.ts';
 import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
 import type { Random } from './domain/random.ts';
@@ -241,6 +241,7 @@ export class Engine extends EngineNotes {
       delivered: this.#exit.delivered - this.#deliveredBefore,
       lost,
       balance: this.#run?.balance(lost) ?? NO_BALANCE,
+      unwritten: this.#run?.unwritten ?? NOTHING_UNWRITTEN,
     };
   }
 
@@ -263,8 +264,7 @@ export class Engine extends EngineNotes {
   }
 
   get #isOver(): boolean {
-    const { state } = this;
-    return state === 'stopped' || state === 'failed';
+    return this.state === 'stopped' || this.state === 'failed';
   }
 
   protected atWork(): EngineRun {

@@ -1,6 +1,8 @@
 /** The balance of one run: every record that came in has come to one end, or waits. What is counted here are
  *  events; nothing is derived from the sources that happen to be registered at the end. */
 
+import type { ErrorFacts } from './domain/errors.ts';
+
 /** `received` is the sum of all the others, where no stage of the user's makes more or fewer records of
  *  those it gets. */
 export interface RecordBalance {
@@ -25,6 +27,14 @@ export interface RecordBalance {
 export const NO_BALANCE: RecordBalance = {
   ...{ received: 0, stored: 0, filtered: 0, dropped: 0, deadLettered: 0, lost: 0, waiting: 0 },
 };
+
+export interface UnwrittenRows {
+  readonly rows: number;
+  /** The last reason; null where there was none. */
+  readonly error: ErrorFacts | null;
+}
+
+export const NOTHING_UNWRITTEN: UnwrittenRows = { rows: 0, error: null };
 
 /** Counts of events. */
 export class BalanceCounts {

@@ -2,6 +2,7 @@
  *  the alerts they call for, dead letters, and from when sources wait. */
 
 import type { Observer, Subject } from 'rxjs';
+import { farEndOf, NO_FAR_END } from '../actors/far-end.ts';
 import type { BuryPayload } from '../actors/sources/arriving-records.ts';
 import type { IntakePorts } from '../actors/sources/intake-ports.ts';
 import type { SourceRig } from '../actors/sources/source-rig.ts';
@@ -29,7 +30,7 @@ import { isBurstAlert, type Alert } from './domain/alert.ts';
 import type { Clock } from './domain/clock.ts';
 import type { Logger } from './domain/logger.ts';
 import type { DeadLetter, TimelineRow } from './domain/timeline.ts';
-import type { BalanceCounts } from './record-balance.ts';
+import { NOTHING_UNWRITTEN, type BalanceCounts } from './record-balance.ts';
 import type { RunSettings } from './run-settings.ts';
 
 /** Where it shows what it wrote. */
@@ -70,6 +71,8 @@ export class RunBooks {
   readonly deadLetters: DeadLetterDesk;
   readonly losses: LossMonitor;
   readonly #lifecycle: LifecycleAlerts;
+  /** Rows that could not be written and never will be. */
+  unwritten = NOTHING_UNWRITTEN;
   /** Bursts that began. */
   bursts = 0;
   readonly #options: RunBooksOptions;
@@ -177,12 +180,14 @@ export class RunBooks {
 
   readonly keepDeadline: KeepDeadline = (rig, wait) => {
     const { tenant, id: sourceId } = rig.spec;
-    this.ledger.setDeadline({ tenant, sourceId, kind: 'wait', ...(wait ?? noDeadline(rig)) });
+    const deadline = wait === null ? noDeadline(rig) : { ...wait, farEnd: farEndOf(rig.spec) };
+    this.ledger.setDeadline({ tenant, sourceId, kind: 'wait', ...deadline });
   };
 
   readonly keepPollPhase: IntakePorts['keepPollPhase'] = ({ spec, state }, dueAtMs) => {
     const { tenant, id: sourceId } = spec;
-    this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0 });
+    const farEnd = farEndOf(spec);
+    this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0, farEnd });
   };
 
   readonly keepCursor: IntakePorts['keepCursor'] = (rig, cursor) => {
@@ -224,6 +229,7 @@ export class RunBooks {
       },
       onRecords: onRecordsStored,
       onGivenUp: (rows, error) => {
+        this.unwritten = { rows: this.unwritten.rows + rows, error };
         log.error({ rows, ...error }, 'rows could not be written and are lost');
       },
       onFailed: (error) => edges$.next({ type: 'commit.failed', error }),
@@ -244,5 +250,5 @@ export class RunBooks {
 
 /** It waits no longer. */
 function noDeadline({ state }: SourceRig) {
-  return { state, dueAtMs: null, failures: 0 };
+  return { state, dueAtMs: null, failures: 0, farEnd: NO_FAR_END };
 }

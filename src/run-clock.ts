@@ -44,26 +44,55 @@ export function jumpReporter({ clock, journal, desk }: ClockReportParts): (jump:
   };
 }
 
-/** A clock that was never set, or that is behind what was stored before. To be called at the start. */
+/** A clock that was never set, that is behind what was stored before, or so far ahead of it that no outage
+ *  explains it. To be called at the start. */
 export function noteClockAtStart(
   store: Pick<EventStore, 'previousRun'> | null,
-  { clock, journal, desk }: ClockReportParts,
+  parts: ClockReportParts,
 ): void {
-  const wallMs = clock.wallMs();
-  const lastAtMs = store?.previousRun?.lastAtMs ?? null;
+  const wallMs = parts.clock.wallMs();
+  const previous = store?.previousRun ?? null;
+  const lastAtMs = previous?.lastAtMs ?? null;
   const isBehind = lastAtMs !== null && wallMs < lastAtMs - LIMITS.clockJumpMs;
-  if (wallMs >= EARLIEST_WALL_MS && !isBehind) return;
-  const data = { wallMs, lastAtMs };
+  if (wallMs < EARLIEST_WALL_MS || isBehind) noteBehind(parts, { wallMs, lastAtMs, isBehind });
+  else if (previous !== null) noteAhead(parts, wallMs, previous.latestAtMs);
+}
+
+interface Behind {
+  readonly wallMs: number;
+  readonly lastAtMs: number | null;
+  readonly isBehind: boolean;
+}
+
+function noteBehind({ journal, desk }: ClockReportParts, { wallMs, lastAtMs, isBehind }: Behind): void {
+  const jumpMs = lastAtMs === null ? null : Math.round(wallMs - lastAtMs);
+  const data = { wallMs, lastAtMs, ...(jumpMs === null ? {} : { jumpMs }) };
   const row = { kind: 'clock', event: 'clock.behind', data, actorId: ACTOR, cause: null } as const;
   const cause = journal.note(row);
   const why = isBehind
-    ? `${spanOf(lastAtMs - wallMs)} before the end of the run before`
+    ? `${spanOf(jumpMs ?? 0)} before the end of the run before`
     : 'a time before any gateway was built';
   const message =
     `the wall clock says ${timeOf(wallMs)}, ${why}; rows bear that time until it is set, and ` +
     'nothing stored is deleted for it. Set it, and let the gateway start after time synchronisation';
   const facts = { event: 'CLOCK_BEHIND', severity: 'warning', sourceId: null, timestamp: wallMs } as const;
   desk.raise({ ...facts, message, details: data }, ACTOR, cause);
+}
+
+/** A database whose latest time is that of a clock that was never set says nothing about this one. */
+function noteAhead({ journal, desk }: ClockReportParts, wallMs: number, latestAtMs: number): void {
+  const jumpMs = Math.round(wallMs - latestAtMs);
+  if (jumpMs < LIMITS.clockAheadMs || latestAtMs < EARLIEST_WALL_MS) return;
+  const data = { jumpMs, wallMs, lastAtMs: latestAtMs };
+  const row = { kind: 'clock', event: 'clock.ahead', data, actorId: ACTOR, cause: null } as const;
+  const cause = journal.note(row);
+  const message =
+    `the wall clock says ${timeOf(wallMs)}, ${spanOf(jumpMs)} after the latest time in the database, ` +
+    `${timeOf(latestAtMs)}; where the gateway was not away for so long, the clock is wrong. Rows bear that ` +
+    'time until it is set. Look at it, and let the gateway start after time synchronisation';
+  const facts = { event: 'CLOCK_JUMP', severity: 'warning', sourceId: null, timestamp: wallMs } as const;
+  const details = { ...data, direction: 'forward', fromMs: latestAtMs, toMs: wallMs };
+  desk.raise({ ...facts, message, details }, ACTOR, cause);
 }
 
 /** The last moment a date can tell. */

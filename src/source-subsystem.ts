@@ -105,8 +105,9 @@ export class SourceSubsystem {
       const key = keyOf({ tenant, id: sourceId });
       // One that is registered before it is stored begins without it, too.
       this.#forgotten.add(key);
-      for (const { kind } of this.#deadlines.get(key) ?? [])
-        ledger.setDeadline({ tenant, sourceId, kind, state: 'stopped', dueAtMs: null, failures: 0 });
+      // A sink of that id has waits of its own.
+      const waits = (this.#deadlines.get(key) ?? []).filter(({ kind }) => kind !== 'sink');
+      for (const wait of waits) ledger.setDeadline({ ...wait, dueAtMs: null });
       this.#deadlines.delete(key);
       return { tenant, sourceId, cursor: null };
     });

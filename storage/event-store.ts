@@ -31,6 +31,8 @@ export interface PreviousRun {
   readonly end: 'clean' | 'crash';
   /** Epoch milliseconds of its end, or of its last row where it crashed. */
   readonly lastAtMs: number;
+  /** The latest beginning or end of any run before, epoch milliseconds. */
+  readonly latestAtMs: number;
 }
 
 /** An actor of a run that crashed: it was in `state` and nobody wrote its end. */

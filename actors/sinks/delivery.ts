@@ -22,7 +22,7 @@ import type { LogFeed, LogName, Reader } from './log-feed.ts';
 import { fromStorage, Pages } from './pages.ts';
 import type { SinkBooks } from './sink-books.ts';
 import type { SinkRig } from './sink-rig.ts';
-import { TimedCalls } from './timed-call.ts';
+import { linkUnopened, TimedCalls } from './timed-call.ts';
 
 export interface DeliveryPorts {
   readonly clock: Clock;
@@ -160,6 +160,7 @@ export class Delivery implements Reader {
   async #open(): Promise<SinkLink> {
     const { spec } = this.#rig;
     const { signal } = this.#abort;
+    let describeStep: (() => string) | null = null;
     const opening = async (): Promise<SinkLink> => {
       const link: unknown = await spec.logic.open({
         sinkId: spec.id,
@@ -169,6 +170,9 @@ export class Delivery implements Reader {
         log: this.#ports.log,
         alert: sourceAlerts(this.#ports, this.#rig, signal, null),
         failed: (error) => this.#linkFailed(error),
+        awaits: (describe) => {
+          describeStep = describe;
+        },
       });
       if (!isLink(link)) {
         throw new HeadgateError('HG_SINK_FAILED', 'open() gave no link with deliver() and close()', {
@@ -179,7 +183,8 @@ export class Delivery implements Reader {
       if (signal.aborted) await this.#close(link);
       return link;
     };
-    return this.#calls.run('to open a link', spec.connectTimeoutMs, opening);
+    const missing = () => describeStep?.() ?? linkUnopened(spec);
+    return this.#calls.run(missing, spec.connectTimeoutMs, opening);
   }
 
   async #close(link: SinkLink): Promise<void> {

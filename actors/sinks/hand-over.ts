@@ -11,7 +11,7 @@ import type { Consignment, Piece } from './consignment.ts';
 import { NO_REFUSALS, refusalsOf, type Refusals } from './refusals.ts';
 import type { SinkBooks } from './sink-books.ts';
 import type { SinkRig } from './sink-rig.ts';
-import type { TimedCalls } from './timed-call.ts';
+import { deliveryUndone, type TimedCalls } from './timed-call.ts';
 import { mayBeARecords, type Undecided } from './undecided.ts';
 
 export interface HandOverPorts {
@@ -137,7 +137,8 @@ export class HandOver {
       },
     };
     try {
-      const outcome = await this.#ports.calls.run('to deliver a batch', deliverTimeoutMs, () =>
+      const undone = () => deliveryUndone(this.#rig.spec);
+      const outcome = await this.#ports.calls.run(undone, deliverTimeoutMs, () =>
         this.#link.deliver(batch, progress),
       );
       return refusalsOf(outcome, going);

@@ -14,6 +14,7 @@ import { Agent as HttpsAgent, request as requestHttps, type AgentOptions } from 
 import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../src/domain/clock.ts';
 import { exchangeError } from '../sources/http/failures.ts';
+import { watchConnection } from '../sources/http/transport.ts';
 import { keepCertificate } from '../sources/socket/open-socket.ts';
 
 export interface HttpQuestion {
@@ -54,7 +55,10 @@ export function httpExchanger(clock: Clock, isSecure: boolean, tls: AgentOptions
     async ask(question) {
       const { place, timeoutMs, signal } = question;
       const over = new AbortController();
-      const progress = { answered: false, timedOut: false };
+      const progress = { answered: false, timedOut: false, connected: false };
+      const onConnected = (stands: boolean) => {
+        progress.connected = stands;
+      };
       const timer = clock.setTimeout(() => {
         progress.timedOut = true;
         over.abort();
@@ -62,7 +66,7 @@ export function httpExchanger(clock: Clock, isSecure: boolean, tls: AgentOptions
       const giveUp = () => over.abort();
       signal.addEventListener('abort', giveUp, { once: true });
       try {
-        return await askAgain(question, agent, over.signal);
+        return await askAgain({ ...question, signal: over.signal }, agent, onConnected);
       } catch (error) {
         throw exchangeError(error, { place, timeoutMs, nowMs: clock.wallMs() }, progress);
       } finally {
@@ -78,14 +82,14 @@ export function httpExchanger(clock: Clock, isSecure: boolean, tls: AgentOptions
 async function askAgain(
   question: HttpQuestion,
   agent: HttpAgent,
-  signal: AbortSignal,
+  onConnected: (stands: boolean) => void,
 ): Promise<HttpAnswerHead> {
-  const first = begin(question, agent, signal);
+  const first = begin(question, agent, onConnected);
   try {
     return await readHead(await first.answer);
   } catch (error) {
-    if (signal.aborted || !first.request.reusedSocket || !isClosed(error)) throw error;
-    return readHead(await begin(question, agent, signal).answer);
+    if (question.signal.aborted || !first.request.reusedSocket || !isClosed(error)) throw error;
+    return readHead(await begin(question, agent, onConnected).answer);
   }
 }
 
@@ -94,7 +98,11 @@ function isClosed(error: unknown): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
-function begin({ url, method, headers, body }: HttpQuestion, agent: HttpAgent, signal: AbortSignal) {
+function begin(
+  { url, method, headers, body, signal }: HttpQuestion,
+  agent: HttpAgent,
+  onConnected: (stands: boolean) => void,
+) {
   const bytes = Buffer.from(body);
   const send = url.startsWith('https:') ? requestHttps : requestHttp;
   const request: ClientRequest = send(url, {
@@ -108,6 +116,7 @@ function begin({ url, method, headers, body }: HttpQuestion, agent: HttpAgent, s
   });
   request.on('socket', (socket) => {
     if (socket instanceof TLSSocket && !request.reusedSocket) keepCertificate(socket);
+    watchConnection(request, socket, onConnected);
   });
   request.end(bytes);
   return { request, answer };

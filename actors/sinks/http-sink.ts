@@ -87,7 +87,10 @@ export function httpSink(input: HttpSinkOptions): SinkSpec {
     place: publicUrl(options.url),
     secrets: secretsOf(options, headers),
   };
-  return sinkSpec('http', options, { open: async (io) => openLink(io, options, target, headers) });
+  return sinkSpec('http', options, {
+    target: target.place,
+    open: async (io) => openLink(io, options, target, headers),
+  });
 }
 
 interface Target {

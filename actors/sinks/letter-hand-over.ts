@@ -10,6 +10,7 @@ import { RUN_IS_OVER, type HandOverPorts } from './hand-over.ts';
 import { refusalsOf, type Refusal } from './refusals.ts';
 import type { SinkRig } from './sink-rig.ts';
 import { mayBeARecords } from './undecided.ts';
+import { deliveryUndone } from './timed-call.ts';
 
 export class LetterHandOver {
   readonly #ports: HandOverPorts;
@@ -41,8 +42,9 @@ export class LetterHandOver {
     const progress = { taken: (index: number) => void taken.add(going[index] as Piece) };
     let refusals: ReadonlyMap<Piece, Refusal>;
     try {
-      const { deliverTimeoutMs } = this.#rig.spec;
-      const outcome = await this.#ports.calls.run('to deliver a batch', deliverTimeoutMs, () =>
+      const { spec } = this.#rig;
+      const undone = () => deliveryUndone(spec);
+      const outcome = await this.#ports.calls.run(undone, spec.deliverTimeoutMs, () =>
         link.deliver(batch, progress),
       );
       refusals = refusalsOf(outcome, going);

@@ -3,6 +3,18 @@
 
 import type { Clock } from '../../src/domain/clock.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
+import type { SinkSpec } from '../../src/domain/sink.ts';
+import { shownSpan } from '../../src/domain/time-text.ts';
+
+/** What did not happen in time, for {@link TimedCalls.run}: a link was not opened. */
+export function linkUnopened({ logic: { target } }: SinkSpec): string {
+  return `no open link${target === undefined ? '' : ` to ${target}`}`;
+}
+
+/** Likewise: a delivery was not done. */
+export function deliveryUndone({ logic: { target } }: SinkSpec): string {
+  return `a delivery${target === undefined ? '' : ` to ${target}`} was not done`;
+}
 
 export class TimedCalls {
   readonly #clock: Clock;
@@ -28,12 +40,14 @@ export class TimedCalls {
     this.#giveUp?.(error);
   }
 
-  /** Calls `work` and gives back what comes of it.
+  /** Calls `work` and gives back what comes of it. `missing` says what did not happen, for the message:
+   *  `no open link`.
    *  @throws HeadgateError HG_SINK_TIMEOUT after `timeoutMs`; what `work` or {@link giveUp} say. */
-  run<Result>(what: string, timeoutMs: number, work: () => Promise<Result>): Promise<Result> {
+  run<Result>(missing: () => string, timeoutMs: number, work: () => Promise<Result>): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
       const timer = this.#clock.setTimeout(() => {
-        over(() => reject(new HeadgateError('HG_SINK_TIMEOUT', `${what} took more than ${timeoutMs} ms`)));
+        const message = `${missing()} within ${shownSpan(timeoutMs)}`;
+        over(() => reject(new HeadgateError('HG_SINK_TIMEOUT', message)));
       }, timeoutMs);
       let isOver = false;
       const over = (tell: () => void) => {

@@ -2,7 +2,6 @@
  *  takes what it gives into the outlet, and tells the statechart about the link: opened, failed, ended; reads
  *  failing, recovered. */
 
-import type { TimerHandle } from '../../src/domain/clock.ts';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { LazyRandom } from '../../src/domain/random.ts';
@@ -10,6 +9,7 @@ import type { IngestRecord, RecordMeta } from '../../src/domain/record.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import type { SourceFact } from '../../machines/source-machine.ts';
 import { managed, type Scope } from '../managed.ts';
+import { ConnectTimer } from './connect-timer.ts';
 import { arrivingRecords } from './arriving-records.ts';
 import { isAsyncIterable, requirePromise } from './stream-kind.ts';
 import { heldOffError, retryAfterFact } from './hold-offs.ts';
@@ -45,7 +45,7 @@ class Run {
   /** Errors in a row from before this link; a link that holds forgives them. */
   #errorsBefore = 0;
   #openedMonoMs = Number.POSITIVE_INFINITY;
-  #connectTimer: TimerHandle = undefined;
+  readonly #connectTimer: ConnectTimer;
   /** Records handed in since the event loop last turned. */
   #turnRecords = 0;
   #gathered: Gathered | null = null;
@@ -54,6 +54,7 @@ class Run {
     this.#ports = ports;
     this.#scope = scope;
     this.#rig = rig;
+    this.#connectTimer = new ConnectTimer(ports.clock);
   }
 
   readonly #failRun = (error: unknown): void => this.#fail(error);
@@ -66,7 +67,6 @@ class Run {
 
   /** Starts the code of the source, after the run before it has settled. */
   begin(): void {
-    const { clock } = this.#ports;
     const previous = this.#rig.closing;
     this.#scope.onClose(() => this.#leave());
     this.#rig.failRun = this.#failRun;
@@ -80,16 +80,16 @@ class Run {
       return;
     }
     const timeoutMs = this.#rig.spec.connectTimeoutMs;
-    this.#connectTimer = clock.setTimeout(() => {
+    this.#connectTimer.start(timeoutMs, () => {
       const isStuck = this.#rig.closing !== null && this.#rig.closing === previous;
       const error = isStuck
         ? new HeadgateError(
             'HG_SOURCE_STUCK',
             `its last run has not ended for ${timeoutMs} ms after its signal aborted`,
           )
-        : new HeadgateError('HG_SOURCE_CONNECT_TIMEOUT', `no open link within ${timeoutMs} ms`);
+        : this.#connectTimer.error(this.#rig.spec);
       this.#fail(error);
-    }, timeoutMs);
+    });
     if (previous === null) this.#start();
     else void previous.then(() => this.#start());
   }
@@ -158,19 +158,14 @@ class Run {
     this.#passOn();
     this.#isOver = true;
     if (this.#rig.failRun === this.#failRun) this.#rig.failRun = null;
-    this.#stopConnectTimer();
+    this.#connectTimer.stop();
     this.#abort.abort(RUN_IS_OVER);
-  }
-
-  #stopConnectTimer(): void {
-    if (this.#connectTimer !== undefined) this.#ports.clock.clearTimeout(this.#connectTimer);
-    this.#connectTimer = undefined;
   }
 
   #opened(): void {
     if (this.#isOpen || this.#isOver) return;
     this.#isOpen = true;
-    this.#stopConnectTimer();
+    this.#connectTimer.stop();
     const monoMs = this.#ports.clock.monotonicMs();
     // Without a handshake a link that is open proves nothing: then only a good read does.
     if (this.#rig.spec.logic.connects === true) {
@@ -321,6 +316,7 @@ class Run {
         this.#ports.keepPollPhase(rig, atMs);
       },
       opened: () => this.#opened(),
+      awaits: (describe) => this.#connectTimer.awaits(describe),
       emit: (value, meta) => this.#emitAll([value], meta),
       emitAll: (values, meta) => this.#emitAll(values, meta),
       receive: (payload, meta) => this.#receive(payload, meta),

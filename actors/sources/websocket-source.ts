@@ -39,7 +39,13 @@ import {
   statusError,
   tooLarge,
 } from './web-socket-errors.ts';
-import { openWebSocket, type OpenedWebSocket } from './socket/open-web-socket.ts';
+import { ConnectProgress } from './socket/connect-progress.ts';
+import {
+  openWebSocket,
+  WEB_SOCKET_ANSWER,
+  webSocketPort,
+  type OpenedWebSocket,
+} from './socket/open-web-socket.ts';
 import { KEPT_BYTES_MAX } from './socket/web-socket-frames.ts';
 
 const PROTOCOL_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -106,7 +112,9 @@ const CLOSE_WAIT_MS = 500;
 async function streamMessages(io: SourceIo, options: Options, readers: Readers): Promise<void> {
   const over = Promise.withResolvers<void>();
   const ended = new AbortController();
-  const { socket, frames } = connect(options, () => inbox.noteLife());
+  const progress = progressOf(options);
+  io.awaits?.(progress.describe);
+  const { socket, frames } = connect(options, { alive: () => inbox.noteLife(), advance: progress.advance });
   const inbox = new Inbox(io, socket, readers);
   let messages = 0;
   const stop = () => over.resolve();
@@ -155,7 +163,14 @@ async function streamMessages(io: SourceIo, options: Options, readers: Readers):
   }
 }
 
-function connect(options: Options, alive: () => void): OpenedWebSocket {
+function progressOf({ url: text }: Options): ConnectProgress {
+  const url = new URL(text);
+  const isSecure = url.protocol === 'wss:';
+  const answers = [WEB_SOCKET_ANSWER];
+  return new ConnectProgress({ ...{ url, isSecure, answers }, defaultPort: webSocketPort(isSecure) });
+}
+
+function connect(options: Options, on: { alive: () => void; advance: () => void }): OpenedWebSocket {
   const authorization = basicAuthorization(options.url);
   const { messageBytesMax } = options;
   return openWebSocket({
@@ -169,7 +184,7 @@ function connect(options: Options, alive: () => void): OpenedWebSocket {
     tls: options.tls as TlsOptions | undefined,
     rule: { kind: 'cut', messageBytesMax },
     messageBytesMax: Math.max(messageBytesMax, KEPT_BYTES_MAX),
-    alive,
+    ...on,
   });
 }
 

@@ -73,6 +73,9 @@ const LETTERS_GAVE_WAY: ErrorFacts = {
   message: 'the database could not be written, and more dead letters wait than may; the oldest gave way',
 };
 
+/** Why rows that were never tried are lost. */
+const NO_ANSWER: ErrorFacts = { code: 'HG_STORAGE_STOPPED', message: 'the storage does not answer' };
+
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #limits: GroupCommitOptions;
@@ -232,7 +235,9 @@ export class Ledger {
     this.#isClosed = true;
     this.#waitingSinceMs = null;
     this.#clearTimer();
-    const lost = this.#lost + this.#basket.worth;
+    const { worth } = this.#basket;
+    if (worth > 0) this.#options.onGivenUp(worth, this.#writer.lastFailure ?? NO_ANSWER);
+    const lost = this.#lost + worth;
     this.#lostLetters += sourceLetters(this.#basket.takeLetters().deadLetters);
     this.#basket.lose();
     return lost;

@@ -8,7 +8,18 @@ import type { OperatorAlert } from '../../src/domain/alert.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { TimelineRow } from '../../src/domain/timeline.ts';
-import { alertOf, endOf, isLasting, resumedAlertOf, topicOf } from './lifecycle-rules.ts';
+import {
+  alertOf,
+  endOf,
+  isLasting,
+  isOfLink,
+  isOpenLink,
+  isTrouble,
+  linkDownAlert,
+  resumedAlertOf,
+  topicOf,
+} from './lifecycle-rules.ts';
+import { LinkTrouble, type Trouble } from './link-trouble.ts';
 
 export interface LifecycleAlertPorts {
   readonly clock: Clock;
@@ -32,9 +43,11 @@ export class LifecycleAlerts {
   readonly #ports: LifecycleAlertPorts;
   /** By their topics; later incarnations of an actor have its name. */
   readonly #open = new Map<string, OpenAlert>();
+  readonly #trouble: LinkTrouble;
 
   constructor(ports: LifecycleAlertPorts) {
     this.#ports = ports;
+    this.#trouble = new LinkTrouble({ ...ports, onDown: (trouble) => this.#linkDown(trouble) });
   }
 
   /** Takes a row of the timeline: it may begin an alert, repeat one, or end one. */
@@ -43,7 +56,7 @@ export class LifecycleAlerts {
     const open = this.#open.get(topic);
     const alert = alertOf(row);
     if (open !== undefined) {
-      if (alert?.event === open.alert.event && isLasting(row, alert)) {
+      if (repeats(open.alert.event, alert, row)) {
         open.repeats++;
         this.#stopTimer(open);
         return;
@@ -53,6 +66,7 @@ export class LifecycleAlerts {
       else if (end === 'later') this.#watch(open, actorId, stateIn(row));
       else if (row.kind === 'transition') this.#stopTimer(open);
     }
+    if (!this.#open.has(row.actor)) this.#trouble.onRow(row, actorId);
     if (alert !== null) {
       this.#ports.raise(alert, actorId, row.seq);
       if (isLasting(row, alert)) this.#begin(topic, alert);
@@ -66,18 +80,28 @@ export class LifecycleAlerts {
   close(): void {
     for (const open of this.#open.values()) this.#stopTimer(open);
     this.#open.clear();
+    this.#trouble.close();
   }
 
-  #begin(topic: string, alert: OperatorAlert): void {
-    this.#open.set(topic, {
-      ...{ alert, topic, repeats: 0, timer: undefined },
-      beganMonoMs: this.#ports.clock.monotonicMs(),
-    });
-    if (this.#open.size <= LIMITS.openAlertsMax) return;
+  #begin(topic: string, alert: OperatorAlert, beganMonoMs = this.#ports.clock.monotonicMs()): OpenAlert {
+    this.#trouble.drop(topic);
+    const open: OpenAlert = { alert, topic, repeats: 0, timer: undefined, beganMonoMs };
+    this.#open.set(topic, open);
     const oldest = this.#open.values().next().value;
-    if (oldest === undefined) return;
-    this.#stopTimer(oldest);
-    this.#open.delete(oldest.topic);
+    if (this.#open.size > LIMITS.openAlertsMax && oldest !== undefined) {
+      this.#stopTimer(oldest);
+      this.#open.delete(oldest.topic);
+    }
+    return open;
+  }
+
+  #linkDown({ actor, actorId, beganMonoMs, lastFailure, state }: Trouble): void {
+    const { clock, raise } = this.#ports;
+    const downMs = Math.round(clock.monotonicMs() - beganMonoMs);
+    const alert = linkDownAlert(lastFailure, downMs, clock.wallMs());
+    raise(alert, actorId, lastFailure.seq);
+    const open = this.#begin(actor, alert, beganMonoMs);
+    if (isOpenLink(state)) this.#watch(open, actorId, state);
   }
 
   #watch(open: OpenAlert, actorId: string, state: string): void {
@@ -119,4 +143,12 @@ export class LifecycleAlerts {
 function stateIn({ kind, toState, event }: TimelineRow): string {
   if (kind === 'config') return event.slice(event.indexOf('.') + 1);
   return toState ?? event;
+}
+
+/** Whether the condition of an open alert is met again. A circuit that opens while a link is known not to
+ *  work tells nothing new. */
+function repeats(event: string, alert: OperatorAlert | null, row: TimelineRow): boolean {
+  if (alert !== null && alert.event === event && isLasting(row, alert)) return true;
+  if (row.kind !== 'transition') return false;
+  return event.endsWith('_LINK_DOWN') && (isTrouble(row) || (alert !== null && isOfLink(alert.event)));
 }

@@ -4,6 +4,7 @@
 import { isSinkName } from '../../src/domain/address.ts';
 import type { AlertSeverity, OperatorAlert } from '../../src/domain/alert.ts';
 import type { Logger } from '../../src/domain/logger.ts';
+import { shownSpan } from '../../src/domain/time-text.ts';
 import type { TimelineRow } from '../../src/domain/timeline.ts';
 
 interface Rule {
@@ -216,9 +217,45 @@ export function endOf(event: string, row: TimelineRow): 'now' | 'later' | null {
   // Final states: the next incarnation of the name ends the alert.
   if (event.endsWith('_FAILED')) return kind === 'born' ? 'now' : null;
   if (toState === null || (kind !== 'transition' && kind !== 'ended')) return null;
-  if (!event.endsWith('_CIRCUIT_OPEN')) return 'now';
+  if (!isOfLink(event)) return 'now';
   if (OPEN_LINK.has(toState)) return 'later';
   return LASTING.has(toState) ? null : 'now';
+}
+
+/** Whether a row tells of a failure of a link or of its reads. */
+export function isTrouble({ kind, event, toState, incarnation }: TimelineRow): boolean {
+  if (incarnation === null || kind !== 'transition') return false;
+  return toState === 'degraded' || (toState === 'backingOff' && event === 'link.failed');
+}
+
+/** Whether a row leads to a state in which the link may come to work, or works. */
+export function mayWorkAgain({ kind, toState }: TimelineRow): boolean {
+  return kind === 'transition' && toState !== null && (LASTING.has(toState) || OPEN_LINK.has(toState));
+}
+
+/** A link that is open, and whose reads do not fail as far as is known. */
+export function isOpenLink(state: string): boolean {
+  return OPEN_LINK.has(state) && state !== 'degraded';
+}
+
+/** Whether an alert is about a link that does not work. One at a time is open for each source and sink. */
+export function isOfLink(event: string): boolean {
+  return event.endsWith('_CIRCUIT_OPEN') || event.endsWith('_LINK_DOWN');
+}
+
+/** The alert about a link that has not worked for a while; `row` tells of its latest failure. */
+export function linkDownAlert({ actor, data }: TimelineRow, downMs: number, atMs: number): OperatorAlert {
+  const isSink = isSinkName(actor);
+  const { message } = (data?.['error'] ?? {}) as { readonly message?: string };
+  const reason = message === undefined ? '' : `: ${message}`;
+  return {
+    event: isSink ? 'SINK_LINK_DOWN' : 'SOURCE_LINK_DOWN',
+    severity: 'warning',
+    sourceId: isSink ? null : actor,
+    timestamp: atMs,
+    message: `${actor} has failed for ${shownSpan(downMs)}${reason}; it is tried again until its link holds`,
+    details: { ...data, downMs },
+  };
 }
 
 function rulesFor({ actor, incarnation }: TimelineRow): Readonly<Record<string, Rule>> | undefined {

@@ -62,6 +62,7 @@ export class UnitWriter {
   #isAbandoned = false;
   #failedAtMs: number | null = null;
   #failedBy: ErrorFacts | null = null;
+  #lastFailure: ErrorFacts | null = null;
   #attempts = 0;
   /** Failures until the unit at hand is given up. */
   #failuresLeft = Number.POSITIVE_INFINITY;
@@ -79,6 +80,11 @@ export class UnitWriter {
   /** A unit was given up since the storage did not answer. */
   get isAbandoned(): boolean {
     return this.#isAbandoned;
+  }
+
+  /** Why the latest try that failed did; null: none has. */
+  get lastFailure(): ErrorFacts | null {
+    return this.#lastFailure;
   }
 
   /** The highest `seq` the record log had after the last unit that was written. */
@@ -176,7 +182,8 @@ export class UnitWriter {
   }
 
   #giveUp(unit: CommitUnit, error: unknown): void {
-    this.#options.onGivenUp(worthOf(unit), errorFacts(error, 'HG_STORAGE_FAILED'));
+    this.#lastFailure = errorFacts(error, 'HG_STORAGE_FAILED');
+    this.#options.onGivenUp(worthOf(unit), this.#lastFailure);
   }
 
   #failed(error: unknown): void {

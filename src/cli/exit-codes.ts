@@ -20,6 +20,12 @@ export const EXIT_CODES = {
     code: 69,
     meaning: 'A service is not there: a broker or server that does not answer, a missing package.',
   },
+  lost: {
+    code: 74,
+    meaning:
+      'A gateway has ended as it was asked to, but its database failed: rows of the run could not be ' +
+      'written.',
+  },
   configuration: {
     code: 78,
     meaning: 'The configuration is wrong: an unknown option or source, a bad value, bad credentials.',
@@ -42,6 +48,7 @@ const REASON_OF_ERROR: Partial<Record<ErrorCode, ExitReason>> = {
   HG_MODULE_FAILED: 'configuration',
   HG_CONFIG_INVALID: 'configuration',
   HG_CONFIG_EXISTS: 'configuration',
+  HG_ROWS_LOST: 'lost',
   HG_DECODE_FAILED: 'badData',
   HG_RECORD_DAMAGED: 'badData',
   HG_STORAGE_NOT_A_DATABASE: 'badData',

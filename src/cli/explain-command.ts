@@ -6,6 +6,7 @@ import { realClock } from '../real-clock.ts';
 import type { Row, TimelineReader } from '../../storage/reading/timeline-reader.ts';
 import type { Output } from './output.ts';
 import { displayWidth } from './printable.ts';
+import { stopBehind, type Stop } from './explain-stop.ts';
 import { withReader, writeAll, type ReadOptions } from './read-commands.ts';
 import {
   readableCell,
@@ -31,8 +32,10 @@ export function explainCommand(
 ): Promise<void> {
   return withReader(path, async (reader) => {
     const chain = chainOf(reader, actor, options.at);
+    const stop = stopBehind(reader, chain);
+    const failures = stop?.trouble?.failures ?? [];
     if (options.json === true) {
-      await writeAll(jsonDocumentWriter(output), chain);
+      await writeAll(jsonDocumentWriter(output), [...failures, ...chain]);
       return;
     }
     const last = chain.at(-1);
@@ -40,11 +43,13 @@ export function explainCommand(
       output.note(`nothing is known of ${readableCell(actor)} at ${readableTime(options.at)}`);
       return;
     }
+    const before = failures.flatMap((row) => chainLines(reader, row, 0, output));
     const lines = chain.flatMap((row, depth) => chainLines(reader, row, depth, output));
     const layout = { columns: output.columns, hang: '  ', before: 0 };
-    const head = wrapWords(headline(reader, chain, options.at), layout, output);
+    const head = wrapWords(headline(reader, chain, { atMs: options.at, stop }), layout, output);
     const losses = options.at === undefined ? lossLines(reader, last, output) : [];
-    await output.write([...head, '', ...lines, ...losses, ''].join('\n'));
+    const gap = before.length === 0 ? [] : [''];
+    await output.write([...head, '', ...before, ...gap, ...lines, ...losses, ''].join('\n'));
   });
 }
 
@@ -63,8 +68,13 @@ function chainOf(reader: TimelineReader, actor: string, atMs: number | undefined
 /** Chains can be long; deeper links than this are not indented further. */
 const INDENT_LEVELS_MAX = 12;
 
+interface Told {
+  readonly atMs: number | undefined;
+  readonly stop: Stop | null;
+}
+
 /** `plc-7 is backingOff: nothing listens at … (for 4 min 5 s, since …)`. */
-function headline(reader: TimelineReader, chain: readonly Row[], atMs: number | undefined): StyledText[] {
+function headline(reader: TimelineReader, chain: readonly Row[], { atMs, stop }: Told): StyledText[] {
   const last = chain.at(-1) as Row;
   const actor: StyledText = { text: readableCell(last.actor), style: 'bold' };
   const since = readableTime(last.at_ms);
@@ -73,6 +83,8 @@ function headline(reader: TimelineReader, chain: readonly Row[], atMs: number | 
   }
   const endMs = atMs ?? presentOf(reader);
   const held = readableDuration(endMs - last.at_ms);
+  const span = { text: `(for ${held}, since ${since})` };
+  if (stop !== null) return [actor, ...stopWords(chain, last, { atMs, stop }), span];
   const verb = atMs === undefined ? 'is' : 'was';
   const reason = isGood(last.to_state) ? '' : reasonOf(chain);
   const colon = reason === '' ? '' : ':';
@@ -82,8 +94,25 @@ function headline(reader: TimelineReader, chain: readonly Row[], atMs: number | 
     atMs === undefined
       ? [{ text: state + colon, style }]
       : [{ text: state, style }, { text: `at ${readableTime(atMs)}${colon}` }];
-  const span = { text: `(for ${held}, since ${since})` };
   return [actor, { text: verb }, ...told, { text: reason }, span].filter(({ text }) => text !== '');
+}
+
+/** `was backingOff after 5 failures: nothing listens at …; then stopped by engine.stop`, or `is stopped by
+ *  engine.stop`. */
+function stopWords(chain: readonly Row[], last: Row, { atMs, stop }: Told & { stop: Stop }): StyledText[] {
+  const state = { text: readableCell(last.to_state), style: stateColour(last.to_state) };
+  const at = atMs === undefined ? [] : [{ text: `at ${readableTime(atMs)}` }];
+  const { trouble, by } = stop;
+  if (trouble === null) {
+    const root = chain.find((row) => row.actor !== last.actor && readableWords(row.data) !== '');
+    const words = root === undefined ? '' : `: ${readableCell(root.actor)}: ${readableWords(root.data)}`;
+    return [{ text: at.length > 0 ? 'was' : 'is' }, state, ...at, { text: `by ${by}${words}` }];
+  }
+  const { count, failures } = trouble;
+  const colon = count > 1 ? ` after ${count} failures:` : ':';
+  const failing = { text: readableCell(trouble.state) + colon, style: stateColour(trouble.state) };
+  const reason = `${readableWords(failures.at(-1)?.data)}; then`;
+  return [{ text: 'was' }, failing, { text: reason }, state, ...at, { text: `by ${by}` }];
 }
 
 /** States that need no reason. */

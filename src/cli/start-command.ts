@@ -49,9 +49,9 @@ const SEED = 1;
 /** Elsewhere than on a terminal a line of progress comes so often. */
 const PROGRESS_LINE_MS = 5_000;
 
-/** Resolves with the exit code when the gateway has come to its end.
- *  @throws HeadgateError what the gateway refuses at its start. */
-export async function startCommand(options: StartOptions, output: Output): Promise<number> {
+/** Resolves when the gateway has come to the end that was asked for.
+ *  @throws HeadgateError what the gateway refuses at its start; HG_ENGINE_ESCALATED, HG_ROWS_LOST. */
+export async function startCommand(options: StartOptions, output: Output): Promise<void> {
   const folder = resolve(options.folder);
   const file = configurationIn(folder);
   await using field = await startField();
@@ -60,19 +60,24 @@ export async function startCommand(options: StartOptions, output: Output): Promi
     const log = logTo(view, output);
     const gateway = gatewayOf({ file, env: environmentOf(field, options), log }, output);
     const startedMs = realClock.monotonicMs();
-    const exitCode = await runProcess(gateway, {
+    let hasStarted = false;
+    const ended = runProcess(gateway, {
       clock: realClock,
       log,
       durationMs: options.duration === undefined ? null : options.duration * 1_000,
       onStarted: () => {
+        hasStarted = true;
         field.begin();
         for (const line of welcome(gateway, { field, folder, file }, output)) view.say(line);
         show(gateway, view, output, startedMs);
       },
     });
+    await ended.catch(() => {});
     view.close();
-    for (const line of farewell(gateway.engine.report(), folder, output)) await output.write(`${line}\n`);
-    return exitCode;
+    if (hasStarted) {
+      for (const line of farewell(gateway.engine.report(), folder, output)) await output.write(`${line}\n`);
+    }
+    await ended;
   } catch (error) {
     const place = error instanceof HeadgateError ? OTHER_PLACE[error.code] : undefined;
     if (place !== undefined) output.note(`it can be started elsewhere: ${START} ${place}`);

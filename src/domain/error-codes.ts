@@ -79,6 +79,12 @@ export const ERROR_CODES = {
     remedy: 'retry',
     meaning: 'The engine stopped, or gave up, before what was handed in was stored. Hand it in again.',
   },
+  HG_ROWS_LOST: {
+    remedy: 'stop',
+    meaning:
+      'A gateway has ended, and its storage had not taken all rows of the run. Nothing of them was ' +
+      'acknowledged. Look at the disk and the database; the message carries the reason.',
+  },
   HG_RECORD_DAMAGED: {
     remedy: 'drop',
     meaning: 'A stored record does not fit its checksum. It is passed over; the file or its disk is damaged.',

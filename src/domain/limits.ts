@@ -121,6 +121,10 @@ export const LIMITS = {
   openAlertsMax: 20_000,
   /** A link that stood so long was sound: failures before it no longer count, milliseconds. */
   stableLinkMs: 10_000,
+  /** How long a link may fail before that is an alert, from its first failure; and reads, from when they are
+   *  degraded; milliseconds. */
+  linkDownAlertMs: 20_000,
+  degradedAlertMs: 10_000,
   /** From one line of the log about a defect of users' code to the next about the same. */
   repeatedReportMs: 10_000,
   /** Requests of the control API that are being answered at once; further ones are told to come again. */
@@ -166,6 +170,8 @@ export const LIMITS = {
   /** A step of the wall clock against the monotonic one that counts as a jump, milliseconds. Both clocks are
    *  slewed alike, so that slewing is none. */
   clockJumpMs: 100,
+  /** A start so long after the latest time in the database is a wrong clock rather than an outage: a year. */
+  clockAheadMs: 366 * 24 * 60 * 60 * 1_000,
   /** How long the wall clock must have run without a jump before it is believed, milliseconds. An outage that
    *  it tells is believed after a thirtieth of the outage, within these bounds. */
   clockBeliefMsMin: 10 * 60 * 1_000,
@@ -202,6 +208,8 @@ export const LIMITS = {
   configProblemsMax: 100,
   /** Steps in which topics of sinks are compared with those of sources: some seconds. */
   loopCheckStepsMax: 2_000_000,
+  /** Comparisons of entries of `rotated` with files of other parts. */
+  rotatedComparisonsMax: 20_000,
   /** Bytes of a file that a configuration takes a secret or a certificate from. */
   secretBytesMax: 64 * 1024,
   /** Bytes of a file of code that a configuration names. */

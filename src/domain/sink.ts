@@ -49,6 +49,10 @@ export interface SinkIo {
   /** Tells an operator something that is no failure of the link, as a `warning` in the timeline: at most a
    *  bounded number a minute, the rest is counted. `event` names its kind, in capitals. */
   alert(event: string, message: string, details?: Readonly<Record<string, unknown>>): void;
+  /** Hands over what names the step that the opening of the link waits for, as `connected to 10.0.0.7:4222,
+   *  but no INFO`. It is asked when `connectTimeoutMs` is over, for the message of the error; the last one
+   *  handed over counts. Missing where no engine runs the sink. */
+  readonly awaits?: (describe: () => string) => void;
   /** The link was lost while nothing was being delivered. Ends the run as a failed delivery does. */
   failed(error: unknown): void;
 }
@@ -96,6 +100,9 @@ export interface SinkLink {
 export interface SinkLogic {
   /** Opens a link. Resolves when the far end is there. @throws HeadgateError as {@link SinkLink.deliver}. */
   open(io: SinkIo): Promise<SinkLink>;
+  /** The far end, without secrets, for messages. A wait that it asked for (`retryAfterMs` in an error's
+   *  details) holds over a restart against the same one. */
+  readonly target?: string;
 }
 
 export interface SinkBatchOptions {
@@ -113,6 +120,8 @@ export interface SinkSpec {
   /** `mqtt`, `http`, `file`, … as tables and health show it. */
   readonly type: string;
   readonly logic: SinkLogic;
+  /** Of all its options: whether a later run has the same ones. Left out where no factory made it. */
+  readonly checksumOfOptions?: () => number;
   /** What no two sinks of an engine may write at a time, as `file:/data/out.ndjson`; left out: nothing. */
   readonly claim?: string;
   /** Which log it reads. */

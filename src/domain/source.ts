@@ -33,6 +33,10 @@ export interface SourceIo {
   /** The link stands. A source with `connects: true` is `connecting` until it says so. Further calls do
    *  nothing. */
   opened(): void;
+  /** Hands over what names the step that the opening of the link waits for, as `connected to 10.0.0.7:1883,
+   *  but no CONNACK`. It is asked when `connectTimeoutMs` is over, for the message of the error; the last one
+   *  handed over counts. Missing where no engine runs the source. */
+  readonly awaits?: (describe: () => string) => void;
 
   /** Hands in one record. Returns whether there is room for more; after `false`, `await room()` before the
    *  next. What is handed in nevertheless is taken by the overflow policy of the outlet. Also counts as a
@@ -151,6 +155,8 @@ export interface SourceSpec {
   /** The file that it reads; left out: none. The engine must not write it. */
   readonly readsFile?: string;
   readonly logic: SourceLogic;
+  /** Of all its options: whether a later run has the same ones. Left out where no factory made it. */
+  readonly checksumOfOptions?: () => number;
   readonly decode: DecodeFunction | null;
   readonly dedupKey: ((data: unknown, meta: RecordMeta) => string | undefined) | null;
   readonly outlet: OutletOptions;

@@ -14,6 +14,11 @@ const EPOCH_MS_MAX = 8_640_000_000_000_000;
 export const TIME_FORMS =
   'epoch milliseconds, ISO 8601 (2026-11-22T03:12, local without Z or +01:00), or -10m (ms, s, m, h, d)';
 
+/** A span for messages: in seconds where it is whole tenths of them, as `10 s`, else in milliseconds. */
+export function shownSpan(ms: number): string {
+  return ms >= UNIT_MS.s && ms % 100 === 0 ? `${ms / UNIT_MS.s} s` : `${ms} ms`;
+}
+
 /** Reads a time; null if it is none. Without an offset an ISO time is local, a bare date local midnight. */
 export function parseTime(text: string, nowMs: number): number | null {
   if (text === 'now') return nowMs;

@@ -178,8 +178,18 @@ export interface DeadlineRow {
   readonly state: SourceState | SinkState;
   /** Epoch milliseconds. */
   readonly dueAtMs: number | null;
-  /** Failures in a row so far; of `retryAfter` a checksum of the far end's address. */
+  /** Failures in a row so far. */
   readonly failures: number;
+  /** What it was waited for. */
+  readonly farEnd: FarEnd;
+}
+
+/** A far end by checksums: what is compared when a wait is to go on after a restart. */
+export interface FarEnd {
+  /** Of its address; 0 where the kind of source or sink names none. */
+  readonly addressCrc: number;
+  /** Of all options; null: the far end itself asked for the wait, so that its address decides. */
+  readonly optionsCrc: number | null;
 }
 
 /** Everything one transaction writes. */

@@ -21,6 +21,7 @@ import type { ResolvedConnection } from '../../actors/sources/mqtt/options.ts';
 import { filterProblem, topicMatcher, topicProblem } from '../../actors/sources/mqtt/topics.ts';
 import type { MqttLink, MqttMessage } from '../../actors/sources/mqtt/transport.ts';
 import { connectTimedOut, shownUrl } from '../../actors/sources/mqtt/errors.ts';
+import { brokerProgress } from '../../actors/sources/mqtt/wire.ts';
 import { createControlCommands, type Answered, type ControlCommandsDeps } from './control-commands.ts';
 
 /** The section `control.mqtt` of the configuration, resolved. */
@@ -83,6 +84,8 @@ class Topic implements ControlTopic {
   readonly #abort = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
   #running: Promise<void> | null = null;
+  /** Names the step that the opening of the publisher waits for. */
+  #describeOpening: () => string = () => 'no open link';
   state: ControlTopic['state'] = 'connecting';
   lastError: ControlTopic['lastError'] = null;
   counts = { answered: 0, refused: 0 };
@@ -142,10 +145,13 @@ class Topic implements ControlTopic {
     const stopped = Promise.withResolvers<null>();
     const stop = () => stopped.resolve(null);
     signal.addEventListener('abort', stop, { once: true });
-    const timer = clock.setTimeout(
-      () => lost.reject(connectTimedOut(connection.url, connection.connectTimeoutMs)),
-      connection.connectTimeoutMs,
-    );
+    const { url, connectTimeoutMs } = connection;
+    const progress = brokerProgress(url, ['CONNACK', 'SUBACK']);
+    const timer = clock.setTimeout(() => {
+      // The publisher opens first, to the same broker.
+      const describe = publisher === null ? this.#describeOpening : progress.describe;
+      lost.reject(connectTimedOut(url, connectTimeoutMs, describe()));
+    }, connectTimeoutMs);
     const ending = new AbortController();
     let publisher: MqttPublisher | null = null;
     let link: MqttLink | null = null;
@@ -159,9 +165,12 @@ class Topic implements ControlTopic {
       const answering = publisher;
       const opened = Promise.withResolvers<void>();
       link = mqttJsTransport(
-        { ...connection, session: { takenIds: new Set() } },
+        { ...connection, progress, session: { takenIds: new Set() } },
         {
-          opened: () => opened.resolve(),
+          opened() {
+            progress.advance();
+            opened.resolve();
+          },
           message: (message, packetId) => {
             this.#take(message, answering, () => {
               if (packetId !== 0) link?.acknowledge([{ packetId, qos: 1 }]);
@@ -197,7 +206,13 @@ class Topic implements ControlTopic {
     const alert = (event: string, message: string) => log.warn({ event }, message);
     const io = { sinkId: 'control', tenant: 'default', signal, clock, log, alert };
     return openPublisher(
-      { ...io, failed: (error) => failed(error instanceof Error ? error : new Error(String(error))) },
+      {
+        ...io,
+        failed: (error) => failed(error instanceof Error ? error : new Error(String(error))),
+        awaits: (describe) => {
+          this.#describeOpening = describe;
+        },
+      },
       { ...connection, clientId },
     );
   }

@@ -4,7 +4,8 @@
 
 import { constants } from 'node:os';
 import type { Clock, TimerHandle } from '../domain/clock.ts';
-import { errorFacts } from '../domain/errors.ts';
+import { errorFacts, HeadgateError } from '../domain/errors.ts';
+import { NOTHING_UNWRITTEN, type UnwrittenRows } from '../record-balance.ts';
 import type { Gateway } from './gateway.ts';
 import type { GatewayLog } from './gateway-log.ts';
 
@@ -26,6 +27,9 @@ export interface SignalTarget {
   exit(code: number): void;
 }
 
+/** What the storage did not take; `late`: the stop was left behind. */
+type StopOutcome = UnwrittenRows | 'late';
+
 /** Why it ended. */
 export type ProcessEnd = 'asked' | 'crashed' | 'failed';
 
@@ -41,25 +45,34 @@ const SAME_SIGNAL_MS = 1_000;
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Starts the gateway and resolves when it has come to its end: 0 where that was asked for, else 1. A start
- *  that is under way when it is told to end comes to its own end first.
- *  @throws HeadgateError what {@link Gateway.start} throws; everything is then closed again. */
-export async function runProcess(gateway: Gateway, options: RunProcessOptions): Promise<0 | 1> {
+/** Starts the gateway and resolves when it has come to the end that was asked for. A start that is under way
+ *  when it is told to end comes to its own end first.
+ *  @throws HeadgateError what {@link Gateway.start} throws; HG_ENGINE_ESCALATED where the engine or the
+ *  process failed; HG_ROWS_LOST where the storage has not taken all that it was to keep. Everything is then
+ *  closed again. */
+export async function runProcess(gateway: Gateway, options: RunProcessOptions): Promise<void> {
   const { clock, log, durationMs, onStarted } = options;
   const ends = Promise.withResolvers<ProcessEnd>();
   const ears = listen(gateway, options, ends.resolve);
-  let timer: TimerHandle = null;
+  let timer: TimerHandle = undefined;
   try {
     await gateway.start();
     onStarted?.();
     void gateway.ended.then(() => ends.resolve('failed'));
     if (durationMs !== null) timer = clock.setTimeout(() => ends.resolve('asked'), durationMs);
     const end = await ends.promise;
-    await stopInTime(gateway, options, end === 'crashed' ? CRASH_DEADLINE_MS : gateway.stopDeadlineMs);
+    const stop = await stopInTime(
+      gateway,
+      options,
+      end === 'crashed' ? CRASH_DEADLINE_MS : gateway.stopDeadlineMs,
+    );
     if (end === 'failed') log.fatal(FAILED, 'the engine has failed; the gateway ends');
-    return end === 'asked' ? 0 : 1;
+    if (end !== 'asked') {
+      throw new HeadgateError('HG_ENGINE_ESCALATED', 'the gateway has ended; its log says why');
+    }
+    demandAllWritten(stop);
   } finally {
-    clock.clearTimeout(timer);
+    if (timer !== undefined) clock.clearTimeout(timer);
     ears.close();
   }
 }
@@ -73,26 +86,43 @@ async function stopInTime(
   gateway: Gateway,
   { clock, log }: RunProcessOptions,
   deadlineMs: number,
-): Promise<void> {
+): Promise<StopOutcome> {
   const stopped = gateway.stop({ deadlineMs }).then(
-    () => true,
+    ({ unwritten }) => unwritten,
     (error: unknown) => {
       log.error(
         { ...errorFacts(error, 'HG_ENGINE_STATE'), next: 'see the lines before' },
         'the gateway did not stop well',
       );
-      return true;
+      return NOTHING_UNWRITTEN;
     },
   );
   const late = new AbortController();
-  const isInTime = await Promise.race([
+  const outcome = await Promise.race([
     stopped,
-    clock.sleep(deadlineMs + STOP_GRACE_MS, late.signal).then(() => false),
+    clock.sleep(deadlineMs + STOP_GRACE_MS, late.signal).then(() => 'late' as const),
   ]);
   late.abort();
-  if (isInTime) return;
+  if (outcome !== 'late') return outcome;
   const next = 'look at the disk; what was not acknowledged is sent again by its source';
   log.error({ deadlineMs, next }, 'the gateway did not stop within its deadline and is left behind');
+  return outcome;
+}
+
+/** @throws HeadgateError HG_ROWS_LOST */
+function demandAllWritten(stop: StopOutcome): void {
+  if (stop === 'late') {
+    const message =
+      'the gateway did not stop within its deadline; rows that were not stored by then are lost';
+    throw new HeadgateError('HG_ROWS_LOST', message);
+  }
+  const { rows, error } = stop;
+  if (rows === 0) return;
+  const reason = error === null ? '' : `: ${error.message} (${error.code})`;
+  throw new HeadgateError(
+    'HG_ROWS_LOST',
+    `${rows} rows of this run could not be written and are lost${reason}`,
+  );
 }
 
 function listen(

@@ -55,12 +55,19 @@ function endPreviousRun(db: Database.Database): PreviousRun | null {
   if (previous === undefined) return null;
   const { run } = previous;
   if (previous.end !== null) {
-    return { run, end: previous.end, lastAtMs: previous.ended_at_ms ?? previous.started_at_ms };
+    const lastAtMs = previous.ended_at_ms ?? previous.started_at_ms;
+    return { run, end: previous.end, lastAtMs, latestAtMs: latestTime(db) };
   }
   const lastAtMs = lastSignOfLife(db, previous);
   db.prepare("UPDATE runs SET ended_at_ms = ?, end = 'crash' WHERE run = ?").run(lastAtMs, run);
   db.prepare("UPDATE sources SET state = 'stopped' WHERE state NOT IN ('stopped', 'failed')").run();
-  return { run, end: 'crash', lastAtMs };
+  return { run, end: 'crash', lastAtMs, latestAtMs: latestTime(db) };
+}
+
+/** Once the end of the last run is written. */
+function latestTime(db: Database.Database): number {
+  const sql = 'SELECT max(max(started_at_ms, coalesce(ended_at_ms, started_at_ms))) FROM runs';
+  return db.prepare(sql).pluck().get() as number;
 }
 
 /** The time of the run's last timeline row or health sample, whichever is later; its start if it left none.

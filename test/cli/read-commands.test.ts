@@ -305,6 +305,71 @@ describe('explain', () => {
     ]);
   });
 
+  describe('of what was stopped', () => {
+    const hall = { actor: 'hall', incarnation: 1 } as const;
+    const step = (event: string, fromState: string | null, toState: string, more: object = {}) =>
+      ({ ...hall, kind: 'transition', event, fromState, toState, ...more }) as const;
+    const refused = (message: string) => ({ error: { code: 'HG_LINK_REFUSED', message } });
+    const born = { ...step('born', null, 'connecting'), kind: 'born' } as const;
+    const stopOf = (cause: number, from: string) =>
+      [
+        { actor: 'registry', kind: 'command', event: 'registry.deregister', toState: 'open' },
+        step('source.drain', from, 'draining', { cause }),
+        step('drain.finished', 'draining', 'stopped', { cause: cause + 1 }),
+      ] as const;
+
+    test('leads with the failure before, and names the command', async () => {
+      await using stopped = await newLog();
+      await stopped.tell(
+        born,
+        step('link.failed', 'connecting', 'backingOff', { data: refused('no route') }),
+        step('wait.over', 'backingOff', 'connecting'),
+        step('link.failed', 'connecting', 'backingOff', { data: refused('nothing listens') }),
+        step('source.pause', 'backingOff', 'paused'),
+        ...stopOf(6, 'paused'),
+      );
+      const [headline, , ...chain] = await lines(['explain', stopped.path, 'hall']);
+      expect(headline).toMatch(
+        /^hall was backingOff after 2 failures: nothing listens; then stopped by registry\.deregister \(for /,
+      );
+      expect(chain.map((line) => line.replace(/^\S* *(└─ )?/, ''))).toEqual([
+        expect.stringMatching(/^hall  link\.failed .*no route/),
+        expect.stringMatching(/^hall  link\.failed .*nothing listens/),
+        '',
+        expect.stringMatching(/^registry  registry\.deregister/),
+        expect.stringMatching(/^hall  source\.drain/),
+        expect.stringMatching(/^hall  drain\.finished/),
+      ]);
+      expect(seqs(await rows('explain', stopped.path, 'hall'))).toEqual([2, 4, 6, 7, 8]);
+    });
+
+    test('tells the command alone where its link worked until then', async () => {
+      await using stopped = await newLog();
+      await stopped.tell(
+        born,
+        step('link.failed', 'connecting', 'backingOff', { data: refused('no route') }),
+        step('wait.over', 'backingOff', 'connecting'),
+        step('link.opened', 'connecting', 'streaming'),
+        ...stopOf(5, 'streaming'),
+      );
+      const [headline] = await lines(['explain', stopped.path, 'hall']);
+      expect(headline).toMatch(/^hall is stopped by registry\.deregister \(for /);
+      expect(seqs(await rows('explain', stopped.path, 'hall'))).toEqual([5, 6, 7]);
+    });
+
+    test('names the failure of another part that led to it', async () => {
+      await using stopped = await newLog();
+      const escalated = { ...step('link.failed', 'connecting', 'failed', { data: refused('a defect') }) };
+      await stopped.tell(
+        { ...escalated, actor: 'other' },
+        step('source.drain', 'streaming', 'draining', { cause: 1 }),
+        step('drain.finished', 'draining', 'stopped', { cause: 2 }),
+      );
+      const [headline] = await lines(['explain', stopped.path, 'hall']);
+      expect(headline).toMatch(/^hall is stopped by source\.drain: other: a defect \(for /);
+    });
+  });
+
   test('counts a state from its beginning, whatever else came meanwhile', async () => {
     await using busy = await newLog();
     const command = { actor: 'a', kind: 'command', event: 'x', fromState: 'open', toState: 'open' } as const;

@@ -1,7 +1,7 @@
 /** `headgate run` as a user starts it: a process, its signals, its log and its exit code. */
 
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -108,6 +108,20 @@ describe('SIGTERM under load', () => {
       expect(linesOf(stderr).at(-1)).toMatchObject({ msg: 'the engine has drained', lost: 0 });
     });
   }
+
+  test('it exits with 74 and says why where the database was replaced meanwhile', async () => {
+    const { child, url } = await start({ sources: PUSH });
+    await fetch(`${url}/api/ingest/line3`, { method: 'POST', body: '[1]', headers: JSON_TYPE });
+    const database = join(folder, 'edge.db');
+    renameSync(database, `${database}.old`);
+    writeFileSync(database, 'not ours');
+    child.signal('SIGTERM');
+    const { exitCode, stderr } = await child.ended;
+    expect(exitCode).toBe(74);
+    expect(stderr).toMatch(
+      /headgate: \d+ rows of this run could not be written and are lost: .+HG_ROWS_LOST/,
+    );
+  });
 
   test('a second signal ends it at once', async () => {
     const code = 'export const stuck = () => new Promise(() => {});';

@@ -140,6 +140,50 @@ describe('an engine that starts with a wrong clock raises an alert', () => {
     await rig.stop();
     expect(alerts(rig).map(({ event }) => event)).toEqual(['CLOCK_BEHIND']);
     expect(alerts(rig)[0]?.['data']).toContain('2 hours before the end of the run before');
+    expect(rig.timeline("event = 'clock.behind'")[0]?.data).toMatchObject({ jumpMs: -2 * HOUR_MS - 1_000 });
+  });
+
+  /** Runs one engine after the other on one database, each so long after the one before. */
+  async function starts(...pausesMs: number[]): Promise<EngineRig> {
+    const rig = await startedRig({});
+    await rig.stop();
+    for (const pauseMs of pausesMs) {
+      rig.clock.jumpWall(pauseMs);
+      await rig.clock.runUntil(rig.engine.start());
+      await rig.stop();
+    }
+    return rig;
+  }
+  const YEAR_MS = 365 * 24 * HOUR_MS;
+
+  test('where the clock is more than a year ahead of all runs before', async () => {
+    const rig = await starts(14 * YEAR_MS);
+    const [alert, ...more] = alerts(rig);
+    expect([alert?.['event'], more]).toEqual(['CLOCK_JUMP', []]);
+    const { message, details } = JSON.parse(alert?.['data'] as string) as Record<string, unknown>;
+    expect(message).toMatch(/says 2033-\S+, 5,110 days after the latest time in the database, 2020-01-01T/);
+    expect(details).toMatchObject({ jumpMs: 14 * YEAR_MS, direction: 'forward' });
+    expect(rig.timeline("event = 'clock.ahead'")[0]?.data).toMatchObject({ jumpMs: 14 * YEAR_MS });
+  });
+
+  test('but not after an outage of some months', async () => {
+    expect(alerts(await starts(YEAR_MS / 2))).toEqual([]);
+  });
+
+  test('once for each step, however many runs follow', async () => {
+    // Ahead, back to the truth, and a day later.
+    const rig = await starts(14 * YEAR_MS, -14 * YEAR_MS, 24 * HOUR_MS);
+    expect(alerts(rig).map(({ event }) => event)).toEqual(['CLOCK_JUMP', 'CLOCK_BEHIND']);
+  });
+
+  test('but not where it was wrong in the run before, which said so', async () => {
+    const rig = engineRig({ clock: virtualClock(60_000) });
+    await rig.clock.runUntil(rig.engine.start());
+    await rig.stop();
+    rig.clock.jumpWall(56 * YEAR_MS);
+    await rig.clock.runUntil(rig.engine.start());
+    await rig.stop();
+    expect(alerts(rig).map(({ event }) => event)).toEqual(['CLOCK_BEHIND']);
   });
 });
 

@@ -74,7 +74,7 @@ for (const code of [
     expect(rig.engine.health('a').recordsProduced).toBe(2_010);
     await rig.clock.advance(10_000);
     const report = await rig.stop();
-    expect(report).toMatchObject({ lost: 0, delivered: 3_010, dropped: 0 });
+    expect(report).toMatchObject({ lost: 0, delivered: 3_010, dropped: 0, unwritten: { rows: 0 } });
     expect(stored(rig)).toEqual(Array.from({ length: 3_010 }, (_, n) => n + 1));
     expect(rig.course('recorder')).toEqual(['recording>stalled', 'stalled>recording']);
     const [stalled] = rig.timeline("actor = 'recorder' AND to_state = 'stalled'");
@@ -123,6 +123,9 @@ test('a stop meanwhile ends at its deadline, says what is lost, and looks like n
     const report = await rig.stop({ deadlineMs: 500 });
     expect(report.delivered).toBe(5);
     expect(report.lost).toBe(rig.engine.health('a').recordsProduced - 5);
+    expect(report.unwritten).toMatchObject({ error: { code: expect.stringMatching(/^HG_STORAGE_/) } });
+    // Rows of the timeline besides.
+    expect(report.unwritten.rows).toBeGreaterThan(report.lost);
   });
   expect(rig.engine.state).toBe('stopped');
   expect(rig.complaints('error').join('\n')).toContain('could not be written and are lost');

@@ -2,7 +2,14 @@
  *  lasts, one when it is over; and which failures count towards an open circuit. */
 
 import { describe, expect, test } from 'vitest';
-import { defineSource, functionSink, HeadgateError, simulatedSource } from '../../src/index.ts';
+import {
+  defineSink,
+  defineSource,
+  functionSink,
+  HeadgateError,
+  simulatedSource,
+  type SourceIo,
+} from '../../src/index.ts';
 import { startedRig, type EngineRig } from '../support/engine-rig.ts';
 
 const MINUTE_MS = 60_000;
@@ -83,9 +90,9 @@ describe('an open circuit of a source', () => {
     const rig = await startedRig({}, simulatedSource({ ...slow, script }));
     await rig.clock.advance(10 * MINUTE_MS);
     expect(openings(rig, 'plc')).toBeGreaterThan(1);
-    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN']);
+    expect(alerts(rig)).toEqual(['SOURCE_LINK_DOWN']);
     await rig.clock.advance(60 * MINUTE_MS);
-    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN', 'SOURCE_CIRCUIT_OPEN_OVER']);
+    expect(alerts(rig)).toEqual(['SOURCE_LINK_DOWN', 'SOURCE_LINK_DOWN_OVER']);
   });
 
   test.each(['pause', 'deregister'] as const)('is over when an operator says %s', async (command) => {
@@ -167,7 +174,130 @@ test('a sink whose deliveries are never answered opens its circuit', async () =>
     }),
   );
   await rig.clock.advance(2 * MINUTE_MS);
-  expect(alerts(rig)).toEqual(['SINK_CIRCUIT_OPEN']);
+  expect(openings(rig, 'sink:mute')).toBeGreaterThan(0);
+  expect(alerts(rig)).toEqual(['SINK_LINK_DOWN']);
+});
+
+describe('a link that does not work', () => {
+  /** Connects as {@link broker} does, but a far end that is down never answers, unless it `refuses`. */
+  function silentBroker(id = 'plc') {
+    const far = { isUp: false, refuses: false, holdsMs: Number.POSITIVE_INFINITY };
+    const open = async (io: Pick<SourceIo, 'awaits' | 'signal' | 'clock'>) => {
+      io.awaits?.(() => 'connected to 10.0.0.7:1883, but no CONNACK');
+      if (!far.isUp && far.refuses) throw new HeadgateError('HG_LINK_REFUSED', 'away');
+      if (!far.isUp) await io.clock.sleep(Number.POSITIVE_INFINITY, io.signal);
+    };
+    const source = defineSource({
+      type: 'linked',
+      connects: true,
+      async stream(io) {
+        await open(io);
+        if (io.signal.aborted) return;
+        io.opened();
+        const over = new AbortController();
+        io.signal.addEventListener('abort', () => over.abort(), { once: true });
+        await io.clock.sleep(far.holdsMs, over.signal);
+        if (!io.signal.aborted) throw new HeadgateError('HG_LINK_LOST', 'gone');
+      },
+    });
+    const sink = defineSink({
+      type: 'linked',
+      async open(io) {
+        await open(io);
+        return { deliver: async () => {}, close: async () => {} };
+      },
+    });
+    return { far, source: source({ id }), sink: sink({ id }) };
+  }
+  const message = (rig: EngineRig) => rig.timeline("kind = 'alert'")[0]?.data?.['message'];
+
+  test('is one alert within half a minute where the far end never answers, and one when it works', async () => {
+    const { far, source, sink } = silentBroker();
+    const rig = await startedRig({}, source);
+    await rig.engine.registerSink(sink);
+    await rig.clock.advance(29_000);
+    expect(alerts(rig)).toEqual([]);
+    await rig.clock.advance(2_000);
+    const begun = ['SINK_LINK_DOWN', 'SOURCE_LINK_DOWN'];
+    expect(alerts(rig).toSorted()).toEqual(begun);
+    expect(message(rig)).toBe(
+      'plc has failed for 20 s: connected to 10.0.0.7:1883, but no CONNACK within 10 s; ' +
+        'it is tried again until its link holds',
+    );
+    await rig.clock.advance(20 * MINUTE_MS);
+    // Circuits open and close meanwhile: that is the same condition.
+    expect(openings(rig, 'plc')).toBeGreaterThan(5);
+    expect(alerts(rig).toSorted()).toEqual(begun);
+    far.isUp = true;
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig).slice(2).toSorted()).toEqual(['SINK_LINK_DOWN_OVER', 'SOURCE_LINK_DOWN_OVER']);
+    const { durationMs, repeats, state } = details(rig);
+    expect(durationMs).toBeGreaterThan(20 * MINUTE_MS);
+    expect(repeats).toBeGreaterThan(10);
+    expect(['streaming', 'delivering']).toContain(state);
+  });
+
+  test('is no alert where it comes back within twenty seconds and holds', async () => {
+    const { far, source, sink } = silentBroker();
+    far.refuses = true;
+    const rig = await startedRig({}, source);
+    await rig.engine.registerSink(sink);
+    await rig.clock.advance(12_000);
+    far.isUp = true;
+    await rig.clock.advance(10 * MINUTE_MS);
+    expect(alerts(rig)).toEqual([]);
+  });
+
+  test('is an alert where it opens and breaks, again and again', async () => {
+    const { far, source } = silentBroker();
+    Object.assign(far, { isUp: true, holdsMs: 4_000 });
+    const rig = await startedRig({}, source);
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_LINK_DOWN']);
+    far.holdsMs = Number.POSITIVE_INFINITY;
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_LINK_DOWN', 'SOURCE_LINK_DOWN_OVER']);
+  });
+
+  test('is an alert where reads fail on a link that stands, but not where they recover soon', async () => {
+    const fails = (reads: number) => Array.from({ length: reads }, () => 'fail' as const);
+    const slow = { intervalMs: 5_000, breaker: { failures: 100 } };
+    const rig = await startedRig(
+      {},
+      simulatedSource({ ...slow, id: 'long', script: fails(12) }),
+      simulatedSource({ ...slow, id: 'short', script: fails(3) }),
+    );
+    await rig.clock.advance(27_000);
+    expect(alerts(rig)).toEqual(['SOURCE_LINK_DOWN']);
+    expect(message(rig)).toMatch(/^long has failed for 10 s: /);
+    await rig.clock.advance(5 * MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_LINK_DOWN', 'SOURCE_LINK_DOWN_OVER']);
+  });
+
+  test.each(['pause', 'deregister'] as const)('is no alert after an operator said %s', async (command) => {
+    const rig = await startedRig({}, silentBroker().source);
+    await rig.clock.advance(15_000);
+    await rig.clock.runUntil(rig.engine[command]('plc'));
+    await rig.clock.advance(10 * MINUTE_MS);
+    expect(alerts(rig)).toEqual([]);
+  });
+
+  test('is no alert where the code of a source crashed once and runs since', async () => {
+    let isFirst = true;
+    const code = defineSource({
+      type: 'code',
+      async stream(io) {
+        if (isFirst) {
+          isFirst = false;
+          throw new Error('a defect');
+        }
+        await io.clock.sleep(60 * MINUTE_MS, io.signal);
+      },
+    });
+    const rig = await startedRig({}, code({ id: 'quiet' }));
+    await rig.clock.advance(10 * MINUTE_MS);
+    expect(alerts(rig)).toEqual([]);
+  });
 });
 
 test('quarantine and failure are over when an operator has the source run again', async () => {

@@ -28,7 +28,9 @@ describe('Retry-After is obeyed', () => {
     const rig = await startedRig({ clock }, source({ intervalMs: 60_000 }));
     await clock.advance(125_000);
     expect(seconds()).toEqual([0, 30, 120]);
-    const waits = rig.timeline("to_state = 'backingOff'").map(({ data }) => data?.['waitMs']);
+    const waits = rig
+      .timeline("kind = 'transition' AND to_state = 'backingOff'")
+      .map(({ data }) => data?.['waitMs']);
     expect(waits).toEqual([30_000, 90_000]);
     expect(rig.timeline("to_state = 'backingOff'")[0]?.data).toMatchObject({
       error: { code: 'HG_READ_STATUS', message: 'http://api/ answered 429 and asks to wait 30000 ms' },

@@ -88,7 +88,7 @@ describe('beside a source that', () => {
     );
     expect(rig.engine.health('faulty')).toMatchObject({
       state: 'circuitOpen',
-      lastError: { code: 'HG_SOURCE_CONNECT_TIMEOUT', message: 'no open link within 1000 ms' },
+      lastError: { code: 'HG_SOURCE_CONNECT_TIMEOUT', message: 'no open link within 1 s' },
       lastReadTimestamp: null,
     });
     await rig.stop();

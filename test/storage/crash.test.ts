@@ -27,7 +27,11 @@ test('a process killed while it writes keeps what it said was committed, and no 
     const store = await openStore(file, { nowMs: 50_000 });
     expect(store.lastSeq).toBe(seqs.length);
     expect(store.cursors.get('default/plc-0')).toBe(String(seqs.length));
-    expect(store.previousRun).toEqual({ run: store.run - 1, end: 'crash', lastAtMs: 1_000 + seqs.length });
+    expect(store.previousRun).toMatchObject({
+      run: store.run - 1,
+      end: 'crash',
+      lastAtMs: 1_000 + seqs.length,
+    });
     await store.close({ atMs: 60_000 });
   }
   const ends = query(file, 'SELECT end, count(*) AS runs FROM runs GROUP BY end ORDER BY end');

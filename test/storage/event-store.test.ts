@@ -178,10 +178,10 @@ describe.each(HOSTS)('opening again, $host,', ({ openStore }) => {
     );
     await first.close(null);
     const { store: second, previous: afterSample } = await reopen(400);
-    expect(afterSample).toEqual({ run: 1, end: 'crash', lastAtMs: 170 });
+    expect(afterSample).toEqual({ run: 1, end: 'crash', lastAtMs: 170, latestAtMs: 170 });
     await second.close(null);
     const { store: third, previous: afterNothing } = await reopen(500);
-    expect(afterNothing).toEqual({ run: 2, end: 'crash', lastAtMs: 400 });
+    expect(afterNothing).toEqual({ run: 2, end: 'crash', lastAtMs: 400, latestAtMs: 400 });
     await third.commit(commitUnit({ timeline: [timelineRow({ seq: 2, run: 3, atMs: 560 })] }));
     await third.close(null);
     const { previous: afterRow } = await reopen(600);

@@ -52,7 +52,9 @@ class Bench {
     expect(Object.fromEntries(store.sinkCursors)).toEqual(Object.fromEntries(model.sinkCursors));
     const deadlines = Array.from(store.deadlines.values()).flat();
     expect(
-      Object.fromEntries(deadlines.map(({ sourceId, kind, dueAtMs }) => [`${sourceId} ${kind}`, dueAtMs])),
+      Object.fromEntries(
+        deadlines.map(({ sourceId, kind, dueAtMs, farEnd }) => [`${sourceId} ${kind}`, { dueAtMs, farEnd }]),
+      ),
     ).toEqual(Object.fromEntries(model.deadlines));
     expect(store.spilled.reduce((sum, { records }) => sum + records, 0)).toBe(model.spill.size);
   }

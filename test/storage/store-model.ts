@@ -29,7 +29,7 @@ export class StoreModel {
   incarnations = new Map<string, number>();
   cursors = new Map<string, string>();
   sinkCursors = new Map<string, SinkCursor>();
-  deadlines = new Map<string, number>();
+  deadlines = new Map<string, unknown>();
   ends: ('clean' | 'crash' | null)[] = [];
 
   copy(): StoreModel {
@@ -92,6 +92,10 @@ export class StoreModel {
         ...{ tenant: 'default', sourceId: sourceId(), state: 'backingOff' as const, failures: 1 },
         kind: pick(random, ['wait', 'poll'] as const),
         dueAtMs: random.next() < 0.3 ? null : START_MS + random.integer(1, 99),
+        farEnd: {
+          addressCrc: random.integer(0, 2 ** 32 - 1),
+          optionsCrc: random.next() < 0.3 ? null : random.integer(0, 255),
+        },
       })),
     });
   }
@@ -155,9 +159,9 @@ export class StoreModel {
     if (letter !== undefined) this.letters.set(id, { ...letter, ...change });
   }
 
-  #setDeadline({ sourceId, kind, dueAtMs }: DeadlineRow): void {
+  #setDeadline({ sourceId, kind, dueAtMs, farEnd }: DeadlineRow): void {
     if (dueAtMs === null) this.deadlines.delete(`${sourceId} ${kind}`);
-    else this.deadlines.set(`${sourceId} ${kind}`, dueAtMs);
+    else this.deadlines.set(`${sourceId} ${kind}`, { dueAtMs, farEnd });
   }
 }
 

@@ -14,18 +14,24 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : '';
 }
 
-/** `nowMs` is the wall time, with which advice on certificates compares their dates. `overTls`: the
- *  connection is one over TLS. */
+export interface ConnectFacts {
+  readonly servers: string;
+  /** Wall time, with which advice on certificates compares their dates. */
+  readonly nowMs: number;
+  /** The connection is one over TLS. */
+  readonly overTls: boolean;
+  /** The message where the error is a timeout: how far the connection had come. */
+  readonly timedOut: string;
+}
+
 export function connectError(
   error: unknown,
-  { servers, nowMs, overTls }: { servers: string; nowMs: number; overTls: boolean },
+  { servers, nowMs, overTls, timedOut }: ConnectFacts,
 ): HeadgateError {
   const name = nameOf(error);
   if (UNAUTHORISED.includes(name)) return unauthorised(error, servers);
   if (name === 'TimeoutError') {
-    return new HeadgateError('HG_LINK_TIMEOUT', `${servers} did not accept the connection in time`, {
-      cause: error,
-    });
+    return new HeadgateError('HG_LINK_TIMEOUT', timedOut, { cause: error });
   }
   // The server says so before any handshake.
   if (/does not support 'tls'/.test(messageOf(error))) {

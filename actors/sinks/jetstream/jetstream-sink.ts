@@ -18,9 +18,11 @@ import type {
   SinkLink,
   SinkSpec,
 } from '../../../src/domain/sink.ts';
+import { shownSpan } from '../../../src/domain/time-text.ts';
 import { connectionShape } from '../../sources/mqtt/options.ts';
 import { addressOf, templateSchema, type AddressRules } from '../address-template.ts';
 import { sinkSpec } from '../define-sink.ts';
+import { watchDial } from './dial-watch.ts';
 import { connectError, isPublishDenied, publishError, serverGone, tooLarge, unauthorised } from './errors.ts';
 import { requireStream, streamSchema } from './stream.ts';
 import { streamDifferences } from './stream-limits.ts';
@@ -87,7 +89,10 @@ export function jetStreamSink(input: JetStreamSinkOptions): SinkSpec {
   const options = resolveOptions(jetStreamSinkSchema, input, 'jetStreamSink');
   // A difference is told once, not at each link.
   const told = new Set<string>();
-  return sinkSpec('jetstream', options, { open: (io) => openLink(io, options, told) });
+  return sinkSpec('jetstream', options, {
+    target: [options.servers].flat().join(', '),
+    open: (io) => openLink(io, options, told),
+  });
 }
 
 function isServer(text: string): boolean {
@@ -101,9 +106,11 @@ async function openLink(io: SinkIo, options: Options, told: Set<string>): Promis
   let connection: NatsConnection | null = null;
   const life = linkLife(io, servers, () => void connection?.close().catch(() => {}));
   try {
-    connection = await connect(nats, options, servers, life, io.clock.wallMs());
+    connection = await connect(nats, options, servers, { life, io });
     watch(connection, life, servers);
     if (options.stream !== undefined) {
+      const { name } = options.stream;
+      io.awaits?.(() => `connected to ${servers}, but no answer about the stream "${name}"`);
       const { stream, subject, ackTimeoutMs } = options;
       const granted = await life.during(requireStream(nats, connection, stream, ackTimeoutMs));
       const serverBytesMax = connection.info?.max_payload ?? 0;
@@ -137,14 +144,17 @@ async function connect(
   nats: Nats,
   options: Options,
   servers: string,
-  life: LinkLife,
-  nowMs: number,
+  { life, io }: { readonly life: LinkLife; readonly io: SinkIo },
 ): Promise<NatsConnection> {
-  const { auth, tls } = options;
+  const { auth, tls, connectTimeoutMs } = options;
+  const list = [options.servers].flat();
+  const dial = watchDial(list);
+  io.awaits?.(dial.describe);
   const connecting = nats.connect({
-    servers: [options.servers].flat(),
+    servers: list,
     name: `headgate ${options.id}`,
-    timeout: options.connectTimeoutMs,
+    // For each server: one that does not answer must leave time for the next.
+    timeout: Math.max(1, Math.floor(connectTimeoutMs / list.length)),
     // The engine connects anew, after a wait of its own choosing.
     reconnect: false,
     pingInterval: 20_000,
@@ -157,8 +167,11 @@ async function connect(
     // Given up, but it may still come to stand.
     void connecting.then((late) => late.close()).catch(() => {});
     if (error === life.ended) throw error;
+    const timedOut = `${dial.describe()} within ${shownSpan(connectTimeoutMs)}`;
     const overTls = tls !== undefined || servers.includes('tls://');
-    throw connectError(error, { servers, nowMs, overTls });
+    throw connectError(error, { servers, nowMs: io.clock.wallMs(), overTls, timedOut });
+  } finally {
+    dial.stop();
   }
 }
 

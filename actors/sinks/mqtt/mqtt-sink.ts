@@ -17,6 +17,7 @@ import type {
   SinkLink,
   SinkSpec,
 } from '../../../src/domain/sink.ts';
+import { shownUrl } from '../../sources/mqtt/errors.ts';
 import { watchGrants, type GrantWatch } from '../../sources/mqtt/grant-watch.ts';
 import {
   checkConnection,
@@ -76,6 +77,7 @@ export function mqttSink(input: MqttSinkOptions): SinkSpec {
   // A finding about a broker is reported once, not at each link.
   const grants = watchGrants(connection, () => speaker);
   return sinkSpec('mqtt', options, {
+    target: shownUrl(connection.url),
     open(io) {
       speaker = io;
       return openLink(io, options, connection, grants);

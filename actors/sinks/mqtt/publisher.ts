@@ -19,7 +19,7 @@ import {
 import { brokerWords, connectDifferences } from '../../sources/mqtt/grants.ts';
 import { startKeepalive, type Keepalive } from '../../sources/mqtt/keepalive.ts';
 import type { ResolvedConnection } from '../../sources/mqtt/options.ts';
-import { openWire } from '../../sources/mqtt/wire.ts';
+import { brokerProgress, openWire } from '../../sources/mqtt/wire.ts';
 import { linkLife, type LinkLife } from '../link-life.ts';
 
 export interface Publication {
@@ -68,7 +68,9 @@ export async function openPublisher(
 ): Promise<MqttPublisher> {
   const { url } = options;
   const { clock } = io;
-  const linkOptions = { ...options, session: { takenIds: new Set<number>() } };
+  const progress = brokerProgress(url, ['CONNACK']);
+  io.awaits?.(progress.describe);
+  const linkOptions = { ...options, progress, session: { takenIds: new Set<number>() } };
   const client = new MqttClient(
     () => openWire(linkOptions, packetBytesMax(options.payloadBytesMax)),
     clientOptions(linkOptions),

@@ -31,16 +31,29 @@ export interface ExchangePlace {
   readonly nowMs?: number;
 }
 
+export interface ExchangeProgress {
+  readonly answered: boolean;
+  readonly timedOut: boolean;
+  /** Whether the connection stood; null where the transport does not tell. */
+  readonly connected: boolean | null;
+}
+
 /** What went wrong between the question and its answer, `error` being what fetch threw. */
 export function exchangeError(
   error: unknown,
   { place, timeoutMs, nowMs }: ExchangePlace,
-  { answered, timedOut }: { answered: boolean; timedOut: boolean },
+  { answered, timedOut, connected }: ExchangeProgress,
 ): HeadgateError {
   const make = (code: ErrorCode, message: string) => new HeadgateError(code, message, { cause: error });
   const reason = codeOf(error);
   if (timedOut || reason.includes('TIMEOUT') || reason === 'ETIMEDOUT') {
-    const what = answered ? 'did not complete its answer' : 'did not answer';
+    const what = answered
+      ? 'did not complete its answer'
+      : connected === null
+        ? 'did not answer'
+        : connected
+          ? 'took the connection, but did not answer'
+          : 'did not take the connection';
     return make('HG_LINK_TIMEOUT', `${place} ${what} ${timedOut ? `within ${timeoutMs} ms` : 'in time'}`);
   }
   if (answered)

@@ -55,14 +55,20 @@ export async function pollOnce(io: SourceIo, plan: PollPlan, validators: Validat
   const giveUp = new AbortController();
   const abort = () => giveUp.abort();
   io.signal.addEventListener('abort', abort, { once: true });
-  const progress = { answered: false, timedOut: false };
+  const progress = { answered: false, timedOut: false, connected: null as boolean | null };
+  const onConnected = (stands: boolean) => {
+    progress.connected = stands;
+  };
   const timer = io.clock.setTimeout(() => {
     progress.timedOut = true;
     abort();
   }, plan.timeoutMs);
   try {
     const headers = { ...conditionalHeaders(validators), ...plan.request.headers };
-    const answer = await plan.transport({ ...plan.request, headers, signal: giveUp.signal });
+    const answer = await plan.transport({
+      ...{ ...plan.request, headers, onConnected },
+      signal: giveUp.signal,
+    });
     progress.answered = true;
     return await takeAnswer(answer, plan, validators, io);
   } catch (error) {

@@ -3,7 +3,9 @@
  *  every port, and shows the certificate that it refused. */
 
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
+import type net from 'node:net';
 import { pipeline, type Duplex, type Readable } from 'node:stream';
+import tls from 'node:tls';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { openSocket, type TlsOptions } from '../socket/open-socket.ts';
 
@@ -15,6 +17,8 @@ export interface HttpRequest {
   readonly body: string | Uint8Array | null;
   /** Aborts when the poll is given up, and when it is over. */
   readonly signal: AbortSignal;
+  /** A transport calls it with false when it begins to connect, and with true when the connection stands. */
+  readonly onConnected?: (stands: boolean) => void;
 }
 
 export interface HttpAnswer {
@@ -98,11 +102,12 @@ class KeptConnections extends http.Agent {
 
 function exchange(request: HttpRequest, agent: KeptConnections): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
-    const { url, method, body, signal } = request;
+    const { url, method, body, signal, onConnected } = request;
     const asked: ClientRequest = http.request(url, { method, agent, signal, headers: headersOf(request) });
     let readBefore = 0;
     asked.once('socket', (socket) => {
       readBefore = socket.bytesRead;
+      if (onConnected !== undefined) watchConnection(asked, socket, onConnected);
     });
     asked.once('response', (response) => resolve(answerOf(response)));
     asked.on('error', (error) => {
@@ -112,6 +117,17 @@ function exchange(request: HttpRequest, agent: KeptConnections): Promise<HttpAns
     });
     asked.end(body ?? undefined);
   });
+}
+
+/** Tells whether the connection of a request stands, TLS included, and when it comes to. */
+export function watchConnection(
+  { reusedSocket }: ClientRequest,
+  socket: net.Socket,
+  onConnected: (stands: boolean) => void,
+): void {
+  onConnected(reusedSocket);
+  if (reusedSocket) return;
+  socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => onConnected(true));
 }
 
 function isReset(error: Error): boolean {

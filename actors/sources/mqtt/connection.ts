@@ -16,6 +16,7 @@ import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import type { Clock } from '../../../src/domain/clock.ts';
 import type { FarewellIo, SourceIo } from '../../../src/domain/source.ts';
 import { comesInTime } from '../in-time.ts';
+import type { ConnectProgress } from '../socket/connect-progress.ts';
 import { LOSSES, watchLosses } from './broker-losses.ts';
 import { block, Delivery } from './delivery.ts';
 import { connectTimedOut, heldBackTooLong, notStored, shownUrl } from './errors.ts';
@@ -29,6 +30,7 @@ import {
 } from './options.ts';
 import { watchGrants } from './grant-watch.ts';
 import { createSeating, type Absence, type Member } from './seating.ts';
+import { brokerProgress } from './wire.ts';
 import type { MqttLink, MqttMessage, MqttSubscription, MqttTransport } from './transport.ts';
 
 /** A connection that several sources share. Give it to each of them as `connection`. */
@@ -87,6 +89,7 @@ const UNACKNOWLEDGED =
 /** A link from its opening to its end. */
 interface Line {
   readonly link: MqttLink;
+  readonly progress: ConnectProgress;
   readonly delivery: Delivery;
   readonly clock: Clock;
   readonly log: SourceIo['log'];
@@ -144,17 +147,20 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
       lost.resolve(error);
       close(current);
     };
+    const { url, connectTimeoutMs } = options;
+    const progress = brokerProgress(url, ['CONNACK', 'SUBACK']);
     const timer = io.clock.setTimeout(
-      () => fail(connectTimedOut(options.url, options.connectTimeoutMs)),
-      options.connectTimeoutMs,
+      () => fail(connectTimedOut(url, connectTimeoutMs, progress.describe())),
+      connectTimeoutMs,
     );
     const stopWaiting = () => io.clock.clearTimeout(timer);
     const delivery = new Delivery({ ...deliveryOptions(io, fail), link: () => link });
     const link = transport(
-      { ...options, session },
+      { ...options, session, progress },
       {
         opened({ present, differences = [] }) {
           stopWaiting();
+          progress.advance();
           openedMonoMs = io.clock.monotonicMs();
           grants.connected(differences);
           if (sessionKnown && !present) {
@@ -186,7 +192,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     );
     const { clock, log } = io;
     const current: Line = {
-      ...{ link, delivery, clock, log, fail, stopWaiting },
+      ...{ link, progress, delivery, clock, log, fail, stopWaiting },
       ...{ opened: opened.promise, lost: lost.promise },
     };
     return current;
@@ -252,6 +258,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   };
 
   const subscribed = async (mine: Line, member: Member, io: SourceIo): Promise<void> => {
+    io.awaits?.(mine.progress.describe);
     // A line that could not be opened has failed; `lost` says so, and nothing may look like success before.
     if (!(await mine.opened)) await new Promise<never>(() => {});
     const filters = member.subscriptions.map(({ filter }) => filter);

@@ -2,6 +2,7 @@
  *  credential: URLs are shown as {@link shownUrl} gives them. */
 
 import { HeadgateError, type ErrorCode } from '../../../src/domain/errors.ts';
+import { shownSpan } from '../../../src/domain/time-text.ts';
 import { linkAdvice, MAY_WANT_CERTIFICATE } from '../link-advice.ts';
 
 /** The URL as messages may show it: no user, no password, no query. */
@@ -80,12 +81,11 @@ export function answeredWrongly(url: URL, packet: string): HeadgateError {
   );
 }
 
-export function connectTimedOut(url: URL, connectTimeoutMs: number): HeadgateError {
-  return new HeadgateError(
-    'HG_LINK_TIMEOUT',
-    `the broker ${shownUrl(url)} did not accept the connection within ${connectTimeoutMs} ms`,
-    { details: { url: shownUrl(url), connectTimeoutMs } },
-  );
+/** `missing`: how far the opening had come, as `connected to 10.0.0.7:1883, but no CONNACK`. */
+export function connectTimedOut(url: URL, connectTimeoutMs: number, missing: string): HeadgateError {
+  return new HeadgateError('HG_LINK_TIMEOUT', `${missing} within ${shownSpan(connectTimeoutMs)}`, {
+    details: { url: shownUrl(url), connectTimeoutMs },
+  });
 }
 
 /** A connection that stood is gone. */

@@ -179,6 +179,7 @@ export function mqttSource(input: MqttSourceInput): SourceSpec {
   const { keeps } = member;
   return sourceSpec('mqtt', options, decode, {
     connects: true,
+    target: connection.url,
     // A broker keeps what is not acknowledged, and drops messages without acknowledgement for a slow client.
     canWait: subscriptions.every(({ qos }) => qos > 0),
     stream: (io) => member.run(io),

@@ -4,6 +4,7 @@
 
 import type { Clock } from '../../../src/domain/clock.ts';
 import type { HeadgateError } from '../../../src/domain/errors.ts';
+import type { ConnectProgress } from '../socket/connect-progress.ts';
 import type { TlsOptions } from '../socket/open-socket.ts';
 
 export type Qos = 0 | 1 | 2;
@@ -76,6 +77,8 @@ export interface MqttLinkOptions {
   /** A larger message is read over, and comes with a `rejection`. */
   readonly payloadBytesMax: number;
   readonly session: MqttSessionMemory;
+  /** Is told how far the opening has come, up to the CONNACK. */
+  readonly progress?: ConnectProgress;
 }
 
 /** An acknowledgement that a link owes its broker: PUBACK for QoS 1, PUBREC for QoS 2. */

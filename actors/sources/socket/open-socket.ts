@@ -31,15 +31,20 @@ export function socketAddress(url: URL, isSecure: boolean, defaultPort: number):
   return { host, port: Number(url.port || defaultPort), isSecure };
 }
 
-/** @throws what the system says against the address at once; the rest comes as events. */
-export function openSocket({ host, port, isSecure }: SocketAddress, trust?: TlsOptions): net.Socket {
+/** `advance` is called when the connection stands, and again after the handshake of TLS.
+ *  @throws what the system says against the address at once; the rest comes as events. */
+export function openSocket(
+  { host, port, isSecure }: SocketAddress,
+  trust?: TlsOptions,
+  advance: () => void = () => {},
+): net.Socket {
   // Acknowledgements and requests are small, and somebody waits for them.
-  if (!isSecure) return net.connect({ host, port }).setNoDelay();
+  if (!isSecure) return net.connect({ host, port }, advance).setNoDelay();
   const { serverName = net.isIP(host) === 0 ? host : undefined, ...options } = trust ?? {};
   const name = serverName === undefined ? {} : { servername: serverName };
   const socket = tls.connect({ ...(options as tls.ConnectionOptions), ...name, host, port });
   keepCertificate(socket);
-  return socket.setNoDelay();
+  return socket.setNoDelay().once('connect', advance).once('secureConnect', advance);
 }
 
 /** Node ends the socket as soon as it has judged the certificate, so this looks at it before. The event is

@@ -16,6 +16,8 @@ export interface WebSocketPlan {
   readonly messageBytesMax: number;
   /** Bytes came. */
   readonly alive: () => void;
+  /** A step of the opening is done: connection, TLS handshake, WebSocket handshake. */
+  readonly advance?: () => void;
 }
 
 export interface OpenedWebSocket {
@@ -26,12 +28,19 @@ export interface OpenedWebSocket {
 const PORT = 80;
 const SECURE_PORT = 443;
 
+export function webSocketPort(isSecure: boolean): number {
+  return isSecure ? SECURE_PORT : PORT;
+}
+
+/** What the far end answers first, in messages about an opening that takes too long. */
+export const WEB_SOCKET_ANSWER = 'answer to the WebSocket handshake';
+
 /** @throws what the system says against the address at once; the rest comes as events. */
 export function openWebSocket(plan: WebSocketPlan): OpenedWebSocket {
-  const { url, protocols, headers, tls, rule, messageBytesMax, alive } = plan;
+  const { url, protocols, headers, tls, rule, messageBytesMax, alive, advance } = plan;
   const frames = webSocketFrames(rule);
   const isSecure = url.protocol === 'wss:';
-  const address = socketAddress(url, isSecure, isSecure ? SECURE_PORT : PORT);
+  const address = socketAddress(url, isSecure, webSocketPort(isSecure));
   const socket = new WebSocket(url, [...protocols], {
     headers: { ...headers },
     maxPayload: messageBytesMax,
@@ -41,10 +50,11 @@ export function openWebSocket(plan: WebSocketPlan): OpenedWebSocket {
     // A text that is cut may end within a character. Whoever takes messages checks those that are whole.
     skipUTF8Validation: true,
     createConnection: (() =>
-      new FrameSocket(openSocket(address, tls), frames, alive)) as unknown as NonNullable<
+      new FrameSocket(openSocket(address, tls, advance), frames, alive)) as unknown as NonNullable<
       ClientOptions['createConnection']
     >,
   });
+  if (advance !== undefined) socket.once('open', advance);
   return { socket, frames };
 }
 
