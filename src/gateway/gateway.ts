@@ -94,6 +94,7 @@ export class Gateway implements GatewayControl {
     this.#reloader = createReloader({
       ...{ clock: this.#clock, log, engine: this.engine, started, mask: (text) => log.mask(text) },
       isKept: (address) => this.#continuity.isKept(address),
+      besideEngine: ({ config }) => this.#doors?.stepsTo(config) ?? [],
       onApplied: (next, row) => {
         this.#adopt(next);
         void this.#continuity.applied(next, row);
@@ -271,7 +272,7 @@ export class Gateway implements GatewayControl {
     await Promise.all([...running.sinks.values()].map((spec) => engine.registerSink(spec, by)));
     this.#doors = this.#parts.use(
       await openDoors({
-        ...{ ...shared, gateway: this, metrics, redact: (text) => this.#log.mask(text) },
+        ...{ ...shared, ...metrics, gateway: this, redact: (text) => this.#log.mask(text) },
         running: () => this.#reloader.running.config,
       }),
     );
@@ -282,9 +283,8 @@ export class Gateway implements GatewayControl {
 
   async #watch(): Promise<void> {
     if (this.#options.watch === false) return;
-    const { path = null } = this.#file ?? {};
     const watches = await watchInputs({
-      ...{ path, clock: this.#clock, log: this.#log },
+      ...{ path: this.#file?.path ?? null, clock: this.#clock, log: this.#log },
       references: () => this.#reloader.running.files,
       onFile: () => this.#reloadIfChanged(),
       onReference: () => void this.#readReferencesAgain(),
