@@ -3,6 +3,7 @@
 
 import { crc32 } from 'node:zlib';
 import { messageOf } from '../../../src/domain/errors.ts';
+import type { SourceIo } from '../../../src/domain/source.ts';
 import type { UnreadableFiles } from './alerts.ts';
 import type { OpenFile } from './open-file.ts';
 import { HEAD_BYTES_MAX, holdsPlace, readBytes, type FilePlace } from './place.ts';
@@ -36,4 +37,16 @@ async function damageBefore({ bytes }: OpenFile, place: FilePlace): Promise<stri
   } catch (error) {
     return messageOf(error);
   }
+}
+
+/** Whether a compressed file changes within `pollMs`: then it is being written, and not damaged. */
+export async function isBeingWritten(
+  { clock, signal }: Pick<SourceIo, 'clock' | 'signal'>,
+  { bytes }: OpenFile,
+  pollMs: number,
+): Promise<boolean> {
+  const before = await bytes.facts();
+  await clock.sleep(pollMs, signal);
+  const after = await bytes.facts();
+  return before.sizeBytes !== after.sizeBytes || before.mtimeMs !== after.mtimeMs;
 }

@@ -8,7 +8,8 @@
 
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
-import { passDamaged } from './damaged-files.ts';
+import { isBeingWritten, passDamaged } from './damaged-files.ts';
+import { LineEndWait } from './line-end-wait.ts';
 import { inodeOf, notThere, openFile, openIfThere, requireForeign, type OpenFile } from './open-file.ts';
 import { alertMissing, alertUnreadable, UnreadableFiles } from './alerts.ts';
 import {
@@ -21,17 +22,9 @@ import {
   type FilePlace,
 } from './place.ts';
 import { PreviousFile } from './previous-file.ts';
-import { fileReading, type ChunkOutcome, type FileReading, type ReadingPlan, type Start } from './reading.ts';
+import { fileReading, type ChunkOutcome, type FileReading, type FollowPlan, type Start } from './reading.ts';
 import { birthOf, listRotated } from './rotated-files.ts';
 import { findByContent, findPlace, nextFile, type Predecessor, type Successor } from './rotation.ts';
-
-export interface FollowPlan extends ReadingPlan {
-  readonly path: string;
-  readonly mode: 'tail' | 'read';
-  readonly startAt: 'beginning' | 'end';
-  readonly pollMs: number;
-  readonly rotated: readonly string[];
-}
 
 /** Reads until the run is over, or in mode `read` until the end of the file.
  *  @throws HeadgateError of opening and reading. */
@@ -63,6 +56,7 @@ class Follower {
   readonly #unreadable = new UnreadableFiles();
   /** Nothing came at the last poll: a line without its end is no line that is just being written. */
   #isQuiet = false;
+  readonly #lineEnd = new LineEndWait();
 
   constructor(io: SourceIo, plan: FollowPlan) {
     this.#io = io;
@@ -180,23 +174,31 @@ class Follower {
 
   /** Returns whether the reading is over. */
   async #atEnd(): Promise<boolean> {
-    const { mode, pollMs } = this.#plan;
     const next = await this.#next();
     if (next !== null) {
+      if (this.#lineEnd.isNeeded(this.#main, this.#isQuiet)) {
+        await next.file.bytes.close();
+        return this.#waitForNews();
+      }
       await this.#goOnTo(next);
       return false;
     }
-    if (mode === 'read') {
+    if (this.#plan.mode === 'read') {
       this.#unreadable.tell(this.#io, 0);
       await this.#main.finish(this.#io);
       await this.#previous?.finish(this.#io);
       return true;
     }
-    this.#isQuiet = true;
     this.#wasBlank = this.#main.isBlank && (await inodeOf(this.#plan.path)) === this.#main.inode;
     await this.#readPrevious();
+    return this.#waitForNews();
+  }
+
+  /** Returns whether the reading is over. */
+  async #waitForNews(): Promise<boolean> {
+    this.#isQuiet = true;
     this.#io.readSucceeded();
-    await this.#io.clock.sleep(pollMs, this.#io.signal);
+    await this.#io.clock.sleep(this.#plan.pollMs, this.#io.signal);
     return this.#io.signal.aborted;
   }
 
@@ -322,10 +324,7 @@ class Follower {
   /** A compressed file that cannot be read to its end is still being written, or is broken. */
   async #onDamaged(error: HeadgateError): Promise<void> {
     const { file, place } = this.#main;
-    const before = await file.bytes.facts();
-    await this.#io.clock.sleep(this.#plan.pollMs, this.#io.signal);
-    const after = await file.bytes.facts();
-    if (before.sizeBytes !== after.sizeBytes || before.mtimeMs !== after.mtimeMs) {
+    if (await isBeingWritten(this.#io, file, this.#plan.pollMs)) {
       this.#takeReading(await fileReading(file, this.#plan, place));
       return;
     }
