@@ -1,7 +1,6 @@
 /** The sources of one run: which are registered, what each works with, where each goes on, and what is left
  *  of those that have gone. */
 
-import { NO_FAR_END } from '../actors/far-end.ts';
 import { HoldOffs } from '../actors/sources/hold-offs.ts';
 import { resume } from '../actors/sources/resumption.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
@@ -106,9 +105,9 @@ export class SourceSubsystem {
       const key = keyOf({ tenant, id: sourceId });
       // One that is registered before it is stored begins without it, too.
       this.#forgotten.add(key);
-      const over = { state: 'stopped', dueAtMs: null, failures: 0, farEnd: NO_FAR_END } as const;
-      for (const { kind } of this.#deadlines.get(key) ?? [])
-        ledger.setDeadline({ tenant, sourceId, kind, ...over });
+      // A sink of that id has waits of its own.
+      const waits = (this.#deadlines.get(key) ?? []).filter(({ kind }) => kind !== 'sink');
+      for (const wait of waits) ledger.setDeadline({ ...wait, dueAtMs: null });
       this.#deadlines.delete(key);
       return { tenant, sourceId, cursor: null };
     });
