@@ -224,7 +224,7 @@ export class EngineRun {
     this.#countLost(ledger.lostLetters);
   }
 
-  /** What the storage did not take and never will. */
+  /** Rows that the storage did not take and never will. */
   get unwritten(): UnwrittenRows {
     return this.#books.unwritten;
   }

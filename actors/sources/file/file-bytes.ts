@@ -56,6 +56,10 @@ const DECOMPRESSORS: Readonly<Record<string, () => Decompressor>> = {
   '.br': () => zlib.createBrotliDecompress(),
 };
 
+export function isDecompressible(suffix: string): boolean {
+  return Object.hasOwn(DECOMPRESSORS, suffix);
+}
+
 /** The content of a compressed file, null where the `suffix` is that of a format which cannot be read here.
  *  */
 export function compressedBytes(handle: FileHandle, suffix: string): FileBytes | null {
