@@ -1,5 +1,5 @@
-/** Secrets and certificates of the parts beside the engine that are replaced while a gateway runs: each is used
- *  at once, without a change of the configuration. */
+/** Secrets and certificates of the parts beside the engine that are replaced while a gateway runs: each is
+ *  used at once, without a change of the configuration. */
 
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
