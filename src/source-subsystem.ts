@@ -36,6 +36,7 @@ export interface SourceSubsystemOptions {
   readonly books: RunBooks;
   readonly settings: RunSettings;
   readonly plane: Plane;
+  readonly exit: Pick<Exit, 'forgetCursors' | 'rememberCursors'>;
   readonly counts: BalanceCounts;
   /** The database file; null where there is none. */
   readonly file: string | null;
@@ -96,10 +97,11 @@ export class SourceSubsystem {
 
   /** Forgets where the sources of these names, which must not be registered, would go on. Resolves when that
    *  is stored. */
-  forget(names: readonly string[], exit: Pick<Exit, 'dropCursors'>): Promise<void> {
-    const { ledger } = this.#options.books;
+  forget(names: readonly string[]): Promise<void> {
+    const { books, exit } = this.#options;
+    const { ledger } = books;
     const keys = new Set(names.map((name) => keyOf(parsedName(name))));
-    exit.dropCursors(keys);
+    exit.forgetCursors(keys);
     const cursors = names.map((name): CursorRow => {
       const { tenant, id: sourceId } = parsedName(name);
       const key = keyOf({ tenant, id: sourceId });
@@ -199,6 +201,7 @@ export class SourceSubsystem {
       tally: this.#ended.tallyOf(addressOf(spec)),
     });
     const name = keyOf(spec);
+    this.#options.exit.rememberCursors(name);
     // A source whose predecessor said good-bye begins without its cursor.
     rig.cursor = this.#forgotten.delete(name) ? null : (store?.cursors.get(name) ?? null);
     resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());
