@@ -95,14 +95,13 @@ export class Gateway implements GatewayControl {
       ...{ clock: this.#clock, log, engine: this.engine, started, mask: (text) => log.mask(text) },
       isKept: (address) => this.#continuity.isKept(address),
       besideEngine: ({ config }) => this.#doors?.stepsTo(config) ?? [],
+      onTakenBack: (next) => void this.#continuity.takenBack(next),
       onApplied: (next, row) => {
         this.#adopt(next);
         void this.#continuity.applied(next, row);
       },
     });
-    const ended = Promise.withResolvers<void>();
-    this.ended = ended.promise;
-    this.#end = ended.resolve;
+    ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<void>());
   }
 
   get started(): GatewayControl['started'] {

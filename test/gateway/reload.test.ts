@@ -75,6 +75,7 @@ function bench(
   const noteLine = (_fields: object, message: string) => void log.push(message);
   const started = prepared(plan);
   const applied: PreparedConfig[] = [];
+  const takenBack: PreparedConfig[] = [];
   /** Commands by the turn of the event loop in which they were begun. */
   const turns = [0];
   const pause = () => Promise.resolve(void turns.push(0));
@@ -84,9 +85,10 @@ function bench(
     isKept: () => false,
     mask: (text) => text,
     onApplied: (next) => void applied.push(next),
+    onTakenBack: (next) => void takenBack.push(next),
   });
   return {
-    ...{ reloader, asked, rows, log, applied, turns },
+    ...{ reloader, asked, rows, log, applied, takenBack, turns },
     reload: (next: Plan, persist?: () => void) =>
       reloader.reload({
         origin: 'api',
@@ -219,13 +221,14 @@ describe('a version of which a part fails', () => {
       },
       revert: async () => beside.push(`take back ${path}`),
     });
-    const { reload, asked } = bench({}, {}, () => [step('http.tls'), step('metrics', failing)]);
+    const { reload, asked, takenBack } = bench({}, {}, () => [step('http.tls'), step('metrics', failing)]);
     expect(await reload({ sources: { a: 1 } })).toMatchObject({
       outcome: 'failed',
       problems: [{ path: 'metrics' }],
     });
     expect(beside).toEqual(['change http.tls', 'change metrics', 'take back http.tls']);
     expect(asked).toEqual(['register a by 1', 'deregister a by 1']);
+    expect(takenBack.map(({ sources }) => [...sources.keys()])).toEqual([['a']]);
   });
 
   test('side by side with others takes back only those that came about', async () => {
