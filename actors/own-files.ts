@@ -1,7 +1,7 @@
 /** The files that an engine writes. A source that read one of them would feed the engine with its own output,
  *  for as long as the disk lasts. */
 
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { identitiesOf, realPathOf } from './real-path.ts';
 
 /** Suffixes of the files beside a database. */
@@ -31,6 +31,23 @@ export function databaseFinder(file: string): FileTest {
   const real = realPathOf(file);
   const known = new Set(DATABASE_SUFFIXES.flatMap((suffix) => identitiesOf(`${real}${suffix}`)));
   return (path, identity = '') => known.has(identity) || identitiesOf(path).some((one) => known.has(one));
+}
+
+/** The files of a database, by name; none of one in memory. */
+export function filesOfDatabase(file: string): string[] {
+  return file === ':memory:' ? [] : DATABASE_SUFFIXES.map((suffix) => `${file}${suffix}`);
+}
+
+/** The output of a file sink, and a file as its rotation names them. */
+export function filesOfSink(output: string): string[] {
+  const extension = extname(output);
+  const stem = output.slice(0, output.length - extension.length);
+  return [output, `${stem}.000001.20260101T000000Z${extension}`];
+}
+
+/** A file as the archive of the timeline names them. */
+export function filesOfArchive(folder: string): string[] {
+  return [join(folder, 'timeline-00000000-0000-0000-0000-000000000000-000000000001-000000001000.ndjson')];
 }
 
 /** Whether `path` is the output of a file sink, or one of its rotated files. */

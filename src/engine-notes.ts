@@ -42,6 +42,24 @@ export abstract class EngineNotes extends EngineCommands {
     return this.atWork().sinks.directory.cursorOf(formatAddress(parseAddress(String(id)))) !== null;
   }
 
+  /** Whether a sink of this id is registered and has not ended. */
+  isSinkRegistered(id: string): boolean {
+    return this.atWork().sinks.directory.has(formatAddress(parseAddress(String(id))));
+  }
+
+  /** Whether a place is kept at which a source of this id would go on: its cursor. */
+  hasSourceCursor(id: string): boolean {
+    return this.atWork().hasPlace(formatAddress(parseAddress(String(id))));
+  }
+
+  /** Deletes the cursors that sources have left, and what is kept of their waits: one of such an id that is
+   *  registered later begins as a new one. Resolves when that is stored, in one transaction.
+   *  @throws HeadgateError HG_ENGINE_STATE while the engine does not run, and where one of them is
+   *  registered */
+  async forgetSources(ids: readonly string[]): Promise<void> {
+    return this.atWork().forgetSources(ids.map((id) => formatAddress(parseAddress(String(id)))));
+  }
+
   /** What a sink has not delivered, also one that is not registered and whose cursor was kept; null where
    *  there is no cursor of this id.
    *  @throws HeadgateError HG_ENGINE_STATE while the engine does not run; HG_STORAGE_ codes */

@@ -180,6 +180,19 @@ export class EngineRun {
     }
   }
 
+  /** Whether a place is kept at which a source of this name would go on. */
+  hasPlace(name: string): boolean {
+    return this.#sources.hasPlace(name);
+  }
+
+  /** Forgets it. @throws HeadgateError HG_ENGINE_STATE where a source of such a name is registered. */
+  forgetSources(names: readonly string[]): Promise<void> {
+    const busy = names.find((name) => this.directory.has(name));
+    if (busy === undefined) return this.#sources.forget(names, this.#options.outputs.exit);
+    const message = `source "${busy}" is registered; deregister it before its cursor is deleted`;
+    throw new HeadgateError('HG_ENGINE_STATE', message);
+  }
+
   /** Writes a row about the configuration; returns its `seq`. */
   noteConfig({ event, data = {} }: ConfigNote, cause: number | null): number {
     if (cause !== null && cause > this.#books.journal.lastSeq) {
@@ -211,7 +224,7 @@ export class EngineRun {
     this.#countLost(ledger.lostLetters);
   }
 
-  /** What the storage did not take and never will. */
+  /** Rows that the storage did not take and never will. */
   get unwritten(): UnwrittenRows {
     return this.#books.unwritten;
   }

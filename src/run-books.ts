@@ -2,6 +2,7 @@
  *  the alerts they call for, dead letters, and from when sources wait. */
 
 import type { Observer, Subject } from 'rxjs';
+import { farEndOf, NO_FAR_END } from '../actors/far-end.ts';
 import type { BuryPayload } from '../actors/sources/arriving-records.ts';
 import type { IntakePorts } from '../actors/sources/intake-ports.ts';
 import type { SourceRig } from '../actors/sources/source-rig.ts';
@@ -179,12 +180,14 @@ export class RunBooks {
 
   readonly keepDeadline: KeepDeadline = (rig, wait) => {
     const { tenant, id: sourceId } = rig.spec;
-    this.ledger.setDeadline({ tenant, sourceId, kind: 'wait', ...(wait ?? noDeadline(rig)) });
+    const deadline = wait === null ? noDeadline(rig) : { ...wait, farEnd: farEndOf(rig.spec) };
+    this.ledger.setDeadline({ tenant, sourceId, kind: 'wait', ...deadline });
   };
 
   readonly keepPollPhase: IntakePorts['keepPollPhase'] = ({ spec, state }, dueAtMs) => {
     const { tenant, id: sourceId } = spec;
-    this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0 });
+    const farEnd = farEndOf(spec);
+    this.ledger.setDeadline({ tenant, sourceId, kind: 'poll', state, dueAtMs, failures: 0, farEnd });
   };
 
   readonly keepCursor: IntakePorts['keepCursor'] = (rig, cursor) => {
@@ -247,5 +250,5 @@ export class RunBooks {
 
 /** It waits no longer. */
 function noDeadline({ state }: SourceRig) {
-  return { state, dueAtMs: null, failures: 0 };
+  return { state, dueAtMs: null, failures: 0, farEnd: NO_FAR_END };
 }

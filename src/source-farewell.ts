@@ -7,6 +7,9 @@ import type { Logger } from './domain/logger.ts';
 import type { SourceSpec } from './domain/source.ts';
 import type { RunBooks } from './run-books.ts';
 
+/** The cursor of a source that said good-bye: nothing is kept for it. */
+export const NO_PLACE = '{}';
+
 interface Parts {
   readonly clock: Clock;
   readonly log: Logger;
@@ -25,7 +28,7 @@ export function sayFarewell(
   if (farewell === undefined || !isGone) return false;
   const { cursor } = rig;
   // The successor begins without it: what it stands for is on its way out.
-  const forgotten = books.keepCursor(rig, '{}');
+  const forgotten = books.keepCursor(rig, NO_PLACE);
   const io = {
     ...{ clock, log, cursor },
     alert: (event: string, message: string, details: Readonly<Record<string, unknown>> = {}) =>

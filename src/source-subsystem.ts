@@ -7,17 +7,18 @@ import { SourceRig } from '../actors/sources/source-rig.ts';
 import { Spills } from '../actors/sources/spills.ts';
 import { EndedHealths } from '../actors/supervision/ended-healths.ts';
 import { SourceDirectory } from '../actors/supervision/source-directory.ts';
+import type { Exit } from '../actors/flow/exit.ts';
 import type { Plane } from '../actors/flow/plane.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
-import { addressOf } from './domain/address.ts';
+import { addressOf, parseAddress } from './domain/address.ts';
 import type { Clock } from './domain/clock.ts';
 import type { ErrorFacts } from './domain/errors.ts';
 import type { SourceCounter, SourceHealth, SourceState } from './domain/health.ts';
 import { LIMITS } from './domain/limits.ts';
 import type { Logger } from './domain/logger.ts';
 import type { SourceSpec } from './domain/source.ts';
-import type { DeadlineRow, TimelineRow } from './domain/timeline.ts';
+import type { CursorRow, DeadlineRow, TimelineRow } from './domain/timeline.ts';
 import { LeftSessions } from './left-sessions.ts';
 import { openFileProblem, ownFileProblem, ownFilesOf } from './own-file-checks.ts';
 import type { Answer } from './pending-requests.ts';
@@ -25,7 +26,7 @@ import type { BalanceCounts } from './record-balance.ts';
 import type { RunBooks } from './run-books.ts';
 import type { RunSettings } from './run-settings.ts';
 import type { SinkWing } from './sink-wing.ts';
-import { sayFarewell } from './source-farewell.ts';
+import { NO_PLACE, sayFarewell } from './source-farewell.ts';
 
 export interface SourceSubsystemOptions {
   readonly options: EngineOptions;
@@ -85,6 +86,38 @@ export class SourceSubsystem {
 
   stats(): ReturnType<EndedHealths<SourceHealth, SourceCounter>['stats']> {
     return this.#ended.stats(this.directory);
+  }
+
+  /** Whether a place is kept at which a source of this name would go on. */
+  hasPlace(name: string): boolean {
+    const cursor = this.#options.store?.cursors.get(keyOf(parsedName(name)));
+    return cursor !== undefined && cursor !== NO_PLACE;
+  }
+
+  /** Forgets where the sources of these names, which must not be registered, would go on. Resolves when that
+   *  is stored. */
+  forget(names: readonly string[], exit: Pick<Exit, 'dropCursors'>): Promise<void> {
+    const { ledger } = this.#options.books;
+    const keys = new Set(names.map((name) => keyOf(parsedName(name))));
+    exit.dropCursors(keys);
+    const cursors = names.map((name): CursorRow => {
+      const { tenant, id: sourceId } = parsedName(name);
+      const key = keyOf({ tenant, id: sourceId });
+      // One that is registered before it is stored begins without it, too.
+      this.#forgotten.add(key);
+      // A sink of that id has waits of its own.
+      const waits = (this.#deadlines.get(key) ?? []).filter(({ kind }) => kind !== 'sink');
+      for (const wait of waits) ledger.setDeadline({ ...wait, dueAtMs: null });
+      this.#deadlines.delete(key);
+      return { tenant, sourceId, cursor: null };
+    });
+    return new Promise((resolve) => {
+      const onSettled = () => {
+        for (const key of keys) this.#forgotten.delete(key);
+        resolve();
+      };
+      ledger.addParcel({ cursors, onSettled });
+    });
   }
 
   /** Keeps the table up to date where sources are few; the rows of many are written at each sample, ten
@@ -183,6 +216,11 @@ export class SourceSubsystem {
     rig.hasEnded = true;
     this.#ended.keep(rig);
   }
+}
+
+function parsedName(name: string): Pick<SourceSpec, 'tenant' | 'id'> {
+  const { tenant, sourceId: id } = parseAddress(name);
+  return { tenant, id };
 }
 
 /** As the store names it. */

@@ -3,7 +3,13 @@
 import type Database from 'better-sqlite3';
 import { messageOf } from '../src/domain/errors.ts';
 import type { CommitMark } from '../src/domain/receipt.ts';
-import type { CommitUnit, DeadlineRow, LetterFailure, SinkCursorRow } from '../src/domain/timeline.ts';
+import type {
+  CommitUnit,
+  CursorRow,
+  DeadlineRow,
+  LetterFailure,
+  SinkCursorRow,
+} from '../src/domain/timeline.ts';
 import { bulkInsert, type SqlValue } from './tables/bulk-insert.ts';
 import type { CommitResult, RefusedRow } from './event-store.ts';
 import { isFaultOfRows } from './file/storage-error.ts';
@@ -120,7 +126,7 @@ function tableWriters(
     sources: bulkInsert(db, SOURCES),
     deadLetters: bulkInsert(db, DEAD_LETTERS),
     health: bulkInsert(db, healthOf(run)),
-    cursors: bulkInsert(db, CURSORS),
+    cursors: cursorWriter(db),
     spilled: bulkInsert(db, SPILL),
     marks: markWriter(db),
     letterFailures: letterFailureWriter(db),
@@ -163,6 +169,22 @@ function rowExaminer(db: Database.Database, tables: TableWriters): (unit: Commit
 
 function isEmpty(unit: CommitUnit): boolean {
   return Object.values(unit).every((rows: readonly unknown[]) => rows.length === 0);
+}
+
+function cursorWriter(db: Database.Database): (rows: readonly CursorRow[]) => void {
+  const insert = bulkInsert(db, CURSORS);
+  const remove = db.prepare('DELETE FROM source_cursors WHERE tenant = ? AND source_id = ?');
+  return (rows) => {
+    if (rows.every(stands)) return void insert(rows);
+    for (const row of rows) {
+      if (stands(row)) insert([row]);
+      else remove.run(row.tenant, row.sourceId);
+    }
+  };
+}
+
+function stands(row: CursorRow): row is CursorRow & { readonly cursor: string } {
+  return row.cursor !== null;
 }
 
 function sinkCursorWriter(db: Database.Database): (rows: readonly SinkCursorRow[]) => void {

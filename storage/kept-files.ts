@@ -24,6 +24,9 @@ import { storageError } from './file/storage-error.ts';
 import { isLogWhole } from './file/wal-index.ts';
 import type { StoreSession } from './store-session.ts';
 
+/** Pages that an action may store after it gave pages back, and a checkpoint between. */
+const SLACK_PAGES = 64;
+
 /** Incidents that were not collected yet; further ones of one kind add nothing. */
 const INCIDENTS_MAX = 16;
 
@@ -41,6 +44,8 @@ export class KeptFiles {
   /** A copy that was made beside a file that is not ours. */
   #rescuedTo: string | null = null;
   #incidents: FileIncident[] = [];
+  /** Pages of the database at the end of the last action. */
+  #pages = 0;
   /** The last reported change, so that a lasting one is reported once. */
   #told: FileChange | null = null;
 
@@ -50,6 +55,7 @@ export class KeptFiles {
     this.#lock = lock;
     this.#db = session.connection;
     this.#watch = new FileWatch(file);
+    this.#notePages();
   }
 
   /** Incidents since the last call. */
@@ -65,7 +71,7 @@ export class KeptFiles {
   use<Result>(action: () => Result): Result {
     this.#restore();
     const result = action();
-    this.#confirm();
+    this.#confirm(SLACK_PAGES);
     return result;
   }
 
@@ -78,7 +84,8 @@ export class KeptFiles {
     if (before !== null && isDeepStrictEqual(before.unit, unit)) return before.result;
     const result = action();
     this.#unanswered = { unit, result };
-    this.#confirm();
+    // A commit gives no pages back.
+    this.#confirm(0);
     this.#unanswered = null;
     return result;
   }
@@ -87,7 +94,7 @@ export class KeptFiles {
   copying<Result>(action: () => Result): Result {
     const change = this.#watch.check();
     const result = action();
-    if (change === null) this.#watch.rebase();
+    if (change === null && this.#isWhole(this.#watch.check(), 0)) this.#watch.rebase();
     return result;
   }
 
@@ -102,12 +109,27 @@ export class KeptFiles {
   }
 
   /** After an action: the files are the ones in use, or are made so. */
-  #confirm(): void {
+  #confirm(slackPages: number): void {
     this.#follow();
     const change = this.#watch.check();
-    // It may have become smaller by what was just done.
-    if (change !== null && change !== 'shorter' && change !== 'logShorter') this.#restore();
+    if (change !== null && !this.#isWhole(change, slackPages)) this.#restore();
     this.#watch.rebase();
+    this.#notePages();
+  }
+
+  #notePages(): void {
+    if (this.#session.connection !== null) this.#pages = pagesOf(this.#session.connection);
+  }
+
+  /** Whether a file that became smaller holds all it should: a checkpoint, also one of another program's
+   *  connection, cuts off pages that were given back, and a log of which all is in the database. */
+  #isWhole(change: FileChange | null, slackPages: number): boolean {
+    const { connection } = this.#session;
+    if (change === 'logShorter') return isLogWhole(this.#file);
+    if (change !== 'shorter' || connection === null) return change === null;
+    const pages = Math.min(this.#pages, pagesOf(connection)) - slackPages;
+    const pageBytes = connection.pragma('page_size', { simple: true }) as number;
+    return this.#watch.databaseBytes() >= pages * pageBytes;
   }
 
   /** The session may have another connection, to new files of the same names. */
@@ -124,8 +146,8 @@ export class KeptFiles {
     // Without a connection there is nothing to copy from; the session opens one, or says why not.
     if (this.#session.connection === null && this.#copyToPlace === null) return;
     for (let change = this.#watch.check(); change !== null; change = this.#watch.check()) {
-      // Another connection has moved the whole log into the database, as a backup or the sqlite3 shell does.
-      if (change === 'logShorter' && isLogWhole(this.#file)) {
+      // Another connection made a checkpoint, as a backup or the sqlite3 shell does.
+      if (this.#isWhole(change, 0)) {
         this.#watch.rebase();
         continue;
       }
@@ -221,6 +243,11 @@ const REASONS: Readonly<Record<FileChange, string>> = {
   logShorter: 'its log was cut off by another program; restart the engine, which looks at what is left',
   lockGone: 'its lock was removed while in use',
 };
+
+/** In the log or in the file. */
+function pagesOf(db: Database.Database): number {
+  return db.pragma('page_count', { simple: true }) as number;
+}
 
 function freeName(name: string): string {
   let free = name;

@@ -22,7 +22,7 @@ import type {
   UnfinishedActor,
 } from './event-store.ts';
 import { inspectDatabase, notADatabase } from './file/inspect-database.ts';
-import { cursorKey, readKnownState, type KnownState } from './tables/known-state.ts';
+import { followCursors, readKnownState, type KnownState } from './tables/known-state.ts';
 import { nameAnew, readAncestors, readRestored } from './tables/lineage.ts';
 import { readMark } from './file/mark-file.ts';
 import { KeptFiles } from './kept-files.ts';
@@ -226,7 +226,7 @@ function eventStore(
     async commit(unit: CommitUnit) {
       const write = () => session.commit(unit);
       const result = guard(() => (files === null ? write() : files.commit(unit, write)));
-      for (const row of unit.cursors) cursors.set(cursorKey(row.tenant, row.sourceId), row.cursor);
+      followCursors(cursors, unit.cursors);
       mark.committed();
       return result;
     },

@@ -241,10 +241,15 @@ export class Exit implements Downstream {
     if (this.#ledger === null || this.#ledger.isClosed) return;
     const names = new Set<string>();
     for (const item of batch) if (item.cursor !== undefined) names.add(nameOf(item));
+    this.dropCursors(names);
+    this.#onLost(batch);
+  }
+
+  /** Cursors of records that these sources (`tenant/source`) have handed in are not stored any more. */
+  dropCursors(names: ReadonlySet<string>): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (const name of names) this.#wentBack.set(name, nowMs);
-    this.#ledger.forgetCursors(names);
-    this.#onLost(batch);
+    this.#ledger?.forgetCursors(names);
   }
 
   /** Whether the record came after its source went back. */

@@ -10,6 +10,7 @@ import {
   type SinkOptionsInput,
 } from '../../src/config/sink-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
+import { checksumOfOptions } from '../far-end.ts';
 import type { SinkIo, SinkLink, SinkLogic, SinkSpec } from '../../src/domain/sink.ts';
 
 /** The schema of a kind's own options, each a zod type. */
@@ -70,5 +71,10 @@ export function sinkSpec(
   claim?: string,
 ): SinkSpec {
   const claimed = claim === undefined ? {} : { claim };
-  return Object.freeze({ kind: 'sink', ...commonSinkSpec(options), type, logic, ...claimed });
+  return Object.freeze({
+    kind: 'sink',
+    ...commonSinkSpec(options),
+    ...{ type, logic, ...claimed },
+    checksumOfOptions: () => checksumOfOptions(type, options),
+  });
 }

@@ -6,6 +6,7 @@ import { LIMITS } from '../../src/domain/limits.ts';
 import type { SinkSpec } from '../../src/domain/sink.ts';
 import type { DeadlineRow } from '../../src/domain/timeline.ts';
 import type { ResumedSinkWait, SinkFact, SinkWaitInput } from '../../machines/sink-machine.ts';
+import { farEndOf, isSameFarEnd, NO_FAR_END } from '../far-end.ts';
 import { managed } from '../managed.ts';
 import type { SinkRig } from './sink-rig.ts';
 
@@ -14,7 +15,8 @@ type SaveDeadline = (deadline: DeadlineRow) => void;
 
 /** What stands for a sink that waits no longer. */
 export function noSinkWait({ tenant, id: sourceId }: Pick<SinkSpec, 'tenant' | 'id'>): DeadlineRow {
-  return { tenant, sourceId, kind: 'sink', state: 'connecting', dueAtMs: null, failures: 0 };
+  const none = { state: 'connecting', dueAtMs: null, failures: 0, farEnd: NO_FAR_END } as const;
+  return { tenant, sourceId, kind: 'sink', ...none };
 }
 
 /** Reports `wait.over` after `delayMs`. A deadline that is to be kept is kept until then, so that a start
@@ -28,23 +30,31 @@ export function createSinkWait(clock: Clock, save: SaveDeadline) {
     const { state, failures } = kept;
     const rig = kept.rig as SinkRig;
     const none = noSinkWait(rig.spec);
-    const until = (restMs: number) => ({ ...none, state, failures, dueAtMs: clock.wallMs() + restMs });
+    const askedRestMs = () => rig.notBeforeMonoMs - clock.monotonicMs();
+    const until = (restMs: number): DeadlineRow => {
+      const own = farEndOf(rig.spec);
+      const farEnd = askedRestMs() > 0 ? { ...own, optionsCrc: null } : own;
+      return { ...none, state, failures, dueAtMs: clock.wallMs() + restMs, farEnd };
+    };
     save(until(delayMs));
     scope.onClose(() => {
-      const restMs = rig.notBeforeMonoMs - clock.monotonicMs();
+      const restMs = askedRestMs();
       save(restMs > 0 ? until(restMs) : none);
     });
   });
 }
 
 /** What is left of a wait that was kept. It is never longer than the sink's own options have it, or a far end
- *  may ask for, whatever became of the wall clock meanwhile. */
+ *  may ask for, whatever became of the wall clock meanwhile. Null where the sink starts at once: there was no
+ *  wait, or its address or options have changed. */
 export function resumedSinkWait(
-  { backoff, breaker }: SinkSpec,
+  spec: SinkSpec,
   kept: DeadlineRow | undefined,
   nowMs: number,
 ): ResumedSinkWait | null {
-  const { state, dueAtMs = null, failures = 0 } = kept ?? {};
+  if (kept === undefined || !isSameFarEnd(spec, kept.farEnd)) return null;
+  const { state, dueAtMs, failures } = kept;
+  const { backoff, breaker } = spec;
   if (dueAtMs === null || (state !== 'backingOff' && state !== 'circuitOpen')) return null;
   const waitMsMax = Math.max(backoff.maxMs, breaker.coolDownMs, LIMITS.retryAfterMsMax);
   return { state, failures, waitMs: Math.min(Math.max(0, dueAtMs - nowMs), waitMsMax) };

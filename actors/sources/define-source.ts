@@ -10,6 +10,7 @@ import {
 } from '../../src/config/source-options.ts';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
+import { checksumOfOptions } from '../far-end.ts';
 import type { DecodeFunction, SourceIo, SourceLogic, SourceSpec } from '../../src/domain/source.ts';
 
 export interface SourceKind<Options> {
@@ -78,5 +79,9 @@ export function sourceSpec(
   readsFile?: string,
 ): SourceSpec {
   const reads = readsFile === undefined ? {} : { readsFile };
-  return vouchFor({ ...commonSpec(options), type, decode, logic, ...reads });
+  return vouchFor({
+    ...commonSpec(options),
+    ...{ type, decode, logic, ...reads },
+    checksumOfOptions: () => checksumOfOptions(type, options),
+  });
 }

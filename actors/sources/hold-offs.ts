@@ -2,12 +2,11 @@
  *  every run of the source, whatever state it was in, for the incarnations after it, and over a restart of
  *  the process, as long as the source asks the same far end. */
 
-import { crc32 } from 'node:zlib';
 import type { Clock } from '../../src/domain/clock.ts';
 import { HeadgateError, retryAfterMsOf } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import type { SourceSpec } from '../../src/domain/source.ts';
 import type { DeadlineRow } from '../../src/domain/timeline.ts';
+import { addressChecksum } from '../far-end.ts';
 import type { SourceRig } from './source-rig.ts';
 
 interface HoldOff {
@@ -29,12 +28,13 @@ export class HoldOffs {
     this.#clock = clock;
     this.#save = save;
     const nowMs = clock.wallMs();
-    for (const { tenant, sourceId, kind, dueAtMs, failures: checksum } of [...rows].flat()) {
+    for (const { tenant, sourceId, kind, dueAtMs, farEnd } of [...rows].flat()) {
       if (kind !== 'retryAfter' || dueAtMs === null) continue;
       // However far the wall clock was set back, no wait is longer than one may be.
       const restMs = Math.min(dueAtMs - nowMs, LIMITS.retryAfterMsMax);
       if (restMs <= 0) continue;
-      this.#kept.set(`${tenant}/${sourceId}`, { checksum, untilMonoMs: clock.monotonicMs() + restMs });
+      const untilMonoMs = clock.monotonicMs() + restMs;
+      this.#kept.set(`${tenant}/${sourceId}`, { checksum: farEnd.addressCrc, untilMonoMs });
     }
   }
 
@@ -43,12 +43,13 @@ export class HoldOffs {
     const { spec, state } = rig;
     const { tenant, id: sourceId } = spec;
     rig.holdOff(waitMs);
-    const checksum = checksumOf(spec);
+    const checksum = addressChecksum(spec);
     if (checksum === null) return;
     if (this.#kept.size > PRUNED_ABOVE) this.#prune();
     this.#kept.set(`${tenant}/${sourceId}`, { checksum, untilMonoMs: this.#clock.monotonicMs() + waitMs });
     const dueAtMs = Math.ceil(this.#clock.wallMs() + waitMs);
-    this.#save({ tenant, sourceId, kind: 'retryAfter', state, dueAtMs, failures: checksum });
+    const farEnd = { addressCrc: checksum, optionsCrc: null };
+    this.#save({ tenant, sourceId, kind: 'retryAfter', state, dueAtMs, failures: 0, farEnd });
   }
 
   /** Hands what is left of a wait to a new incarnation. */
@@ -58,17 +59,13 @@ export class HoldOffs {
     if (kept === undefined) return;
     const restMs = kept.untilMonoMs - this.#clock.monotonicMs();
     if (restMs <= 0) this.#kept.delete(key);
-    else if (kept.checksum === checksumOf(rig.spec)) rig.holdOff(restMs);
+    else if (kept.checksum === addressChecksum(rig.spec)) rig.holdOff(restMs);
   }
 
   #prune(): void {
     const nowMs = this.#clock.monotonicMs();
     for (const [key, { untilMonoMs }] of this.#kept) if (untilMonoMs <= nowMs) this.#kept.delete(key);
   }
-}
-
-function checksumOf({ logic }: SourceSpec): number | null {
-  return logic.target === undefined ? null : crc32(logic.target);
 }
 
 /** The part of a failure that the statechart gets. */

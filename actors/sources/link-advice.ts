@@ -20,10 +20,22 @@ const ADVICE: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'the address cannot be connected to from here, or all local ports are in use',
 };
 
+/** A far end that misses a certificate may close the connection without a word. */
+export const MAY_WANT_CERTIFICATE = 'it may want a certificate of the client (tls.cert and tls.key)';
+
+interface Circumstances {
+  /** The wall time, with which advice on certificates compares their dates. */
+  readonly nowMs?: number | undefined;
+  /** The connection is one over TLS. */
+  readonly overTls?: boolean;
+}
+
 /** Why there is no connection, by the system's code where there is one, else in the error's own words: those
- *  of the innermost cause say most. `nowMs` is the wall time, with which advice on certificates compares
- *  their dates. */
-export function linkAdvice(code: string, error: unknown, nowMs?: number): string {
+ *  of the innermost cause say most. */
+export function linkAdvice(code: string, error: unknown, { nowMs, overTls }: Circumstances = {}): string {
+  // The alert that says so can be lost when the far end closes at once.
+  if (overTls === true && (code === 'ECONNRESET' || code === 'EPIPE'))
+    return `${ADVICE[code]}; ${MAY_WANT_CERTIFICATE}`;
   const message = innermostMessage(error);
   const known = ADVICE[code] ?? tlsAdvice(opensslCode(message) ?? code, { error, message, nowMs });
   if (known !== null) return known;

@@ -45,7 +45,7 @@ export async function statusError(
 
 export function refusedError(io: SourceIo, { url }: WebSocketPlace, error: Error): HeadgateError {
   const { code } = error as { code?: string };
-  const reason = linkAdvice(code ?? '', error, io.clock.wallMs());
+  const reason = linkAdvice(code ?? '', error, { nowMs: io.clock.wallMs(), overTls: url.startsWith('wss:') });
   return new HeadgateError('HG_LINK_REFUSED', `no connection to ${publicUrl(url)}: ${reason}`, {
     cause: error,
   });

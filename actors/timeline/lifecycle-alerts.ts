@@ -11,11 +11,13 @@ import type { TimelineRow } from '../../src/domain/timeline.ts';
 import {
   alertOf,
   endOf,
+  isLasting,
   isOfLink,
   isOpenLink,
   isTrouble,
   linkDownAlert,
   resumedAlertOf,
+  topicOf,
 } from './lifecycle-rules.ts';
 import { LinkTrouble, type Trouble } from './link-trouble.ts';
 
@@ -29,7 +31,8 @@ export interface LifecycleAlertPorts {
 
 interface OpenAlert {
   readonly alert: OperatorAlert;
-  readonly actor: string;
+  /** See {@link topicOf}. */
+  readonly topic: string;
   readonly beganMonoMs: number;
   /** Times that the condition was met again while the alert was open. */
   repeats: number;
@@ -38,7 +41,7 @@ interface OpenAlert {
 
 export class LifecycleAlerts {
   readonly #ports: LifecycleAlertPorts;
-  /** By the name of the actor, which later incarnations have too. */
+  /** By their topics; later incarnations of an actor have its name. */
   readonly #open = new Map<string, OpenAlert>();
   readonly #trouble: LinkTrouble;
 
@@ -49,7 +52,8 @@ export class LifecycleAlerts {
 
   /** Takes a row of the timeline: it may begin an alert, repeat one, or end one. */
   onRow(row: TimelineRow, actorId: string): void {
-    const open = this.#open.get(row.actor);
+    const topic = topicOf(row);
+    const open = this.#open.get(topic);
     const alert = alertOf(row);
     if (open !== undefined) {
       if (repeats(open.alert.event, alert, row)) {
@@ -58,18 +62,18 @@ export class LifecycleAlerts {
         return;
       }
       const end = endOf(open.alert.event, row);
-      if (end === 'now') this.#close(open, actorId, row.toState ?? row.event, row.seq);
-      else if (end === 'later') this.#watch(open, actorId, row.toState ?? row.event);
+      if (end === 'now') this.#close(open, actorId, stateIn(row), row.seq);
+      else if (end === 'later') this.#watch(open, actorId, stateIn(row));
       else if (row.kind === 'transition') this.#stopTimer(open);
     }
     if (!this.#open.has(row.actor)) this.#trouble.onRow(row, actorId);
     if (alert !== null) {
       this.#ports.raise(alert, actorId, row.seq);
-      if (row.kind === 'transition') this.#begin(row.actor, alert);
+      if (isLasting(row, alert)) this.#begin(topic, alert);
       return;
     }
     const resumed = resumedAlertOf(row);
-    if (resumed !== null) this.#begin(row.actor, resumed);
+    if (resumed !== null) this.#begin(topic, resumed);
   }
 
   /** The run is over: alerts that are open end with it. */
@@ -79,14 +83,14 @@ export class LifecycleAlerts {
     this.#trouble.close();
   }
 
-  #begin(actor: string, alert: OperatorAlert, beganMonoMs = this.#ports.clock.monotonicMs()): OpenAlert {
-    this.#trouble.drop(actor);
-    const open: OpenAlert = { alert, actor, repeats: 0, timer: undefined, beganMonoMs };
-    this.#open.set(actor, open);
+  #begin(topic: string, alert: OperatorAlert, beganMonoMs = this.#ports.clock.monotonicMs()): OpenAlert {
+    this.#trouble.drop(topic);
+    const open: OpenAlert = { alert, topic, repeats: 0, timer: undefined, beganMonoMs };
+    this.#open.set(topic, open);
     const oldest = this.#open.values().next().value;
     if (this.#open.size > LIMITS.openAlertsMax && oldest !== undefined) {
       this.#stopTimer(oldest);
-      this.#open.delete(oldest.actor);
+      this.#open.delete(oldest.topic);
     }
     return open;
   }
@@ -116,9 +120,9 @@ export class LifecycleAlerts {
 
   #close(open: OpenAlert, actorId: string, state: string, cause: number | null): void {
     this.#stopTimer(open);
-    this.#open.delete(open.actor);
+    this.#open.delete(open.topic);
     const { clock, raise } = this.#ports;
-    const { alert, actor, repeats, beganMonoMs } = open;
+    const { alert, topic, repeats, beganMonoMs } = open;
     const durationMs = Math.round(clock.monotonicMs() - beganMonoMs);
     raise(
       {
@@ -126,7 +130,7 @@ export class LifecycleAlerts {
         severity: 'info',
         sourceId: alert.sourceId,
         timestamp: clock.wallMs(),
-        message: `${actor} is ${state} now; ${alert.event} is over after ${durationMs} ms`,
+        message: `${topic} is ${state} now; ${alert.event} is over after ${durationMs} ms`,
         details: { state, durationMs, repeats },
       },
       actorId,
@@ -135,10 +139,16 @@ export class LifecycleAlerts {
   }
 }
 
+/** The state that a row names, or what became of a version of the configuration. */
+function stateIn({ kind, toState, event }: TimelineRow): string {
+  if (kind === 'config') return event.slice(event.indexOf('.') + 1);
+  return toState ?? event;
+}
+
 /** Whether the condition of an open alert is met again. A circuit that opens while a link is known not to
  *  work tells nothing new. */
 function repeats(event: string, alert: OperatorAlert | null, row: TimelineRow): boolean {
+  if (alert !== null && alert.event === event && isLasting(row, alert)) return true;
   if (row.kind !== 'transition') return false;
-  if (alert?.event === event) return true;
   return event.endsWith('_LINK_DOWN') && (isTrouble(row) || (alert !== null && isOfLink(alert.event)));
 }

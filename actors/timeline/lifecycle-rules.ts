@@ -73,6 +73,27 @@ const PART_ALERTS: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   },
 };
 
+/** Sources that an alert names. */
+const SOURCES_NAMED_MAX = 5;
+
+function forgottenAlertOf({ data, atMs }: TimelineRow): OperatorAlert {
+  const sources = Array.isArray(data?.['sources']) ? (data['sources'] as readonly string[]) : [];
+  const total = Number(data?.['sourcesTotal'] ?? sources.length);
+  const named = sources.slice(0, SOURCES_NAMED_MAX).map((source) => `"${source}"`);
+  const more = total > named.length ? ` and ${total - named.length} more` : '';
+  return {
+    event: 'SOURCES_FORGOTTEN',
+    severity: 'warning',
+    sourceId: total === 1 ? (sources[0] ?? null) : null,
+    timestamp: atMs,
+    message:
+      'gone from the configuration for so long that their cursors are given up: ' +
+      `${named.join(', ')}${more}; a source that is put back begins as a new one, and may read ` +
+      'what it had read before',
+    ...(data === null ? {} : { details: data }),
+  };
+}
+
 const CONFIG_ALERTS: Readonly<Record<string, Rule>> = {
   'config.sinkRemoved': {
     event: 'SINK_REMOVED',
@@ -88,10 +109,56 @@ const CONFIG_ALERTS: Readonly<Record<string, Rule>> = {
   },
 };
 
+/** Versions of the configuration file that do not run. */
+const REFUSED_VERSIONS: Readonly<Record<string, string>> = {
+  'config.refused': 'is invalid and was refused',
+  'config.failed': 'could not be made real',
+};
+
+/** The sender of such a version has the answer. */
+const ORIGINS_WITH_ANSWER: ReadonlySet<unknown> = new Set(['api', 'mqtt']);
+
+const CONFIG_REFUSED = 'CONFIG_REFUSED';
+
+const VERSION_RUNS: ReadonlySet<string> = new Set(['config.applied', 'config.unchanged']);
+
+/** Whether a row says that the file is in order: what runs is what it says, or was written to it. A version
+ *  that came another way leaves the file as it is. */
+function isFileInOrder({ event, data }: TimelineRow): boolean {
+  if (!VERSION_RUNS.has(event)) return false;
+  return !ORIGINS_WITH_ANSWER.has(data?.['origin']) || data?.['persisted'] === true;
+}
+
+function refusedAlertOf({ event, data, atMs }: TimelineRow): OperatorAlert | null {
+  const what = REFUSED_VERSIONS[event];
+  if (what === undefined || data === null || ORIGINS_WITH_ANSWER.has(data['origin'])) return null;
+  const problems = Array.isArray(data['problems']) ? (data['problems'] as readonly Problem[]) : [];
+  const [first] = problems;
+  const place = first?.path ? `${first.path}: ` : '';
+  const line = first?.line ? `line ${first.line}: ` : '';
+  const why = first === undefined ? '' : `: ${line}${place}${first.message}`;
+  return {
+    event: CONFIG_REFUSED,
+    severity: 'warning',
+    sourceId: null,
+    timestamp: atMs,
+    message: `the new configuration ${what}${why}; mend it, the version before goes on`,
+    details: data,
+  };
+}
+
+interface Problem {
+  readonly line?: number | null;
+  readonly path?: string;
+  readonly message?: string;
+}
+
 /** Of a row about the configuration. */
-function configAlertOf({ event, data, atMs }: TimelineRow): OperatorAlert | null {
+function configAlertOf(row: TimelineRow): OperatorAlert | null {
+  const { event, data, atMs } = row;
+  if (event === 'config.sourcesForgotten') return forgottenAlertOf(row);
   const rule = CONFIG_ALERTS[event];
-  if (rule === undefined || data === null) return null;
+  if (rule === undefined || data === null) return refusedAlertOf(row);
   const message = `sink "${String(data['sink'])}" ${rule.message}`;
   return {
     event: rule.event,
@@ -119,6 +186,16 @@ export function alertOf(row: TimelineRow): OperatorAlert | null {
   };
 }
 
+/** Whether the alert of this row stays open until a later row ends it. */
+export function isLasting({ kind }: TimelineRow, { event }: OperatorAlert): boolean {
+  return kind === 'transition' || event === CONFIG_REFUSED;
+}
+
+/** By what rows that speak of the same condition are known: the actor, or that it is the configuration. */
+export function topicOf({ kind, actor }: TimelineRow): string {
+  return kind === 'config' ? 'the configuration' : actor;
+}
+
 /** The alert that is open at a birth: a crash of the engine cut off a wait, and the source or sink goes on in
  *  it. The run before raised the alert. */
 export function resumedAlertOf(row: TimelineRow): OperatorAlert | null {
@@ -134,7 +211,9 @@ const OPEN_LINK: ReadonlySet<string> = new Set(['streaming', 'degraded', 'delive
 
 /** Whether a row ends the open alert `event` of the same actor: `now`, or `later`, when the link has held for
  *  a while; null: it does not. */
-export function endOf(event: string, { kind, toState }: TimelineRow): 'now' | 'later' | null {
+export function endOf(event: string, row: TimelineRow): 'now' | 'later' | null {
+  const { kind, toState } = row;
+  if (event === CONFIG_REFUSED) return isFileInOrder(row) ? 'now' : null;
   // Final states: the next incarnation of the name ends the alert.
   if (event.endsWith('_FAILED')) return kind === 'born' ? 'now' : null;
   if (toState === null || (kind !== 'transition' && kind !== 'ended')) return null;

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { HeadgateError } from '../domain/errors.ts';
 import { nearestNames } from '../domain/nearest-names.ts';
+import { wordingOf } from './issue-wording.ts';
 import { oneOf } from './one-of.ts';
 import { valueAt } from './value-at.ts';
 
@@ -65,15 +66,22 @@ function optionError(issue: Issue, { schema, input, subject }: Asked): HeadgateE
 /** Of an option that may take several forms, why none of them fits, unless its schema has words of its own.
  *  */
 function problemOf(issue: Issue, input: unknown): string {
-  if (issue.code !== 'invalid_union') return issue.message;
+  if (issue.code !== 'invalid_union') {
+    return WORDS_OF_ZOD.test(issue.message)
+      ? wordingOf(issue, valueAt(input, issue.path)).message
+      : issue.message;
+  }
   if ('options' in issue)
     return oneOf((issue.options as unknown[]).map(String), valueAt(input, issue.path)).message;
   if (issue.message !== WORDLESS) return issue.message;
-  const problems = issue.errors.flatMap(([first]) => (first === undefined ? [] : [problemOf(first, input)]));
+  const problems = issue.errors.flatMap(([first]) =>
+    first === undefined ? [] : [problemOf({ ...first, path: [...issue.path, ...first.path] }, input)],
+  );
   return problems.length === 0 ? issue.message : [...new Set(problems)].join('; or: ');
 }
 
 /** What zod says where a schema says nothing. */
+const WORDS_OF_ZOD = /^(?:Invalid input: |Invalid option: |Too (?:small|big): )/;
 const WORDLESS = 'Invalid input';
 
 /** The option names an object schema knows at `path`, looking through defaults, optionals and unions. */

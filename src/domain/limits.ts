@@ -206,6 +206,10 @@ export const LIMITS = {
   configStepsPerTurn: 20,
   /** Problems of one configuration that are told; the number of the others is. */
   configProblemsMax: 100,
+  /** Steps in which topics of sinks are compared with those of sources: some seconds. */
+  loopCheckStepsMax: 2_000_000,
+  /** Comparisons of entries of `rotated` with files of other parts. */
+  rotatedComparisonsMax: 20_000,
   /** Bytes of a file that a configuration takes a secret or a certificate from. */
   secretBytesMax: 64 * 1024,
   /** Bytes of a file of code that a configuration names. */

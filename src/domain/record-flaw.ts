@@ -2,6 +2,7 @@
  *  the tables refuse a value of another type, a number that is no 64-bit integer, and text that is not
  *  well-formed Unicode would be stored as other text. */
 
+import { isNameSegment } from './address.ts';
 import { HeadgateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import type { ArrivedRecord } from './record.ts';
@@ -24,13 +25,16 @@ export function checkFields(record: Fields): void {
 }
 
 function hasIdentity({ tenant, sourceId, incarnation, seq }: Fields): boolean {
-  return (
-    typeof tenant === 'string' &&
-    typeof sourceId === 'string' &&
-    Number.isSafeInteger(incarnation) &&
-    Number.isSafeInteger(seq)
-  );
+  const isNumbered = Number.isSafeInteger(incarnation) && Number.isSafeInteger(seq);
+  if (!isNumbered || (sourceId === lastNames.sourceId && tenant === lastNames.tenant)) return isNumbered;
+  if (typeof tenant !== 'string' || typeof sourceId !== 'string') return false;
+  if (!isNameSegment(tenant) || !isNameSegment(sourceId)) return false;
+  lastNames = { tenant, sourceId };
+  return true;
 }
+
+/** Records come in runs of one source: its names are looked at once. */
+let lastNames: Pick<Fields, 'tenant' | 'sourceId'> = { tenant: '', sourceId: '' };
 
 /** Whether a cursor can be kept, and the source can continue from it. */
 export function isCursorRow({ tenant, sourceId, cursor }: CursorRow): boolean {

@@ -100,7 +100,8 @@ export interface SinkLink {
 export interface SinkLogic {
   /** Opens a link. Resolves when the far end is there. @throws HeadgateError as {@link SinkLink.deliver}. */
   open(io: SinkIo): Promise<SinkLink>;
-  /** The far end, without secrets, for messages. */
+  /** The far end, without secrets, for messages. A wait that it asked for (`retryAfterMs` in an error's
+   *  details) holds over a restart against the same one. */
   readonly target?: string;
 }
 
@@ -119,6 +120,8 @@ export interface SinkSpec {
   /** `mqtt`, `http`, `file`, … as tables and health show it. */
   readonly type: string;
   readonly logic: SinkLogic;
+  /** Of all its options: whether a later run has the same ones. Left out where no factory made it. */
+  readonly checksumOfOptions?: () => number;
   /** What no two sinks of an engine may write at a time, as `file:/data/out.ndjson`; left out: nothing. */
   readonly claim?: string;
   /** Which log it reads. */

@@ -155,6 +155,8 @@ export interface SourceSpec {
   /** The file that it reads; left out: none. The engine must not write it. */
   readonly readsFile?: string;
   readonly logic: SourceLogic;
+  /** Of all its options: whether a later run has the same ones. Left out where no factory made it. */
+  readonly checksumOfOptions?: () => number;
   readonly decode: DecodeFunction | null;
   readonly dedupKey: ((data: unknown, meta: RecordMeta) => string | undefined) | null;
   readonly outlet: OutletOptions;

@@ -128,11 +128,11 @@ export interface HealthRow {
   readonly deadLetteredCount: number;
 }
 
-/** Where a source would go on; one per source, replaced. */
+/** Where a source would go on; one per source, replaced. `cursor: null` deletes it. */
 export interface CursorRow {
   readonly tenant: string;
   readonly sourceId: string;
-  readonly cursor: string;
+  readonly cursor: string | null;
 }
 
 /** A place in one of the logs that sinks read. */
@@ -178,8 +178,18 @@ export interface DeadlineRow {
   readonly state: SourceState | SinkState;
   /** Epoch milliseconds. */
   readonly dueAtMs: number | null;
-  /** Failures in a row so far; of `retryAfter` a checksum of the far end's address. */
+  /** Failures in a row so far. */
   readonly failures: number;
+  /** The far end of the wait. */
+  readonly farEnd: FarEnd;
+}
+
+/** A far end by checksums: what is compared when a wait is to go on after a restart. */
+export interface FarEnd {
+  /** Of its address; 0 where the kind of source or sink names none. */
+  readonly addressCrc: number;
+  /** Of all options; null: the far end itself asked for the wait, so that its address decides. */
+  readonly optionsCrc: number | null;
 }
 
 /** Everything one transaction writes. */

@@ -3,9 +3,10 @@
  *  - It remembers in the database that there were tokens, which sections said something, and which sources
  *    and sinks were configured. A version that drops one of these by being left out is refused.
  *  - A source or sink that is gone from the configuration, while the gateway ran or before it was started, is
- *    told: a row, a line of the log, and an alert where a sink has not delivered everything. The cursor of
- *    the sink stays for the time of grace, counted while the gateway runs, so that a clock that jumps ends
- *    nothing. A version that names it under `removed` gives the cursor up at once. */
+ *    told: a row, a line of the log, and an alert where a sink has not delivered everything. Its cursor
+ *    stays for the time of grace, counted while the gateway runs, so that a clock that jumps ends nothing;
+ *    then it is given up with an alert. A version that names it under `removed` gives the cursor up at once.
+ */
 
 import type { Engine } from '../engine.ts';
 import { formatAddress, parseAddress } from '../domain/address.ts';
@@ -20,25 +21,25 @@ import {
   type Entries,
   type Known,
 } from './continuity-rules.ts';
+import { aged, goneNow, memoryOf, nextWaitMs, overdue, withoutGone } from './continuity-memory.ts';
 import type { PreparedConfig } from './prepared-config.ts';
 
 export interface ContinuityPorts {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly engine: Pick<Engine, 'loadState' | 'saveState' | 'undelivered' | 'deregisterSink' | 'noteConfig'>;
+  readonly engine: Pick<
+    Engine,
+    | 'loadState'
+    | 'saveState'
+    | 'undelivered'
+    | 'isSinkRegistered'
+    | 'deregisterSink'
+    | 'hasSource'
+    | 'hasSourceCursor'
+    | 'forgetSources'
+    | 'noteConfig'
+  >;
 }
-
-/** As it is kept in the database. */
-interface Memory {
-  readonly tokensSeen: boolean;
-  readonly sections: readonly string[];
-  readonly sources: readonly string[];
-  readonly sinks: readonly string[];
-  /** Sinks that are gone and whose cursors are kept, by address: how much of the grace is used up. */
-  readonly gone: Readonly<Record<string, { readonly usedMs: number }>>;
-}
-
-const NOTHING: Memory = { tokensSeen: false, sections: [], sources: [], sinks: [], gone: {} };
 
 const STATE = 'gateway.continuity';
 /** How often the time of grace is written down: a crash costs no more of it. */
@@ -50,7 +51,7 @@ const NAMES_MAX = 100;
 
 export class Continuity {
   readonly #ports: ContinuityPorts;
-  #memory: Memory = NOTHING;
+  #memory = memoryOf(null);
   #text: string | null = null;
   #graceMs = 0;
   #timer: TimerHandle = undefined;
@@ -78,7 +79,7 @@ export class Continuity {
   /** Reads what the process before left. To be called once, when the engine runs. */
   async open(): Promise<void> {
     const text = await this.#ports.engine.loadState(STATE);
-    this.#memory = { ...NOTHING, ...(text === null ? {} : (JSON.parse(text) as Partial<Memory>)) };
+    this.#memory = memoryOf(text);
     this.#countedAtMs = this.#ports.clock.monotonicMs();
   }
 
@@ -94,14 +95,12 @@ export class Continuity {
       sources: without(before.sources, present.sources),
       sinks: without(before.sinks, present.sinks),
     };
-    const here = new Set(present.sinks);
-    const gone = new Map(Object.entries(before.gone).filter(([sink]) => !here.has(sink)));
-    for (const sink of lost.sinks) gone.set(sink, { usedMs: 0 });
     this.#memory = {
       tokensSeen: before.tokensSeen || next.config.auth.tokens.length > 0,
       sections: lastingSections(next),
       ...present,
-      gone: Object.fromEntries(gone),
+      gone: goneNow(before.gone, present.sinks, lost.sinks),
+      goneSources: goneNow(before.goneSources, present.sources, lost.sources),
     };
     this.#text = next.text;
     this.#isSaved = false;
@@ -109,7 +108,12 @@ export class Continuity {
       if (before.tokensSeen && next.config.auth.tokens.length === 0) this.#tellOpened(by);
       const confirmed = addressed(next.config.removed);
       await this.#tellGone(lost, confirmed, by);
-      for (const sink of confirmed.sinks) if (this.isKept(sink)) await this.#giveUp(sink, 'removed', by);
+      const { gone, goneSources } = this.#memory;
+      const named = {
+        sinks: confirmed.sinks.filter((sink) => Object.hasOwn(gone, sink)),
+        sources: confirmed.sources.filter((source) => Object.hasOwn(goneSources, source)),
+      };
+      await this.#giveUp(named, 'removed', by);
       await this.#look();
     });
   }
@@ -168,39 +172,73 @@ export class Continuity {
     const nowMs = this.#ports.clock.monotonicMs();
     const passedMs = nowMs - this.#countedAtMs;
     this.#countedAtMs = nowMs;
-    const entries = Object.entries(this.#memory.gone);
-    if (entries.length === 0) return;
-    const gone = entries.map(([sink, { usedMs }]) => [sink, { usedMs: usedMs + passedMs }] as const);
-    this.#memory = { ...this.#memory, gone: Object.fromEntries(gone) };
+    if (nextWaitMs(this.#memory, this.#graceMs) === null) return;
+    const { gone, goneSources } = this.#memory;
+    this.#memory = {
+      ...this.#memory,
+      gone: aged(gone, passedMs),
+      goneSources: aged(goneSources, passedMs),
+    };
     this.#isSaved = false;
   }
 
   /** Gives up the cursors whose grace is over, writes down what is known, and comes again. */
   async #look(): Promise<void> {
     this.#addTime();
-    const over = Object.entries(this.#memory.gone).filter(([, { usedMs }]) => usedMs >= this.#graceMs);
-    for (const [sink] of over) await this.#giveUp(sink, 'over', {});
+    const { gone, goneSources } = this.#memory;
+    const over = { sinks: overdue(gone, this.#graceMs), sources: overdue(goneSources, this.#graceMs) };
+    await this.#giveUp(over, 'over', {});
     await this.#save();
     this.#arm();
   }
 
-  /** Takes the cursor out. Where the engine does not, it is tried again at the next look. */
-  async #giveUp(sink: string, why: 'over' | 'removed', by: By): Promise<void> {
+  /** Takes the cursors out. Where the engine does not, it is tried again at the next look. */
+  async #giveUp({ sinks, sources }: Entries, why: Why, by: By): Promise<void> {
+    if (sinks.length === 0 && sources.length === 0) return;
+    const done: string[] = [];
+    for (const sink of sinks) if (await this.#giveUpSink(sink, why, by)) done.push(sink);
+    const isDone = await this.#giveUpSources(sources, why, by);
+    this.#memory = withoutGone(this.#memory, done, isDone ? sources : []);
+    this.#isSaved = false;
+  }
+
+  /** Returns whether nothing is kept for it any more. */
+  async #giveUpSink(sink: string, why: Why, by: By): Promise<boolean> {
+    const { engine, log } = this.#ports;
     try {
+      // One that was registered by call goes on at the cursor.
+      if (engine.isSinkRegistered(sink)) return true;
       if (why === 'over') await this.#tellUndelivered('config.sinkForgotten', sink, by);
       // It is reported here, or confirmed by the file.
-      await this.#ports.engine.deregisterSink(sink, { ...by, keepCursor: false });
+      await engine.deregisterSink(sink, { ...by, keepCursor: false });
     } catch (error) {
       const isGone = error instanceof HeadgateError && error.code === 'HG_SINK_UNKNOWN';
       if (!isGone) {
-        this.#ports.log.warn({ sink, error: messageOf(error) }, 'the cursor of a sink that is gone stays');
-        return;
+        log.warn({ sink, error: messageOf(error) }, 'the cursor of a sink that is gone stays');
+        return false;
       }
     }
-    const { [sink]: _, ...gone } = this.#memory.gone;
-    this.#memory = { ...this.#memory, gone };
-    this.#isSaved = false;
-    if (why === 'over') this.#ports.log.warn({ sink }, 'the cursor of a sink that is gone was given up');
+    if (why === 'over') log.warn({ sink }, 'the cursor of a sink that is gone was given up');
+    return true;
+  }
+
+  /** As {@link #giveUpSink}, for all of them in one transaction. */
+  async #giveUpSources(names: readonly string[], why: Why, by: By): Promise<boolean> {
+    const { engine, log } = this.#ports;
+    if (names.length === 0) return true;
+    try {
+      const gone = names.filter((source) => !engine.hasSource(source));
+      const told = why === 'over' ? gone.filter((source) => engine.hasSourceCursor(source)) : [];
+      const facts = { sources: told.slice(0, NAMES_MAX), sourcesTotal: told.length, keptMs: this.#graceMs };
+      // The row goes with the transaction that deletes the cursors.
+      if (told.length > 0) this.#note('config.sourcesForgotten', facts, by);
+      await engine.forgetSources(gone);
+      if (told.length > 0) log.warn(facts, 'the cursors of sources that are gone were given up');
+      return true;
+    } catch (error) {
+      log.warn({ sources: names.length, error: messageOf(error) }, 'cursors of sources that are gone stay');
+      return false;
+    }
   }
 
   async #save(): Promise<void> {
@@ -219,9 +257,9 @@ export class Continuity {
   #arm(): void {
     const { clock } = this.#ports;
     clock.clearTimeout(this.#timer);
-    const waits = Object.values(this.#memory.gone).map(({ usedMs }) => this.#graceMs - usedMs);
-    if (this.#isClosed || (waits.length === 0 && this.#isSaved)) return;
-    const waitMs = Math.max(RETRY_MS_MIN, Math.min(TICK_MS, ...waits));
+    const nextMs = nextWaitMs(this.#memory, this.#graceMs);
+    if (this.#isClosed || (nextMs === null && this.#isSaved)) return;
+    const waitMs = Math.max(RETRY_MS_MIN, Math.min(TICK_MS, nextMs ?? TICK_MS));
     this.#timer = clock.setTimeout(() => void this.#queue(() => this.#look()), waitMs);
   }
 
@@ -233,6 +271,9 @@ export class Continuity {
     }
   }
 }
+
+/** The grace is over, or the configuration names it as removed. */
+type Why = 'over' | 'removed';
 
 interface By {
   readonly cause?: number;

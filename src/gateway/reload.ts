@@ -71,6 +71,8 @@ class SerialReloader implements Reloader {
   #version = 1;
   #last: ReloadOutcome | null = null;
   readonly #counts = { applied: 0, unchanged: 0, refused: 0, failed: 0 };
+  /** The file, as it was read last, was refused or could not be made real. */
+  #isFileRefused = false;
   #isBusy = false;
   #waiting: Waiting | null = null;
 
@@ -135,6 +137,8 @@ class SerialReloader implements Reloader {
     }
     this.#last = outcome;
     this.#counts[outcome.outcome] += 1;
+    const isAccepted = outcome.outcome === 'applied' || outcome.outcome === 'unchanged';
+    if (isOfFile(request) || (isAccepted && request.persist !== undefined)) this.#isFileRefused = !isAccepted;
     return outcome;
   }
 
@@ -147,6 +151,9 @@ class SerialReloader implements Reloader {
       const problems = this.#persist(request);
       if (problems.length > 0) return this.#fail(request, difference, problems);
       this.#ports.log.info({ origin: request.origin }, 'the configuration says what runs already');
+      // One that was refused has been taken back by hand.
+      if (this.#isFileRefused && (isOfFile(request) || request.persist !== undefined))
+        this.#note('config.unchanged', { ...askedBy(request), version: this.#version, digest: next.digest });
       return this.#outcome(request, 'unchanged', difference);
     }
     const seq = this.#note('config.applying', {
@@ -179,7 +186,7 @@ class SerialReloader implements Reloader {
   }
 
   #refuse(request: ReloadRequest, problems: readonly ConfigProblem[]): ReloadOutcome {
-    this.#note('config.refused', { ...askedBy(request), ...boundedProblems(problems) });
+    this.#note('config.refused', { ...askedBy(request), ...this.#boundedProblems(problems) });
     const next = 'mend what is named and reload; the version before goes on';
     this.#ports.log.warn(
       { origin: request.origin, problems, next },
@@ -193,7 +200,7 @@ class SerialReloader implements Reloader {
     difference: ConfigDifference,
     problems: readonly ConfigProblem[],
   ): ReloadOutcome {
-    this.#note('config.failed', { ...askedBy(request), ...boundedProblems(problems) });
+    this.#note('config.failed', { ...askedBy(request), ...this.#boundedProblems(problems) });
     const next = 'what had been changed was taken back and the version before goes on; mend it and reload';
     this.#ports.log.error(
       { origin: request.origin, problems, next },
@@ -220,6 +227,15 @@ class SerialReloader implements Reloader {
       this.#ports.log.debug({ event, error: messageOf(error) }, 'the timeline takes no more rows');
       return null;
     }
+  }
+
+  /** Without secrets: the rows of refused versions are alerts, too. */
+  #boundedProblems(problems: readonly ConfigProblem[]) {
+    const rows = problems.slice(0, ROW_ENTRIES_MAX).map(({ line, column, path, message }) => ({
+      ...{ line, column, path },
+      message: this.#ports.mask(message),
+    }));
+    return { problems: rows, ...(problems.length > rows.length ? { problemsTotal: problems.length } : {}) };
   }
 
   #outcome(
@@ -306,14 +322,16 @@ function boundedDifference({ changes, needsRestart }: ConfigDifference) {
   };
 }
 
-/** What rows about a reload say of its origin. */
-function askedBy({ origin, by }: ReloadRequest) {
-  return by === undefined ? { origin } : { origin, by };
+/** What rows about a reload say of its origin; `persisted` where it is to be written to the file. */
+function askedBy({ origin, by, persist }: ReloadRequest) {
+  return {
+    origin,
+    ...(by === undefined ? {} : { by }),
+    ...(persist === undefined ? {} : { persisted: true }),
+  };
 }
 
-function boundedProblems(problems: readonly ConfigProblem[]) {
-  const rows = problems
-    .slice(0, ROW_ENTRIES_MAX)
-    .map(({ line, column, path, message }) => ({ line, column, path, message }));
-  return { problems: rows, ...(problems.length > rows.length ? { problemsTotal: problems.length } : {}) };
+/** Whether the version is what the file says. */
+function isOfFile({ origin }: ReloadRequest): boolean {
+  return origin === 'file' || origin === 'signal';
 }

@@ -46,6 +46,11 @@ export class FileWatch {
     return log.bytes < known.log.bytes ? 'logShorter' : null;
   }
 
+  /** Of the file that stands at the name; 0: none. */
+  databaseBytes(): number {
+    return Number(seen(this.#file).bytes);
+  }
+
   /** The files may have become smaller by our own doing; they are still the same ones. */
   rebase(): void {
     const { database, log, memory } = this.#look();

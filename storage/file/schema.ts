@@ -206,6 +206,13 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE sources ADD COLUMN dead_lettered INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE health ADD COLUMN dead_lettered_count INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- Whether a wait is still one for the same far end. A wait that the far end asked for had the checksum of
+  -- the address in place of the failures.
+  ALTER TABLE source_deadlines ADD COLUMN address_crc INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE source_deadlines ADD COLUMN options_crc INTEGER;
+  UPDATE source_deadlines SET address_crc = failures, failures = 0 WHERE kind = 'retryAfter';
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -1,7 +1,7 @@
 /** What an engine must know of its database before it writes: where numbers, cursors and deadlines stand. */
 
 import type Database from 'better-sqlite3';
-import type { DeadlineRow, SinkCursor } from '../../src/domain/timeline.ts';
+import type { CursorRow, DeadlineRow, FarEnd, SinkCursor } from '../../src/domain/timeline.ts';
 import type { SpillSummary } from '../event-store.ts';
 
 export interface KnownState {
@@ -60,12 +60,17 @@ function readSinkCursors(db: Database.Database): Map<string, SinkCursor> {
 }
 
 function readDeadlines(db: Database.Database): Map<string, DeadlineRow[]> {
-  const rows = db
+  const stored = db
     .prepare(
-      `SELECT tenant, source_id AS sourceId, kind, state, due_at_ms AS dueAtMs, failures
+      `SELECT tenant, source_id AS sourceId, kind, state, due_at_ms AS dueAtMs, failures,
+              address_crc AS addressCrc, options_crc AS optionsCrc
        FROM source_deadlines`,
     )
-    .all() as DeadlineRow[];
+    .all() as (Omit<DeadlineRow, 'farEnd'> & FarEnd)[];
+  const rows = stored.map(({ addressCrc, optionsCrc, ...row }): DeadlineRow => ({
+    ...row,
+    farEnd: { addressCrc, optionsCrc },
+  }));
   return Map.groupBy(rows, ({ tenant, sourceId }) => cursorKey(tenant, sourceId));
 }
 
@@ -76,6 +81,14 @@ function readSpillSummaries(db: Database.Database): SpillSummary[] {
        FROM spill GROUP BY tenant, source_id`,
     )
     .all() as SpillSummary[];
+}
+
+/** Brings what is known of cursors up to a commit of these rows. */
+export function followCursors(cursors: Map<string, string>, rows: readonly CursorRow[]): void {
+  for (const { tenant, sourceId, cursor } of rows) {
+    if (cursor === null) cursors.delete(cursorKey(tenant, sourceId));
+    else cursors.set(cursorKey(tenant, sourceId), cursor);
+  }
 }
 
 export function cursorKey(tenant: string, sourceId: string): string {

@@ -70,7 +70,8 @@ export const SOURCES: BulkTable<SourceRow> = {
     ),
 };
 
-export const CURSORS: BulkTable<CursorRow> = {
+/** Cursors that stand; those of sources that are gone are deleted. */
+export const CURSORS: BulkTable<CursorRow & { readonly cursor: string }> = {
   table: 'source_cursors',
   columns: ['tenant', 'source_id', 'cursor'],
   conflict: 'ON CONFLICT (tenant, source_id) DO UPDATE SET cursor = excluded.cursor',
@@ -111,10 +112,16 @@ export const SINK_CURSORS: BulkTable<SinkCursorRow & { readonly seq: number }> =
 /** Deadlines that stand; those that are over are deleted. */
 export const DEADLINES: BulkTable<DeadlineRow & { readonly dueAtMs: number }> = {
   table: 'source_deadlines',
-  columns: ['tenant', 'source_id', 'kind', 'state', 'due_at_ms', 'failures'],
+  columns: [
+    ...['tenant', 'source_id', 'kind', 'state', 'due_at_ms', 'failures'],
+    ...['address_crc', 'options_crc'],
+  ],
   conflict: `
     ON CONFLICT (tenant, source_id, kind) DO UPDATE SET
-      state = excluded.state, due_at_ms = excluded.due_at_ms, failures = excluded.failures`,
-  values: (row, out) =>
-    out.push(row.tenant, row.sourceId, row.kind, row.state, wholeMs(row.dueAtMs), row.failures),
+      state = excluded.state, due_at_ms = excluded.due_at_ms, failures = excluded.failures,
+      address_crc = excluded.address_crc, options_crc = excluded.options_crc`,
+  values: ({ farEnd: { addressCrc, optionsCrc }, ...row }, out) => {
+    out.push(row.tenant, row.sourceId, row.kind, row.state, wholeMs(row.dueAtMs), row.failures);
+    out.push(addressCrc, optionsCrc);
+  },
 };

@@ -8,7 +8,7 @@ import type { Worker } from 'node:worker_threads';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import type { CommitUnit } from '../../src/domain/timeline.ts';
 import type { CommitResult, EventStore, OpenOptions, RefusedRow } from '../event-store.ts';
-import { cursorKey } from '../tables/known-state.ts';
+import { followCursors } from '../tables/known-state.ts';
 import { closedError, storageError } from '../file/storage-error.ts';
 import { startThread } from './start-thread.ts';
 import { errorOf, FORWARDED_CALLS, OPENING } from './worker-protocol.ts';
@@ -33,7 +33,7 @@ export async function openEventStoreInWorker(options: OpenOptions): Promise<Even
     cursors,
     async commit(unit) {
       const result = await thread.commit(unit);
-      for (const row of unit.cursors) cursors.set(cursorKey(row.tenant, row.sourceId), row.cursor);
+      followCursors(cursors, unit.cursors);
       return result;
     },
     examine: (unit) => thread.examine(unit),

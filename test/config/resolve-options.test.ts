@@ -88,16 +88,16 @@ describe('a wrong value', () => {
     check(engineOptionsSchema, input, 'HG_OPTION_INVALID', field, ...words);
 
   test('of another type', () => wrong({ intervalMs: '100' }, 'intervalMs', /number/));
-  test('below its range', () => wrong({ intervalMs: 0 }, 'intervalMs', />=1/));
+  test('below its range', () => wrong({ intervalMs: 0 }, 'intervalMs', /at least 1/));
   test('above its range', () =>
-    wrong({ outlet: { capacityRecords: 1e7 } }, 'outlet.capacityRecords', /<=1000000/));
+    wrong({ outlet: { capacityRecords: 1e7 } }, 'outlet.capacityRecords', /at most 1000000/));
   test('between whole numbers', () => wrong({ intervalMs: 1.5 }, 'intervalMs', /int/));
   test('not a number at all', () => wrong({ intervalMs: Number.NaN }, 'intervalMs', /NaN|number/));
   test('without end', () => wrong({ connectTimeoutMs: Infinity }, 'connectTimeoutMs'));
   test('of a list of words', () =>
     wrong({ outlet: { overflow: 'flood' } }, 'outlet.overflow', /drop-oldest/));
   test('two levels down', () =>
-    wrong({ restart: { backoff: { factor: 0.5 } } }, 'restart.backoff.factor', />=1/));
+    wrong({ restart: { backoff: { factor: 0.5 } } }, 'restart.backoff.factor', /at least 1/));
   test('for a function', () => wrong({ dedupKey: 'id' }, 'dedupKey', /function/));
   test('for one of several forms', () =>
     check(
@@ -105,7 +105,7 @@ describe('a wrong value', () => {
       { decode: 'jsno' },
       'HG_OPTION_INVALID',
       'decode',
-      /"ndjson".*; or: .*function/,
+      /one of json, ndjson.*; or: .*function/,
     ));
   test('for one of several forms, in the words of its schema', () =>
     check(
@@ -126,8 +126,8 @@ describe('a wrong value', () => {
       'type',
       /must be one of mqtt, http; did you mean "mqtt"\?/,
     ));
-  test('for an object', () => wrong({ outlet: 5 }, 'outlet', /object/));
-  test('for an object, a list', () => wrong({ outlet: [] }, 'outlet', /object/));
+  test('for an object', () => wrong({ outlet: 5 }, 'outlet', /map of named values/));
+  test('for an object, a list', () => wrong({ outlet: [] }, 'outlet', /map of named values/));
   test('an id with a slash', () => wrong({ id: 'a/b' }, 'id', /letters, digits/));
   test('an id of nothing', () => wrong({ id: '' }, 'id', /1 to 128/));
   test('the id of a part of the engine', () => wrong({ id: 'registry' }, 'id', /choose another/));
@@ -153,7 +153,11 @@ describe('a wrong value', () => {
   test('a stage that is a function', () => engine({ stages: [() => 1] }, 'stages.0', /filter\(\)/));
   test('a timeline in a file without a name', () => engine({ timeline: { path: '' } }, 'timeline.path'));
   test('a timeline that is a path', () =>
-    engine({ timeline: 'edge.db' }, 'timeline', /expected false; or: .*expected object/));
+    engine(
+      { timeline: 'edge.db' },
+      'timeline',
+      /must be false; or: must be a map of named values; it is text/,
+    ));
   test('a limit of nothing', () =>
     engine({ rateLimit: { recordsPerSecondMax: 0 } }, 'rateLimit.recordsPerSecondMax'));
 });
@@ -271,4 +275,16 @@ describe('what the caller handed in', () => {
     input.outlet.capacityRecords = 9;
     expect(options.outlet.capacityRecords).toBe(5);
   });
+});
+
+test.each([
+  [{ name: z.string() }, {}, 'option "name": is missing; it must be text'],
+  [{ name: z.string() }, { name: 5 }, 'option "name": must be text; it is a number'],
+  [{ name: z.string().min(1) }, { name: '' }, 'option "name": must not be empty'],
+  [{ list: z.array(z.number()) }, { list: ['1'] }, 'option "list.0": must be a number; it is text'],
+  [{ isOn: z.boolean() }, { isOn: 'yes' }, 'must be true or false; it is text (write true)'],
+  [{ rate: z.number().max(5) }, { rate: 6 }, 'option "rate": must be at most 5'],
+  [{ rate: z.number('must be a rate') }, {}, 'option "rate": must be a rate'],
+])('the schema %j says of %j: %s', (shape, input, message) => {
+  expect(() => resolveOptions(z.strictObject(shape), input, 'x')).toThrow(message);
 });

@@ -4,6 +4,7 @@
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import {
+  boundedQueue,
   filter,
   pushSource,
   simulatedSource,
@@ -308,4 +309,55 @@ test('a push of what cannot be stored ends as a dead letter, by memory and by di
     expect(rig.query('SELECT * FROM records')).toEqual([]);
     expect(lettersOf(rig).map(({ code }) => code)).toEqual(unstorable.map(() => 'HG_RECORD_UNSTORABLE'));
   }
+});
+
+describe('a record that user code keeps and changes while it waits in a queue', () => {
+  /** The record that holds 'mine' is changed while the one before it is at work. */
+  async function changedLate(change: (record: Record<string, unknown>) => void) {
+    let kept: Record<string, unknown> | undefined;
+    const source = pushSource({ id: 'a' });
+    const time: { clock?: EngineRig['clock'] } = {};
+    const stages = [
+      filter((record) => {
+        if (record.data === 'mine') kept = record as unknown as Record<string, unknown>;
+        return true;
+      }),
+      boundedQueue({ stageName: 'first', capacityRecords: 10 }),
+      transformAsync(async (record) => (await time.clock?.sleep(100), record.data), { concurrency: 1 }),
+      boundedQueue({ stageName: 'second', capacityRecords: 10 }),
+    ];
+    const rig = await startedRig({ stages }, source);
+    time.clock = rig.clock;
+    const outcome = source.pushAll(['before', 'mine', 'after']);
+    await rig.clock.advance(50);
+    expect(kept).toBeDefined();
+    change(kept ?? {});
+    expect(await rig.clock.runUntil(outcome)).toMatchObject({ stored: 2, deadLettered: 1 });
+    expect(await rig.clock.runUntil(source.push('later'))).toMatchObject({ stored: 1 });
+    await rig.stop();
+    expect(rig.query('SELECT data FROM records').map(({ data }) => data)).toEqual([
+      '"before"',
+      '"after"',
+      '"later"',
+    ]);
+    return lettersOf(rig);
+  }
+
+  test.each([
+    ['tenant', ''],
+    ['tenant', '\ud800'],
+    ['sourceId', ''],
+    ['sourceId', 'a/b'],
+    ['sourceId', 'x'.repeat(200)],
+    ['incarnation', Number.NaN],
+    ['seq', 1.5],
+    ['atMs', Number.POSITIVE_INFINITY],
+    ['key', '\udc00'],
+    ['data', () => 1],
+    ['data', Number.NaN],
+  ])('so that its %s is %s, is a dead letter and costs no other', async (field, value) => {
+    expect(await changedLate((record) => (record[field] = value))).toMatchObject([
+      { code: expect.stringMatching(/^HG_RECORD_(CHANGED|UNSTORABLE)$/) as string },
+    ]);
+  });
 });

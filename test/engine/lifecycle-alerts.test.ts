@@ -318,3 +318,57 @@ test('quarantine and failure are over when an operator has the source run again'
   await rig.clock.advance(10);
   expect(alerts(rig).slice(2).toSorted()).toEqual(['SOURCE_FAILED_OVER', 'SOURCE_QUARANTINED_OVER']);
 });
+
+describe('a configuration file that is refused', () => {
+  const refused = (origin: string, message = 'must be a number') => ({
+    event: 'config.refused' as const,
+    data: { origin, problems: [{ line: 3, column: 9, path: 'sources.plc.intervalMs', message }] },
+  });
+
+  test('is one alert that names the first problem, until a version runs', async () => {
+    const rig = await startedRig({});
+    rig.engine.noteConfig(refused('file'));
+    await rig.clock.advance(MINUTE_MS);
+    rig.engine.noteConfig(refused('signal', 'is missing'));
+    rig.engine.noteConfig({ event: 'config.failed', data: { origin: 'file', problems: [] } });
+    // A version that is not kept in the file leaves it as it is.
+    rig.engine.noteConfig({ event: 'config.applied', data: { origin: 'api' } });
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['CONFIG_REFUSED']);
+    expect(rig.timeline("kind = 'alert'")[0]?.data).toMatchObject({
+      severity: 'warning',
+      message:
+        'the new configuration is invalid and was refused: line 3: sources.plc.intervalMs: must be a ' +
+        'number; mend it, the version before goes on',
+    });
+    rig.engine.noteConfig({ event: 'config.applied', data: { origin: 'file' } });
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['CONFIG_REFUSED', 'CONFIG_REFUSED_OVER']);
+    expect(details(rig)).toEqual({ state: 'applied', durationMs: 2 * MINUTE_MS, repeats: 2 });
+  });
+
+  test('is in order again once another version is written to it', async () => {
+    const rig = await startedRig({});
+    rig.engine.noteConfig(refused('file'));
+    rig.engine.noteConfig({ event: 'config.applied', data: { origin: 'api', persisted: true } });
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['CONFIG_REFUSED', 'CONFIG_REFUSED_OVER']);
+  });
+
+  test('is no alert where whoever sent it has the answer', async () => {
+    const rig = await startedRig({});
+    rig.engine.noteConfig(refused('api'));
+    rig.engine.noteConfig(refused('mqtt'));
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual([]);
+  });
+
+  test('does not end the alert of a part', async () => {
+    const { spec } = broker();
+    const rig = await startedRig({}, spec);
+    await rig.clock.advance(MINUTE_MS);
+    rig.engine.noteConfig({ event: 'config.applied', data: { origin: 'file' } });
+    await rig.clock.advance(MINUTE_MS);
+    expect(alerts(rig)).toEqual(['SOURCE_CIRCUIT_OPEN']);
+  });
+});

@@ -1,7 +1,7 @@
 /** What a crash cut off goes on at the next start: waits with what is left of them, polls in their phase; and
  *  what a clean stop ended begins anew. */
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { defineSource, HeadgateError, httpSource } from '../../src/index.ts';
 import { simulatedHttp } from '../../src/testing/simulated-http.ts';
 import { virtualClock } from '../../src/testing/virtual-clock.ts';
@@ -134,4 +134,70 @@ test('polls keep their phase', async () => {
   expect(again.engine.health('boiler').state).toBe('streaming');
   await next.clock.advance(90_000);
   expect(after.times()).toEqual([30_000, 90_000]);
+});
+
+describe('a source whose address or options have changed starts at once', () => {
+  type Options = Partial<Parameters<typeof httpSource>[0]>;
+  const OLD: Options = {
+    ...{ id: 'api', url: 'http://api:8080/data', intervalMs: 60_000 },
+    restart: { backoff: { kind: 'constant', initialMs: 60_000, maxMs: 60_000, jitter: 'none' } },
+  };
+
+  /** The tries of a source after the start that follows a crash, 20 s after the crash; milliseconds. */
+  async function triesAfter(
+    first: { readonly status: number; readonly headers?: Record<string, string> },
+    change: Options,
+    options: Options = {},
+  ): Promise<number[]> {
+    const source = (clock: ReturnType<typeof virtualClock>, more: Options, status: typeof first) => {
+      const server = simulatedHttp(clock, () => ({ ...status, body: 1 }));
+      const given = { ...OLD, ...options, ...more, transport: server.transport };
+      return { server, spec: httpSource(given as Parameters<typeof httpSource>[0]) };
+    };
+    const clock = virtualClock(START_MS);
+    const rig = await startedRig({ clock }, source(clock, {}, first).spec);
+    await clock.advance(20_000);
+    const next = at(await crash(rig), 40_000);
+    const { server, spec } = source(next.clock, change, { status: 200 });
+    await startedRig(next, spec);
+    await next.clock.advance(19_000);
+    return server.requests.map(({ atMs }) => atMs);
+  }
+
+  const CHANGES: readonly (readonly [string, Options])[] = [
+    ['the port', { url: 'http://api:8081/data' }],
+    ['the host', { url: 'http://other:8080/data' }],
+    ['the path', { url: 'http://api:8080/other' }],
+    ['the query', { url: 'http://api:8080/data?sensor=2' }],
+    ['the user', { url: 'http://user:secret@api:8080/data' }],
+    ['a header', { headers: { authorization: 'Bearer new' } }],
+    ['the interval', { intervalMs: 50_000 }],
+  ];
+
+  test.each(CHANGES)('in a backoff: %s', async (_, change) => {
+    expect(await triesAfter({ status: 500 }, change)).toEqual([0]);
+  });
+
+  test.each(CHANGES)('with an open circuit: %s', async (_, change) => {
+    const breaker = { failures: 1, coolDownMs: 300_000 };
+    expect(await triesAfter({ status: 500 }, change, { breaker })).toEqual([0]);
+  });
+
+  test.each(CHANGES)('between two polls: %s', async (_, change) => {
+    expect(await triesAfter({ status: 200 }, change)).toEqual([0]);
+  });
+
+  test.each(CHANGES)('but is held to what the same far end asked for: %s', async (name, change) => {
+    const isOther = ['the port', 'the host', 'the path'].includes(name);
+    const asked = { status: 503, headers: { 'retry-after': '600' } };
+    expect(await triesAfter(asked, change)).toEqual(isOther ? [0] : []);
+  });
+
+  test('and one that is the same waits', async () => {
+    expect(await triesAfter({ status: 500 }, {})).toEqual([]);
+    expect(await triesAfter({ status: 500 }, {}, { breaker: { failures: 1, coolDownMs: 300_000 } })).toEqual(
+      [],
+    );
+    expect(await triesAfter({ status: 200 }, {})).toEqual([]);
+  });
 });

@@ -1,7 +1,7 @@
 /** A sink that waits when a crash cuts it off goes on with what is left of its wait; after a clean stop it
  *  begins anew. */
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { functionSink, HeadgateError, simulatedSource } from '../../src/index.ts';
 import { virtualClock } from '../../src/testing/virtual-clock.ts';
 import { copyOfDatabase } from '../storage/fixture.ts';
@@ -10,12 +10,13 @@ import { startedRig, type EngineRig } from '../support/engine-rig.ts';
 const START_MS = Date.UTC(2020, 0, 1);
 
 /** A far end that refuses everything; it notes when it was asked. */
-function refusing(tries: number[], breakerFailures: number, rig: () => EngineRig, details = {}) {
+function refusing(tries: number[], breakerFailures: number, rig: () => EngineRig, details = {}, more = {}) {
   return functionSink({
     id: 'archive',
     tenant: 'acme',
     backoff: { kind: 'constant', initialMs: 60_000, maxMs: 60_000, jitter: 'none' },
     breaker: { failures: breakerFailures, coolDownMs: 300_000 },
+    ...more,
     deliver: async () => {
       tries.push(rig().clock.wallMs() - START_MS);
       throw new HeadgateError('HG_LINK_LOST', 'nobody is there', { details });
@@ -155,4 +156,47 @@ test('after a clean stop, an update or a deregistration it begins anew, and noth
   await leftover.engine.deregisterSink('acme/archive');
   await leftover.clock.advance(50);
   expect(deadlines(leftover)).toEqual([]);
+});
+
+describe('a sink whose address or options have changed', () => {
+  /** The tries after the start that follows a crash, seconds. */
+  async function triesAfter(
+    change: { readonly target?: string; readonly batch?: { readonly rowsMax: number } },
+    { breakerFailures = 9, details = {} } = {},
+  ): Promise<number[]> {
+    const sink = (tries: number[], rig: () => EngineRig, { target = 'http://cloud/', batch = {} }) => {
+      const { logic, ...spec } = refusing(tries, breakerFailures, rig, details, { batch });
+      return { ...spec, logic: { ...logic, target } };
+    };
+    const source = simulatedSource({ id: 'a', intervalMs: 1_000, value: (n) => n });
+    const rig = await startedRig({}, source);
+    await rig.engine.registerSink(sink([], () => rig, {}));
+    await rig.clock.advance(20_000);
+    const tries: number[] = [];
+    const again = await startedRig(at(await crash(rig), 30_000));
+    await again.engine.registerSink(sink(tries, () => again, change));
+    await again.clock.advance(10);
+    return tries;
+  }
+
+  const asked = { details: { retryAfterMs: 1_800_000 } };
+
+  test('starts at once: another address', async () => {
+    const change = { target: 'http://other/' };
+    expect(await triesAfter(change)).toEqual(about(30));
+    expect(await triesAfter(change, { breakerFailures: 1 })).toEqual(about(30));
+    expect(await triesAfter(change, asked)).toEqual(about(30));
+  });
+
+  test('starts at once, but where the far end has asked it to wait: other options', async () => {
+    const change = { batch: { rowsMax: 7 } };
+    expect(await triesAfter(change)).toEqual(about(30));
+    expect(await triesAfter(change, { breakerFailures: 1 })).toEqual(about(30));
+    expect(await triesAfter(change, asked)).toEqual([]);
+  });
+
+  test('waits where nothing has changed', async () => {
+    expect(await triesAfter({})).toEqual([]);
+    expect(await triesAfter({}, asked)).toEqual([]);
+  });
 });

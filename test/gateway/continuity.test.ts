@@ -42,11 +42,14 @@ function version(plan: Version): PreparedConfig {
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
 /** One database, and the gateways that use it one after the other. */
-function lives(backlog: Record<string, number> = {}) {
+function lives(backlog: Record<string, number> = {}, cursors: readonly string[] = []) {
   const clock = virtualClock();
   const rows: [event: string, about: unknown][] = [];
   const forgotten: string[] = [];
   const log: string[] = [];
+  /** Sources and sinks that were registered by call. */
+  const registered = new Set<string>();
+  const withCursor = new Set(cursors);
   let stored: string | null = null;
   let isFull = false;
   const engine: ContinuityPorts['engine'] = {
@@ -56,11 +59,23 @@ function lives(backlog: Record<string, number> = {}) {
       stored = text;
     },
     undelivered: async (sink) => ({ reads: 'records', records: backlog[sink] ?? 0, oldestAtMs: 1 }),
+    isSinkRegistered: (id) => registered.has(id),
+    hasSource: (id) => registered.has(id),
+    hasSourceCursor: (id) => withCursor.has(id),
+    forgetSources: async (ids) => {
+      if (isFull) throw new HeadgateError('HG_STORAGE_FULL', 'the disk is full');
+      forgotten.push(...ids);
+      for (const id of ids) withCursor.delete(id);
+    },
     deregisterSink: async (id) => {
       forgotten.push(id);
       return { id, incarnation: 0 };
     },
-    noteConfig: ({ event, data }) => rows.push([event, data?.['sink'] ?? data?.['sinks'] ?? null]),
+    noteConfig: ({ event, data }) => {
+      const about =
+        event === 'config.sourcesForgotten' ? data?.['sources'] : (data?.['sink'] ?? data?.['sinks']);
+      return rows.push([event, about ?? null]);
+    },
   };
   const line = (_: object, message: string) => void log.push(message);
   const begin = async (plan: Version) => {
@@ -74,7 +89,7 @@ function lives(backlog: Record<string, number> = {}) {
     return { continuity, problems };
   };
   return {
-    ...{ clock, rows, forgotten, log, begin },
+    ...{ clock, rows, forgotten, log, begin, registered },
     fill: (full: boolean) => {
       isFull = full;
     },
@@ -140,6 +155,96 @@ describe('the cursor of a sink that is gone', () => {
     await clock.advance(1_001);
     expect(forgotten).toEqual(['cloud']);
     await second.continuity.close();
+  });
+});
+
+test('a sink that is registered by call after it was removed from the configuration is left at work', async () => {
+  const { begin, clock, rows, forgotten, registered } = lives({ cloud: 500 });
+  const { continuity } = await begin({ sinks: ['cloud'] });
+  await continuity.applied(version({ sinks: [] }), 2);
+  registered.add('cloud');
+  await clock.advance(2 * DAY_MS);
+  expect(forgotten).toEqual([]);
+  expect(rows.map(([event]) => event)).not.toContain('config.sinkForgotten');
+});
+
+describe('the cursor of a source that is gone', () => {
+  const gone = { sources: [] };
+
+  test('is kept for the time of grace, and then given up with a row', async () => {
+    const { begin, clock, rows, forgotten, log } = lives({}, ['meter', 'press']);
+    const { continuity } = await begin({ sources: ['meter', 'press', 'door'] });
+    await continuity.applied(version(gone), 2);
+    await clock.advance(DAY_MS - 1);
+    expect(forgotten).toEqual([]);
+    await clock.advance(1_001);
+    // The row names those that had a cursor.
+    expect(forgotten).toEqual(['meter', 'press', 'door']);
+    expect(rows.slice(1)).toEqual([['config.sourcesForgotten', ['meter', 'press']]]);
+    expect(log.at(-1)).toBe('the cursors of sources that are gone were given up');
+  });
+
+  test('stays where the source is back in time', async () => {
+    const { begin, clock, forgotten } = lives({}, ['meter']);
+    const { continuity } = await begin({ sources: ['meter'] });
+    await continuity.applied(version(gone), 2);
+    await clock.advance(DAY_MS / 2);
+    await continuity.applied(version({ sources: ['meter'] }), 3);
+    await clock.advance(2 * DAY_MS);
+    expect(forgotten).toEqual([]);
+    // It has the whole time again.
+    await continuity.applied(version(gone), 4);
+    await clock.advance(DAY_MS - 1);
+    expect(forgotten).toEqual([]);
+  });
+
+  test('stays where a source of that id was registered by call', async () => {
+    const { begin, clock, forgotten, registered } = lives({}, ['meter']);
+    const { continuity } = await begin({ sources: ['meter'] });
+    await continuity.applied(version(gone), 2);
+    registered.add('meter');
+    await clock.advance(2 * DAY_MS);
+    expect(forgotten).toEqual([]);
+  });
+
+  test('is given up at once, without a row of its own, where the configuration names it under removed', async () => {
+    const { begin, rows, forgotten } = lives({}, ['north/meter']);
+    const { continuity } = await begin({ sources: ['meter'] });
+    await continuity.applied(version({ sources: [], removed: { sources: ['default/meter', 'other'] } }), 2);
+    expect(forgotten).toEqual(['meter']);
+    expect(rows.map(([event]) => event)).toEqual(['config.removed']);
+  });
+
+  test('outlives restarts; no jump of the wall clock uses the grace up', async () => {
+    const { begin, clock, forgotten } = lives({}, ['meter']);
+    const first = await begin({ sources: ['meter'] });
+    await first.continuity.close();
+    // It is removed while the gateway is down, and years pass.
+    await clock.advance(1_000 * DAY_MS);
+    const second = await begin(gone);
+    await clock.advance(DAY_MS / 2);
+    clock.jumpWall(1_000 * DAY_MS);
+    await clock.advance(DAY_MS / 4);
+    await second.continuity.close();
+    const third = await begin(gone);
+    clock.jumpWall(-2_000 * DAY_MS);
+    await clock.advance(DAY_MS / 4 - 1);
+    expect(forgotten).toEqual([]);
+    await clock.advance(1_001);
+    expect(forgotten).toEqual(['meter']);
+    await third.continuity.close();
+  });
+
+  test('that cannot be deleted is tried again', async () => {
+    const { begin, clock, fill, forgotten } = lives({}, ['meter']);
+    const { continuity } = await begin({ sources: ['meter'] });
+    await continuity.applied(version(gone), 2);
+    fill(true);
+    await clock.advance(DAY_MS + 60_000);
+    expect(forgotten).toEqual([]);
+    fill(false);
+    await clock.advance(60_000);
+    expect(forgotten).toEqual(['meter']);
   });
 });
 

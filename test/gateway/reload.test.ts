@@ -89,6 +89,7 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
         prepare: () => prepared(next),
         ...(persist === undefined ? {} : { persist }),
       }),
+    reloadFile: (next: Plan) => reloader.reload({ origin: 'file', prepare: () => prepared(next) }),
     /** Commands wait until the returned function is called. */
     hold: () => {
       const held = Promise.withResolvers<void>();
@@ -139,6 +140,29 @@ describe('a new version', () => {
     expect(asked).toEqual([]);
     expect(rows).toMatchObject([{ event: 'config.refused', data: { origin: 'signal' } }]);
     expect(reloader.last).toBe(outcome);
+  });
+
+  test('of the file that takes a refused one back leaves a row, once', async () => {
+    const { reloader, reload, reloadFile, rows } = bench({ sources: { a: 1 } });
+    await reloader.reload({ origin: 'file', prepare: () => [PROBLEM] });
+    // The file is as it was, whatever comes another way.
+    expect(await reload({ sources: { a: 1 } })).toMatchObject({ outcome: 'unchanged' });
+    for (let time = 0; time < 2; time++)
+      expect(await reloadFile({ sources: { a: 1 } })).toMatchObject({ outcome: 'unchanged' });
+    expect(rows.map(({ event }) => event)).toEqual(['config.refused', 'config.unchanged']);
+  });
+
+  test('that is written to a file that was refused leaves a row, and one that is refused itself none', async () => {
+    const { reloader, reload, rows } = bench({ sources: { a: 1 } });
+    await reloader.reload({ origin: 'api', prepare: () => [PROBLEM] });
+    await reload({ sources: { a: 1 } }, () => undefined);
+    await reloader.reload({ origin: 'signal', prepare: () => [PROBLEM] });
+    await reload({ sources: { a: 1 } }, () => undefined);
+    expect(rows.map(({ event, data }) => [event, data['origin'], data['persisted']])).toEqual([
+      ['config.refused', 'api', undefined],
+      ['config.refused', 'signal', undefined],
+      ['config.unchanged', 'api', true],
+    ]);
   });
 
   test('that cannot even be read fails', async () => {

@@ -2,7 +2,7 @@
  *  that stands at its name, or nothing is acknowledged. */
 
 import Database from 'better-sqlite3';
-import { existsSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
@@ -154,6 +154,51 @@ describe('a store whose files were cut off', () => {
     expect(error).toMatchObject({ remedy: 'retry', details: { change } });
     expect(writer.acknowledged).toBe(3);
   });
+
+  test('does not acknowledge a unit during which that happened', async () => {
+    const writer = new Writer();
+    await writer.open();
+    // Pages that the commit has no need of.
+    checkpoint(writer.file, LARGE_TABLE);
+    await writer.write();
+    const half = statSync(writer.file).size >> 1;
+    let isCut = false;
+    const cutting = new Proxy(recordRow({ sourceSeq: 9 }), {
+      get(row, field, receiver) {
+        if (field === 'data' && !isCut) truncateSync(writer.file, half);
+        isCut ||= field === 'data';
+        return Reflect.get(row, field, receiver) as unknown;
+      },
+    });
+    const unit = commitUnit({ timeline: [timelineRow({ seq: 9 })], records: [cutting] });
+    const error = await headgateError(() => writer.store.commit(unit), 'HG_STORAGE_CORRUPT');
+    expect(error).toMatchObject({ remedy: 'retry', details: { change: 'shorter' } });
+    expect(isCut).toBe(true);
+    await headgateError(() => writer.write(), 'HG_STORAGE_CORRUPT');
+  });
+});
+
+const LARGE_TABLE = 'CREATE TABLE other (text TEXT); INSERT INTO other VALUES (hex(zeroblob(500000)))';
+
+/** As a backup or the sqlite3 shell makes one when it closes the file. */
+function checkpoint(file: string, before = ''): void {
+  const other = new Database(file);
+  other.exec(before);
+  other.pragma('wal_checkpoint(TRUNCATE)');
+  other.close();
+}
+
+test('a store goes on where a checkpoint of another program cut off pages that were given back', async () => {
+  const writer = new Writer();
+  await writer.open();
+  checkpoint(writer.file, LARGE_TABLE);
+  await writer.write();
+  const before = statSync(writer.file).size;
+  checkpoint(writer.file, 'DROP TABLE other; PRAGMA incremental_vacuum(1000)');
+  expect(statSync(writer.file).size).toBeLessThan(before - 500_000);
+  await writer.write();
+  expect(writer.rows()).toBe(2);
+  expect(await writer.look()).toEqual([]);
 });
 
 test('a store acknowledges nothing while its folder has another name, and goes on when it is back', async () => {

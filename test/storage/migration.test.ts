@@ -120,6 +120,21 @@ test.each(OLDER)(
   },
 );
 
+test('waits that far ends asked for keep the address they are for', () => {
+  const file = fileOf(4);
+  const db = new Database(file);
+  const insert = db.prepare("INSERT INTO source_deadlines VALUES ('default', ?, ?, 'backingOff', 9, ?)");
+  insert.run('api', 'retryAfter', 4_000_000_000);
+  insert.run('plc-7', 'wait', 3);
+  db.close();
+  openWritable(file).close();
+  const columns = 'source_id, failures, address_crc, options_crc';
+  expect(query(file, `SELECT ${columns} FROM source_deadlines ORDER BY 1`)).toEqual([
+    { source_id: 'api', failures: 0, address_crc: 4_000_000_000, options_crc: null },
+    { source_id: 'plc-7', failures: 3, address_crc: 0, options_crc: null },
+  ]);
+});
+
 test('a file of a newer version is refused, and no byte of it changes', async () => {
   const file = fileOf(SCHEMA_VERSION);
   const db = new Database(file);

@@ -76,7 +76,7 @@ const arbitraryUnit = fc.record({
   sources: fc.array(fc.record({ incarnation: fc.nat(5), lastError: fc.option(fc.string()) }), {
     maxLength: 2,
   }),
-  cursors: fc.array(fc.string(), { maxLength: 2 }),
+  cursors: fc.array(fc.option(fc.string()), { maxLength: 2 }),
 });
 
 test('random units leave the same tables, results and cursors as in process', async () => {

@@ -107,7 +107,7 @@ const MIXED: { readonly [Table in keyof CommitUnit]: readonly (readonly [string,
       'no time',
       [1, Number.NaN, 3].map((dueAtMs, failures) => ({
         ...{ ...owner, sourceId: `d${failures}`, kind: 'wait' as const, state: 'backingOff' as const },
-        ...{ dueAtMs, failures },
+        ...{ dueAtMs, failures, farEnd: { addressCrc: 1, optionsCrc: 2 } },
       })),
     ],
   ],

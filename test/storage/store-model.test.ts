@@ -52,7 +52,9 @@ class Bench {
     expect(Object.fromEntries(store.sinkCursors)).toEqual(Object.fromEntries(model.sinkCursors));
     const deadlines = Array.from(store.deadlines.values()).flat();
     expect(
-      Object.fromEntries(deadlines.map(({ sourceId, kind, dueAtMs }) => [`${sourceId} ${kind}`, dueAtMs])),
+      Object.fromEntries(
+        deadlines.map(({ sourceId, kind, dueAtMs, farEnd }) => [`${sourceId} ${kind}`, { dueAtMs, farEnd }]),
+      ),
     ).toEqual(Object.fromEntries(model.deadlines));
     expect(store.spilled.reduce((sum, { records }) => sum + records, 0)).toBe(model.spill.size);
   }
@@ -66,7 +68,7 @@ class Bench {
     },
     refusal: async () => {
       const unit = this.#model.randomUnit(this.#random, this.store.run);
-      const cursors = [{ tenant: 'default', sourceId: 'plc-1', cursor: null as never }];
+      const cursors = [{ tenant: 'default', sourceId: 'plc-1', cursor: {} as never }];
       await headgateError(() => this.store.commit({ ...unit, cursors }), 'HG_STORAGE_FAILED');
     },
     restart: async () => {

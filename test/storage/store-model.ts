@@ -29,7 +29,7 @@ export class StoreModel {
   incarnations = new Map<string, number>();
   cursors = new Map<string, string>();
   sinkCursors = new Map<string, SinkCursor>();
-  deadlines = new Map<string, number>();
+  deadlines = new Map<string, unknown>();
   ends: ('clean' | 'crash' | null)[] = [];
 
   copy(): StoreModel {
@@ -80,7 +80,7 @@ export class StoreModel {
       cursors: many(2, () => ({
         tenant: 'default',
         sourceId: sourceId(),
-        cursor: String(random.integer(0, 1_000)),
+        cursor: pick(random, [null, String(random.integer(0, 1_000))]),
       })),
       sinkCursors: many(2, () => ({
         tenant: 'default',
@@ -92,6 +92,10 @@ export class StoreModel {
         ...{ tenant: 'default', sourceId: sourceId(), state: 'backingOff' as const, failures: 1 },
         kind: pick(random, ['wait', 'poll'] as const),
         dueAtMs: random.next() < 0.3 ? null : START_MS + random.integer(1, 99),
+        farEnd: {
+          addressCrc: random.integer(0, 2 ** 32 - 1),
+          optionsCrc: random.next() < 0.3 ? null : random.integer(0, 255),
+        },
       })),
     });
   }
@@ -123,7 +127,10 @@ export class StoreModel {
       this.incarnations.set(row.sourceId, row.incarnation);
       this.sources.set(row.sourceId, `${row.incarnation} ${row.state}`);
     }
-    for (const row of unit.cursors) this.cursors.set(`default/${row.sourceId}`, row.cursor);
+    for (const { sourceId, cursor } of unit.cursors) {
+      if (cursor === null) this.cursors.delete(`default/${sourceId}`);
+      else this.cursors.set(`default/${sourceId}`, cursor);
+    }
     for (const { sinkId, reads, seq } of unit.sinkCursors) {
       if (seq === null) this.sinkCursors.delete(`default/${sinkId}`);
       else this.sinkCursors.set(`default/${sinkId}`, { reads, seq });
@@ -152,9 +159,9 @@ export class StoreModel {
     if (letter !== undefined) this.letters.set(id, { ...letter, ...change });
   }
 
-  #setDeadline({ sourceId, kind, dueAtMs }: DeadlineRow): void {
+  #setDeadline({ sourceId, kind, dueAtMs, farEnd }: DeadlineRow): void {
     if (dueAtMs === null) this.deadlines.delete(`${sourceId} ${kind}`);
-    else this.deadlines.set(`${sourceId} ${kind}`, dueAtMs);
+    else this.deadlines.set(`${sourceId} ${kind}`, { dueAtMs, farEnd });
   }
 }
 

@@ -39,7 +39,9 @@ describe('the tables', () => {
         'last_delivery_at_ms last_error registered_at_ms deregistered_at_ms',
     );
     expect(columns('sink_cursors')).toBe('tenant sink_id seq reads');
-    expect(columns('source_deadlines')).toBe('tenant source_id kind state due_at_ms failures');
+    expect(columns('source_deadlines')).toBe(
+      'tenant source_id kind state due_at_ms failures address_crc options_crc',
+    );
     expect(columns('runs')).toBe(
       'run started_at_ms ended_at_ms end version gateway_id db_uuid config_digest',
     );

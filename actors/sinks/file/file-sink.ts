@@ -86,7 +86,7 @@ export function fileSink(input: FileSinkOptions): SinkSpec {
   const options = resolveOptions(fileSinkSchema, input, 'fileSink');
   const { columns = COLUMNS_DEFAULT, escapeFormulas } = options;
   const format = options.format === 'csv' ? csvFormat({ columns, escapeFormulas }) : NDJSON;
-  const logic = { open: (io: SinkIo) => openLink(io, options, format) };
+  const logic = { target: options.path, open: (io: SinkIo) => openLink(io, options, format) };
   return sinkSpec('file', options, logic, `file:${realPathOf(options.path)}`);
 }
 

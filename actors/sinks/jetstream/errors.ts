@@ -18,11 +18,16 @@ export interface ConnectFacts {
   readonly servers: string;
   /** Wall time, with which advice on certificates compares their dates. */
   readonly nowMs: number;
+  /** The connection is one over TLS. */
+  readonly overTls: boolean;
   /** The message where the error is a timeout: how far the connection had come. */
   readonly timedOut: string;
 }
 
-export function connectError(error: unknown, { servers, nowMs, timedOut }: ConnectFacts): HeadgateError {
+export function connectError(
+  error: unknown,
+  { servers, nowMs, overTls, timedOut }: ConnectFacts,
+): HeadgateError {
   const name = nameOf(error);
   if (UNAUTHORISED.includes(name)) return unauthorised(error, servers);
   if (name === 'TimeoutError') {
@@ -36,7 +41,8 @@ export function connectError(error: unknown, { servers, nowMs, timedOut }: Conne
       { cause: error },
     );
   }
-  const text = `cannot connect to ${servers}: ${linkAdvice(codeBehind(error), error, nowMs)}`;
+  const advice = linkAdvice(codeBehind(error), error, { nowMs, overTls });
+  const text = `cannot connect to ${servers}: ${advice}`;
   return new HeadgateError('HG_LINK_REFUSED', text, { cause: error });
 }
 

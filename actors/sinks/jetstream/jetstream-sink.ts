@@ -168,7 +168,8 @@ async function connect(
     void connecting.then((late) => late.close()).catch(() => {});
     if (error === life.ended) throw error;
     const timedOut = `${dial.describe()} within ${shownSpan(connectTimeoutMs)}`;
-    throw connectError(error, { servers, nowMs: io.clock.wallMs(), timedOut });
+    const overTls = tls !== undefined || servers.includes('tls://');
+    throw connectError(error, { servers, nowMs: io.clock.wallMs(), overTls, timedOut });
   } finally {
     dial.stop();
   }

@@ -21,6 +21,7 @@ import { rejecter } from '../../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from '../define-source.ts';
 import { followFile } from './follower.ts';
 import type { FollowPlan } from './reading.ts';
+import { placeProblem } from './rotated-places.ts';
 
 export const fileSourceSchema = sourceSchema({
   path: z.string().min(1).describe('The file.'),
@@ -44,7 +45,15 @@ export const fileSourceSchema = sourceSchema({
     .describe('Bytes of one line; a longer one is left out.'),
   pollMs: milliseconds(1).default(250).describe('How often `tail` looks whether there is more.'),
   rotated: z
-    .array(z.string().min(1))
+    .array(
+      z
+        .string()
+        .min(1)
+        .superRefine((place, context) => {
+          const message = placeProblem(place);
+          if (message !== null) context.addIssue({ code: 'custom', message });
+        }),
+    )
     .default([])
     .describe(
       'Folders, or globs of files, that rotation moves the file to, beside its own folder. Names with a ' +
@@ -74,6 +83,7 @@ export function fileSource(input: FileSourceOptions): SourceSpec {
   const life: Life = { hasOpened: false };
   const logic: SourceLogic = {
     connects: true,
+    target: options.path,
     stream: (io) => streamFile(io, { ...options, rejections }, life),
   };
   return sourceSpec('file', options, rejections.decode, logic, options.path);

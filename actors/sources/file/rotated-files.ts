@@ -14,6 +14,7 @@ import {
   type Ordered,
   type RotatedName,
 } from './rotated-names.ts';
+import { folderOf, isGlob } from './rotated-places.ts';
 
 /** Where to look. */
 export interface RotationPlan {
@@ -26,8 +27,6 @@ export interface RotatedFile extends Ordered {
   readonly inode: string;
   readonly sizeBytes: number;
 }
-
-const GLOB = /[*?[{]/;
 
 /** The files that rotation has put aside, oldest first. `alsoLike`: files whose names are of the family of
  *  this one count, too. */
@@ -72,7 +71,7 @@ async function namesOf(plan: RotationPlan, target: string | null, alsoLike?: str
   if (like !== null)
     await add(dirname(resolve(alsoLike as string)), (entry) => (entry === name ? null : byName(entry)));
   for (const place of plan.rotated) {
-    if (GLOB.test(place)) {
+    if (isGlob(place)) {
       for (const path of await matches(place))
         names.set(path, rotatedName(basename(path), name) ?? readName(path));
     } else {
@@ -143,13 +142,6 @@ export async function pathsOfInode(plan: RotationPlan, inode: string): Promise<s
     }
   }
   return paths;
-}
-
-function folderOf(place: string): string {
-  if (!GLOB.test(place)) return resolve(place);
-  let folder = dirname(resolve(place));
-  while (GLOB.test(folder)) folder = dirname(folder);
-  return folder;
 }
 
 /** Tells a file from a later one that was given the same inode. */

@@ -40,7 +40,10 @@ export function exchangeError(
     return make('HG_LINK_TIMEOUT', `${place} ${what} ${timedOut ? `within ${timeoutMs} ms` : 'in time'}`);
   }
   if (answered)
-    return make('HG_READ_TRUNCATED', `the answer of ${place} broke off: ${linkAdvice(reason, error, nowMs)}`);
+    return make(
+      'HG_READ_TRUNCATED',
+      `the answer of ${place} broke off: ${linkAdvice(reason, error, { nowMs })}`,
+    );
   if (reason.includes('OVERFLOW'))
     return make('HG_READ_TOO_LARGE', `the headers of the answer of ${place} are too large`);
   if (reason === 'UND_ERR_SOCKET' || reason === 'ECONNRESET' || reason === 'EPIPE') {
@@ -50,7 +53,7 @@ export function exchangeError(
     const hint = isTls(error) ? ', it answers in TLS; begin the url with https or wss' : '';
     return make('HG_LINK_LOST', `${place} does not answer in HTTP${hint}`);
   }
-  return make('HG_LINK_REFUSED', `no connection to ${place}: ${linkAdvice(reason, error, nowMs)}`);
+  return make('HG_LINK_REFUSED', `no connection to ${place}: ${linkAdvice(reason, error, { nowMs })}`);
 }
 
 /** Whether a parser stumbled over an alert of TLS (RFC 8446, 5.1). */

@@ -3,7 +3,7 @@
 
 import { HeadgateError, type ErrorCode } from '../../../src/domain/errors.ts';
 import { shownSpan } from '../../../src/domain/time-text.ts';
-import { linkAdvice } from '../link-advice.ts';
+import { linkAdvice, MAY_WANT_CERTIFICATE } from '../link-advice.ts';
 
 /** The URL as messages may show it: no user, no password, no query. */
 export function shownUrl(url: URL): string {
@@ -41,18 +41,23 @@ export function connectionRefused(url: URL, reasonCode: number, reason: string, 
  *  dates. */
 export function connectionFailed(url: URL, cause: unknown, nowMs?: number): HeadgateError {
   const code = codeOf(cause);
-  const reason = linkAdvice(code, cause, nowMs);
+  const reason = linkAdvice(code, cause, { nowMs, overTls: isSecure(url) });
   return new HeadgateError('HG_LINK_REFUSED', `cannot connect to ${shownUrl(url)}: ${reason}`, {
     details: { url: shownUrl(url), ...(code === '' ? {} : { reason: code }) },
     cause,
   });
 }
 
+function isSecure({ protocol }: URL): boolean {
+  return protocol === 'mqtts:' || protocol === 'wss:';
+}
+
 export function closedBeforeAnswer(url: URL): HeadgateError {
   return new HeadgateError(
     'HG_LINK_REFUSED',
     `cannot connect to ${shownUrl(url)}: it closed the connection before it answered; is it an MQTT ` +
-      'broker, and does the url’s scheme (mqtt, mqtts) fit its port?',
+      'broker, and does the url’s scheme (mqtt, mqtts) fit its port?' +
+      (isSecure(url) ? ` Or ${MAY_WANT_CERTIFICATE}` : ''),
     { details: { url: shownUrl(url) } },
   );
 }

@@ -19,8 +19,8 @@ export const engineSection = z
     removedGraceMs: milliseconds()
       .default(7 * 24 * 60 * 60 * 1_000)
       .describe(
-        'How long the cursor of a sink that disappeared from the configuration is kept, in time that the ' +
-          'gateway runs. A sink that comes back before goes on where it was.',
+        'How long the cursor of a source or sink that disappeared from the configuration is kept, in time ' +
+          'that the gateway runs. One that comes back before goes on where it was.',
       ),
     reconnectsPerSecondMax,
     health: health.describe('How often the health of every source is written down.'),

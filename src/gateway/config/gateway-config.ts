@@ -100,7 +100,10 @@ function sourceIn(
 ): SourceEntry {
   if (entry.type === 'module') return { ...entry, module: moduleIn(entry.module, folder) };
   const limited = { ...entry, rateLimit: entry.rateLimit ?? perSource };
-  if (limited.type === 'file') return { ...limited, path: pathIn(limited.path, folder) };
+  if (limited.type === 'file') {
+    const rotated = limited.rotated?.map((place) => pathIn(place, folder));
+    return { ...limited, path: pathIn(limited.path, folder), ...(rotated === undefined ? {} : { rotated }) };
+  }
   if ('decode' in limited && typeof limited.decode === 'object') {
     return { ...limited, decode: { module: moduleIn(limited.decode.module, folder) } };
   }

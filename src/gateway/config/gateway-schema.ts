@@ -55,7 +55,9 @@ const names = z.array(z.string().min(1).max(300)).default([]);
 
 const removedSection = z
   .strictObject({
-    sources: names.describe('Ids of sources, `tenant/id` for those of another tenant than `default`.'),
+    sources: names.describe(
+      'Ids of sources, `tenant/id` for those of another tenant than `default`. Their cursors go at once.',
+    ),
     sinks: names.describe(
       'Ids of sinks, likewise. Their cursors go at once, with what they did not deliver.',
     ),

@@ -2,12 +2,20 @@
  *  an end. The addresses are compared; what a template's fields will hold is not known, so a possible match
  *  is a warning, too. */
 
-import { topicMatcher, withoutShare } from '../../../actors/sources/mqtt/topics.ts';
+import { withoutShare } from '../../../actors/sources/mqtt/topics.ts';
+import { LIMITS } from '../../domain/limits.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { Finding } from './problems.ts';
+import type { TemplateNode } from './template-trie.ts';
+import { TopicOverlaps } from './topic-overlaps.ts';
+import { WorkBudget } from './work-budget.ts';
 
-export function loopFindings(config: GatewayConfig): Finding[] {
-  return [...topicLoops(config), ...ingestLoops(config)];
+/** Never throws. Where `work` is used up, a finding says that not everything was compared. */
+export function loopFindings(
+  config: GatewayConfig,
+  work: WorkBudget = new WorkBudget(LIMITS.loopCheckStepsMax),
+): Finding[] {
+  return [...topicLoops(config, work), ...ingestLoops(config)];
 }
 
 interface Listener {
@@ -17,24 +25,65 @@ interface Listener {
   readonly filters: readonly string[];
 }
 
-function topicLoops(config: GatewayConfig): Finding[] {
+function topicLoops(config: GatewayConfig, work: WorkBudget): Finding[] {
+  const publishers = publishersOf(config);
+  if (publishers.length === 0) return [];
   const listeners = listenersOf(config);
+  const overlaps = new Map<string, TopicOverlaps>();
   const sourceIds = Object.keys(config.sources);
-  return Object.entries(config.sinks).flatMap(([id, sink]): Finding[] => {
-    if (sink.type !== 'mqtt') return [];
-    const broker = brokerOf(sink.url);
-    const templates = templatesOf(sink.topic, sourceIds);
-    return listeners.flatMap((listener): Finding[] => {
-      if (broker === null || listener.broker !== broker) return [];
-      const filter = listener.filters.find((one) => templates.some((template) => mayMatch(one, template)));
-      if (filter === undefined) return [];
-      const verb = sink.topic.includes('{') ? 'may publish' : 'publishes';
-      const message = `${verb} to topics that ${listener.name} takes from the same broker ("${filter}")`;
-      return [{ path: ['sinks', id, 'topic'], message: `${message}; ${REMEDY}` }];
-    });
+  for (const { broker } of publishers) {
+    if (!overlaps.has(broker)) overlaps.set(broker, new TopicOverlaps(sourceIds, work));
+  }
+  for (const [index, { broker, filters }] of listeners.entries()) {
+    for (const [filter, text] of filters.entries()) {
+      overlaps.get(broker)?.addFilter(text, { listener: index, filter });
+    }
+  }
+  const ends = publishers.map(({ broker, topic }) => overlaps.get(broker)?.addTemplate(topic) ?? null);
+  for (const one of overlaps.values()) one.compare();
+  const found = publishers.flatMap((publisher, index) => {
+    const [end, compared] = [ends[index] ?? null, overlaps.get(publisher.broker)];
+    return end === null || compared === undefined ? [] : loopsOf(publisher, end, compared, listeners);
+  });
+  return work.isUsedUp ? [...found, { path: ['sinks'], message: USED_UP }] : found;
+}
+
+interface Publisher {
+  readonly id: string;
+  readonly broker: string;
+  readonly topic: string;
+}
+
+function publishersOf({ sinks }: GatewayConfig): Publisher[] {
+  return Object.entries(sinks).flatMap(([id, sink]): Publisher[] => {
+    const broker = sink.type === 'mqtt' ? brokerOf(sink.url) : null;
+    return sink.type !== 'mqtt' || broker === null ? [] : [{ id, broker, topic: sink.topic }];
   });
 }
 
+function loopsOf(
+  { id, topic }: Publisher,
+  end: TemplateNode,
+  overlaps: TopicOverlaps,
+  listeners: readonly Listener[],
+): Finding[] {
+  const path = ['sinks', id, 'topic'];
+  const verb = topic.includes('{') ? 'may publish' : 'publishes';
+  const takers = overlaps.takersOf(end, LIMITS.configProblemsMax + 1);
+  const found = takers.slice(0, LIMITS.configProblemsMax).flatMap((taker): Finding[] => {
+    const listener = listeners[taker.listener];
+    if (listener === undefined) return [];
+    const filter = listener.filters[taker.filter];
+    const message = `${verb} to topics that ${listener.name} takes from the same broker ("${filter}")`;
+    return [{ path, message: `${message}; ${REMEDY}` }];
+  });
+  if (takers.length <= LIMITS.configProblemsMax) return found;
+  return [...found, { path, message: `${verb} to topics that more sources take; ${REMEDY}` }];
+}
+
+const USED_UP =
+  'could not all be compared with the topics of the sources: there are too many with wildcards or fields; ' +
+  'check by hand that no sink publishes to a topic that a source takes';
 const REMEDY = 'each record would come in again, without an end: give the sink topics of its own';
 
 function listenersOf({ sources, control }: GatewayConfig): Listener[] {
@@ -68,45 +117,6 @@ function brokerOf(text: string): string | null {
 function hostOf({ hostname }: URL): string {
   const name = hostname.toLowerCase();
   return LOCAL.includes(name) || name.startsWith('127.') ? 'localhost' : name;
-}
-
-/** Any text, of one level or of several. */
-const ANY = '\0';
-
-/** The topics that a template makes, with {@link ANY} where a field of the record will stand. */
-function templatesOf(topic: string, sourceIds: readonly string[]): string[] {
-  const plain = topic.replaceAll('{tenant}', 'default').replaceAll(/\{data\.[^{}]*\}/g, ANY);
-  if (!plain.includes('{sourceId}')) return [plain];
-  return sourceIds.map((id) => plain.replaceAll('{sourceId}', id));
-}
-
-function mayMatch(filter: string, template: string): boolean {
-  if (!template.includes(ANY)) return topicMatcher(filter)(template);
-  return levelsMayMatch(filter.split('/'), template.split('/'));
-}
-
-function levelsMayMatch(filter: readonly string[], template: readonly string[]): boolean {
-  const [wanted, ...filterRest] = filter;
-  const [level, ...templateRest] = template;
-  if (wanted === '#') return true;
-  if (wanted === undefined || level === undefined) return wanted === level;
-  if (!level.includes(ANY)) {
-    return (wanted === '+' || wanted === level) && levelsMayMatch(filterRest, templateRest);
-  }
-  const fits = wanted === '+' || fitsLevel(wanted, level);
-  if (fits && levelsMayMatch(filterRest, templateRest)) return true;
-  // The field may hold further levels: its level begins here and ends in a later one.
-  const opens = wanted === '+' || wanted.startsWith(level.slice(0, level.indexOf(ANY)));
-  const rest = ANY + level.slice(level.lastIndexOf(ANY) + 1);
-  return opens && filterRest.length > 0 && levelsMayMatch(filterRest, [rest, ...templateRest]);
-}
-
-/** Whether a level of a template can be this text. */
-function fitsLevel(text: string, level: string): boolean {
-  const parts = level.split(ANY);
-  const first = parts[0] ?? '';
-  const last = parts.at(-1) ?? '';
-  return text.length >= first.length + last.length && text.startsWith(first) && text.endsWith(last);
 }
 
 /** HTTP sinks that post to the gateway's own ingest. */

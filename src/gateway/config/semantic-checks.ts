@@ -11,6 +11,7 @@ import { exposureFindings } from './exposure-checks.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import { moduleProblem } from './modules.ts';
 import type { Finding } from './problems.ts';
+import { rotatedFindings } from './rotated-checks.ts';
 import { buildSink, buildSource } from './specs.ts';
 import { engineOptionsOf } from './stage-specs.ts';
 
@@ -22,6 +23,7 @@ export function semanticFindings(config: GatewayConfig): Finding[] {
     ...moduleFindings(config),
     ...stageNameFindings(config),
     ...fileFindings(config),
+    ...rotatedFindings(config),
     ...clientFindings(config),
     ...tokenFindings(config),
     ...exposureFindings(config),

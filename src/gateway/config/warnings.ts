@@ -3,9 +3,15 @@
 import type { GatewayConfig } from './gateway-config.ts';
 import { loopFindings } from './loop-check.ts';
 import type { Finding } from './problems.ts';
+import { rotatedWarnings } from './rotated-checks.ts';
 
 export function configWarnings(config: GatewayConfig, nowMs: number): Finding[] {
-  return [...controlWarnings(config), ...tokenWarnings(config, nowMs), ...loopFindings(config)];
+  return [
+    ...controlWarnings(config),
+    ...tokenWarnings(config, nowMs),
+    ...loopFindings(config),
+    ...rotatedWarnings(config),
+  ];
 }
 
 function controlWarnings({ control, auth }: GatewayConfig): Finding[] {

@@ -156,6 +156,28 @@ describe('a record at which the link breaks', () => {
     expect([letters(), sorted(taken), field.rig.cursor]).toEqual([[], range(1, 100), 100]);
   });
 
+  for (const poison of [1, 2, 3, 4, 5, 8, 20, 50, 99]) {
+    for (const [name, far] of Object.entries({ broker, server })) {
+      test(`${poison} is found after a long outage at which the link broke at others, too (${name})`, async () => {
+        const taken: number[] = [];
+        let isAway = true;
+        const deliver = far(taken, (n) => isAway || n === poison);
+        const { field, letters, calls } = await benchOf({ greeted: name === 'broker', deliver });
+        await field.append(100);
+        await field.clock.advance(3_600_000);
+        isAway = false;
+        const before = calls.length;
+        await field.clock.advance(600_000);
+        expect([letters(), sorted(taken)]).toEqual([
+          [`${poison} HG_SINK_REFUSED`],
+          without(range(1, 100), poison),
+        ]);
+        expect([field.rig.cursor, field.state]).toEqual([100, 'delivering']);
+        expect(calls.length - before).toBeLessThan(60);
+      });
+    }
+  }
+
   test('a delivery that fails is not repeated for what was acknowledged, and the cursor passes that', async () => {
     const taken: number[] = [];
     let breaks = 1;

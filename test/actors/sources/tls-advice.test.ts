@@ -177,3 +177,9 @@ test.each([
 ])('the code %s means: %s', (code, words) => {
   expect(linkAdvice(code, Object.assign(new Error('x'), { code }))).toContain(words);
 });
+
+test.each(['ECONNRESET', 'EPIPE'])('%s over TLS may stand for a missing certificate', (code) => {
+  const error = Object.assign(new Error('x'), { code });
+  expect(linkAdvice(code, error, { overTls: true })).toMatch(/tls\.cert and tls\.key/);
+  expect(linkAdvice(code, error)).not.toMatch(/tls/);
+});

@@ -67,7 +67,7 @@ const CASES: Case[] = [
   ['a will without payload', { will: { topic: 'a' } }, 'will.payload', /text or bytes/],
   ['two groups', { topics: '$share/g/a', sharedGroup: 'h' }, 'sharedGroup', /one place/],
   ['a group with a slash', { sharedGroup: 'a/b' }, 'sharedGroup', /group/],
-  ['no keepalive', { keepaliveSeconds: 0 }, 'keepaliveSeconds', />=1/],
+  ['no keepalive', { keepaliveSeconds: 0 }, 'keepaliveSeconds', /at least 1/],
   ['a connection that is none', { url: undefined, connection: {} }, 'connection', /mqttConnection\(\)/],
 ];
 
