@@ -67,8 +67,8 @@ export function compressedBytes(handle: FileHandle, suffix: string): FileBytes |
   return decompressor === undefined ? null : new CompressedBytes(handle, decompressor);
 }
 
-/** The file may be several compressed parts one after the other, as `pzstd` writes it and as `cat` makes it of
- *  several files: gzip goes through them by itself, the others end after each. */
+/** The file may be several compressed parts one after the other, as `pzstd` writes it and as `cat` makes it
+ *  of several files: gzip goes through them by itself, the others end after each. */
 class CompressedBytes implements FileBytes {
   readonly isCompressed = true;
   readonly #handle: FileHandle;
