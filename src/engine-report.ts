@@ -56,7 +56,7 @@ export interface EngineReport {
   readonly lost: number;
   /** Outcomes of all records that came in: its parts add up. */
   readonly balance: RecordBalance;
-  /** What the storage did not take and never will, although it was to be kept: rows of the timeline, records
-   *  and dead letters. */
+  /** Rows of the timeline, records and dead letters that the storage was to keep, did not take and never
+   *  will. */
   readonly unwritten: UnwrittenRows;
 }

@@ -114,6 +114,7 @@ export class EngineRun {
     outputs.exit.attach({ ledger, keepsRecords, onLost }, () => this.plane.pokeLast());
     this.#sources = new SourceSubsystem({
       ...{ options, clock, log, store, books: this.#books, settings: this.#settings, plane: this.plane },
+      exit: outputs.exit,
       ...{ counts: this.#counts, file: this.#file, countLost: this.#countLost, answer: outputs.answer },
       sinks: () => this.sinks,
       nextIncarnation: () => ++this.#lastIncarnation,
@@ -188,7 +189,7 @@ export class EngineRun {
   /** Forgets it. @throws HeadgateError HG_ENGINE_STATE where a source of such a name is registered. */
   forgetSources(names: readonly string[]): Promise<void> {
     const busy = names.find((name) => this.directory.has(name));
-    if (busy === undefined) return this.#sources.forget(names, this.#options.outputs.exit);
+    if (busy === undefined) return this.#sources.forget(names);
     const message = `source "${busy}" is registered; deregister it before its cursor is deleted`;
     throw new HeadgateError('HG_ENGINE_STATE', message);
   }
@@ -224,7 +225,7 @@ export class EngineRun {
     this.#countLost(ledger.lostLetters);
   }
 
-  /** What the storage did not take and never will. */
+  /** Rows that the storage did not take and never will. */
   get unwritten(): UnwrittenRows {
     return this.#books.unwritten;
   }

@@ -9,7 +9,8 @@ const DELAY_MS_MAX = 2 ** 31 - 1;
 export const realClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  setTimeout: (callback, delayMs) => setTimeout(callback, Math.min(delayMs, DELAY_MS_MAX)),
+  // What is left of a wait may be below zero by now: Node warns of that.
+  setTimeout: (callback, delayMs) => setTimeout(callback, Math.min(Math.max(delayMs, 0), DELAY_MS_MAX)),
   clearTimeout: (handle) => clearTimeout(handle as NodeJS.Timeout),
   sleep: (delayMs, signal) => sleepOn(realClock, delayMs, signal),
 };

@@ -1,7 +1,6 @@
 /** The sources of one run: which are registered, what each works with, where each goes on, and what is left
  *  of those that have gone. */
 
-import { NO_FAR_END } from '../actors/far-end.ts';
 import { HoldOffs } from '../actors/sources/hold-offs.ts';
 import { resume } from '../actors/sources/resumption.ts';
 import { SourceRig } from '../actors/sources/source-rig.ts';
@@ -37,6 +36,7 @@ export interface SourceSubsystemOptions {
   readonly books: RunBooks;
   readonly settings: RunSettings;
   readonly plane: Plane;
+  readonly exit: Pick<Exit, 'forgetCursors' | 'rememberCursors'>;
   readonly counts: BalanceCounts;
   /** The database file; null where there is none. */
   readonly file: string | null;
@@ -97,18 +97,19 @@ export class SourceSubsystem {
 
   /** Forgets where the sources of these names, which must not be registered, would go on. Resolves when that
    *  is stored. */
-  forget(names: readonly string[], exit: Pick<Exit, 'dropCursors'>): Promise<void> {
-    const { ledger } = this.#options.books;
+  forget(names: readonly string[]): Promise<void> {
+    const { books, exit } = this.#options;
+    const { ledger } = books;
     const keys = new Set(names.map((name) => keyOf(parsedName(name))));
-    exit.dropCursors(keys);
+    exit.forgetCursors(keys);
     const cursors = names.map((name): CursorRow => {
       const { tenant, id: sourceId } = parsedName(name);
       const key = keyOf({ tenant, id: sourceId });
       // One that is registered before it is stored begins without it, too.
       this.#forgotten.add(key);
-      const over = { state: 'stopped', dueAtMs: null, failures: 0, farEnd: NO_FAR_END } as const;
-      for (const { kind } of this.#deadlines.get(key) ?? [])
-        ledger.setDeadline({ tenant, sourceId, kind, ...over });
+      // A sink of that id has waits of its own.
+      const waits = (this.#deadlines.get(key) ?? []).filter(({ kind }) => kind !== 'sink');
+      for (const wait of waits) ledger.setDeadline({ ...wait, dueAtMs: null });
       this.#deadlines.delete(key);
       return { tenant, sourceId, cursor: null };
     });
@@ -200,6 +201,7 @@ export class SourceSubsystem {
       tally: this.#ended.tallyOf(addressOf(spec)),
     });
     const name = keyOf(spec);
+    this.#options.exit.rememberCursors(name);
     // A source whose predecessor said good-bye begins without its cursor.
     rig.cursor = this.#forgotten.delete(name) ? null : (store?.cursors.get(name) ?? null);
     resume(rig, this.#deadlines.get(name) ?? [], clock.wallMs());

@@ -40,6 +40,9 @@ export interface RunPart {
   readonly onLost?: (records: Batch) => void;
 }
 
+/** No record is on its way for so long, unless the database is out of order. */
+const FORGOTTEN_MS = 60 * 60_000;
+
 export class Exit implements Downstream {
   readonly batches$ = new Subject<Batch>();
   readonly #options: ExitOptions;
@@ -51,6 +54,8 @@ export class Exit implements Downstream {
   #onLost: (records: Batch) => void = () => {};
   /** Sources that went back, by tenant and id, and when: cursors of records that came before do not count. */
   readonly #wentBack = new Map<string, number>();
+  /** Sources whose cursors were deleted, by tenant and id, and when. */
+  readonly #forgotten = new Map<string, number>();
   /** Records on their way into the database. */
   #pending = 0;
   #pendingBytes = 0;
@@ -73,6 +78,7 @@ export class Exit implements Downstream {
     this.#onRoom = onRoom;
     this.#onLost = onLost;
     this.#wentBack.clear();
+    this.#forgotten.clear();
   }
 
   /** Records of this run that came to no end: not stored, not left out, not dropped, no dead letter. */
@@ -241,15 +247,26 @@ export class Exit implements Downstream {
     if (this.#ledger === null || this.#ledger.isClosed) return;
     const names = new Set<string>();
     for (const item of batch) if (item.cursor !== undefined) names.add(nameOf(item));
-    this.dropCursors(names);
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const name of names) this.#wentBack.set(name, nowMs);
+    this.#ledger.forgetCursors(names);
     this.#onLost(batch);
   }
 
-  /** Cursors of records that these sources (`tenant/source`) have handed in are not stored any more. */
-  dropCursors(names: ReadonlySet<string>): void {
+  /** Cursors of records of these sources (`tenant/source`) are not stored until they are registered again:
+   *  some may be on their way. */
+  forgetCursors(names: ReadonlySet<string>): void {
     const nowMs = this.#options.clock.monotonicMs();
-    for (const name of names) this.#wentBack.set(name, nowMs);
+    for (const [name, atMs] of this.#forgotten) {
+      if (nowMs - atMs > FORGOTTEN_MS) this.#forgotten.delete(name);
+    }
+    for (const name of names) this.#forgotten.set(name, nowMs);
     this.#ledger?.forgetCursors(names);
+  }
+
+  /** Cursors of this source count again. */
+  rememberCursors(name: string): void {
+    this.#forgotten.delete(name);
   }
 
   /** Whether the record came after its source went back. */
@@ -284,6 +301,9 @@ export class Exit implements Downstream {
         refused.add(item);
         this.#options.deadLetter(item, 'record', errorFacts(error, 'HG_RECORD_UNSTORABLE'));
       }
+    }
+    if (this.#forgotten.size > 0) {
+      for (const name of cursors.keys()) if (this.#forgotten.has(name)) cursors.delete(name);
     }
     const kept = [...cursors.values()].filter(isCursorRow);
     return { records, marks, cursors: kept, stored: without(batch, refused), bytes };

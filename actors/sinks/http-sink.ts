@@ -17,7 +17,7 @@ import { resolveOptions } from '../../src/config/resolve-options.ts';
 import { sinkSchema } from '../../src/config/sink-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import type { OutboundRecord, SinkIo, SinkLink, SinkSpec } from '../../src/domain/sink.ts';
-import { retryAfter } from '../sources/http/failures.ts';
+import { RetryAfterReader } from '../sources/http/retry-after.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from '../sources/http/url.ts';
 import { connectionShape } from '../sources/mqtt/options.ts';
 import { sinkSpec } from './define-sink.ts';
@@ -86,6 +86,7 @@ export function httpSink(input: HttpSinkOptions): SinkSpec {
     url: bareUrl(options.url),
     place: publicUrl(options.url),
     secrets: secretsOf(options, headers),
+    retryAfter: new RetryAfterReader(),
   };
   return sinkSpec('http', options, {
     target: target.place,
@@ -99,6 +100,7 @@ interface Target {
   readonly place: string;
   /** Texts that no message may show, the longest first. */
   readonly secrets: readonly string[];
+  readonly retryAfter: RetryAfterReader;
 }
 
 /** Shorter texts are no secrets, and would hide parts of words. */
@@ -157,7 +159,7 @@ async function openLink(
       ...{ url, place, method, timeoutMs, body, headers: sent },
       signal: giveUp.signal,
     });
-    judge(answer, target, io.clock.wallMs());
+    judge(answer, target, io);
   };
   return {
     async deliver(batch) {
@@ -195,7 +197,8 @@ const UNAUTHORISED: readonly number[] = [401, 403, 407];
 const PASSING: readonly number[] = [404, 405, 408, 421, 425, 426, 429];
 
 /** @throws HeadgateError unless the answer says that the batch is safe */
-function judge(answer: HttpAnswerHead, { place, secrets }: Target, nowMs: number): void {
+function judge(answer: HttpAnswerHead, target: Target, { clock, log }: SinkIo): void {
+  const { place, secrets } = target;
   const { status } = answer;
   if (status >= 200 && status <= 299) return;
   const details = { status };
@@ -211,7 +214,7 @@ function judge(answer: HttpAnswerHead, { place, secrets }: Target, nowMs: number
     const why = status === 413 ? 'the batch is too large for it' : 'it will not take what was sent';
     throw new HeadgateError('HG_SINK_REFUSED', `${what}; ${why}`, { details });
   }
-  const retryAfterMs = retryAfter(answer, nowMs);
+  const retryAfterMs = target.retryAfter.read(answer, clock.wallMs(), { log, place });
   throw new HeadgateError('HG_SINK_STATUS', `${what}${advice(answer, retryAfterMs)}`, {
     details: { ...details, ...(retryAfterMs === null ? {} : { retryAfterMs }) },
   });

@@ -2,12 +2,12 @@
 
 import type { Clock } from '../../src/domain/clock.ts';
 import { errorFacts } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
 import type { SinkSpec } from '../../src/domain/sink.ts';
 import type { DeadlineRow } from '../../src/domain/timeline.ts';
 import type { ResumedSinkWait, SinkFact, SinkWaitInput } from '../../machines/sink-machine.ts';
 import { farEndOf, isSameFarEnd, NO_FAR_END } from '../far-end.ts';
 import { managed } from '../managed.ts';
-import { RETRY_AFTER_MS_MAX } from '../sources/http/failures.ts';
 import type { SinkRig } from './sink-rig.ts';
 
 /** Keeps what a sink waits for, as an absolute time. */
@@ -56,7 +56,7 @@ export function resumedSinkWait(
   const { state, dueAtMs, failures } = kept;
   const { backoff, breaker } = spec;
   if (dueAtMs === null || (state !== 'backingOff' && state !== 'circuitOpen')) return null;
-  const waitMsMax = Math.max(backoff.maxMs, breaker.coolDownMs, RETRY_AFTER_MS_MAX);
+  const waitMsMax = Math.max(backoff.maxMs, breaker.coolDownMs, LIMITS.retryAfterMsMax);
   return { state, failures, waitMs: Math.min(Math.max(0, dueAtMs - nowMs), waitMsMax) };
 }
 

@@ -6,7 +6,7 @@ import { HeadgateError } from '../../src/domain/errors.ts';
 import type { SinkSpec } from '../../src/domain/sink.ts';
 import { shownSpan } from '../../src/domain/time-text.ts';
 
-/** What did not happen in time, for {@link TimedCalls.run}: a link was not opened. */
+/** The event that did not happen in time, for {@link TimedCalls.run}: a link was not opened. */
 export function linkUnopened({ logic: { target } }: SinkSpec): string {
   return `no open link${target === undefined ? '' : ` to ${target}`}`;
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import { answerWords, retryDetails, secretsOf, statusAdvice } from './http/answers.ts';
+import type { RetryAfterReader } from './http/retry-after.ts';
 import { publicUrl } from './http/url.ts';
 import { linkAdvice } from './link-advice.ts';
 
@@ -19,12 +20,14 @@ export async function statusError(
   io: SourceIo,
   { url, headers: sent }: WebSocketPlace,
   response: IncomingMessage,
+  retryAfter: RetryAfterReader,
 ): Promise<HeadgateError> {
   const { statusCode: status = 0, headers } = response;
   const header = (name: string) => headers[name]?.toString() ?? null;
   const words = await answerWords(response, { clock: io.clock, secrets: secretsOf(url, sent) });
-  const details = { status, ...retryDetails({ header }, io.clock.wallMs()) };
   const place = publicUrl(url);
+  const waitMs = retryAfter.read({ header }, io.clock.wallMs(), { log: io.log, place });
+  const details = { status, ...retryDetails(waitMs) };
   return status === 401 || status === 403
     ? new HeadgateError(
         'HG_LINK_UNAUTHORISED',

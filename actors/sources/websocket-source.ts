@@ -26,6 +26,7 @@ import {
   type Rejecter,
 } from '../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from './define-source.ts';
+import { RetryAfterReader } from './http/retry-after.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http/url.ts';
 import type { TlsOptions } from './socket/open-socket.ts';
 import { tlsSchema } from './socket/tls-options.ts';
@@ -97,12 +98,13 @@ export function webSocketSource(input: WebSocketSourceOptions): SourceSpec {
   const options = resolveOptions(webSocketSourceSchema, input, 'webSocketSource');
   const intake = payloadIntake({ format: options.decode });
   const rejections = rejecter(intake.decode);
+  const retryAfter = new RetryAfterReader();
   return sourceSpec('websocket', options, rejections.decode, {
     connects: true,
     // A server does not keep what a client does not read.
     canWait: false,
     target: publicUrl(options.url),
-    stream: (io) => streamMessages(io, options, { intake, rejections }),
+    stream: (io) => streamMessages(io, options, { intake, rejections, retryAfter }),
   });
 }
 
@@ -144,7 +146,7 @@ async function streamMessages(io: SourceIo, options: Options, readers: Readers):
   socket.on('pong', () => inbox.noteLife());
   socket.on('ping', () => inbox.noteLife());
   socket.on('unexpected-response', (request, response) => {
-    void statusError(io, options, response).then((error) => {
+    void statusError(io, options, response, readers.retryAfter).then((error) => {
       fail(error);
       request.destroy();
     });
@@ -191,6 +193,7 @@ function connect(options: Options, on: { alive: () => void; advance: () => void 
 interface Readers {
   readonly intake: PayloadIntake;
   readonly rejections: Rejecter;
+  readonly retryAfter: RetryAfterReader;
 }
 
 interface Message {

@@ -115,7 +115,7 @@ const REFUSED_VERSIONS: Readonly<Record<string, string>> = {
   'config.failed': 'could not be made real',
 };
 
-/** Whoever sends a version this way is told in the answer. */
+/** The sender of such a version has the answer. */
 const ORIGINS_WITH_ANSWER: ReadonlySet<unknown> = new Set(['api', 'mqtt']);
 
 const CONFIG_REFUSED = 'CONFIG_REFUSED';

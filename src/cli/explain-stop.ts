@@ -1,4 +1,4 @@
-/** What a source or sink suffered from before it was stopped or paused. The causes of a stop lead to the
+/** The trouble of a source or sink before it was stopped or paused. The causes of a stop lead to the
  *  command; why the link had not worked until then stands in the actor's own rows before. */
 
 import type { Row, TimelineReader } from '../../storage/reading/timeline-reader.ts';

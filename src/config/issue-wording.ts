@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import { MISSING, oneOf } from './one-of.ts';
 
-/** What is wrong with the value `found`, in words that say what it must be. */
+/** The problem of the value `found`, in words that say what it must be. */
 export function wordingOf(issue: z.core.$ZodIssue, found: unknown): { message: string; suggestion?: string } {
   switch (issue.code) {
     case 'invalid_type': {

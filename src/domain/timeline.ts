@@ -180,7 +180,7 @@ export interface DeadlineRow {
   readonly dueAtMs: number | null;
   /** Failures in a row so far. */
   readonly failures: number;
-  /** What it was waited for. */
+  /** The far end of the wait. */
   readonly farEnd: FarEnd;
 }
 

@@ -21,7 +21,7 @@ export interface ConfigDifference {
 const MAPS = ['sources', 'sinks'] as const;
 
 /** Sections that change as a whole, while the gateway runs. */
-const LIVE_PARTS = ['stages', 'burst', 'examples', 'removed'] as const;
+const LIVE_PARTS = ['stages', 'burst', 'examples', 'removed', 'control', 'metrics'] as const;
 
 /** Settings that count at once although the rest of their section does not. */
 const LIVE_SETTINGS = new Set([
@@ -32,7 +32,10 @@ const LIVE_SETTINGS = new Set([
 ]);
 
 /** Sections that count from the next start on. */
-const START_SECTIONS = ['engine', 'storage', 'http', 'logging', 'control', 'metrics'] as const;
+const START_SECTIONS = ['engine', 'storage', 'http', 'logging'] as const;
+
+/** Counts at once where there was one: a server without TLS does not come to have it. */
+const CERTIFICATE = 'http.tls';
 
 /** What is to be done to come from `running` to `next`; `started` is what the process was started with.
  *  The tokens' entries are compared by name, limits by their own names. */
@@ -64,6 +67,7 @@ export function* comparing(
     ...LIVE_PARTS.flatMap((part) => partChange(part, partOf(running, part), partOf(next, part))),
     ...mapChanges('auth.tokens', tokensOf(running), tokensOf(next)),
     ...settingChanges(running, next),
+    ...certificateChanges(running, next),
   ];
   return { changes, needsRestart: restartSettings(started, next) };
 }
@@ -114,8 +118,13 @@ function restartSettings(started: ComparedConfig, next: ComparedConfig): string[
   return START_SECTIONS.flatMap((section) =>
     differingFields(partOf(started, section), partOf(next, section))
       .map((field) => (field === '' ? section : `${section}.${field}`))
-      .filter((setting) => !LIVE_SETTINGS.has(setting)),
+      .filter((setting) => !LIVE_SETTINGS.has(setting) && !setting.startsWith(`${CERTIFICATE}.`)),
   );
+}
+
+function certificateChanges(running: ComparedConfig, next: ComparedConfig): ConfigChange[] {
+  const [before, after] = [sectionOf(running, 'http')['tls'], sectionOf(next, 'http')['tls']];
+  return isSection(before) && isSection(after) ? partChange(CERTIFICATE, before, after) : [];
 }
 
 /** Paths of the settings in which two values differ; empty where they are the same. The path of the whole is

@@ -118,6 +118,18 @@ export class Continuity {
     });
   }
 
+  /** This version ran for a moment. Sources that only it had may have left cursors: they are gone, too. Never
+   *  rejects. */
+  takenBack(next: PreparedConfig): Promise<void> {
+    this.#addTime();
+    const { sources, goneSources } = this.#memory;
+    const tried = without(addressesIn(next).sources, [...sources, ...Object.keys(goneSources)]);
+    if (tried.length === 0) return Promise.resolve();
+    this.#memory = { ...this.#memory, goneSources: goneNow(goneSources, [], tried) };
+    this.#isSaved = false;
+    return this.#queue(() => this.#look());
+  }
+
   /** Writes down how much of the grace is used up. Never rejects. */
   async close(): Promise<void> {
     this.#isClosed = true;

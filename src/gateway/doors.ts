@@ -7,11 +7,15 @@ import type { Engine } from '../engine.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { Redact } from '../domain/redact.ts';
-import { createHttpServer } from '../http/http-server.ts';
+import { createHttpServer, type HttpServer } from '../http/http-server.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { ChangeStep } from './change-steps.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { createControlTopic, type ControlTopic } from './control-topic.ts';
 import type { GatewayControl } from './gateway-control.ts';
+import { LivePart } from './live-part.ts';
+import type { OpenMetrics } from './open-metrics.ts';
+import { Replaceable } from './replaceable.ts';
 
 export interface DoorsOptions {
   readonly gateway: GatewayControl;
@@ -22,6 +26,7 @@ export interface DoorsOptions {
   /** What runs now. */
   readonly running: () => GatewayConfig;
   readonly metrics: Metrics;
+  readonly exported: OpenMetrics['exported'];
   /** Takes secrets out of what answers repeat. */
   readonly redact: Redact;
   /** How long closing may take, milliseconds; asked when it begins. */
@@ -33,6 +38,8 @@ export interface Doors extends AsyncDisposable {
   readonly url: string | null;
   /** Begins to listen to the control topic, where there is one. */
   openControl(): void;
+  /** The steps to the certificate, the control topic and the export of metrics of this version. */
+  stepsTo(next: GatewayConfig): ChangeStep[];
 }
 
 /** A part of the time to stop: the engine needs the rest. */
@@ -42,13 +49,17 @@ const CLOSE_SHARE = 1 / 3;
  *  @throws HeadgateError HG_HTTP_LISTEN, HG_HTTP_EXPOSED */
 export async function openDoors(options: DoorsOptions): Promise<Doors> {
   await using parts = new AsyncDisposableStack();
-  const { gateway, clock, log, started, running, metrics, redact, closeMs } = options;
+  const { gateway, clock, log, started, running, metrics, exported, redact, closeMs } = options;
   const { engine } = gateway;
   const history = openHistory(started.storage.path);
   parts.defer(() => history.close());
   let url: string | null = null;
+  const certificate = new LivePart('http.tls', started.http.tls, (tls) => {
+    if (tls !== null) server?.renewCertificate(tls);
+  });
+  let server: HttpServer | null = null;
   if (started.http.enabled) {
-    const server = createHttpServer({
+    const made = createHttpServer({
       ...{ gateway, history, clock, log, redact },
       options: started.http,
       tokens: () => running().auth.tokens,
@@ -58,17 +69,39 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
       recordBytesMax: started.storage.records.bytesMax,
     });
     // It has timers before it listens, too.
-    parts.defer(() => server.close({ deadlineMs: closeMs() * CLOSE_SHARE }));
-    ({ url } = await server.listen());
+    parts.defer(() => made.close({ deadlineMs: closeMs() * CLOSE_SHARE }));
+    ({ url } = await made.listen());
+    server = made;
   }
-  const control = controlTopicOf(options);
-  if (control !== null) parts.defer(() => control.stop());
+  const control = parts.use(
+    new Replaceable<ControlTopic>({ begin: (topic) => topic.start(), end: (topic) => topic.stop() }),
+  );
+  const { mqtt: topicAtStart } = started.control;
+  // What cannot be made is told before anything begins.
+  const first = controlTopicOf(topicAtStart, options);
+  parts.defer(() => first?.stop());
+  const topic = new LivePart('control.mqtt', topicAtStart, (mqtt) =>
+    control.replace(controlTopicOf(mqtt, options)),
+  );
   const opened = parts.move();
-  return { url, openControl: () => control?.start(), [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return {
+    url,
+    openControl: () => control.replace(first),
+    stepsTo: ({ http, control: { mqtt }, metrics: sent }) => [
+      // A server without TLS does not come to have it.
+      ...(http.tls === null || started.http.tls === null ? [] : certificate.stepsTo(http.tls)),
+      ...topic.stepsTo(mqtt),
+      ...exported.stepsTo(sent.otlp),
+    ],
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
 }
 
-function controlTopicOf({ gateway, started, running, clock, log }: DoorsOptions): ControlTopic | null {
-  const { mqtt } = started.control;
+/** @throws HeadgateError HG_OPTION_INVALID */
+function controlTopicOf(
+  mqtt: GatewayConfig['control']['mqtt'],
+  { gateway, started, running, clock, log }: DoorsOptions,
+): ControlTopic | null {
   if (mqtt === null) return null;
   return createControlTopic(mqtt, {
     ...{ gateway, clock, log },

@@ -94,14 +94,14 @@ export class Gateway implements GatewayControl {
     this.#reloader = createReloader({
       ...{ clock: this.#clock, log, engine: this.engine, started, mask: (text) => log.mask(text) },
       isKept: (address) => this.#continuity.isKept(address),
+      besideEngine: ({ config }) => this.#doors?.stepsTo(config) ?? [],
+      onTakenBack: (next) => void this.#continuity.takenBack(next),
       onApplied: (next, row) => {
         this.#adopt(next);
         void this.#continuity.applied(next, row);
       },
     });
-    const ended = Promise.withResolvers<void>();
-    this.ended = ended.promise;
-    this.#end = ended.resolve;
+    ({ promise: this.ended, resolve: this.#end } = Promise.withResolvers<void>());
   }
 
   get started(): GatewayControl['started'] {
@@ -271,7 +271,7 @@ export class Gateway implements GatewayControl {
     await Promise.all([...running.sinks.values()].map((spec) => engine.registerSink(spec, by)));
     this.#doors = this.#parts.use(
       await openDoors({
-        ...{ ...shared, gateway: this, metrics, redact: (text) => this.#log.mask(text) },
+        ...{ ...shared, ...metrics, gateway: this, redact: (text) => this.#log.mask(text) },
         running: () => this.#reloader.running.config,
       }),
     );
@@ -282,9 +282,8 @@ export class Gateway implements GatewayControl {
 
   async #watch(): Promise<void> {
     if (this.#options.watch === false) return;
-    const { path = null } = this.#file ?? {};
     const watches = await watchInputs({
-      ...{ path, clock: this.#clock, log: this.#log },
+      ...{ path: this.#file?.path ?? null, clock: this.#clock, log: this.#log },
       references: () => this.#reloader.running.files,
       onFile: () => this.#reloadIfChanged(),
       onReference: () => void this.#readReferencesAgain(),

@@ -9,9 +9,11 @@ import type { Logger } from '../domain/logger.ts';
 import type { Engine } from '../engine.ts';
 import type { ReloadFacts } from '../metrics/metric.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
-import { startOtlpExport } from '../metrics/otlp-export.ts';
+import { startOtlpExport, type OtlpExport } from '../metrics/otlp-export.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import { LivePart } from './live-part.ts';
 import type { Reloader } from './reload.ts';
+import { Replaceable } from './replaceable.ts';
 
 export interface OpenMetricsOptions {
   readonly engine: Engine;
@@ -24,22 +26,42 @@ export interface OpenMetricsOptions {
   readonly closeMs: () => number;
 }
 
+export interface OpenMetrics {
+  readonly metrics: Metrics;
+  /** The export, which can be changed. @throws HeadgateError HG_PEER_MISSING where it is. */
+  readonly exported: LivePart<GatewayConfig['metrics']['otlp']>;
+}
+
+/** How long the export before may take to send its last. */
+const LAST_EXPORT_MS = 1_000;
+
 /** Adds the metrics to `parts`. @throws HeadgateError HG_PEER_MISSING */
 export async function openMetrics(
   { engine, reloads, clock, log, started, closeMs }: OpenMetricsOptions,
   parts: AsyncDisposableStack,
-): Promise<Metrics> {
+): Promise<OpenMetrics> {
   const { path } = started.storage;
   const metrics = createMetrics({
     ...{ clock, stats: () => engine.stats(), reload: () => reloadFactsOf(reloads) },
     storageFolder: isInMemory(path) ? null : dirname(path),
   });
   parts.defer(() => metrics.close());
+  let isEnding = false;
+  const inUse = new Replaceable<OtlpExport>({
+    end: (exported) => exported.close({ deadlineMs: isEnding ? closeMs() : LAST_EXPORT_MS }),
+  });
+  parts.defer(async () => {
+    isEnding = true;
+    await inUse[Symbol.asyncDispose]();
+  });
+  const put = async (otlp: GatewayConfig['metrics']['otlp']) => {
+    const next = otlp === null ? null : await startOtlpExport(otlp, { metrics, clock, log });
+    if (next === null) metrics.watchOtlp(null);
+    inUse.replace(next);
+  };
   const { otlp } = started.metrics;
-  if (otlp === null) return metrics;
-  const exported = await startOtlpExport(otlp, { metrics, clock, log });
-  parts.defer(() => exported.close({ deadlineMs: closeMs() }));
-  return metrics;
+  await put(otlp);
+  return { metrics, exported: new LivePart('metrics', otlp, put) };
 }
 
 /** What the metrics tell of reloads. */

@@ -38,6 +38,10 @@ export interface ReloadPorts {
   readonly mask: (text: string) => string;
   /** The version runs now, and `row` says so: what is no part of the engine follows it. Must not throw. */
   readonly onApplied: (next: PreparedConfig, row: number | null) => void;
+  /** The version ran in part and was taken back: what it added may have left something. Must not throw. */
+  readonly onTakenBack?: (next: PreparedConfig) => void;
+  /** Steps to what is beside the engine. Taken last. */
+  readonly besideEngine?: (next: PreparedConfig) => readonly ChangeStep[];
   /** Whether the cursor of a sink that is not configured is kept. */
   readonly isKept: (address: string) => boolean;
 }
@@ -162,10 +166,12 @@ class SerialReloader implements Reloader {
     });
     const by = seq === null ? {} : { cause: seq };
     const steps = changeSteps(engine, running, next, difference.changes, this.#ports.isKept);
-    const { done, problems } = await takeAll(steps, by, pause);
+    const beside = this.#ports.besideEngine?.(next) ?? [];
+    const { done, problems } = await takeAll([...steps, beside], by, pause);
     if (problems.length === 0) problems.push(...this.#persist(request));
     if (problems.length > 0) {
       problems.push(...(await takeBack(done, by, pause)));
+      this.#ports.onTakenBack?.(next);
       return this.#fail(request, difference, problems);
     }
     this.#running = next;

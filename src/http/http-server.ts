@@ -5,7 +5,7 @@
  *  is refused is answered as a problem, and every answer bears the common headers. */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
@@ -30,6 +30,9 @@ import { isLoopback } from './remote-address.ts';
 export interface HttpServer {
   /** @throws HeadgateError HG_HTTP_EXPOSED, HG_HTTP_LISTEN */
   listen(): Promise<{ readonly url: string; readonly port: number }>;
+  /** Shows this certificate to connections that come from now on. Only where the server was made with one.
+   *  @throws Error where it cannot be read or the key belongs to another one; nothing has changed then. */
+  renewCertificate(tls: NonNullable<HttpDeps['options']['tls']>): void;
   /** Takes no more requests, answers those it has, and ends what is left after `deadlineMs`. */
   close(options?: { readonly deadlineMs?: number }): Promise<void>;
   connections(): number;
@@ -46,6 +49,7 @@ const CHECK_EVERY_MS = 1_000;
 const KEEP_ALIVE_MS = 5_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUESTS_PER_CONNECTION = 10_000;
+const TLS = { minVersion: 'TLSv1.2' } as const;
 
 export function createHttpServer(deps: HttpDeps): HttpServer {
   const { options, clock, log, tokens, gateway } = deps;
@@ -163,12 +167,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   const server: Server =
     tls === null
       ? createServer(serverOptions)
-      : createTlsServer({
-          ...serverOptions,
-          ...tls,
-          minVersion: 'TLSv1.2',
-          handshakeTimeout: headersTimeout,
-        });
+      : createTlsServer({ ...serverOptions, ...tls, ...TLS, handshakeTimeout: headersTimeout });
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
   server.on('connection', (socket: Socket) => exchanges.connected(socket, tls !== null));
   // Who asks first whether to send a body is told so by whoever reads it.
@@ -189,6 +188,9 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
       const { port } = server.address() as AddressInfo;
       const host = options.host.includes(':') ? `[${options.host}]` : options.host;
       return { url: `${tls === null ? 'http' : 'https'}://${host}:${port}`, port };
+    },
+    renewCertificate(renewed) {
+      if (server instanceof TlsServer) server.setSecureContext({ ...renewed, ...TLS });
     },
     async close({ deadlineMs = CLOSE_DEADLINE_MS } = {}) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

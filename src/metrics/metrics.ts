@@ -30,8 +30,8 @@ export interface Metrics {
   readonly gather: () => MetricFacts;
   /** An HTTP request has been answered. */
   observeRequest(request: ObservedRequest): void;
-  /** From now on this is told of exports, too. */
-  watchOtlp(counts: () => OtlpCounts): void;
+  /** From now on this is told of exports, too; null: nothing is. */
+  watchOtlp(counts: (() => OtlpCounts) | null): void;
   close(): void;
 }
 

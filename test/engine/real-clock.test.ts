@@ -17,3 +17,14 @@ test('monotonic time goes on in milliseconds, wall time is that of the epoch', a
   expect(Math.abs(realClock.wallMs() - wall)).toBeLessThan(60_000);
   expect(wall).toBeGreaterThan(Date.UTC(2020, 0, 1));
 });
+
+test('a delay that is over already fires without a warning', async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => void warnings.push(warning);
+  process.on('warning', onWarning);
+  await new Promise<void>((resolve) => void realClock.setTimeout(resolve, -0.5));
+  // A warning is told in the next turn.
+  await new Promise<void>((resolve) => void realClock.setTimeout(resolve, 0));
+  process.off('warning', onWarning);
+  expect(warnings).toEqual([]);
+});

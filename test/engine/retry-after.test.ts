@@ -105,7 +105,16 @@ describe('Retry-After is obeyed', () => {
     expect(seconds()).toEqual([0, 3_600]);
   });
 
-  test.each(['soon', '-5', '1.5', '0'])('but not where it says %s', async (text) => {
+  test('in parts of seconds', async () => {
+    const { clock, source, seconds } = field([busy('20.5'), good]);
+    await startedRig({ clock }, source({ intervalMs: 100_000 }));
+    await clock.advance(20_400);
+    expect(seconds()).toHaveLength(1);
+    await clock.advance(200);
+    expect(seconds()).toHaveLength(2);
+  });
+
+  test.each(['soon', '-5', '1,5', '0'])('but not where it says %s', async (text) => {
     const { clock, source, seconds } = field([busy(text), good]);
     await startedRig({ clock }, source({ intervalMs: 100_000 }));
     await clock.advance(1_000);

@@ -47,6 +47,25 @@ test('integers of any size reach every sink with the digits they came with', asy
   }
 });
 
+test('of a name that stands twice in an object the last value is stored, at the place of the first', async () => {
+  const rows = [
+    ['{"id":1,"id":2}', '{"id":2}'],
+    ['{"a":{"n":1,"m":0,"n":[2]},"a":{"n":3,"n":null}}', '{"a":{"n":null}}'],
+    ['{"n":1,"m":0,"n":[2]}', '{"n":[2],"m":0}'],
+    // Another way through the decoder, since integers keep their digits.
+    ['{"id":9007199254740993,"x":1,"id":9007199254740995}', '{"id":9007199254740995,"x":1}'],
+    ['{"\\u0069d":1,"id":2}', '{"id":2}'],
+    ['{"__proto__":1,"__proto__":2}', '{"__proto__":2}'],
+  ] as const;
+  const source = pushSource({ id: 'a', decode: 'ndjson' });
+  const rig = await startedRig({}, source);
+  await handedIn(source.pushPayload(rows.map(([payload]) => `${payload}\n`).join('')));
+  await rig.clock.advance(100);
+  await rig.stop();
+  const stored = rig.query('SELECT data FROM records ORDER BY seq').map(({ data }) => data);
+  expect(stored).toEqual(rows.map(([, data]) => data));
+});
+
 const bounds = ['1e400', '9'.repeat(310), '[1e999]'];
 test.each(bounds)('a number beyond every double is a dead letter: %s', async (payload) => {
   const source = pushSource({ id: 'a', decode: 'json' });

@@ -92,7 +92,15 @@ const cases: [
     ['http.tls'],
   ],
   ['where it is stored', (next) => (next.storage.path = 'other.db'), [], ['storage.path']],
-  ['a section of its own', (next) => Object.assign(next, { control: { mqtt: {} } }), [], ['control']],
+  [
+    'the control topic and the export of metrics, where there were none',
+    (next) => Object.assign(next, { control: { mqtt: {} }, metrics: { otlp: null } }),
+    [
+      { path: 'control', action: 'added' },
+      { path: 'metrics', action: 'added' },
+    ],
+    [],
+  ],
 ];
 
 for (const [title, change, changes, needsRestart] of cases) {
@@ -104,6 +112,17 @@ for (const [title, change, changes, needsRestart] of cases) {
 test('no value is told, only names', () => {
   const told = difference((next) => (next.sources.a.headers.authorization = 'another secret'));
   expect(JSON.stringify(told)).not.toContain('secret');
+});
+
+test('a certificate that is replaced counts at once', () => {
+  const withTls = (cert: string) => ({ ...BASE, http: { ...BASE.http, tls: { cert, key: 'k' } } });
+  expect(compareConfigs(withTls('a'), withTls('b'))).toEqual({
+    changes: [{ path: 'http.tls', action: 'changed', fields: ['cert'] }],
+    needsRestart: [],
+  });
+  // Without TLS at the start there is no certificate to replace.
+  expect(compareConfigs(withTls('a'), withTls('b'), BASE).needsRestart).toEqual(['http.tls']);
+  expect(compareConfigs(withTls('a'), BASE)).toEqual({ changes: [], needsRestart: ['http.tls'] });
 });
 
 test('a setting that counts from the next start is compared with the start, not with the version before', () => {

@@ -235,6 +235,18 @@ describe('the cursor of a source that is gone', () => {
     await third.continuity.close();
   });
 
+  test('is given up in time, too, where only a version that was taken back had the source', async () => {
+    const { begin, clock, forgotten, rows } = lives({}, ['meter', 'tried']);
+    const { continuity } = await begin({ sources: ['meter'] });
+    await continuity.takenBack(version({ sources: ['meter', 'tried'] }));
+    await clock.advance(DAY_MS / 2);
+    // It was tried again: that begins no new time.
+    await continuity.takenBack(version({ sources: ['meter', 'tried'] }));
+    await clock.advance(DAY_MS / 2 + 1_000);
+    expect(forgotten).toEqual(['tried']);
+    expect(rows).toEqual([['config.sourcesForgotten', ['tried']]]);
+  });
+
   test('that cannot be deleted is tried again', async () => {
     const { begin, clock, fill, forgotten } = lives({}, ['meter']);
     const { continuity } = await begin({ sources: ['meter'] });

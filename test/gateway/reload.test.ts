@@ -7,7 +7,7 @@ import { fileSink } from '../../actors/sinks/file/file-sink.ts';
 import { addressOf } from '../../src/domain/address.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
-import type { ChangeableEngine } from '../../src/gateway/change-steps.ts';
+import type { ChangeableEngine, ChangeStep } from '../../src/gateway/change-steps.ts';
 import type { PreparedConfig } from '../../src/gateway/prepared-config.ts';
 import { createReloader } from '../../src/gateway/reload.ts';
 import { virtualClock } from '../../src/testing.ts';
@@ -42,7 +42,11 @@ function prepared({ sources = {}, sinks = {}, stages = [], port = 1, tenant }: P
 }
 
 /** A reloader that starts with a plan. `refuse` names commands that fail, as `update a`. */
-function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
+function bench(
+  plan: Plan,
+  refuse: Record<string, HeadgateError> = {},
+  besideEngine: (next: PreparedConfig) => readonly ChangeStep[] = () => [],
+) {
   const asked: string[] = [];
   const rows: { event: string; data: Readonly<Record<string, unknown>> }[] = [];
   const log: string[] = [];
@@ -71,18 +75,20 @@ function bench(plan: Plan, refuse: Record<string, HeadgateError> = {}) {
   const noteLine = (_fields: object, message: string) => void log.push(message);
   const started = prepared(plan);
   const applied: PreparedConfig[] = [];
+  const takenBack: PreparedConfig[] = [];
   /** Commands by the turn of the event loop in which they were begun. */
   const turns = [0];
   const pause = () => Promise.resolve(void turns.push(0));
   const reloader = createReloader({
-    ...{ clock: virtualClock(), engine, started, pause },
+    ...{ clock: virtualClock(), engine, started, pause, besideEngine },
     log: { debug: noteLine, info: noteLine, warn: noteLine, error: noteLine },
     isKept: () => false,
     mask: (text) => text,
     onApplied: (next) => void applied.push(next),
+    onTakenBack: (next) => void takenBack.push(next),
   });
   return {
-    ...{ reloader, asked, rows, log, applied, turns },
+    ...{ reloader, asked, rows, log, applied, takenBack, turns },
     reload: (next: Plan, persist?: () => void) =>
       reloader.reload({
         origin: 'api',
@@ -203,6 +209,26 @@ describe('a version of which a part fails', () => {
     expect(rows.map(({ event }) => event)).toEqual(['config.applying', 'config.failed']);
     expect(reloader.running.config.stages).toEqual(['old']);
     expect(applied).toEqual([]);
+  });
+
+  test('beside the engine is taken back with the rest, and the parts beside it that were changed', async () => {
+    const beside: string[] = [];
+    const step = (path: string, error: HeadgateError | null = null): ChangeStep => ({
+      path,
+      apply: async () => {
+        beside.push(`change ${path}`);
+        if (error !== null) throw error;
+      },
+      revert: async () => beside.push(`take back ${path}`),
+    });
+    const { reload, asked, takenBack } = bench({}, {}, () => [step('http.tls'), step('metrics', failing)]);
+    expect(await reload({ sources: { a: 1 } })).toMatchObject({
+      outcome: 'failed',
+      problems: [{ path: 'metrics' }],
+    });
+    expect(beside).toEqual(['change http.tls', 'change metrics', 'take back http.tls']);
+    expect(asked).toEqual(['register a by 1', 'deregister a by 1']);
+    expect(takenBack.map(({ sources }) => [...sources.keys()])).toEqual([['a']]);
   });
 
   test('side by side with others takes back only those that came about', async () => {

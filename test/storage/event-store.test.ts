@@ -185,7 +185,7 @@ describe.each(HOSTS)('opening again, $host,', ({ openStore }) => {
     await third.commit(commitUnit({ timeline: [timelineRow({ seq: 2, run: 3, atMs: 560 })] }));
     await third.close(null);
     const { previous: afterRow } = await reopen(600);
-    expect(afterRow).toEqual({ run: 3, end: 'crash', lastAtMs: 560 });
+    expect(afterRow).toEqual({ run: 3, end: 'crash', lastAtMs: 560, latestAtMs: 560 });
     expect(query(file, 'SELECT run, ended_at_ms, end FROM runs')).toEqual([
       { run: 1, ended_at_ms: 170, end: 'crash' },
       { run: 2, ended_at_ms: 400, end: 'crash' },

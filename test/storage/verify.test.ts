@@ -59,7 +59,7 @@ describe('a sound database', () => {
     const file = temporaryFile();
     const store = await openStore(file);
     await store.commit(unitAfter(0));
-    const bad = { ...unitAfter(5), cursors: [{ tenant: 'default', sourceId: 'a', cursor: null as never }] };
+    const bad = { ...unitAfter(5), cursors: [{ tenant: 'default', sourceId: null as never, cursor: '{}' }] };
     await headgateError(() => store.commit(bad), 'HG_STORAGE_FAILED');
     await store.commit(commitUnit({ records: [recordRow({ sourceSeq: 6 })] }));
     const rows = Array.from({ length: 130 }, (_, index) => timelineRow({ seq: 6 + index }));

@@ -56,6 +56,10 @@ const DECOMPRESSORS: Readonly<Record<string, () => Decompressor>> = {
   '.br': () => zlib.createBrotliDecompress(),
 };
 
+export function isDecompressible(suffix: string): boolean {
+  return Object.hasOwn(DECOMPRESSORS, suffix);
+}
+
 /** The content of a compressed file, null where the `suffix` is that of a format which cannot be read here.
  *  */
 export function compressedBytes(handle: FileHandle, suffix: string): FileBytes | null {
@@ -63,6 +67,8 @@ export function compressedBytes(handle: FileHandle, suffix: string): FileBytes |
   return decompressor === undefined ? null : new CompressedBytes(handle, decompressor);
 }
 
+/** The file may be several compressed parts one after the other, as `pzstd` writes it and as `cat` makes it
+ *  of several files: gzip goes through them by itself, the others end after each. */
 class CompressedBytes implements FileBytes {
   readonly isCompressed = true;
   readonly #handle: FileHandle;
@@ -71,8 +77,9 @@ class CompressedBytes implements FileBytes {
   /** Decompressed bytes that were not read yet, and their offset in the content. */
   #waiting: Buffer[] = [];
   #offset = 0;
-  /** How far the compressed file was read. */
+  /** How far the compressed file was read, and where the part that is being read begins. */
   #readTo = 0;
+  #partAt = 0;
   #hasEnded = false;
   #error: unknown = null;
 
@@ -92,7 +99,7 @@ class CompressedBytes implements FileBytes {
         return copied;
       }
       if (this.#error !== null) throw damaged(this.#error);
-      if (this.#hasEnded) return 0;
+      if (this.#hasEnded && !(await this.#goOnBehindPart())) return 0;
       await this.#decompressMore();
     }
   }
@@ -110,7 +117,7 @@ class CompressedBytes implements FileBytes {
     this.#stream?.destroy();
     this.#stream = null;
     this.#waiting = [];
-    this.#offset = this.#readTo = 0;
+    this.#offset = this.#readTo = this.#partAt = 0;
     this.#hasEnded = false;
     this.#error = null;
   }
@@ -124,6 +131,19 @@ class CompressedBytes implements FileBytes {
       if (skipped === first.length) this.#waiting.shift();
       else this.#waiting[0] = first.subarray(skipped);
     }
+  }
+
+  /** Whether there is more in the file than the part that has ended. */
+  async #goOnBehindPart(): Promise<boolean> {
+    const endAt = this.#partAt + (this.#stream?.bytesWritten ?? 0);
+    const { bytesRead } = await this.#handle.read(Buffer.alloc(1), 0, 1, endAt);
+    if (bytesRead === 0) return false;
+    if (endAt === this.#partAt) throw damaged(new Error(`there is no compressed data at offset ${endAt}`));
+    this.#stream?.destroy();
+    this.#stream = null;
+    this.#partAt = this.#readTo = endAt;
+    this.#hasEnded = false;
+    return true;
   }
 
   async #decompressMore(): Promise<void> {

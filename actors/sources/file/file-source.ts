@@ -19,7 +19,8 @@ import type { SourceIo, SourceLogic, SourceSpec } from '../../../src/domain/sour
 import { decoderFor } from '../../../src/pipeline/decode/decoder.ts';
 import { rejecter } from '../../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from '../define-source.ts';
-import { followFile, type FollowPlan } from './follower.ts';
+import { followFile } from './follower.ts';
+import type { FollowPlan } from './reading.ts';
 import { placeProblem } from './rotated-places.ts';
 
 export const fileSourceSchema = sourceSchema({

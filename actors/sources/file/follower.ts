@@ -8,8 +8,10 @@
 
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
-import { inodeOf, openFile, openIfThere, requireForeign, type OpenFile } from './open-file.ts';
-import { alertMissing, alertUnreadable } from './alerts.ts';
+import { isBeingWritten, passDamaged } from './damaged-files.ts';
+import { LineEndWait } from './line-end-wait.ts';
+import { inodeOf, notThere, openFile, openIfThere, requireForeign, type OpenFile } from './open-file.ts';
+import { alertMissing, alertUnreadable, UnreadableFiles } from './alerts.ts';
 import {
   BEFORE_DEPTH_MAX,
   HEAD_BYTES_MAX,
@@ -20,17 +22,9 @@ import {
   type FilePlace,
 } from './place.ts';
 import { PreviousFile } from './previous-file.ts';
-import { fileReading, type ChunkOutcome, type FileReading, type ReadingPlan, type Start } from './reading.ts';
+import { fileReading, type ChunkOutcome, type FileReading, type FollowPlan, type Start } from './reading.ts';
 import { birthOf, listRotated } from './rotated-files.ts';
 import { findByContent, findPlace, nextFile, type Predecessor, type Successor } from './rotation.ts';
-
-export interface FollowPlan extends ReadingPlan {
-  readonly path: string;
-  readonly mode: 'tail' | 'read';
-  readonly startAt: 'beginning' | 'end';
-  readonly pollMs: number;
-  readonly rotated: readonly string[];
-}
 
 /** Reads until the run is over, or in mode `read` until the end of the file.
  *  @throws HeadgateError of opening and reading. */
@@ -59,10 +53,10 @@ class Follower {
   #wasBlank = false;
   /** When the file, which was written over since, had last been written to as it was known. */
   #rewrittenAfterMs = Number.POSITIVE_INFINITY;
-  /** Inodes of files that cannot be read and were reported. */
-  readonly #skipped = new Set<string>();
+  readonly #unreadable = new UnreadableFiles();
   /** Nothing came at the last poll: a line without its end is no line that is just being written. */
   #isQuiet = false;
+  readonly #lineEnd = new LineEndWait();
 
   constructor(io: SourceIo, plan: FollowPlan) {
     this.#io = io;
@@ -102,13 +96,14 @@ class Follower {
     const lost: Predecessor = {
       ...{ place, mtimeMs: place.mtimeMs ?? Number.POSITIVE_INFINITY, older: new Set(), isLost: true },
     };
-    const next = await this.#nextAfter(lost);
+    const next = await passDamaged(() => this.#nextAfter(lost), place, this.#unreadable);
     if (next === null) {
       // Tells why there is nothing.
       await (await openFile(this.#plan.path)).bytes.close();
       throw notThere(this.#plan.path);
     }
-    alertMissing(this.#io, this.#plan.path, isHere ? 'FILE_REWRITTEN' : 'FILE_LOST', place.offset, 0);
+    if (!this.#unreadable.tell(this.#io, place.offset))
+      alertMissing(this.#io, this.#plan.path, isHere ? 'FILE_REWRITTEN' : 'FILE_LOST', place.offset, 0);
     await this.#read(next.file, { from: 'beginning' }, next.isCurrent);
   }
 
@@ -164,7 +159,9 @@ class Follower {
   async #readChunk(): Promise<ChunkOutcome> {
     if (this.#wasBlank && this.#main.isBlank && (await this.#main.facts()).mtimeMs !== this.#main.mtimeMs) {
       this.#wasBlank = false;
-      if (await this.#readUnread()) return 'more';
+      const hasUnread = await this.#readUnread();
+      this.#unreadable.tell(this.#io, 0);
+      if (hasUnread) return 'more';
     }
     try {
       return await this.#main.readChunk(this.#io);
@@ -177,22 +174,31 @@ class Follower {
 
   /** Returns whether the reading is over. */
   async #atEnd(): Promise<boolean> {
-    const { mode, pollMs } = this.#plan;
     const next = await this.#next();
     if (next !== null) {
+      if (this.#lineEnd.isNeeded(this.#main, this.#isQuiet)) {
+        await next.file.bytes.close();
+        return this.#waitForNews();
+      }
       await this.#goOnTo(next);
       return false;
     }
-    if (mode === 'read') {
+    if (this.#plan.mode === 'read') {
+      this.#unreadable.tell(this.#io, 0);
       await this.#main.finish(this.#io);
       await this.#previous?.finish(this.#io);
       return true;
     }
-    this.#isQuiet = true;
     this.#wasBlank = this.#main.isBlank && (await inodeOf(this.#plan.path)) === this.#main.inode;
     await this.#readPrevious();
+    return this.#waitForNews();
+  }
+
+  /** Returns whether the reading is over. */
+  async #waitForNews(): Promise<boolean> {
+    this.#isQuiet = true;
     this.#io.readSucceeded();
-    await this.#io.clock.sleep(pollMs, this.#io.signal);
+    await this.#io.clock.sleep(this.#plan.pollMs, this.#io.signal);
     return this.#io.signal.aborted;
   }
 
@@ -222,9 +228,7 @@ class Follower {
   }
 
   #nextAfter(last: Predecessor): Promise<Successor | null> {
-    return nextFile(this.#plan, last, this.#skipped, (path, reason) =>
-      alertUnreadable(this.#io, path, 0, reason),
-    );
+    return nextFile(this.#plan, last, this.#unreadable.inodes, this.#unreadable.note);
   }
 
   async #goOnTo(next: Successor): Promise<void> {
@@ -244,7 +248,9 @@ class Follower {
       await file.bytes.close();
       throw error;
     }
-    if (!isProven) alertMissing(this.#io, this.#plan.path, 'FILE_LOST', last.place.offset, 0);
+    const { offset } = last.place;
+    const isTold = this.#unreadable.tell(this.#io, isProven ? 0 : offset);
+    if (!isProven && !isTold) alertMissing(this.#io, this.#plan.path, 'FILE_LOST', offset, 0);
     this.#previous = new PreviousFile(last, this.#isQuiet);
     last.toCursor = this.#cursorOfPrevious;
     this.#setBefore(last.place);
@@ -279,16 +285,18 @@ class Follower {
   /** The file was emptied or written over. A copy that was made before has the rest of what it held. */
   async #onRewritten(): Promise<void> {
     const reading = this.#main;
-    const { place } = reading;
+    const { place, hasBegun, unreadBytes } = reading;
     const copy = await findByContent(place, await listRotated(this.#plan));
     if (copy !== null) {
       await reading.close();
       await this.#read(copy, place);
       return;
     }
-    if (reading.hasBegun)
-      alertMissing(this.#io, this.#plan.path, 'FILE_REWRITTEN', place.offset, reading.unreadBytes);
-    if (await this.#readUnread()) return;
+    const hasUnread = await this.#readUnread();
+    const isTold = this.#unreadable.tell(this.#io, place.offset);
+    if (hasBegun && !isTold)
+      alertMissing(this.#io, this.#plan.path, 'FILE_REWRITTEN', place.offset, unreadBytes);
+    if (hasUnread) return;
     this.#rewrittenAfterMs = reading.mtimeMs;
     this.#takeReading(await reading.restarted());
     if ((await inodeOf(this.#plan.path)) === reading.inode) await this.#noteOlder();
@@ -316,16 +324,14 @@ class Follower {
   /** A compressed file that cannot be read to its end is still being written, or is broken. */
   async #onDamaged(error: HeadgateError): Promise<void> {
     const { file, place } = this.#main;
-    const before = await file.bytes.facts();
-    await this.#io.clock.sleep(this.#plan.pollMs, this.#io.signal);
-    const after = await file.bytes.facts();
-    if (before.sizeBytes !== after.sizeBytes || before.mtimeMs !== after.mtimeMs) {
+    if (await isBeingWritten(this.#io, file, this.#plan.pollMs)) {
       this.#takeReading(await fileReading(file, this.#plan, place));
       return;
     }
     const next = await this.#next();
     if (next === null) throw error;
     alertUnreadable(this.#io, file.path, place.offset, messageOf(error));
+    this.#unreadable.tell(this.#io, 0);
     await this.#closePrevious();
     this.#setBefore(place);
     await this.#main.close();
@@ -337,14 +343,4 @@ class Follower {
     await this.#reading?.close();
     this.#reading = this.#previous = null;
   }
-}
-
-function notThere(path: string): HeadgateError {
-  return new HeadgateError(
-    'HG_LINK_REFUSED',
-    `the file "${path}" is being replaced; it is looked for again`,
-    {
-      details: { path },
-    },
-  );
 }

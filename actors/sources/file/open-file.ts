@@ -5,7 +5,7 @@ import { open, stat, type FileHandle } from 'node:fs/promises';
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import { fileIdentity } from '../../real-path.ts';
-import { compressedBytes, plainBytes, timeMs, type FileBytes } from './file-bytes.ts';
+import { compressedBytes, isDecompressible, plainBytes, timeMs, type FileBytes } from './file-bytes.ts';
 import { compressionOf } from './rotated-names.ts';
 
 export interface OpenFile {
@@ -28,6 +28,12 @@ export function openFile(path: string): Promise<OpenFile> {
   return openAs(path, plainBytes);
 }
 
+/** Whether the content of a file of this name can be read: it is plain, or in a compression known here. */
+export function isReadable(path: string): boolean {
+  const suffix = compressionOf(path);
+  return suffix === '' || isDecompressible(suffix);
+}
+
 /** Opens a rotated file, which may be compressed.
  *  @throws HeadgateError as {@link openFile}; HG_OPTION_INVALID where its compression is not known here. */
 export function openRotated(path: string): Promise<OpenFile> {
@@ -38,7 +44,7 @@ export function openRotated(path: string): Promise<OpenFile> {
     if (bytes !== null) return bytes;
     throw new HeadgateError(
       'HG_OPTION_INVALID',
-      `"${path}" cannot be decompressed here; use gzip, zstd or brotli`,
+      `its compression (${suffix}) is not supported; use gzip, zstd or brotli`,
       { details: { path } },
     );
   });
@@ -63,6 +69,17 @@ async function openAs(path: string, bytesOf: (handle: FileHandle) => FileBytes):
     await handle?.close();
     throw openError(error, path);
   }
+}
+
+/** While a rotation is under way no file has the name. */
+export function notThere(path: string): HeadgateError {
+  return new HeadgateError(
+    'HG_LINK_REFUSED',
+    `the file "${path}" is being replaced; it is looked for again`,
+    {
+      details: { path },
+    },
+  );
 }
 
 function notAFile(path: string): HeadgateError {

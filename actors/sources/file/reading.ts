@@ -34,6 +34,14 @@ export interface ReadingPlan {
   readonly rejections: Rejecter;
 }
 
+export interface FollowPlan extends ReadingPlan {
+  readonly path: string;
+  readonly mode: 'tail' | 'read';
+  readonly startAt: 'beginning' | 'end';
+  readonly pollMs: number;
+  readonly rotated: readonly string[];
+}
+
 /** `end`: there is no more, for now. `rewritten`: the file no longer holds what was read of it: it was
  *  emptied or written over. Nothing was handed in then. */
 export type ChunkOutcome = 'more' | 'end' | 'rewritten';
@@ -189,6 +197,11 @@ export class FileReading {
   /** Whether anything of the file was read, be it but a part of a line. */
   get hasBegun(): boolean {
     return this.#tracker.offset > 0;
+  }
+
+  /** Whether what was read ends within a line. How a compressed file ends is known. */
+  get hasOpenLine(): boolean {
+    return !this.#bytes.isCompressed && this.#tracker.offset > this.#tracker.lineOffset;
   }
 
   async facts(): Promise<FileFacts> {

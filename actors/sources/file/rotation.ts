@@ -6,7 +6,7 @@
  *  */
 
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
-import { inodeOf, openIfThere, openRotated, type OpenFile } from './open-file.ts';
+import { inodeOf, isReadable, openIfThere, openRotated, type OpenFile } from './open-file.ts';
 import { holdsPlace, type FilePlace } from './place.ts';
 import { birthOf, listRotated, pathsOfInode, type RotatedFile, type RotationPlan } from './rotated-files.ts';
 import { compressionOf } from './rotated-names.ts';
@@ -193,9 +193,12 @@ async function indexOf(place: FilePlace, listed: readonly RotatedFile[]): Promis
 
 function writtenAfter(listed: readonly RotatedFile[], last: Predecessor): RotatedFile[] {
   const { mtimeMs, older, place, isLost } = last;
+  // Some tools keep whole seconds only. A file that cannot be read brings no record again.
+  const sinceMs = (path: string) => (isReadable(path) ? mtimeMs : Math.floor(mtimeMs / 1_000) * 1_000);
   const index = listed.findIndex(
     (file) =>
-      (isLost && file.inode === place.inode) || (file.mtimeMs >= mtimeMs && !older.has(birthOf(file))),
+      (isLost && file.inode === place.inode) ||
+      (file.mtimeMs >= sinceMs(file.path) && !older.has(birthOf(file))),
   );
   return index < 0 ? [] : listed.slice(index);
 }

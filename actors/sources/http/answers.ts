@@ -4,7 +4,6 @@
 import type { Clock } from '../../../src/domain/clock.ts';
 import { printable } from '../../../src/domain/printable-text.ts';
 import { comesInTime } from '../in-time.ts';
-import { retryAfter } from './failures.ts';
 import { publicUrl } from './url.ts';
 
 /** Bytes that are read of such a body, how long it is waited for, and characters that are shown. */
@@ -20,11 +19,8 @@ export interface AnswerDetails {
   readonly retryAfterMs?: number;
 }
 
-type WithHeader = Parameters<typeof retryAfter>[0];
-
 /** The wait that an answer asks for, for an error's details. */
-export function retryDetails(answer: WithHeader, nowMs: number): { retryAfterMs?: number } {
-  const retryAfterMs = retryAfter(answer, nowMs);
+export function retryDetails(retryAfterMs: number | null): { retryAfterMs?: number } {
   return retryAfterMs === null ? {} : { retryAfterMs };
 }
 

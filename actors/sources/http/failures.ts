@@ -2,26 +2,9 @@
  *  secrets. */
 
 import { HeadgateError, type ErrorCode } from '../../../src/domain/errors.ts';
-import { LIMITS } from '../../../src/domain/limits.ts';
-import type { HttpAnswer } from './transport.ts';
 import { linkAdvice } from '../link-advice.ts';
 
-/** The longest a Retry-After is heeded. */
-export const RETRY_AFTER_MS_MAX = LIMITS.retryAfterMsMax;
-
 const PARSER_ERROR = 'HTTPParserError';
-
-/** Retry-After in milliseconds (RFC 9110, 10.2.3): seconds, or a date, which is measured against the far
- *  end's own clock where it shows one. Null where there is none that makes sense. */
-export function retryAfter(answer: Pick<HttpAnswer, 'header'>, nowMs: number): number | null {
-  const text = answer.header('retry-after')?.trim() ?? '';
-  if (text === '') return null;
-  const theirNowMs = Date.parse(answer.header('date') ?? '');
-  const waitMs = /^\d+$/.test(text)
-    ? Number(text) * 1_000
-    : Date.parse(text) - (Number.isNaN(theirNowMs) ? nowMs : theirNowMs);
-  return Number.isNaN(waitMs) ? null : Math.min(Math.max(waitMs, 0), RETRY_AFTER_MS_MAX);
-}
 
 export interface ExchangePlace {
   /** The address as messages may show it. */

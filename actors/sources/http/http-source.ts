@@ -26,6 +26,7 @@ import type { TlsOptions } from '../socket/open-socket.ts';
 import { tlsSchema } from '../socket/tls-options.ts';
 import { secretsOf } from './answers.ts';
 import { pollOnce, TooLargeBody, type PollPlan, type Polled, type Validators } from './poll.ts';
+import { RetryAfterReader } from './retry-after.ts';
 import { createHttpTransport, type HttpTransport } from './transport.ts';
 import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './url.ts';
 
@@ -101,7 +102,9 @@ function planOf(options: Options): PollPlan {
   for (const [name, value] of Object.entries(options.headers)) headers[name.toLowerCase()] = value;
   const request = { url: bareUrl(options.url), method, headers, body };
   const secrets = secretsOf(options.url, { ...options.headers, authorization: authorization ?? '' });
-  return { transport, request, place: publicUrl(options.url), timeoutMs, bodyBytesMax, secrets };
+  const retryAfter = new RetryAfterReader();
+  const place = publicUrl(options.url);
+  return { transport, request, place, timeoutMs, bodyBytesMax, secrets, retryAfter };
 }
 
 async function pollOn(

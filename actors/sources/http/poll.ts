@@ -5,6 +5,7 @@ import { HeadgateError } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import { answerWords, retryDetails, statusAdvice } from './answers.ts';
 import { exchangeError } from './failures.ts';
+import type { RetryAfterReader } from './retry-after.ts';
 import type { HttpAnswer, HttpRequest, HttpTransport } from './transport.ts';
 
 export interface PollPlan {
@@ -16,6 +17,7 @@ export interface PollPlan {
   readonly bodyBytesMax: number;
   /** Secrets of the request, which an answer may repeat. */
   readonly secrets: readonly string[];
+  readonly retryAfter: RetryAfterReader;
 }
 
 /** Of a body that is too large, the bytes that are kept. */
@@ -126,10 +128,14 @@ async function takeBody(answer: HttpAnswer, plan: PollPlan): Promise<Uint8Array>
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
 }
 
-async function statusError(answer: HttpAnswer, plan: PollPlan, { clock }: SourceIo): Promise<HeadgateError> {
+async function statusError(
+  answer: HttpAnswer,
+  plan: PollPlan,
+  { clock, log }: SourceIo,
+): Promise<HeadgateError> {
   const { status } = answer;
-  const { place, secrets } = plan;
-  const details = { status, ...retryDetails(answer, clock.wallMs()) };
+  const { place, secrets, retryAfter } = plan;
+  const details = { status, ...retryDetails(retryAfter.read(answer, clock.wallMs(), { log, place })) };
   const words = await answerWords(answer.body, { clock, secrets });
   if (status === 401 || status === 403) {
     const message = `${place} answered ${status}${words}; correct the credentials`;

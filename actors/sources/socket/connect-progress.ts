@@ -7,7 +7,7 @@ export interface ProgressPlan {
   readonly url: URL;
   readonly isSecure: boolean;
   readonly defaultPort: number;
-  /** What the far end answers once the connection stands, in order, as `CONNACK`. */
+  /** The answers of the far end once the connection stands, in order, as `CONNACK`. */
   readonly answers: readonly string[];
 }
 
@@ -27,7 +27,7 @@ export class ConnectProgress {
     this.#steps++;
   };
 
-  /** What is still missing, as `connected to 10.0.0.7:1883, but no CONNACK`. */
+  /** The missing answer, as `connected to 10.0.0.7:1883, but no CONNACK`. */
   readonly describe = (): string => {
     if (this.#steps === 0) return `no connection to ${this.#place}`;
     const missing = this.#answers[this.#steps - 1] ?? 'open link';

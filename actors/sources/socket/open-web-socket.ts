@@ -32,7 +32,7 @@ export function webSocketPort(isSecure: boolean): number {
   return isSecure ? SECURE_PORT : PORT;
 }
 
-/** What the far end answers first, in messages about an opening that takes too long. */
+/** The first answer of the far end, in messages about an opening that takes too long. */
 export const WEB_SOCKET_ANSWER = 'answer to the WebSocket handshake';
 
 /** @throws what the system says against the address at once; the rest comes as events. */

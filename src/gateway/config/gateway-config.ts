@@ -2,8 +2,10 @@
  *  sources they are for. */
 
 import { dirname, isAbsolute, resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { moduleReference } from './modules.ts';
 import { fileProblem } from '../../../storage/file/bounded-file.ts';
+import { messageOf } from '../../domain/errors.ts';
 import { readSmallFile } from './references.ts';
 import type { Finding } from './problems.ts';
 import type { ParsedConfig } from './gateway-schema.ts';
@@ -46,8 +48,14 @@ export function resolveConfig(
   parsed: ParsedConfig,
   file: string | null,
   workingFolder: string,
-): { readonly config: GatewayConfig; readonly findings: readonly Finding[] } {
+): {
+  readonly config: GatewayConfig;
+  readonly findings: readonly Finding[];
+  /** Files that were read, absolute, each with its version at that moment. */
+  readonly files: ReadonlyMap<string, string>;
+} {
   const findings: Finding[] = [];
+  const files = new Map<string, string>();
   const place = configPlace(file, workingFolder);
   const { folder } = place;
   const { $schema: _, http, auth, storage, sources, sinks, stages, ...kept } = parsed;
@@ -61,10 +69,10 @@ export function resolveConfig(
     stages: stages.map((entry) =>
       entry.module === undefined ? entry : { ...entry, module: moduleIn(entry.module, folder) },
     ),
-    http: { ...httpKept, tls: tls === null ? null : readTls(tls, folder, findings) },
+    http: { ...httpKept, tls: tls === null ? null : readTls(tls, folder, { findings, files }) },
     auth: { open: auth.open, tokens: auth.tokens.map(tokenOf) },
   };
-  return { config, findings };
+  return { config, findings, files };
 }
 
 type Entries<Entry> = Record<string, Entry>;
@@ -120,11 +128,13 @@ function sinkIn(entry: SinkEntry, folder: string): SinkEntry {
 function readTls(
   { certFile, keyFile }: NonNullable<ParsedConfig['http']['tls']>,
   folder: string,
-  findings: Finding[],
+  { findings, files }: { readonly findings: Finding[]; readonly files: Map<string, string> },
 ): { cert: string; key: string } {
   const read = (path: string, field: string, mustBePrivate: boolean): string => {
     try {
-      const text = readSmallFile(resolve(folder, path), { mustBePrivate });
+      const whole = resolve(folder, path);
+      const onRead = (version: string) => void files.set(whole, version);
+      const text = readSmallFile(whole, { mustBePrivate, onRead });
       if (text.includes('-----BEGIN ')) return text;
       findings.push({ path: ['http', 'tls', field], message: `the file "${path}" holds no PEM` });
     } catch (error) {
@@ -132,7 +142,16 @@ function readTls(
     }
     return '';
   };
-  return { cert: read(certFile, 'certFile', false), key: read(keyFile, 'keyFile', true) };
+  const tls = { cert: read(certFile, 'certFile', false), key: read(keyFile, 'keyFile', true) };
+  if (tls.cert === '' || tls.key === '') return tls;
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    const reason = messageOf(error).replace(/^.*:/s, '').trim();
+    const message = `the key and the certificate cannot be used together: ${reason}; replace both`;
+    findings.push({ path: ['http', 'tls'], message });
+  }
+  return tls;
 }
 
 function tokenOf({ expiresAt, ...token }: ParsedConfig['auth']['tokens'][number]): ConfiguredToken {

@@ -99,7 +99,7 @@ function checkText(
   findings.push(...others(unfit));
   if (parsed === null)
     return { ok: false, findings: [...findings, ...others(findingsBeside(issues, value, options))] };
-  const { config, findings: unreadable } = resolveConfig(parsed, file, workingFolder);
+  const { config, findings: unreadable, files } = resolveConfig(parsed, file, workingFolder);
   findings.push(...unreadable, ...others(semanticFindings(config)));
   if (findings.length > 0) return { ok: false, findings };
   const { referred } = resolved;
@@ -109,7 +109,7 @@ function checkText(
     ok: true,
     config,
     secrets: secrets.all,
-    files: resolved.files,
+    files: new Map([...resolved.files, ...files]),
     warnings: [...configWarnings(config, options.nowMs ?? 0), ...urls.warnings],
     document: maskDocument(written) as Record<string, unknown>,
     digest: digestOf(meant, isReferred),

@@ -172,6 +172,14 @@ describe('what its answer leads to', () => {
     expect(await failureOf(deliverTo(url))).toMatchObject({ details: { retryAfterMs: 7_000 } });
   });
 
+  test('Retry-After in parts of seconds is handed on, and one below zero is none', async () => {
+    const { url } = await startServer(answering(503, { 'retry-after': '0.25' }));
+    expect(await failureOf(deliverTo(url))).toMatchObject({ details: { retryAfterMs: 250 } });
+    const odd = await startServer(answering(503, { 'retry-after': '-5' }));
+    const error = await failureOf(deliverTo(odd.url));
+    expect([error.details, error.message]).toEqual([{ status: 503 }, expect.not.stringContaining('wait')]);
+  });
+
   test('Retry-After as a date is measured by the clock of the server', async () => {
     const date = 'Wed, 01 Jan 2020 00:00:00 GMT';
     const later = 'Wed, 01 Jan 2020 00:01:30 GMT';

@@ -1,65 +1,44 @@
 /** What it takes to read a configuration grows with its size, not with the square of it: otherwise a file
  *  within its limit stops the gateway for minutes. */
 
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { readConfigInThread } from '../../../src/gateway/config/read-in-thread.ts';
 import { readConfig } from '../../../src/gateway/config/read-config.ts';
-import { read } from './config-rig.ts';
+import { EXACT_COUNTS } from '../../support/work-count.ts';
+import { LARGE_CONFIGS } from './large-configs.ts';
 
 const SIZE = 1_000;
-const FACTOR = 6;
 
-const repeated = (count: number, line: (n: number) => string) =>
-  Array.from({ length: count }, (_, n) => line(n)).join('\n');
-
-const KINDS: readonly (readonly [title: string, make: (count: number) => string])[] = [
-  ['unknown names', (count) => repeated(count, (n) => `k${n}: 1`)],
-  ['sources', (count) => `sources:\n${repeated(count, (n) => `  s${n}: { type: push }`)}`],
-  [
-    'references to what is not set',
-    (count) => `sources:\n${repeated(count, (n) => `  s${n}: { type: push, tenant: "\${X${n}}" }`)}`,
-  ],
-  [
-    'file sources beside file sinks',
-    (count) =>
-      `sources:\n${repeated(count / 10, (n) => `  s${n}: { type: file, path: in/${n}.csv }`)}\n` +
-      `sinks:\n${repeated(count / 10, (n) => `  k${n}: { type: file, path: out/${n}.ndjson }`)}`,
-  ],
-  ['misspelt fields', (count) => `sources:\n${repeated(count, (n) => `  s${n}: { type: push, decod: a }`)}`],
-  ['names given twice', (count) => `sources:\n${repeated(count, () => '  s: { type: push }')}`],
-  [
-    'secrets',
-    (count) =>
-      `sources:\n${repeated(count, (n) => `  s${n}: { type: push, password: "secret-${n}-${'x'.repeat(9)}" }`)}`,
-  ],
-  [
-    'aliases',
-    (count) =>
-      `sources: &s { a: { type: push } }\nsinks: [${repeated(count, () => '*s,')}]`.replaceAll('\n*', ' *'),
-  ],
-];
-
-/** Processor time of reading a text, milliseconds; the least of some tries. */
-function cpuMs(text: string): number {
-  const tries = Array.from({ length: 3 }, () => {
-    const before = process.cpuUsage();
-    read(text);
-    return process.cpuUsage(before).user / 1_000;
-  });
-  return Math.min(...tries);
+/** Work by title, for so many entries and for twice as many. */
+async function countedWork(): Promise<Readonly<Record<string, readonly [few: number, many: number]>>> {
+  const child = join(import.meta.dirname, 'child-reading-work.ts');
+  const { stdout } = await promisify(execFile)(process.execPath, [...EXACT_COUNTS, child]);
+  return JSON.parse(stdout) as Record<string, [number, number]>;
 }
 
-test.for(KINDS)('reading %s takes time in proportion to their number', ([, make]) => {
-  cpuMs(make(SIZE));
-  const few = Math.max(cpuMs(make(SIZE)), 1);
-  const many = cpuMs(make(SIZE * FACTOR));
-  // In proportion it is 6, by the square 36.
-  expect(many / few).toBeLessThan(2.5 * FACTOR);
-});
+test('reading twice as much is twice the work, of whatever there is more', async () => {
+  const counts = await countedWork();
+  const ratios = Object.entries(counts).map(([title, [few, many]]) => [title, many / few] as const);
+  const isControl = ([title]: readonly [string, number]) => title.startsWith('control');
+  expect(ratios.filter((one) => !isControl(one)).map(([title]) => title)).toEqual(
+    LARGE_CONFIGS.map(([title]) => title),
+  );
+  // A term that grows by the square is less than a third of the work at the size that fits into a file.
+  expect(ratios.filter(([, ratio]) => ratio > 2.02).map(([title]) => title)).toEqual([
+    'control: pairs',
+    'control: searches',
+  ]);
+}, 60_000);
 
 describe('a text that is not short is read in a thread', () => {
   const options = { format: 'yaml', file: '/nowhere/edge.yaml', env: { TENANT: 'north' } } as const;
-  const sources = repeated(SIZE, (n) => `  s${n}: { type: push, tenant: "\${TENANT}" }`);
+  const sources = Array.from(
+    { length: SIZE },
+    (_, n) => `  s${n}: { type: push, tenant: "\${TENANT}" }`,
+  ).join('\n');
 
   /** Turns that the event loop had until `work` was done. */
   async function turnsDuring(work: () => Promise<unknown>): Promise<number> {

@@ -1,6 +1,7 @@
 /** What is wrong with a configuration is told: all of it, each with its place, and how to mend it. */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { makeCertificates } from '../../support/mqtt-certificates.ts';
 import { configFolder, configOf, problemsOf, valid, writeIn } from './config-rig.ts';
 
 const EMPTY =
@@ -469,20 +470,28 @@ sources:
 });
 
 test('what runs is found in the configuration as the process takes it', () => {
-  writeIn(folder, 'cert.pem', '-----BEGIN CERTIFICATE-----\nx\n', 0o644);
-  writeIn(folder, 'key.pem', '-----BEGIN PRIVATE KEY-----\nx\n');
-  const { http, auth } = configOf(
+  const certificates = makeCertificates();
+  onTestFinished(() => certificates.remove());
+  const { certFile, keyFile, client } = certificates;
+  writeIn(folder, 'other.pem', client.key);
+  const http = (key: string) =>
+    `http: { host: 0.0.0.0, tls: { certFile: '${certFile}', keyFile: '${key}' } }`;
+  expect(problemsOf(`${http('other.pem')}\nauth: { open: true }`, { folder }).join()).toContain(
+    'http.tls: the key and the certificate cannot be used together: key values mismatch; replace both',
+  );
+  const { config, files } = valid(
     `
-http: { host: 0.0.0.0, tls: { certFile: cert.pem, keyFile: key.pem } }
+${http(keyFile)}
 auth: { tokens: [{ name: a, hash: 'sha256:${'0a'.repeat(32)}', scopes: [admin], expiresAt: 2030-01-01 }] }
 `,
     { folder },
   );
-  expect(http.tls).toMatchObject({
+  expect([...files.keys()]).toEqual([certFile, keyFile]);
+  expect(config.http.tls).toMatchObject({
     cert: expect.stringContaining('CERTIFICATE'),
     key: expect.stringContaining('KEY'),
   });
-  expect(auth.tokens[0]).toEqual({
+  expect(config.auth.tokens[0]).toEqual({
     ...{ name: 'a', hash: `sha256:${'0a'.repeat(32)}`, scopes: ['admin'], sources: null },
     expiresAtMs: Date.UTC(2030, 0, 1),
   });

@@ -212,6 +212,55 @@ describe('following', () => {
     await until(early, 2);
     expect(field(early.io, 'id')).toEqual(['1', '2']);
   });
+  describe('gives the last line of a rotated file that has no line end before the next file', () => {
+    test('where both were written before the start', async () => {
+      writeFileSync(`${path}.1`, 'a\n');
+      renameSync(`${path}.1`, path);
+      const first = start();
+      await until(first, 1);
+      const cursor = first.io.metas.at(-1)?.cursor as string;
+      await stop(first);
+      appendFileSync(path, 'b');
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, 'c\nd\n');
+      const again = start({}, { cursor });
+      await until(again, 3);
+      expect(again.io.values).toEqual(['b', 'c', 'd']);
+      await stop(again);
+    });
+    test('where it is written and rotated between two polls, whole if its end comes meanwhile', async () => {
+      writeFileSync(path, 'a\n');
+      const tail = start({ pollMs: 20 });
+      await until(tail, 1);
+      appendFileSync(path, 'b');
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, 'c\n');
+      await until(tail, 3);
+      expect(tail.io.values).toEqual(['a', 'b', 'c']);
+      appendFileSync(path, 'd');
+      renameSync(path, `${path}.2`);
+      writeFileSync(path, 'e\n');
+      appendFileSync(`${path}.2`, 'D\n');
+      await until(tail, 5);
+      expect(tail.io.values.slice(3)).toEqual(['dD', 'e']);
+      await stop(tail);
+    });
+    test('but does not hold that up for good where parts of lines go on coming', async () => {
+      writeFileSync(path, 'a\n');
+      const tail = start();
+      await until(tail, 1);
+      appendFileSync(path, 'b');
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, 'c\n');
+      while (!tail.io.values.includes('c')) {
+        appendFileSync(`${path}.1`, 'b');
+        await polls(tail, 1);
+      }
+      await polls(tail);
+      expect(tail.io.values.filter((value) => /^bb+$/.test(String(value)))).not.toEqual([]);
+      await stop(tail);
+    });
+  });
   test('goes on with a new file once the renamed one is read to its end', async () => {
     writeFileSync(path, 'a\n');
     const tail = start();

@@ -5,7 +5,9 @@ import {
   mkdtempSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -198,6 +200,77 @@ describe('rotated files', () => {
       { event: 'FILE_UNREADABLE', path: `${path}.2.xz` },
       { event: 'FILE_UNREADABLE', path: `${path}.1.gz`, offset: 4 },
     ]);
+  });
+  describe('in a compression that is not supported are one alert, with where the reading ended', () => {
+    const unsupported = (suffix: string) => ({
+      ...{ event: 'FILE_UNREADABLE', path: `${path}.1${suffix}` },
+      reason: `its compression (${suffix}) is not supported; use gzip, zstd or brotli`,
+    });
+    const compress = (suffix: string) => {
+      const { mtime } = statSync(path);
+      writeFileSync(`${path}.1${suffix}`, 'not read');
+      utimesSync(`${path}.1${suffix}`, mtime, mtime);
+    };
+    test.each(['.xz', '.bz2', '.7z'])('where that happened before the start (%s)', async (suffix) => {
+      const cursor = await prepare();
+      compress(suffix);
+      rmSync(path);
+      // It may get the inode of the file before.
+      writeFileSync(path, 'd\n');
+      const io = await read({}, cursor);
+      expect(io.values).toEqual(['d']);
+      expect(alerted(io)).toEqual([{ ...unsupported(suffix), offset: 4 }]);
+      expect(io.alerts[0]?.message).toMatch(/what it holds after offset 4 is left out$/);
+    });
+    test('where the file was copied, compressed and emptied meanwhile', async () => {
+      writeFileSync(path, 'a\nb\n');
+      const { io } = start();
+      await io.until(() => io.values.length === 2);
+      compress('.xz');
+      truncateSync(path);
+      writeFileSync(path, 'd\n');
+      await io.until(() => io.values.length === 3);
+      expect(io.values).toEqual(['a', 'b', 'd']);
+      expect(alerted(io)).toEqual([{ ...unsupported('.xz'), offset: 4 }]);
+    });
+    test('where it was renamed and compressed while it was read', async () => {
+      writeFileSync(path, 'a\nb\n');
+      const { io } = start();
+      await io.until(() => io.values.length === 2);
+      compress('.bz2');
+      renameSync(path, `${path}.tmp`);
+      writeFileSync(path, 'd\n');
+      rmSync(`${path}.tmp`);
+      await io.until(() => io.values.length === 3);
+      expect(alerted(io)).toEqual([{ ...unsupported('.bz2'), offset: 4 }]);
+    });
+    test('each where there are several', async () => {
+      const cursor = await prepare();
+      compress('.xz');
+      rmSync(path);
+      writeFileSync(`${path}.2.xz`, 'not read');
+      const older = new Date(Date.now() + 60_000);
+      utimesSync(`${path}.1.xz`, older, older);
+      writeFileSync(path, 'd\n');
+      expect(alerted(await read({}, cursor))).toMatchObject([
+        { event: 'FILE_UNREADABLE', path: `${path}.2.xz`, offset: 4 },
+        { event: 'FILE_UNREADABLE', path: `${path}.1.xz`, offset: 0 },
+      ]);
+    });
+  });
+  test('that are damaged before the place of the reading are one alert and bring no record again', async () => {
+    const lines = Array.from({ length: 20_000 }, (_, n) => `line ${n} ${Math.sqrt(n)}\n`);
+    writeFileSync(path, lines.join(''));
+    const cursor = lastCursor(await read());
+    const compressed = gzipSync(lines.join('') + 'more\n');
+    compressed.fill(0x55, 1_000, 1_200);
+    writeFileSync(`${path}.1.gz`, compressed);
+    rmSync(path);
+    writeFileSync(path, 'd\n');
+    const io = await read({}, cursor);
+    expect(io.values).toEqual(['d']);
+    const { offset } = JSON.parse(cursor) as { offset: number };
+    expect(alerted(io)).toMatchObject([{ event: 'FILE_UNREADABLE', path: `${path}.1.gz`, offset }]);
   });
   test('that are gone are an alert with the file and the offset', async () => {
     const cursor = await prepare();
