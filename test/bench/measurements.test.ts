@@ -1,3 +1,4 @@
+// @module-tag full
 /** Every measurement of the way from a transport into the file, at sizes that say nothing about speed: it
  *  runs, in a process of its own, and its figures fit what was done and how long that took. */
 

@@ -1,3 +1,4 @@
+// @module-tag full
 import { checkFaults } from './faults/check-faults.ts';
 import { DISK_FAULTS } from './faults/disk-faults.ts';
 

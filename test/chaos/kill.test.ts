@@ -1,3 +1,4 @@
+// @module-tag full
 /** The engine under kill -9, and the control that shows that a loss would be seen. */
 
 import { describe, expect, test } from 'vitest';

@@ -1,3 +1,4 @@
+// @module-tag full
 import { checkFaults } from './faults/check-faults.ts';
 import { MEMORY_FAULTS } from './faults/memory-faults.ts';
 

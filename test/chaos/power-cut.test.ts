@@ -1,3 +1,4 @@
+// @module-tag full
 /** Power cuts, simulated: what a disk keeps of a recorded run is opened and held against what the run had
  *  promised. */
 

@@ -1,3 +1,4 @@
+// @module-tag full
 import { checkFaults } from './faults/check-faults.ts';
 import { PROCESS_FAULTS } from './faults/process-faults.ts';
 

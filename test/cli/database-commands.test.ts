@@ -177,7 +177,7 @@ describe('records export', { timeout: 180_000 }, () => {
     expect(await exporting.ended).toMatchObject({ exitCode: 0, stderr: '' });
   });
 
-  test('holds a page in memory, not the log', { timeout: 120_000 }, async () => {
+  test('holds a page in memory, not the log', { tags: 'full', timeout: 120_000 }, async () => {
     const file = temporaryFile();
     const data = JSON.stringify({ text: 'x'.repeat(20_000) });
     const unit = (n: number) => ({

@@ -177,25 +177,29 @@ const HOSTILE = [
   '-- nothing',
 ];
 
-test('whatever does more than read is refused, and nothing changes', { timeout: 180_000 }, async () => {
-  const file = await database();
-  const before = readFileSync(file);
-  const untried = [...HOSTILE];
-  const tryNext = async (): Promise<void> => {
-    const sql = untried.pop();
-    if (sql === undefined) return;
-    const error = await headgateError(() => runQuery(file, sql, LIMITS), 'HG_QUERY_INVALID');
-    expect({ sql, message: error.message }).not.toEqual({ sql, message: '' });
-    return tryNext();
-  };
-  await Promise.all([tryNext(), tryNext(), tryNext(), tryNext()]);
-  expect(readFileSync(file).equals(before)).toBe(true);
-  const others = readdirSync(dirname(file)).filter(
-    (name) => !/^edge\.db(?:-wal|-shm|-mark|-lock)?$/.test(name),
-  );
-  expect(others).toEqual([]);
-  expect((await runQuery(file, 'SELECT count(*) FROM records', LIMITS)).rows).toEqual([[RECORDS]]);
-});
+test(
+  'whatever does more than read is refused, and nothing changes',
+  { tags: 'full', timeout: 180_000 },
+  async () => {
+    const file = await database();
+    const before = readFileSync(file);
+    const untried = [...HOSTILE];
+    const tryNext = async (): Promise<void> => {
+      const sql = untried.pop();
+      if (sql === undefined) return;
+      const error = await headgateError(() => runQuery(file, sql, LIMITS), 'HG_QUERY_INVALID');
+      expect({ sql, message: error.message }).not.toEqual({ sql, message: '' });
+      return tryNext();
+    };
+    await Promise.all([tryNext(), tryNext(), tryNext(), tryNext()]);
+    expect(readFileSync(file).equals(before)).toBe(true);
+    const others = readdirSync(dirname(file)).filter(
+      (name) => !/^edge\.db(?:-wal|-shm|-mark|-lock)?$/.test(name),
+    );
+    expect(others).toEqual([]);
+    expect((await runQuery(file, 'SELECT count(*) FROM records', LIMITS)).rows).toEqual([[RECORDS]]);
+  },
+);
 
 test('a change that is explained is not carried out', { timeout: 180_000 }, async () => {
   const file = await database();
@@ -291,7 +295,7 @@ test('a damaged file is told from a bad query', async () => {
   expect(error.message).toContain(file);
 });
 
-test('a query sees what an engine has committed, and does not hold it up', async () => {
+test('a query sees what an engine has committed, and does not hold it up', { tags: 'full' }, async () => {
   const file = temporaryFile();
   const store = await openStore(file);
   await store.commit(commitUnit({ records: [recordRow({ sourceSeq: 1 })] }));

@@ -123,7 +123,7 @@ describe('SIGTERM under load', () => {
     );
   });
 
-  test('a second signal ends it at once', async () => {
+  test('a second signal ends it at once', { tags: 'full' }, async () => {
     const code = 'export const stuck = () => new Promise(() => {});';
     writeFileSync(join(folder, 'stuck.mjs'), code);
     const { child, url, log } = await start({
@@ -219,11 +219,15 @@ describe('exit codes', () => {
     expect([exitCode, stderr]).toEqual([69, expect.stringContaining('EADDRINUSE')]);
   });
 
-  test('0 after the time it was given, and for a good configuration that is only looked at', async () => {
-    write({ sources: PUSH });
-    expect((await headgate(['run', file, '--check'])).stdout).toBe(`${file}: the configuration is valid\n`);
-    expect((await headgate(['run', file, '--duration', '0.2'])).exitCode).toBe(0);
-  });
+  test(
+    '0 after the time it was given, and for a good configuration that is only looked at',
+    { tags: 'full' },
+    async () => {
+      write({ sources: PUSH });
+      expect((await headgate(['run', file, '--check'])).stdout).toBe(`${file}: the configuration is valid\n`);
+      expect((await headgate(['run', file, '--duration', '0.2'])).exitCode).toBe(0);
+    },
+  );
 
   test('2 for an option that is none', async () => {
     expect((await headgate(['run', file, '--log-level', 'loud'])).exitCode).toBe(2);
@@ -231,7 +235,7 @@ describe('exit codes', () => {
 });
 
 describe('the log', () => {
-  test('is for people where the file or the command line says so', async () => {
+  test('is for people where the file or the command line says so', { tags: 'full' }, async () => {
     write({ logging: { format: 'pretty' } });
     const { stderr } = await headgate(['run', file, '--duration', '0']);
     expect(stderr).toMatch(/INFO  the gateway runs/);
@@ -263,6 +267,7 @@ describe('the service manager', () => {
 
   test.skipIf(mosquittoMissing !== null)(
     'does not hear from an event loop that stands still for five seconds; nothing is lost',
+    { tags: 'full' },
     async () => {
       const code = `export const block = (record) => {
         if (record.data.n === 50) for (const end = Date.now() + 5_000; Date.now() < end; );

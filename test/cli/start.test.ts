@@ -59,7 +59,7 @@ test('a gateway with nothing configured takes records in, follows its file, and 
   reader.close();
 });
 
-test('it ends by itself after --duration, with a summary', async () => {
+test('it ends by itself after --duration, with a summary', { tags: 'full' }, async () => {
   const { exitCode, stdout, stderr } = await startIn(join(FOLDER, 'duration'), '--duration', '1').ended;
   expect(stderr).toBe('');
   expect(exitCode).toBe(0);
@@ -85,7 +85,7 @@ test('a signal to all of its processes, as `timeout` sends it, drains and ends i
   expect(await npm.ended).toMatchObject({ exitCode: 0, stderr: '' });
 });
 
-test('where another one runs already it is said how to start it elsewhere', async () => {
+test('where another one runs already it is said how to start it elsewhere', { tags: 'full' }, async () => {
   const folder = join(FOLDER, 'taken');
   const first = startIn(folder);
   onTestFinished(() => first.signal('SIGKILL'));

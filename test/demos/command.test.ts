@@ -1,3 +1,4 @@
+// @module-tag full
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,23 +105,27 @@ test('a reader that goes away ends the demo, not with an error', async () => {
   expect([exitCode, stderr]).toEqual([0, '']);
 });
 
-test('where the broker is not installed, real demos say what to install and virtual ones run', async () => {
-  const hook = `import { registerHooks } from 'node:module';
+test(
+  'where the broker is not installed, real demos say what to install and virtual ones run',
+  { tags: 'full' },
+  async () => {
+    const hook = `import { registerHooks } from 'node:module';
     registerHooks({ resolve(specifier, context, next) {
       if (specifier !== 'aedes') return next(specifier, context);
       const error = new Error("Cannot find package 'aedes' imported from " + context.parentURL);
       throw Object.assign(error, { code: 'ERR_MODULE_NOT_FOUND' });
     } });`;
-  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` };
-  const db = join(temporaryFolder(), 'edge.db');
-  const real = await headgate(['demo', 'registry', '--db', db], { env });
-  expect(real.exitCode).toBe(69);
-  expect(real.stderr).toContain('npm install aedes');
-  const start = await headgate(['start', '--folder', temporaryFolder(), '--port', '0'], { env });
-  expect([start.exitCode, start.stderr]).toEqual([69, expect.stringContaining('npm install aedes')]);
-  const simulated = await headgate(['demo', 'registry', '--virtual', '--db', db], { env });
-  expect(simulated.exitCode).toBe(0);
-});
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` };
+    const db = join(temporaryFolder(), 'edge.db');
+    const real = await headgate(['demo', 'registry', '--db', db], { env });
+    expect(real.exitCode).toBe(69);
+    expect(real.stderr).toContain('npm install aedes');
+    const start = await headgate(['start', '--folder', temporaryFolder(), '--port', '0'], { env });
+    expect([start.exitCode, start.stderr]).toEqual([69, expect.stringContaining('npm install aedes')]);
+    const simulated = await headgate(['demo', 'registry', '--virtual', '--db', db], { env });
+    expect(simulated.exitCode).toBe(0);
+  },
+);
 
 test('a database that cannot be used ends the demo with its reason, and everything it had started', async () => {
   const { exitCode, stderr } = await headgate([

@@ -1,3 +1,4 @@
+// @module-tag full
 import { expect, test } from 'vitest';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { expectCleanEnd, REPORT_SCHEMAS, runDemo, temporaryDb, type DemoName } from './demo-runs.ts';

@@ -43,7 +43,7 @@ test.for(NAMES)('%s gives the document it promises', async (name) => {
 
 test.for(NAMES)(
   '%s under one seed gives one timeline to the byte, a hundred times',
-  { timeout: 120_000 },
+  { tags: 'full', timeout: 120_000 },
   async (name) => {
     const digests = new Set<string>();
     const reports = new Set<string>();

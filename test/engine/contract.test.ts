@@ -145,7 +145,7 @@ function expectAllStored(rig: EngineRig): void {
   );
 }
 
-test('a stop at any moment loses nothing that was produced', { timeout: 60_000 }, async () => {
+test('a stop at any moment loses nothing that was produced', { tags: 'full', timeout: 60_000 }, async () => {
   const random = seededRandom('stops');
   for (let round = 0; round < 200; round++) {
     const rig = await startedRig({ seed: round, records: { keep: true } }, ...fleet(), own({ id: 'own' }));

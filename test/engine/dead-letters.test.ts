@@ -231,7 +231,7 @@ describe('a dead letter that is retried', () => {
   });
 });
 
-test('every payload comes back as it was', async () => {
+test('every payload comes back as it was', { tags: 'full', timeout: 60_000 }, async () => {
   const bytes = fc.uint8Array({ maxLength: 40 });
   const value = fc.oneof(
     fc.jsonValue().map((json) => JSON.parse(JSON.stringify(json)) as unknown),
@@ -256,7 +256,7 @@ test('every payload comes back as it was', async () => {
     }),
     { numRuns: 30 },
   );
-}, 60_000);
+});
 
 test('every payload of the wire reaches the decoder as it was', async () => {
   const payload = fc.oneof(
@@ -319,64 +319,68 @@ function crashedCopy(file: string): string {
   return copy;
 }
 
-test('whenever the engine crashes, a letter that is retried leaves exactly once, or is poison and is parked', async () => {
-  const value = fc.record({ n: fc.nat(), fate: fc.constantFrom('good', 'mended', 'poison') });
-  const step = fc.oneof(
-    fc.record({ advanceMs: fc.integer({ min: 0, max: 12 }) }),
-    fc.constant({ retry: true as const }),
-    fc.constant({ crash: true as const }),
-    fc.constant({ restart: true as const }),
-  );
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(value, { minLength: 1, maxLength: 12 }),
-      fc.array(step, { maxLength: 14 }),
-      async (values, steps) => {
-        let isMended = false;
-        const stages = () => [
-          picky((data) => {
-            const { fate } = data as { fate: string };
-            return fate === 'poison' || (fate === 'mended' && !isMended);
-          }),
-        ];
-        let rig: EngineRig = await field({ stages: stages() });
-        await push(rig as Field, ...values.map((each, index) => ({ ...each, index })));
-        isMended = true;
-        const again = async (file: string) => {
-          const before = rig;
-          rig = await startedRig({ file, stages: stages() });
-          await before.stop();
-        };
-        for (const action of steps) {
-          if ('advanceMs' in action) await rig.clock.advance(action.advanceMs);
-          else if ('retry' in action) void codeOf(rig.engine.deadLetters.retry({}));
-          else if ('crash' in action) await again(crashedCopy(rig.file));
-          else if ('restart' in action) {
-            await rig.stop();
-            rig = await startedRig({ file: rig.file, stages: stages() });
+test(
+  'whenever the engine crashes, a letter that is retried leaves exactly once, or is poison and is parked',
+  { tags: 'full', timeout: 120_000 },
+  async () => {
+    const value = fc.record({ n: fc.nat(), fate: fc.constantFrom('good', 'mended', 'poison') });
+    const step = fc.oneof(
+      fc.record({ advanceMs: fc.integer({ min: 0, max: 12 }) }),
+      fc.constant({ retry: true as const }),
+      fc.constant({ crash: true as const }),
+      fc.constant({ restart: true as const }),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(value, { minLength: 1, maxLength: 12 }),
+        fc.array(step, { maxLength: 14 }),
+        async (values, steps) => {
+          let isMended = false;
+          const stages = () => [
+            picky((data) => {
+              const { fate } = data as { fate: string };
+              return fate === 'poison' || (fate === 'mended' && !isMended);
+            }),
+          ];
+          let rig: EngineRig = await field({ stages: stages() });
+          await push(rig as Field, ...values.map((each, index) => ({ ...each, index })));
+          isMended = true;
+          const again = async (file: string) => {
+            const before = rig;
+            rig = await startedRig({ file, stages: stages() });
+            await before.stop();
+          };
+          for (const action of steps) {
+            if ('advanceMs' in action) await rig.clock.advance(action.advanceMs);
+            else if ('retry' in action) void codeOf(rig.engine.deadLetters.retry({}));
+            else if ('crash' in action) await again(crashedCopy(rig.file));
+            else if ('restart' in action) {
+              await rig.stop();
+              rig = await startedRig({ file: rig.file, stages: stages() });
+            }
           }
-        }
-        for (let attempt = 0; attempt <= LIMITS.deadLetterAttemptsMax; attempt++) {
+          for (let attempt = 0; attempt <= LIMITS.deadLetterAttemptsMax; attempt++) {
+            await rig.clock.advance(100);
+            await rig.clock.runUntil(rig.engine.deadLetters.retry({}));
+          }
           await rig.clock.advance(100);
-          await rig.clock.runUntil(rig.engine.deadLetters.retry({}));
-        }
-        await rig.clock.advance(100);
-        const indices = rig
-          .query('SELECT data FROM records')
-          .map((row) => (JSON.parse(row['data'] as string) as { index: number }).index);
-        const fates = (wanted: (fate: string) => boolean) =>
-          values.flatMap(({ fate }, index) => (wanted(fate) ? [index] : []));
-        expect(indices.sort((a, b) => a - b)).toEqual(fates((fate) => fate !== 'poison'));
-        const left = rig.query('SELECT status, attempts, payload FROM dead_letters ORDER BY id');
-        expect(left).toHaveLength(fates((fate) => fate !== 'good').length);
-        for (const { status, attempts, payload } of left) {
-          const isPoisonous = (JSON.parse(payload as string) as { fate: string }).fate === 'poison';
-          expect(status).toBe(isPoisonous ? 'parked' : 'delivered');
-          expect(attempts).toBe(isPoisonous ? LIMITS.deadLetterAttemptsMax : 1);
-        }
-        await rig.stop();
-      },
-    ),
-    { numRuns: 40 },
-  );
-}, 120_000);
+          const indices = rig
+            .query('SELECT data FROM records')
+            .map((row) => (JSON.parse(row['data'] as string) as { index: number }).index);
+          const fates = (wanted: (fate: string) => boolean) =>
+            values.flatMap(({ fate }, index) => (wanted(fate) ? [index] : []));
+          expect(indices.sort((a, b) => a - b)).toEqual(fates((fate) => fate !== 'poison'));
+          const left = rig.query('SELECT status, attempts, payload FROM dead_letters ORDER BY id');
+          expect(left).toHaveLength(fates((fate) => fate !== 'good').length);
+          for (const { status, attempts, payload } of left) {
+            const isPoisonous = (JSON.parse(payload as string) as { fate: string }).fate === 'poison';
+            expect(status).toBe(isPoisonous ? 'parked' : 'delivered');
+            expect(attempts).toBe(isPoisonous ? LIMITS.deadLetterAttemptsMax : 1);
+          }
+          await rig.stop();
+        },
+      ),
+      { numRuns: 40 },
+    );
+  },
+);

@@ -104,13 +104,16 @@ describe('an engine whose disk hangs', () => {
   });
 });
 
-test('a process whose storage really hangs in a call of the system stops its engine, and ends', async () => {
-  const folder = temporaryFolder();
-  const file = join(folder, 'edge.db');
-  // The thread of the storage writes its mark every 256 commits, under this name; to open a pipe that nobody
-  // reads takes for ever.
-  const program = startProgram(
-    `
+test(
+  'a process whose storage really hangs in a call of the system stops its engine, and ends',
+  { tags: 'full', timeout: 240_000 },
+  async () => {
+    const folder = temporaryFolder();
+    const file = join(folder, 'edge.db');
+    // The thread of the storage writes its mark every 256 commits, under this name; to open a pipe that nobody
+    // reads takes for ever.
+    const program = startProgram(
+      `
 import { spawnSync } from 'node:child_process';
 import { createEngine, pushSource } from 'headgate';
 const engine = createEngine({ timeline: { path: process.argv[2] } });
@@ -131,17 +134,18 @@ const { lost } = await engine.stop({ deadlineMs: 200 });
 console.log(JSON.stringify({ acknowledged, lost, state: engine.state }));
 process.exit(0);
 `,
-    file,
-  );
-  const { signal, stderr } = await program.ended;
-  expect(stderr).toContain('the disk does not answer');
-  expect(signal).toBe('SIGKILL');
-  const [code, told = '{}'] = program.lines;
-  const { acknowledged, lost, state } = JSON.parse(told) as Record<string, unknown>;
-  expect([code, lost, state]).toEqual(['HG_RECORD_LOST', 1, 'stopped']);
-  expect(acknowledged).toBeGreaterThanOrEqual(20);
-  const rows = query(file, 'SELECT data FROM records ORDER BY seq').map(({ data }) => Number(data));
-  // What was acknowledged is there; what was being written may be.
-  expect(rows.slice(0, Number(acknowledged))).toEqual(range(Number(acknowledged)));
-  expect(rows.length - Number(acknowledged)).toBeLessThanOrEqual(1);
-}, 240_000);
+      file,
+    );
+    const { signal, stderr } = await program.ended;
+    expect(stderr).toContain('the disk does not answer');
+    expect(signal).toBe('SIGKILL');
+    const [code, told = '{}'] = program.lines;
+    const { acknowledged, lost, state } = JSON.parse(told) as Record<string, unknown>;
+    expect([code, lost, state]).toEqual(['HG_RECORD_LOST', 1, 'stopped']);
+    expect(acknowledged).toBeGreaterThanOrEqual(20);
+    const rows = query(file, 'SELECT data FROM records ORDER BY seq').map(({ data }) => Number(data));
+    // What was acknowledged is there; what was being written may be.
+    expect(rows.slice(0, Number(acknowledged))).toEqual(range(Number(acknowledged)));
+    expect(rows.length - Number(acknowledged)).toBeLessThanOrEqual(1);
+  },
+);

@@ -30,53 +30,57 @@ const meter = defineSource({
 const stored = (rig: EngineRig) =>
   rig.query('SELECT seq FROM records ORDER BY seq').map(({ seq }) => Number(seq));
 
-test('a day without upstream is a backlog on disk; it leaves in order, and what comes in never notices', async () => {
-  let isUp = false;
-  const far: { seq: number; atMs: number }[] = [];
-  const rig = await startedRig({ health: { intervalMs: 10 * MINUTE_MS } }, meter({ id: 'a' }));
-  let underWay = 0;
-  let underWayMax = 0;
-  await rig.engine.registerSink(
-    functionSink({
-      id: 'cloud',
-      batch: { rowsMax: 50 },
-      deliver: async (batch) => {
-        underWay += batch.length;
-        underWayMax = Math.max(underWayMax, underWay);
-        // The far end takes its time: 50 records a second at most.
-        await rig.clock.sleep(1_000);
-        underWay -= batch.length;
-        if (!isUp) throw new HeadgateError('HG_LINK_TIMEOUT', 'the upstream is away');
-        far.push(...batch.map(({ seq }: OutboundRecord) => ({ seq, atMs: rig.clock.monotonicMs() })));
-      },
-    }),
-  );
-  await rig.clock.advance(24 * HOUR_MS);
-  const backlog = rig.engine.sinkHealth('cloud').lagRecords;
-  expect(far).toEqual([]);
-  expect(backlog).toBe((24 * 6 + 1) * 20);
-  // Live intake: every record went its way at once, none was dropped, none waits.
-  expect(rig.engine.health('a')).toMatchObject({ state: 'streaming', droppedCount: 0, queueDepth: 0 });
-  expect(rig.delivered).toHaveLength(stored(rig).length);
-  expect(rig.course('a')).toEqual(['connecting>streaming']);
-  expect(rig.course('recorder')).toEqual([]);
+test(
+  'a day without upstream is a backlog on disk; it leaves in order, and what comes in never notices',
+  { tags: 'full', timeout: 120_000 },
+  async () => {
+    let isUp = false;
+    const far: { seq: number; atMs: number }[] = [];
+    const rig = await startedRig({ health: { intervalMs: 10 * MINUTE_MS } }, meter({ id: 'a' }));
+    let underWay = 0;
+    let underWayMax = 0;
+    await rig.engine.registerSink(
+      functionSink({
+        id: 'cloud',
+        batch: { rowsMax: 50 },
+        deliver: async (batch) => {
+          underWay += batch.length;
+          underWayMax = Math.max(underWayMax, underWay);
+          // The far end takes its time: 50 records a second at most.
+          await rig.clock.sleep(1_000);
+          underWay -= batch.length;
+          if (!isUp) throw new HeadgateError('HG_LINK_TIMEOUT', 'the upstream is away');
+          far.push(...batch.map(({ seq }: OutboundRecord) => ({ seq, atMs: rig.clock.monotonicMs() })));
+        },
+      }),
+    );
+    await rig.clock.advance(24 * HOUR_MS);
+    const backlog = rig.engine.sinkHealth('cloud').lagRecords;
+    expect(far).toEqual([]);
+    expect(backlog).toBe((24 * 6 + 1) * 20);
+    // Live intake: every record went its way at once, none was dropped, none waits.
+    expect(rig.engine.health('a')).toMatchObject({ state: 'streaming', droppedCount: 0, queueDepth: 0 });
+    expect(rig.delivered).toHaveLength(stored(rig).length);
+    expect(rig.course('a')).toEqual(['connecting>streaming']);
+    expect(rig.course('recorder')).toEqual([]);
 
-  isUp = true;
-  await rig.clock.advance(3 * MINUTE_MS);
-  expect(far.map(({ seq }) => seq)).toEqual(stored(rig));
-  const tookMs = (far[backlog - 1]?.atMs ?? 0) - (far[0]?.atMs ?? 0);
-  // Back to back at what the far end takes, and never more than a batch on its way.
-  // After the outage the first go alone, then deliveries double up to a batch.
-  const deliveries = backlog / 50 + 12;
-  expect(tookMs).toBeLessThanOrEqual(deliveries * 1_000 * 1.1);
-  expect(underWayMax).toBeLessThanOrEqual(50);
-  expect(rig.engine.sinkHealth('cloud')).toMatchObject({ state: 'delivering', cursor: backlog });
-  const attempts = rig.query(
-    "SELECT count(*) AS n FROM timeline WHERE actor = 'sink:cloud' AND kind = 'transition'",
-  );
-  // It was asked at most every half minute, not in a frenzy.
-  expect(attempts[0]?.['n']).toBeLessThanOrEqual(24 * 120 * 3);
-}, 120_000);
+    isUp = true;
+    await rig.clock.advance(3 * MINUTE_MS);
+    expect(far.map(({ seq }) => seq)).toEqual(stored(rig));
+    const tookMs = (far[backlog - 1]?.atMs ?? 0) - (far[0]?.atMs ?? 0);
+    // Back to back at what the far end takes, and never more than a batch on its way.
+    // After the outage the first go alone, then deliveries double up to a batch.
+    const deliveries = backlog / 50 + 12;
+    expect(tookMs).toBeLessThanOrEqual(deliveries * 1_000 * 1.1);
+    expect(underWayMax).toBeLessThanOrEqual(50);
+    expect(rig.engine.sinkHealth('cloud')).toMatchObject({ state: 'delivering', cursor: backlog });
+    const attempts = rig.query(
+      "SELECT count(*) AS n FROM timeline WHERE actor = 'sink:cloud' AND kind = 'transition'",
+    );
+    // It was asked at most every half minute, not in a frenzy.
+    expect(attempts[0]?.['n']).toBeLessThanOrEqual(24 * 120 * 3);
+  },
+);
 
 /** A far end that many sources connect to: there or not, and it counts. */
 class Plant {
@@ -118,27 +122,31 @@ class Plant {
   }
 }
 
-test('a thousand sources whose broker was away for a minute come back in turn, each in its own', async () => {
-  const plant = new Plant();
-  const count = 1_000;
-  const perSecondMax = 100;
-  const rig = await startedRig(
-    { health: { intervalMs: MINUTE_MS }, reconnectsPerSecondMax: perSecondMax },
-    ...plant.sources(count),
-  );
-  await rig.clock.advance(20_000);
-  plant.triesMs = [];
-  plant.goDown();
-  await rig.clock.advance(MINUTE_MS);
-  // Nor do they storm while it is away.
-  expect(plant.peak(1_000)).toBeLessThanOrEqual(perSecondMax);
-  plant.isUp = true;
-  plant.triesMs = [];
-  await rig.clock.advance(45_000);
-  expect(plant.triesMs).toHaveLength(count);
-  expect(rig.engine.health().every(({ state }) => state === 'streaming')).toBe(true);
-  expect(plant.peak(1_000)).toBeLessThanOrEqual(perSecondMax);
-}, 60_000);
+test(
+  'a thousand sources whose broker was away for a minute come back in turn, each in its own',
+  { tags: 'full', timeout: 60_000 },
+  async () => {
+    const plant = new Plant();
+    const count = 1_000;
+    const perSecondMax = 100;
+    const rig = await startedRig(
+      { health: { intervalMs: MINUTE_MS }, reconnectsPerSecondMax: perSecondMax },
+      ...plant.sources(count),
+    );
+    await rig.clock.advance(20_000);
+    plant.triesMs = [];
+    plant.goDown();
+    await rig.clock.advance(MINUTE_MS);
+    // Nor do they storm while it is away.
+    expect(plant.peak(1_000)).toBeLessThanOrEqual(perSecondMax);
+    plant.isUp = true;
+    plant.triesMs = [];
+    await rig.clock.advance(45_000);
+    expect(plant.triesMs).toHaveLength(count);
+    expect(rig.engine.health().every(({ state }) => state === 'streaming')).toBe(true);
+    expect(plant.peak(1_000)).toBeLessThanOrEqual(perSecondMax);
+  },
+);
 
 test('a link that flaps is opened ever more seldom', async () => {
   const times: number[] = [];

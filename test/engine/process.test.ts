@@ -13,35 +13,42 @@ await engine.start();
 await engine.register(simulatedSource({ id: 'bursty', burst: { recordsMin: 8, recordsMax: 8, gapMs: 300 } }));
 `;
 
-test('an alert is in the table before it is shown, and a kill shows at the next start as a gap', async () => {
-  const file = temporaryFile();
-  const killed = startProgram(BURSTY, file);
-  const shown = await killed.line((line) => line.startsWith('burst '));
-  killed.kill('SIGKILL');
-  expect((await killed.ended).signal).toBe('SIGKILL');
-  const stored = query(file, "SELECT data ->> '$.timestamp' AS at FROM alerts WHERE event = 'BURST'");
-  expect(stored.map((row) => `burst ${String(row['at'])}`)).toContain(shown);
-  expect(query(file, 'SELECT end FROM runs')).toEqual([{ end: null }]);
+test(
+  'an alert is in the table before it is shown, and a kill shows at the next start as a gap',
+  { tags: 'full' },
+  async () => {
+    const file = temporaryFile();
+    const killed = startProgram(BURSTY, file);
+    const shown = await killed.line((line) => line.startsWith('burst '));
+    killed.kill('SIGKILL');
+    expect((await killed.ended).signal).toBe('SIGKILL');
+    const stored = query(file, "SELECT data ->> '$.timestamp' AS at FROM alerts WHERE event = 'BURST'");
+    expect(stored.map((row) => `burst ${String(row['at'])}`)).toContain(shown);
+    expect(query(file, 'SELECT end FROM runs')).toEqual([{ end: null }]);
 
-  const next = startProgram(BURSTY, file);
-  await next.line((line) => line.startsWith('burst '));
-  next.kill('SIGKILL');
-  await next.ended;
-  expect(query(file, 'SELECT run, end FROM runs')).toEqual([
-    { run: 1, end: 'crash' },
-    { run: 2, end: null },
-  ]);
-  const [gap] = query(file, "SELECT seq, run, event, data FROM timeline WHERE kind = 'gap'");
-  expect(gap).toMatchObject({ run: 2, event: 'engine.outage' });
-  expect(JSON.parse(gap?.['data'] as string)).toMatchObject({ previousRun: 1, lengthMs: expect.any(Number) });
-  const lost = query(
-    file,
-    "SELECT actor, to_state, cause FROM timeline WHERE kind = 'ended' AND event = 'crash'",
-  );
-  expect(lost).toContainEqual({ actor: 'bursty', to_state: 'stopped', cause: gap?.['seq'] });
-  const incarnations = query(file, 'SELECT DISTINCT incarnation FROM records ORDER BY 1');
-  expect(incarnations).toEqual([{ incarnation: 1 }, { incarnation: 2 }]);
-});
+    const next = startProgram(BURSTY, file);
+    await next.line((line) => line.startsWith('burst '));
+    next.kill('SIGKILL');
+    await next.ended;
+    expect(query(file, 'SELECT run, end FROM runs')).toEqual([
+      { run: 1, end: 'crash' },
+      { run: 2, end: null },
+    ]);
+    const [gap] = query(file, "SELECT seq, run, event, data FROM timeline WHERE kind = 'gap'");
+    expect(gap).toMatchObject({ run: 2, event: 'engine.outage' });
+    expect(JSON.parse(gap?.['data'] as string)).toMatchObject({
+      previousRun: 1,
+      lengthMs: expect.any(Number),
+    });
+    const lost = query(
+      file,
+      "SELECT actor, to_state, cause FROM timeline WHERE kind = 'ended' AND event = 'crash'",
+    );
+    expect(lost).toContainEqual({ actor: 'bursty', to_state: 'stopped', cause: gap?.['seq'] });
+    const incarnations = query(file, 'SELECT DISTINCT incarnation FROM records ORDER BY 1');
+    expect(incarnations).toEqual([{ incarnation: 1 }, { incarnation: 2 }]);
+  },
+);
 
 test('a second process on the same database is refused, and the first one does not notice', async () => {
   const file = temporaryFile();

@@ -76,28 +76,32 @@ function change(rig: EngineRig, changes: Reconfiguration, options?: Parameters<E
 }
 
 describe('stages', () => {
-  test('are exchanged a hundred times at 10,000 records a second: none is lost, none is of two versions', async () => {
-    const rig = await startedRig({ health: { intervalMs: 60_000 } });
-    await change(rig, { stages: stagesOf(0, rig.clock) });
-    await rig.engine.register(fast());
-    for (let version = 1; version <= 100; version++) {
-      await change(rig, { stages: stagesOf(version, rig.clock) });
-      await rig.clock.advance(20);
-    }
-    const report = await rig.stop();
-    const [source] = report.sources;
-    expect(report).toMatchObject({ lost: 0, dropped: 0, delivered: source?.recordsProduced });
-    expect(source).toMatchObject({ restarts: 0, incarnation: 1, droppedCount: 0 });
-    expect(report.delivered).toBeGreaterThan(20_000);
-    expect(numbersOf(rig.delivered)).toEqual(range(report.delivered));
-    const versions = versionsOf(rig.delivered);
-    expect(versions).toEqual([...versions].sort((one, other) => one - other));
-    expect(new Set(versions).size).toBeGreaterThan(95);
-    expect(rig.course('fast')).toEqual(['connecting>streaming', 'streaming>draining', 'draining>stopped']);
-    const stored = rig.query('SELECT source_seq FROM records ORDER BY seq').map((row) => row['source_seq']);
-    expect(stored).toEqual(range(report.delivered));
-    expect(rig.complaints()).toEqual([]);
-  }, 180_000);
+  test(
+    'are exchanged a hundred times at 10,000 records a second: none is lost, none is of two versions',
+    { tags: 'full', timeout: 180_000 },
+    async () => {
+      const rig = await startedRig({ health: { intervalMs: 60_000 } });
+      await change(rig, { stages: stagesOf(0, rig.clock) });
+      await rig.engine.register(fast());
+      for (let version = 1; version <= 100; version++) {
+        await change(rig, { stages: stagesOf(version, rig.clock) });
+        await rig.clock.advance(20);
+      }
+      const report = await rig.stop();
+      const [source] = report.sources;
+      expect(report).toMatchObject({ lost: 0, dropped: 0, delivered: source?.recordsProduced });
+      expect(source).toMatchObject({ restarts: 0, incarnation: 1, droppedCount: 0 });
+      expect(report.delivered).toBeGreaterThan(20_000);
+      expect(numbersOf(rig.delivered)).toEqual(range(report.delivered));
+      const versions = versionsOf(rig.delivered);
+      expect(versions).toEqual([...versions].sort((one, other) => one - other));
+      expect(new Set(versions).size).toBeGreaterThan(95);
+      expect(rig.course('fast')).toEqual(['connecting>streaming', 'streaming>draining', 'draining>stopped']);
+      const stored = rig.query('SELECT source_seq FROM records ORDER BY seq').map((row) => row['source_seq']);
+      expect(stored).toEqual(range(report.delivered));
+      expect(rig.complaints()).toEqual([]);
+    },
+  );
 
   test('that were exchanged are told in the timeline, with their cause', async () => {
     const rig = await startedRig({}, fast());
@@ -462,43 +466,47 @@ describe('what was noted of the configuration', () => {
   });
 });
 
-test('whatever is changed in whatever order, nothing is lost and nothing is mixed', async () => {
-  const step = fc.record({
-    restMs: fc.integer({ min: 0, max: 40 }),
-    shape: fc.option(fc.integer({ min: 0, max: 3 })),
-    limit: fc.option(fc.constantFrom(null, 5_000, 20_000)),
-    burst: fc.option(fc.constantFrom(null, 20, 200)),
-  });
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
-      const rig = await startedRig({});
-      await change(rig, { stages: stagesOf(0, rig.clock) });
-      await rig.engine.register(fast('a'));
-      await rig.engine.register(fast('b'));
-      for (const [index, { restMs, shape, limit, burst }] of steps.entries()) {
-        const changes: Reconfiguration = {
-          ...(shape === null ? {} : { stages: stagesOf(index + 1, rig.clock, shape) }),
-          ...(limit === undefined
-            ? {}
-            : { rateLimit: limit === null ? null : { recordsPerSecondMax: limit, policy: 'delay' } }),
-          ...(burst === undefined
-            ? {}
-            : { burst: burst === null ? null : { thresholdRecords: burst, windowMs: 5 } }),
-        };
-        const changing = rig.engine.reconfigure(changes);
-        await rig.clock.advance(restMs);
-        await rig.clock.runUntil(changing);
-      }
-      const report = await rig.stop({ deadlineMs: 60_000 });
-      const produced = report.sources.reduce((sum, { recordsProduced }) => sum + recordsProduced, 0);
-      expect(report).toMatchObject({ lost: 0, dropped: 0, delivered: produced });
-      versionsOf(rig.delivered);
-      for (const id of ['a', 'b']) {
-        const own = rig.delivered.filter(({ sourceId }) => sourceId === id);
-        expect(numbersOf(own)).toEqual(range(own.length));
-      }
-      expect(rig.clock.pendingTimers).toBe(0);
-    }),
-    { numRuns: 15, seed: 7 },
-  );
-}, 300_000);
+test(
+  'whatever is changed in whatever order, nothing is lost and nothing is mixed',
+  { tags: 'full', timeout: 300_000 },
+  async () => {
+    const step = fc.record({
+      restMs: fc.integer({ min: 0, max: 40 }),
+      shape: fc.option(fc.integer({ min: 0, max: 3 })),
+      limit: fc.option(fc.constantFrom(null, 5_000, 20_000)),
+      burst: fc.option(fc.constantFrom(null, 20, 200)),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+        const rig = await startedRig({});
+        await change(rig, { stages: stagesOf(0, rig.clock) });
+        await rig.engine.register(fast('a'));
+        await rig.engine.register(fast('b'));
+        for (const [index, { restMs, shape, limit, burst }] of steps.entries()) {
+          const changes: Reconfiguration = {
+            ...(shape === null ? {} : { stages: stagesOf(index + 1, rig.clock, shape) }),
+            ...(limit === undefined
+              ? {}
+              : { rateLimit: limit === null ? null : { recordsPerSecondMax: limit, policy: 'delay' } }),
+            ...(burst === undefined
+              ? {}
+              : { burst: burst === null ? null : { thresholdRecords: burst, windowMs: 5 } }),
+          };
+          const changing = rig.engine.reconfigure(changes);
+          await rig.clock.advance(restMs);
+          await rig.clock.runUntil(changing);
+        }
+        const report = await rig.stop({ deadlineMs: 60_000 });
+        const produced = report.sources.reduce((sum, { recordsProduced }) => sum + recordsProduced, 0);
+        expect(report).toMatchObject({ lost: 0, dropped: 0, delivered: produced });
+        versionsOf(rig.delivered);
+        for (const id of ['a', 'b']) {
+          const own = rig.delivered.filter(({ sourceId }) => sourceId === id);
+          expect(numbersOf(own)).toEqual(range(own.length));
+        }
+        expect(rig.clock.pendingTimers).toBe(0);
+      }),
+      { numRuns: 15, seed: 7 },
+    );
+  },
+);

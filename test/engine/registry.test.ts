@@ -324,7 +324,7 @@ describe('at scale', () => {
 
   test(
     'ten thousand sources are registered, a tenth of them replaced, and all stopped',
-    { timeout: 60_000 },
+    { tags: 'full', timeout: 60_000 },
     async () => {
       const rig = await startedRig({
         records: { keep: false },

@@ -28,7 +28,7 @@ async function sinkStandsAt(rig: EngineRig, seq: number): Promise<void> {
 }
 
 describe('an engine that runs for days', () => {
-  test('keeps what its retention allows, and no more', async () => {
+  test('keeps what its retention allows, and no more', { tags: 'full', timeout: 120_000 }, async () => {
     const records = { ageMsMax: DAY_MS, bytesMax: null };
     const rig = await startedRig(
       {
@@ -56,7 +56,7 @@ describe('an engine that runs for days', () => {
     expect(new Set(rig.course('janitor'))).toEqual(new Set(['idle>cleaning', 'cleaning>idle']));
     expect(alerts(rig)).toEqual([]);
     expect(rig.complaints()).toEqual([]);
-  }, 120_000);
+  });
 });
 
 describe('records that a sink has not delivered', () => {

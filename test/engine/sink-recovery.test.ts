@@ -121,7 +121,7 @@ test('a wait that ended during the outage is over', async () => {
   expect(tries).toEqual(about(3_600));
 });
 
-test('a wait is no longer than an hour, though the wall clock was set back', async () => {
+test('a wait is no longer than an hour, though the wall clock was set back', { tags: 'full' }, async () => {
   const { rig } = await failing(9);
   await rig.clock.advance(20_000);
   const { rig: again, tries } = await failing(9, at(await crash(rig), -86_400_000));

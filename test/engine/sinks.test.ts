@@ -151,36 +151,44 @@ describe('a sink', () => {
   });
 });
 
-test('a sink that is dead for hours costs the others nothing, and has everything when it comes back', async () => {
-  const rig = await startedRig({ health: { intervalMs: 60_000 } }, counting('a', 10_000));
-  const { spec, got } = collecting();
-  let isDead = true;
-  const late: unknown[] = [];
-  await rig.engine.registerSink(spec);
-  await rig.engine.registerSink(
-    functionSink({
-      id: 'late',
-      breaker: { failures: 5, coolDownMs: 60_000 },
-      deliver: async (batch) => {
-        if (isDead) throw new HeadgateError('HG_LINK_REFUSED', 'for the test');
-        late.push(...batch.map(({ data }) => data));
-      },
-    }),
-  );
-  await rig.clock.advance(3 * 3_600_000);
-  expect(got).toEqual(stored(rig));
-  expect(got.length).toBeGreaterThanOrEqual(1_079);
-  expect(rig.engine.health('a')).toMatchObject({ state: 'streaming', droppedCount: 0, queueDepth: 0 });
-  const health = rig.engine.sinkHealth('late');
-  expect(health).toMatchObject({ delivered: 0, cursor: 0, state: 'circuitOpen' });
-  expect(health.lagRecords).toBeGreaterThan(1_000);
-  expect(health.lagSeconds).toBeGreaterThan(10_000);
-  expect(rig.query('SELECT event FROM alerts')).toEqual([{ event: 'SINK_CIRCUIT_OPEN' }]);
-  isDead = false;
-  await rig.clock.advance(120_000);
-  expect(late).toEqual(stored(rig));
-  expect(rig.engine.sinkHealth('late')).toMatchObject({ lagRecords: 0, lagSeconds: 0, consecutiveErrors: 0 });
-});
+test(
+  'a sink that is dead for hours costs the others nothing, and has everything when it comes back',
+  { tags: 'full' },
+  async () => {
+    const rig = await startedRig({ health: { intervalMs: 60_000 } }, counting('a', 10_000));
+    const { spec, got } = collecting();
+    let isDead = true;
+    const late: unknown[] = [];
+    await rig.engine.registerSink(spec);
+    await rig.engine.registerSink(
+      functionSink({
+        id: 'late',
+        breaker: { failures: 5, coolDownMs: 60_000 },
+        deliver: async (batch) => {
+          if (isDead) throw new HeadgateError('HG_LINK_REFUSED', 'for the test');
+          late.push(...batch.map(({ data }) => data));
+        },
+      }),
+    );
+    await rig.clock.advance(3 * 3_600_000);
+    expect(got).toEqual(stored(rig));
+    expect(got.length).toBeGreaterThanOrEqual(1_079);
+    expect(rig.engine.health('a')).toMatchObject({ state: 'streaming', droppedCount: 0, queueDepth: 0 });
+    const health = rig.engine.sinkHealth('late');
+    expect(health).toMatchObject({ delivered: 0, cursor: 0, state: 'circuitOpen' });
+    expect(health.lagRecords).toBeGreaterThan(1_000);
+    expect(health.lagSeconds).toBeGreaterThan(10_000);
+    expect(rig.query('SELECT event FROM alerts')).toEqual([{ event: 'SINK_CIRCUIT_OPEN' }]);
+    isDead = false;
+    await rig.clock.advance(120_000);
+    expect(late).toEqual(stored(rig));
+    expect(rig.engine.sinkHealth('late')).toMatchObject({
+      lagRecords: 0,
+      lagSeconds: 0,
+      consecutiveErrors: 0,
+    });
+  },
+);
 
 test('how far a sink is behind is told as of now, whenever it is asked', async () => {
   const rig = await startedRig({ health: { intervalMs: 600_000 } }, counting('a', 1_000));
@@ -236,29 +244,33 @@ test('a sink that is removed before it has delivered everything is an alert, unl
   expect(alerts()[1]).toMatchObject({ sink: 'kept', reads: 'records' });
 });
 
-test('a far end that takes nothing is an alert with its answer; nothing is given up, and all arrives later', async () => {
-  const rig = await startedRig({}, counting('a', 5));
-  let isRefusing = true;
-  const late: unknown[] = [];
-  await rig.engine.registerSink(
-    functionSink({
-      id: 'cloud',
-      deliver: async (batch) => {
-        if (isRefusing) throw new HeadgateError('HG_SINK_REFUSED', 'answered 400: no such bucket');
-        late.push(...batch.map(({ data }) => data));
-      },
-    }),
-  );
-  await rig.clock.advance(5_000);
-  expect(rig.engine.sinkHealth('cloud')).toMatchObject({ state: 'backingOff', deadLettered: 0, cursor: 0 });
-  const raised = rig.query("SELECT data FROM timeline WHERE kind = 'alert' AND event = 'SINK_REFUSES_ALL'");
-  expect(raised).toHaveLength(1);
-  expect(raised[0]?.['data']).toContain('no such bucket');
-  isRefusing = false;
-  await rig.clock.advance(30_000);
-  expect(late).toEqual(stored(rig).slice(0, late.length));
-  expect(late.length).toBeGreaterThan(1_000);
-});
+test(
+  'a far end that takes nothing is an alert with its answer; nothing is given up, and all arrives later',
+  { tags: 'full' },
+  async () => {
+    const rig = await startedRig({}, counting('a', 5));
+    let isRefusing = true;
+    const late: unknown[] = [];
+    await rig.engine.registerSink(
+      functionSink({
+        id: 'cloud',
+        deliver: async (batch) => {
+          if (isRefusing) throw new HeadgateError('HG_SINK_REFUSED', 'answered 400: no such bucket');
+          late.push(...batch.map(({ data }) => data));
+        },
+      }),
+    );
+    await rig.clock.advance(5_000);
+    expect(rig.engine.sinkHealth('cloud')).toMatchObject({ state: 'backingOff', deadLettered: 0, cursor: 0 });
+    const raised = rig.query("SELECT data FROM timeline WHERE kind = 'alert' AND event = 'SINK_REFUSES_ALL'");
+    expect(raised).toHaveLength(1);
+    expect(raised[0]?.['data']).toContain('no such bucket');
+    isRefusing = false;
+    await rig.clock.advance(30_000);
+    expect(late).toEqual(stored(rig).slice(0, late.length));
+    expect(late.length).toBeGreaterThan(1_000);
+  },
+);
 
 test('a dead sink holds up the stop until its deadline and no longer; the next start goes on', async () => {
   const rig = await startedRig({}, counting());

@@ -41,22 +41,26 @@ const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i
 const stored = (rig: EngineRig) =>
   rig.query('SELECT data FROM records ORDER BY seq').map(({ data }) => Number(data));
 
-test('thirty seconds at ten times the drain rate lose nothing and keep their order', async () => {
-  const source = flood({ id: 'a', ...SPILL, perTick: 10, ticks: 3_000 });
-  const rig = await startedRig({ rateLimit: DRAIN }, source);
-  await rig.clock.advance(30_000);
-  const { spilledRecords, queueDepth, droppedCount, recordsProduced } = rig.engine.health('a');
-  expect([recordsProduced, droppedCount]).toEqual([30_000, 0]);
-  expect(spilledRecords).toBeGreaterThan(26_000);
-  expect(queueDepth).toBeLessThanOrEqual(50);
-  await rig.clock.advance(280_000);
-  expect(rig.engine.health('a').spilledRecords).toBe(0);
-  expect(stored(rig)).toEqual(numbers(30_000));
-  expect(rig.query('SELECT count(*) AS spilled FROM spill')).toEqual([{ spilled: 0 }]);
-  expect(rig.query('SELECT min(source_seq) AS first, max(source_seq) AS last FROM records')).toEqual([
-    { first: 1, last: 30_000 },
-  ]);
-}, 60_000);
+test(
+  'thirty seconds at ten times the drain rate lose nothing and keep their order',
+  { tags: 'full', timeout: 60_000 },
+  async () => {
+    const source = flood({ id: 'a', ...SPILL, perTick: 10, ticks: 3_000 });
+    const rig = await startedRig({ rateLimit: DRAIN }, source);
+    await rig.clock.advance(30_000);
+    const { spilledRecords, queueDepth, droppedCount, recordsProduced } = rig.engine.health('a');
+    expect([recordsProduced, droppedCount]).toEqual([30_000, 0]);
+    expect(spilledRecords).toBeGreaterThan(26_000);
+    expect(queueDepth).toBeLessThanOrEqual(50);
+    await rig.clock.advance(280_000);
+    expect(rig.engine.health('a').spilledRecords).toBe(0);
+    expect(stored(rig)).toEqual(numbers(30_000));
+    expect(rig.query('SELECT count(*) AS spilled FROM spill')).toEqual([{ spilled: 0 }]);
+    expect(rig.query('SELECT min(source_seq) AS first, max(source_seq) AS last FROM records')).toEqual([
+      { first: 1, last: 30_000 },
+    ]);
+  },
+);
 
 test('an outlet that is empty again takes records in without the disk', async () => {
   const source = pushSource({ id: 'a', ...SPILL });
@@ -169,10 +173,14 @@ describe('what is left on disk', () => {
     expect(second.timeline("event = 'spill.left'")[0]?.data).toMatchObject({ source: 'a' });
   });
 
-  test('after crashes at any moments, what was acknowledged is stored once and in order', async () => {
-    const moments = fc.array(fc.integer({ min: 0, max: 3_000 }), { minLength: 1, maxLength: 3 });
-    await fc.assert(fc.asyncProperty(moments, crashAt), { numRuns: 12 });
-  }, 60_000);
+  test(
+    'after crashes at any moments, what was acknowledged is stored once and in order',
+    { tags: 'full', timeout: 60_000 },
+    async () => {
+      const moments = fc.array(fc.integer({ min: 0, max: 3_000 }), { minLength: 1, maxLength: 3 });
+      await fc.assert(fc.asyncProperty(moments, crashAt), { numRuns: 12 });
+    },
+  );
 });
 
 /** Crashes a flooded engine after each of these times, and looks at what the last one stores. */

@@ -73,7 +73,7 @@ const mutation = fc.record({
   ),
 });
 
-test('no damage to it opens the gateway or leaves out a section', () => {
+test('no damage to it opens the gateway or leaves out a section', { tags: 'full' }, () => {
   let survivors = 0;
   fc.assert(
     fc.property(fc.array(mutation, { minLength: 1, maxLength: 3 }), (mutations) => {

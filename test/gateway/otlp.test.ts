@@ -60,7 +60,7 @@ test('what is sent last, at SIGTERM, is what became of all after the drain', asy
   expect(last('headgate_sink_delivered_records_total', ARCHIVE)).toBe(7);
 });
 
-describe.concurrent('the gateway works, drains and ends well beside a collector', () => {
+describe.concurrent('the gateway works, drains and ends well beside a collector', { tags: 'full' }, () => {
   /** With the defaults of `engine.stopDeadlineMs` and `metrics.otlp.timeoutMs`. */
   const check = (title: string, answer: number | 'nothing' | 'gone', intervalMs: number) =>
     test(title, async ({ expect, onTestFinished }) => {

@@ -109,28 +109,32 @@ describe('a file that is referred to', () => {
   });
 });
 
-test('a gateway runs with the new secret without anybody changing the configuration', async () => {
-  const { path, put } = mounted();
-  const source = { type: 'http', url: 'http://127.0.0.1:9/', intervalMs: 60_000 };
-  const config = {
-    sources: {
-      meter: { ...source, headers: { authorization: `file:${path}` } },
-      other: { type: 'push' },
-    },
-  };
-  const rig: GatewayRig = await gatewayRig(config);
-  cleanups.push(() => rig.dispose());
-  await rig.gateway.start();
-  const incarnations = () =>
-    rig.gateway.engine.health().map(({ sourceId, incarnation }) => [sourceId, incarnation]);
-  const [[, before] = []] = incarnations();
-  put('two', 'new');
-  await expect.poll(() => rig.gateway.configuration().version, { timeout: 15_000 }).toBe(2);
-  expect(rig.gateway.configuration().lastReload).toMatchObject({
-    origin: 'file',
-    outcome: 'applied',
-    changes: [{ path: 'sources.meter', action: 'changed', fields: ['headers.authorization'] }],
-  });
-  const after = Object.fromEntries(incarnations());
-  expect(after['meter']).toBeGreaterThan(Number(before));
-});
+test(
+  'a gateway runs with the new secret without anybody changing the configuration',
+  { tags: 'full' },
+  async () => {
+    const { path, put } = mounted();
+    const source = { type: 'http', url: 'http://127.0.0.1:9/', intervalMs: 60_000 };
+    const config = {
+      sources: {
+        meter: { ...source, headers: { authorization: `file:${path}` } },
+        other: { type: 'push' },
+      },
+    };
+    const rig: GatewayRig = await gatewayRig(config);
+    cleanups.push(() => rig.dispose());
+    await rig.gateway.start();
+    const incarnations = () =>
+      rig.gateway.engine.health().map(({ sourceId, incarnation }) => [sourceId, incarnation]);
+    const [[, before] = []] = incarnations();
+    put('two', 'new');
+    await expect.poll(() => rig.gateway.configuration().version, { timeout: 15_000 }).toBe(2);
+    expect(rig.gateway.configuration().lastReload).toMatchObject({
+      origin: 'file',
+      outcome: 'applied',
+      changes: [{ path: 'sources.meter', action: 'changed', fields: ['headers.authorization'] }],
+    });
+    const after = Object.fromEntries(incarnations());
+    expect(after['meter']).toBeGreaterThan(Number(before));
+  },
+);

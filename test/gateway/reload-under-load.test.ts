@@ -99,7 +99,7 @@ function expectUntouched(records: readonly StoredRecord[], count: number): void 
 }
 
 describe('a hundred reloads under load', () => {
-  test('lose nothing that was pushed and acknowledged', { timeout: 240_000 }, async () => {
+  test('lose nothing that was pushed and acknowledged', { tags: 'full', timeout: 240_000 }, async () => {
     const untouched = { line: { type: 'push' } };
     rig = await gatewayRig({ sources: untouched, stages: [{ set: { version: '0' } }] });
     await rig.gateway.start();

@@ -44,40 +44,44 @@ const changesOf = ({ gateway }: GatewayRig) => {
   return [outcome, changes.map(({ path, fields }) => [path, fields]), needsRestart];
 };
 
-test('a certificate that is renewed is shown to new connections; those that are open go on', async () => {
-  const { certFile, keyFile, ca, client } = certificates;
-  const tls = {
-    certFile: put('cert.pem', readFileSync(certFile, 'utf8')),
-    keyFile: put('key.pem', readFileSync(keyFile, 'utf8')),
-  };
-  const rig = await started({ http: { port: 0, tls } });
-  const url = new URL(rig.gateway.url as string);
-  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca });
-  onTestFinished(() => agent.destroy());
-  /** The common name of the certificate that the connection saw. */
-  const ask = async () => {
-    const request = get(new URL('/healthz', url), { agent, servername: 'localhost' });
-    const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage];
-    response.resume();
-    await once(response, 'end');
-    return [response.statusCode, request.reusedSocket];
-  };
-  const shown = async () => {
-    const socket = connect({ host: url.hostname, port: Number(url.port), ca, rejectUnauthorized: false });
-    await once(socket, 'secureConnect');
-    const { subject } = socket.getPeerCertificate();
-    socket.destroy();
-    return subject.CN;
-  };
-  expect([await shown(), await ask()]).toEqual(['localhost', [200, false]]);
-  put('key.pem', client.key);
-  put('cert.pem', client.cert);
-  await expect.poll(shown, WAIT).toBe('gateway');
-  expect(await ask()).toEqual([200, true]);
-  expect(changesOf(rig)).toEqual(['applied', [['http.tls', ['cert', 'key']]], []]);
-});
+test(
+  'a certificate that is renewed is shown to new connections; those that are open go on',
+  { tags: 'full' },
+  async () => {
+    const { certFile, keyFile, ca, client } = certificates;
+    const tls = {
+      certFile: put('cert.pem', readFileSync(certFile, 'utf8')),
+      keyFile: put('key.pem', readFileSync(keyFile, 'utf8')),
+    };
+    const rig = await started({ http: { port: 0, tls } });
+    const url = new URL(rig.gateway.url as string);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca });
+    onTestFinished(() => agent.destroy());
+    /** The common name of the certificate that the connection saw. */
+    const ask = async () => {
+      const request = get(new URL('/healthz', url), { agent, servername: 'localhost' });
+      const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage];
+      response.resume();
+      await once(response, 'end');
+      return [response.statusCode, request.reusedSocket];
+    };
+    const shown = async () => {
+      const socket = connect({ host: url.hostname, port: Number(url.port), ca, rejectUnauthorized: false });
+      await once(socket, 'secureConnect');
+      const { subject } = socket.getPeerCertificate();
+      socket.destroy();
+      return subject.CN;
+    };
+    expect([await shown(), await ask()]).toEqual(['localhost', [200, false]]);
+    put('key.pem', client.key);
+    put('cert.pem', client.cert);
+    await expect.poll(shown, WAIT).toBe('gateway');
+    expect(await ask()).toEqual([200, true]);
+    expect(changesOf(rig)).toEqual(['applied', [['http.tls', ['cert', 'key']]], []]);
+  },
+);
 
-test('the control topic comes back with a new password', async () => {
+test('the control topic comes back with a new password', { tags: 'full' }, async () => {
   const seen: string[] = [];
   const broker = await Aedes.createBroker({
     authenticate: (_client, _username, password, done) => {
@@ -106,16 +110,20 @@ test('the control topic comes back with a new password', async () => {
   await expect.poll(() => broker.connectedClients, WAIT).toBe(0);
 });
 
-test('metrics are sent with a new token, and to the collector that is configured', async () => {
-  const [first, second] = [await startOtlpCollector(), await startOtlpCollector()];
-  onTestFinished(() => [first, second].forEach((collector) => collector.close()));
-  const otlp = { url: first.url, intervalMs: 100, headers: { 'x-token': `file:${put('token', 'old')}` } };
-  const rig = await started({ metrics: { otlp } });
-  const tokens = (collector: typeof first) => collector.received.map(({ headers }) => headers['x-token']);
-  await expect.poll(() => tokens(first), WAIT).toContain('old');
-  put('token', 'new');
-  await expect.poll(() => tokens(first), WAIT).toContain('new');
-  expect(changesOf(rig)).toEqual(['applied', [['metrics', ['otlp.headers.x-token']]], []]);
-  rig.write({ sources: { line: { type: 'push' } }, metrics: { otlp: { ...otlp, url: second.url } } });
-  await expect.poll(() => tokens(second), WAIT).toContain('new');
-});
+test(
+  'metrics are sent with a new token, and to the collector that is configured',
+  { tags: 'full' },
+  async () => {
+    const [first, second] = [await startOtlpCollector(), await startOtlpCollector()];
+    onTestFinished(() => [first, second].forEach((collector) => collector.close()));
+    const otlp = { url: first.url, intervalMs: 100, headers: { 'x-token': `file:${put('token', 'old')}` } };
+    const rig = await started({ metrics: { otlp } });
+    const tokens = (collector: typeof first) => collector.received.map(({ headers }) => headers['x-token']);
+    await expect.poll(() => tokens(first), WAIT).toContain('old');
+    put('token', 'new');
+    await expect.poll(() => tokens(first), WAIT).toContain('new');
+    expect(changesOf(rig)).toEqual(['applied', [['metrics', ['otlp.headers.x-token']]], []]);
+    rig.write({ sources: { line: { type: 'push' } }, metrics: { otlp: { ...otlp, url: second.url } } });
+    await expect.poll(() => tokens(second), WAIT).toContain('new');
+  },
+);

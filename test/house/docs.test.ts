@@ -29,7 +29,7 @@ describe('the code of the documentation', () => {
   for (const block of runnable) {
     test.concurrent(
       `runs: ${block.path}:${block.line}`,
-      { timeout: 120_000 },
+      { tags: 'full', timeout: 120_000 },
       async ({ expect: expectHere }) => {
         const { report } = await runBlock(block, folder);
         expectHere(report).toBe('');
@@ -37,7 +37,7 @@ describe('the code of the documentation', () => {
     );
   }
 
-  test('has the right types', async () => {
+  test('has the right types', { tags: 'full' }, async () => {
     expect(await typeErrors(runnable, folder)).toBe('');
   });
 });
@@ -50,7 +50,7 @@ function planted(language: string, code: string, before = ''): Block {
 }
 let plantedLine = 0;
 
-describe('a planted block is caught:', () => {
+describe('a planted block is caught:', { tags: 'full' }, () => {
   const failing: [title: string, language: string, code: string][] = [
     ['one that throws', 'ts', "throw new Error('planted');"],
     ['one whose promise is rejected', 'js', "await Promise.reject(new Error('planted'));"],

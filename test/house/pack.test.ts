@@ -1,3 +1,4 @@
+// @module-tag full
 /** The package works where it is installed: compiled, without the repository around it, on the Nodes it says
  *  it needs, and says so on those it does not. */
 

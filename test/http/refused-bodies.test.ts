@@ -124,7 +124,7 @@ describe('an honest sender finds the answer', () => {
   beforeAll(() => writeFileSync(file, Buffer.alloc(BODY_BYTES, LINE)));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test('that fetches', async () => {
+  test('that fetches', { tags: 'full' }, async () => {
     const rig = await open();
     await addSource(rig);
     const body = Buffer.alloc(BODY_BYTES, LINE);

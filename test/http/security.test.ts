@@ -339,7 +339,7 @@ describe('what is too much is refused:', () => {
     await expect.poll(async () => (await rig.ask('/healthz').catch(() => null))?.status).toBe(200);
   });
 
-  test('time for a request', async () => {
+  test('time for a request', { tags: 'full' }, async () => {
     const rig = await httpRig({ limits: { requestTimeoutMs: 300 } });
     const slowHead = await talk(rig.port, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ');
     expect(slowHead).toMatch(/^HTTP\/1.1 408 /);
@@ -348,7 +348,7 @@ describe('what is too much is refused:', () => {
     expect(slowBody).toMatch(/^HTTP\/1.1 408 |^$/);
   });
 
-  test('time for an upload only where it stands still', async () => {
+  test('time for an upload only where it stands still', { tags: 'full' }, async () => {
     const rig = await httpRig({ limits: { requestTimeoutMs: 1_500, uploadBytesPerSecondMin: 0 } });
     await rig.ask('/api/sources', { method: 'POST', body: { id: 'line-3', type: 'push' } });
     const head =

@@ -145,7 +145,7 @@ test('nothing sets a counter back: no change of a source, none of the stages', a
   expect(after.one('headgate_stage_input_records_total', { stage: 'filter' })).toBe(RECORDS + 30);
 });
 
-test('no secret is in any label, whatever goes wrong', async () => {
+test('no secret is in any label, whatever goes wrong', { tags: 'full' }, async () => {
   const port = await freePort();
   const restart = { backoff: { kind: 'constant', initialMs: 10, maxMs: 10, jitter: 'none' } } as const;
   await engine.register(

@@ -106,7 +106,7 @@ function expectClearTime(window: BurstWindow, { times, isBursting }: Oracle, opt
   expect(window.clearAtMs).toBe(isBursting ? (leavingMs as number) + options.windowMs : null);
 }
 
-test('edges are those of a plain count of every record (seeds 101 to 160)', () => {
+test('edges are those of a plain count of every record (seeds 101 to 160)', { tags: 'full' }, () => {
   const edges = Array.from({ length: 60 }, (_, index) => sideBySide(101 + index)).flat();
   for (const kind of ['began', 'again', 'over']) {
     expect(edges.filter(({ edge }) => edge === kind).length, kind).toBeGreaterThan(200);
@@ -224,7 +224,7 @@ describe('a million arrivals in one window', () => {
     expect(windows).toHaveLength(3);
   });
 
-  test('leave at most a 4,096th of the window early', () => {
+  test('leave at most a 4,096th of the window early', { tags: 'full' }, () => {
     const random = seededRandom(161);
     const windowMs = 1_000;
     const window = new BurstWindow({ ...OPTIONS, windowMs });

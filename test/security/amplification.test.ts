@@ -43,7 +43,7 @@ const UPLOADS: Readonly<Record<string, { type: string; body: string; statuses: r
   },
 };
 
-test('four of each at once', { timeout: 300_000 }, async () => {
+test('four of each at once', { tags: 'full', timeout: 300_000 }, async () => {
   await using gateway = await startGateway();
   const before = gateway.residentBytes();
   let most = before;

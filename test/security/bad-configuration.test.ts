@@ -1,3 +1,4 @@
+// @module-tag full
 /** Configurations that must not start, and what is said of them: the place, and what to do. */
 
 import { chmodSync, writeFileSync } from 'node:fs';
@@ -119,7 +120,7 @@ describe('a file with a secret', () => {
     },
   };
 
-  test('that others may read is refused', async () => {
+  test('that others may read is refused', { tags: 'full' }, async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'headgate.json'), JSON.stringify(config));
     writeFileSync(join(folder, 'secret'), 'cnrySecretF1le');
@@ -154,18 +155,22 @@ test('a key for TLS that everybody may read is not used', async () => {
   }
 });
 
-test('what it says when it is not started well, it says when a running one is to change', async () => {
-  await using gateway = await startGateway({ config: { auth: { tokens: [] } } });
-  const yaml = { 'content-type': 'application/yaml' };
-  for (const body of ['http: { prt: 1 }', 'sauces: {}', 'a: &a [*a]', 'http: { host: 0.0.0.0 }']) {
-    const { status, json } = await ask(gateway.port, {
-      method: 'PUT',
-      path: '/api/config',
-      headers: yaml,
-      body,
-    });
-    expect(`${body} ${status}`).toBe(`${body} 422`);
-    expect((json as { problems: unknown[] }).problems.length).toBeGreaterThan(0);
-  }
-  expect((await gateway.ask({ path: '/api/sources/line' })).status).toBe(200);
-});
+test(
+  'what it says when it is not started well, it says when a running one is to change',
+  { tags: 'full' },
+  async () => {
+    await using gateway = await startGateway({ config: { auth: { tokens: [] } } });
+    const yaml = { 'content-type': 'application/yaml' };
+    for (const body of ['http: { prt: 1 }', 'sauces: {}', 'a: &a [*a]', 'http: { host: 0.0.0.0 }']) {
+      const { status, json } = await ask(gateway.port, {
+        method: 'PUT',
+        path: '/api/config',
+        headers: yaml,
+        body,
+      });
+      expect(`${body} ${status}`).toBe(`${body} 422`);
+      expect((json as { problems: unknown[] }).problems.length).toBeGreaterThan(0);
+    }
+    expect((await gateway.ask({ path: '/api/sources/line' })).status).toBe(200);
+  },
+);

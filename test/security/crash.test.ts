@@ -1,3 +1,4 @@
+// @module-tag full
 /** What a gateway that comes to a bad end leaves behind, its log, its files, Node's reports: none holds a
  *  secret. */
 

@@ -72,7 +72,7 @@ const schemaOf = () => query(gateway.file, 'SELECT name, sql FROM sqlite_master 
 const FIXED = ['records', 'dead_letters', 'runs', 'sources', 'sinks'];
 
 describe('no parameter of the API is taken for SQL:', () => {
-  test('in a query', { timeout: 300_000 }, async () => {
+  test('in a query', { tags: 'full', timeout: 300_000 }, async () => {
     const before = { schema: schemaOf(), counts: FIXED.map(countOf) };
     const routes = (await routesOf(gateway)).filter((route) => route.method === 'GET' && !isStream(route));
     let asked = 0;
@@ -211,7 +211,7 @@ describe('headgate query only reads:', () => {
     expect((JSON.parse(stdout) as { rows: unknown[] }).rows).toHaveLength(50);
   });
 
-  test('while the engine does not notice', async () => {
+  test('while the engine does not notice', { tags: 'full' }, async () => {
     const busy = headgate(['query', gateway.file, '--timeout', '3', ENDLESS]);
     const answer = await gateway.ask({
       method: 'POST',

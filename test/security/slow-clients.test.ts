@@ -90,7 +90,7 @@ describe('a connection that does not go on is ended', () => {
     ],
     ['after an answer', head('boss', 'GET /healthz', '')],
   ];
-  test('at every stage', async () => {
+  test('at every stage', { tags: 'full' }, async () => {
     const rig = await rigWithLine({ requestTimeoutMs: 300 });
     const ends = cases.map(async ([, text]) => {
       const { socket } = await occupy(rig, text);

@@ -127,7 +127,7 @@ describe('retention by age', () => {
     expect(seqs(file)).toEqual([4]);
   });
 
-  test('keeps of marks only what it needs', async () => {
+  test('keeps of marks only what it needs', { tags: 'full' }, async () => {
     const file = temporaryFile();
     const store = await openStore(file);
     const retention = { records: { ageMsMax: 256_000, bytesMax: null } };

@@ -162,6 +162,7 @@ const noStrace = whyNoStrace();
 
 test.skipIf(noStrace !== undefined).each(OLDER)(
   `version %i is old or new, never between, wherever the process is killed meanwhile${skipNote(noStrace)}`,
+  { tags: 'full' },
   (version) => {
     const template = fileOf(version);
     const versions: number[] = [];

@@ -111,7 +111,7 @@ test('random units leave the same tables, results and cursors as in process', as
 }, 60_000);
 
 describe('a lock of another process', () => {
-  test('does not stop the event loop, as it does without the thread', async () => {
+  test('does not stop the event loop, as it does without the thread', { tags: 'full' }, async () => {
     const stallMs = new Map<string, number>();
     for (const { host, openStore } of HOSTS) {
       const file = temporaryFile();

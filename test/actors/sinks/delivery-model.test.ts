@@ -201,7 +201,7 @@ const fates = fc.array(fc.constantFrom<Fate>('taken', 'taken', 'taken', 'lost', 
   maxLength: 30,
 });
 
-test('what arrives is the log, whatever happens on the way', { timeout: 60_000 }, async () => {
+test('what arrives is the log, whatever happens on the way', { tags: 'full', timeout: 60_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(steps, { minLength: 1, maxLength: 25 }),

@@ -149,7 +149,7 @@ const runs = Number(process.env['HEADGATE_MODEL_RUNS'] ?? 150);
 
 test(
   'each good record is acknowledged once, each one at fault a dead letter',
-  { timeout: 120_000 },
+  { tags: 'full', timeout: 120_000 },
   async () => {
     await fc.assert(
       fc.asyncProperty(scripts, async (script) => {

@@ -12,7 +12,7 @@ import { temporaryFolder } from '../../storage/fixture.ts';
 const RECORDS = 2_000;
 const PIECE = 100;
 
-test('every far end holds what was pushed, although links are cut on the way', async () => {
+test('every far end holds what was pushed, although links are cut on the way', { tags: 'full' }, async () => {
   const farEnds = await Promise.all(
     Object.entries(SINK_KITS).map(async ([kind, start]) => {
       const farEnd = await start();

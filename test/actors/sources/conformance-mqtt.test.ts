@@ -1,3 +1,4 @@
+// @module-tag full
 import { describe, test } from 'vitest';
 import type { ConformanceKit } from '../../../src/testing/conformance-kit.ts';
 import { sourceConformance } from '../../../src/testing/source-conformance.ts';

@@ -1,3 +1,4 @@
+// @module-tag full
 /** The engine with one safeguard taken out: what the tests look for must be seen to be missing. */
 
 import { spawnSync } from 'node:child_process';

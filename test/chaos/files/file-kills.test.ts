@@ -1,3 +1,4 @@
+// @module-tag full
 /** A file source under kill -9, in a process of its own, and the control that shows that a loss would be
  *  seen. */
 

@@ -176,7 +176,7 @@ describe.each(BROKER_KINDS)('$name', (kind) => {
       expect(silentMs).toBeGreaterThan(12_500);
     });
 
-    test('a quiet link is kept alive for many keepalives', async () => {
+    test('a quiet link is kept alive for many keepalives', { tags: 'full' }, async () => {
       const plant = fresh();
       const clock = fastClock(20);
       const run = startRun(sourceOf({ ...throughProxy(), keepaliveSeconds: 10 }), clock);
@@ -202,7 +202,7 @@ describe.each(BROKER_KINDS)('$name', (kind) => {
     });
 
     describe('a full outlet', () => {
-      test('stops the reading, the connection stays up, and nothing is lost', async () => {
+      test('stops the reading, the connection stays up, and nothing is lost', { tags: 'full' }, async () => {
         const plant = fresh();
         const clock = fastClock(20);
         const spec = sourceOf({ ...kept(), ...throughProxy(), keepaliveSeconds: 20 });

@@ -103,7 +103,7 @@ test('a source of the counter gets it as records, too', async () => {
 });
 
 describe.skipIf(mosquittoMissing !== null)(`Mosquitto${skipNote(mosquittoMissing)}`, () => {
-  test('tells what it throws away because a source is slow', async () => {
+  test('tells what it throws away because a source is slow', { tags: 'full' }, async () => {
     const broker = await startMosquitto({
       config: ['max_queued_messages 10', 'max_inflight_messages 1', 'sys_interval 1'],
     });

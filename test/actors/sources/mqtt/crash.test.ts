@@ -59,7 +59,7 @@ describe.skipIf(mosquittoMissing !== null)(
   () => {
     test(
       'has every message in its log, each once, after it was started again',
-      { timeout: 60_000 },
+      { tags: 'full', timeout: 60_000 },
       async () => {
         const TOTAL = 8_000;
         const AT_ONCE = 500;

@@ -118,7 +118,7 @@ test('an id released and used again at once is another message', async () => {
   await run.stop();
 });
 
-test('what is stored after its link has gone is acknowledged over no other', async () => {
+test('what is stored after its link has gone is acknowledged over no other', { tags: 'full' }, async () => {
   let connections = 0;
   const { url, seen, until } = await broker((packet, peer) => {
     if (packet.cmd === 'connect') connections++;
@@ -142,36 +142,40 @@ test('what is stored after its link has gone is acknowledged over no other', asy
   expect(seen('puback')).toEqual(['puback 1']);
 });
 
-test('a broker that ignores Receive Maximum is read up to a bound, pinged meanwhile, and then read on', async () => {
-  const FLOOD = 65_000;
-  let sent: net.Socket | null = null;
-  const { url, seen, count, until } = await broker((packet, peer) => {
-    politely(packet, peer);
-    if (packet.cmd !== 'subscribe') return;
-    sent = peer.socket;
-    const payload = `"${'x'.repeat(500)}"`;
-    for (let id = 1; id <= FLOOD; id++) peer.send(message(payload, { messageId: id }));
-  }, 5);
-  // Fast: three keepalives pass while nothing is stored.
-  const clock = fastClock(100);
-  const spec = sourceOf(url, { protocolVersion: 5, receiveMaximum: 10, keepaliveSeconds: 30 });
-  const run = startRun(spec, clock, { settle: 'by hand' });
-  await run.records(LIMITS.mqttPendingAcksMax);
-  const pings = count('pingreq');
-  await until(() => count('pingreq') >= pings + 6);
-  expect(run.values).toHaveLength(LIMITS.mqttPendingAcksMax);
-  expect((sent as unknown as net.Socket).writableLength).toBeGreaterThan(FLOOD * 250);
-  while (run.values.length < FLOOD) {
+test(
+  'a broker that ignores Receive Maximum is read up to a bound, pinged meanwhile, and then read on',
+  { tags: 'full' },
+  async () => {
+    const FLOOD = 65_000;
+    let sent: net.Socket | null = null;
+    const { url, seen, count, until } = await broker((packet, peer) => {
+      politely(packet, peer);
+      if (packet.cmd !== 'subscribe') return;
+      sent = peer.socket;
+      const payload = `"${'x'.repeat(500)}"`;
+      for (let id = 1; id <= FLOOD; id++) peer.send(message(payload, { messageId: id }));
+    }, 5);
+    // Fast: three keepalives pass while nothing is stored.
+    const clock = fastClock(100);
+    const spec = sourceOf(url, { protocolVersion: 5, receiveMaximum: 10, keepaliveSeconds: 30 });
+    const run = startRun(spec, clock, { settle: 'by hand' });
+    await run.records(LIMITS.mqttPendingAcksMax);
+    const pings = count('pingreq');
+    await until(() => count('pingreq') >= pings + 6);
+    expect(run.values).toHaveLength(LIMITS.mqttPendingAcksMax);
+    expect((sent as unknown as net.Socket).writableLength).toBeGreaterThan(FLOOD * 250);
+    while (run.values.length < FLOOD) {
+      for (const receipt of run.owed.splice(0)) receipt.settle('stored');
+      await run.records(Math.min(FLOOD, run.values.length + LIMITS.mqttPendingAcksMax / 2));
+    }
     for (const receipt of run.owed.splice(0)) receipt.settle('stored');
-    await run.records(Math.min(FLOOD, run.values.length + LIMITS.mqttPendingAcksMax / 2));
-  }
-  for (const receipt of run.owed.splice(0)) receipt.settle('stored');
-  await until(() => count('puback') === FLOOD);
-  expect(seen('puback').map((text) => Number(text.slice(7)))).toEqual(
-    Array.from({ length: FLOOD }, (_, index) => index + 1),
-  );
-  await run.stop();
-});
+    await until(() => count('puback') === FLOOD);
+    expect(seen('puback').map((text) => Number(text.slice(7)))).toEqual(
+      Array.from({ length: FLOOD }, (_, index) => index + 1),
+    );
+    await run.stop();
+  },
+);
 
 test('a message that came together with the end of the link is not lost on the way to the source', async () => {
   const { url } = await broker((packet, peer) => {
