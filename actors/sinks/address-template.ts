@@ -43,7 +43,7 @@ export function addressOf(template: string, rules: AddressRules): (record: Outbo
   return (record) => {
     const address = template.replaceAll(PLACEHOLDER, (_, name: string) => valueOf(record, name, rules));
     const problem = rules.addressProblem(address);
-    if (problem !== null) throw refused(`its ${rules.noun} would be ${JSON.stringify(address)}: ${problem}`);
+    if (problem !== null) throw refused(`its ${rules.noun} would be ${shown(address)}: ${problem}`);
     return address;
   };
 }
@@ -69,6 +69,14 @@ export function fieldOf(record: OutboundRecord, path: string): unknown {
     value = (value as Record<string, unknown>)[part];
   }
   return value;
+}
+
+/** Characters of an address that a message shows. */
+const SHOWN_CHARS_MAX = 200;
+
+function shown(address: string): string {
+  const isLong = address.length > SHOWN_CHARS_MAX;
+  return JSON.stringify(isLong ? `${address.slice(0, SHOWN_CHARS_MAX)}…` : address);
 }
 
 function refused(message: string): HeadgateError {

@@ -36,7 +36,11 @@ export function payloadOf(
   const { data } = record;
   if (format === 'json') return recordAsJson(record, envelope);
   if (format === 'text') {
-    if (typeof data === 'string') return data;
+    if (typeof data === 'string' && data.isWellFormed()) return data;
+    if (typeof data === 'string') {
+      // As UTF-8 it would be other text.
+      throw new HeadgateError('HG_SINK_REFUSED', 'its text holds half a surrogate pair; set format: "json"');
+    }
     if (typeof data === 'number' || typeof data === 'bigint' || typeof data === 'boolean')
       return String(data);
     throw new HeadgateError('HG_SINK_REFUSED', 'its data is no text; set format: "json", or transform it');

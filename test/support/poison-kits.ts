@@ -20,8 +20,8 @@ import { startNatsServer } from './nats-server.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
 
 /** `refused`: by the far end's own answer. `breaks`: the link, whenever the record is sent. `tooLarge`: for the
- *  far end. `address`: the sink can make no address of it. */
-export type Objection = 'refused' | 'breaks' | 'tooLarge' | 'address';
+ *  far end. `address`: the sink can make no address of it. `longAddress`: it is longer than the protocol allows. */
+export type Objection = 'refused' | 'breaks' | 'tooLarge' | 'address' | 'longAddress';
 
 export interface Reading {
   readonly n: number;
@@ -35,6 +35,7 @@ export const OBJECTIONABLE: Readonly<Record<Objection, Omit<Reading, 'n'>>> = {
   breaks: { where: 'open', text: 'break-the-link' },
   tooLarge: { where: 'open', text: 'x'.repeat(9_000) },
   address: { where: 'a+b *', text: 'x' },
+  longAddress: { where: 'y'.repeat(70_000), text: 'x' },
 };
 
 export interface PoisonFarEnd {
@@ -62,7 +63,11 @@ const NO_ADDRESS = 'it has one address for all records';
 export const POISON_KITS: Readonly<Record<string, PoisonKit>> = {
   function: {
     start: startFunction,
-    never: { tooLarge: 'user code says so as any other refusal', address: NO_ADDRESS },
+    never: {
+      tooLarge: 'user code says so as any other refusal',
+      address: NO_ADDRESS,
+      longAddress: NO_ADDRESS,
+    },
   },
   file: {
     start: startFile,
@@ -71,9 +76,10 @@ export const POISON_KITS: Readonly<Record<string, PoisonKit>> = {
       breaks: 'a file has no link',
       tooLarge: 'a disk that is full is full for all',
       address: NO_ADDRESS,
+      longAddress: NO_ADDRESS,
     },
   },
-  http: { start: startHttp, never: { address: NO_ADDRESS } },
+  http: { start: startHttp, never: { address: NO_ADDRESS, longAddress: NO_ADDRESS } },
   mqtt4: {
     start: () => startMqtt(4),
     never: { refused: 'MQTT 3.1.1 has no refusal of a message' },

@@ -2,6 +2,7 @@
  *  beginning to where its last whole record ends. */
 
 import { stringify } from 'csv-stringify/sync';
+import { HeadgateError } from '../../../src/domain/errors.ts';
 import type { OutboundRecord } from '../../../src/domain/sink.ts';
 import { writeJson } from '../../../src/domain/json-text.ts';
 import { withoutFormula } from '../../../src/domain/formula-text.ts';
@@ -57,9 +58,13 @@ export function csvFormat({ columns, escapeFormulas }: CsvFormatOptions): FileFo
   };
 }
 
-/** A value as the text of a cell. NUL marks what a power cut left of a file, and is not written. */
+/** A value as the text of a cell. NUL marks what a power cut left of a file, and is not written.
+ *  @throws HeadgateError HG_SINK_REFUSED where it holds half a surrogate pair. */
 function cell(value: unknown): string {
   if (value === undefined || value === null) return '';
   const text = typeof value === 'string' ? value : writeJson(value);
+  // As UTF-8 it would be other text. JSON writes it as an escape.
+  if (!text.isWellFormed())
+    throw new HeadgateError('HG_SINK_REFUSED', 'a text of it holds half a surrogate pair');
   return text.replaceAll('\0', '\uFFFD');
 }

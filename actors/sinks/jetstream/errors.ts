@@ -67,6 +67,12 @@ export function unauthorised(error: unknown, servers: string): HeadgateError {
   );
 }
 
+/** What the server says of the connection, before it may close it: that a permission or a session has ended,
+ *  or that it does not take what it was sent, which may be the fault of one message. */
+export function serverError(error: Error, servers: string): HeadgateError {
+  return UNAUTHORISED.includes(nameOf(error)) ? unauthorised(error, servers) : serverGone(servers, error);
+}
+
 export function serverGone(servers: string, reason: unknown): HeadgateError {
   const why = reason instanceof Error ? messageOf(reason) : 'the connection was closed';
   return new HeadgateError('HG_LINK_LOST', `lost the connection to ${servers}: ${why}`);

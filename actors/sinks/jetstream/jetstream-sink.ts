@@ -23,7 +23,7 @@ import { connectionShape } from '../../sources/mqtt/options.ts';
 import { addressOf, templateSchema, type AddressRules } from '../address-template.ts';
 import { sinkSpec } from '../define-sink.ts';
 import { watchDial } from './dial-watch.ts';
-import { connectError, isPublishDenied, publishError, serverGone, tooLarge, unauthorised } from './errors.ts';
+import { connectError, isPublishDenied, publishError, serverError, serverGone, tooLarge } from './errors.ts';
 import { requireStream, streamSchema } from './stream.ts';
 import { streamDifferences } from './stream-limits.ts';
 import { linkLife, type LinkLife } from '../link-life.ts';
@@ -35,12 +35,11 @@ import { sendInWindow } from '../send-window.ts';
 const SUBJECT: AddressRules = {
   noun: 'subject',
   valueProblem: (value) => (/[*>\s\0]/.test(value) ? 'contains "*", ">" or white space' : null),
-  addressProblem: (subject) =>
-    /[*>\s\0]/.test(subject)
-      ? 'a subject to publish to has no "*", ">" and white space'
-      : subject.split('.').includes('')
-        ? 'a subject has no empty part between its dots'
-        : null,
+  addressProblem: (subject) => {
+    if (/[*>\s\0]/.test(subject)) return 'a subject to publish to has no "*", ">" and white space';
+    if (subject.split('.').includes('')) return 'a subject has no empty part between its dots';
+    return subject.isWellFormed() ? null : 'it holds half a surrogate pair';
+  },
 };
 
 const serverSchema = z.string().refine(isServer, 'must be like nats://host:4222, without credentials');
@@ -188,9 +187,8 @@ function watch(connection: NatsConnection, life: LinkLife, servers: string): voi
     for await (const status of connection.status()) {
       if (status.type === 'disconnect') life.end(serverGone(servers, null));
       // A subject that may not be published to is the answer to the message.
-      if (status.type === 'error' && !isPublishDenied(status.error)) {
-        life.end(unauthorised(status.error, servers));
-      }
+      if (status.type !== 'error' || isPublishDenied(status.error)) continue;
+      life.end(serverError(status.error, servers));
     }
   };
   listen().catch(() => {});
