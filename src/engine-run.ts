@@ -89,6 +89,9 @@ export class EngineRun {
         this.directory.byActorId(actorId)?.isSound ??
         this.sinks.directory.byActorId(actorId)?.isSound ??
         true,
+      errorsOf: (actorId) =>
+        this.directory.byActorId(actorId)?.consecutiveErrors ??
+        this.sinks.directory.byActorId(actorId)?.consecutiveErrors,
       counts: this.#counts,
       onLetterFailedAgain: (id, error) => this.letters?.letterReturn.failed(id, error),
     });

@@ -61,6 +61,7 @@ export interface RunBooksOptions {
   readonly rigOf: (actorId: string) => SourceRig | undefined;
   /** Whether the source or sink of this name has had no error since its last success. */
   readonly isSound: (actorId: string) => boolean;
+  readonly errorsOf: (actorId: string) => number | undefined;
   readonly counts: BalanceCounts;
 }
 
@@ -114,6 +115,7 @@ export class RunBooks {
       clock,
       raise: (alert, actorId, cause) => this.alerts.raise(alert, actorId, cause),
       isSound: books.isSound,
+      errorsOf: books.errorsOf,
       lastRowOf: (actorId) => this.journal.lastRowOf(actorId),
     });
     this.losses = new LossMonitor({

@@ -201,23 +201,22 @@ function judge(answer: HttpAnswerHead, target: Target, { clock, log }: SinkIo): 
   const { place, secrets } = target;
   const { status } = answer;
   if (status >= 200 && status <= 299) return;
-  const details = { status };
+  const retryAfterMs = target.retryAfter.read(answer, clock.wallMs(), { log, place });
+  const details = { status, ...(retryAfterMs === null ? {} : { retryAfterMs }) };
   const said = saidIn(answer.text, secrets);
   const what = `${place} answered ${status}${said}`;
   if (UNAUTHORISED.includes(status)) {
     throw new HeadgateError('HG_LINK_UNAUTHORISED', `${what}; correct the credentials`, {
-      details,
+      // With 403 it may be one record that is refused: the others do not wait.
+      details: status === 403 ? { status } : details,
       remedy: status === 403 ? 'drop' : 'retry',
     });
   }
   if (status >= 400 && status <= 499 && !PASSING.includes(status)) {
     const why = status === 413 ? 'the batch is too large for it' : 'it will not take what was sent';
-    throw new HeadgateError('HG_SINK_REFUSED', `${what}; ${why}`, { details });
+    throw new HeadgateError('HG_SINK_REFUSED', `${what}; ${why}`, { details: { status } });
   }
-  const retryAfterMs = target.retryAfter.read(answer, clock.wallMs(), { log, place });
-  throw new HeadgateError('HG_SINK_STATUS', `${what}${advice(answer, retryAfterMs)}`, {
-    details: { ...details, ...(retryAfterMs === null ? {} : { retryAfterMs }) },
-  });
+  throw new HeadgateError('HG_SINK_STATUS', `${what}${advice(answer, retryAfterMs)}`, { details });
 }
 
 function advice(answer: HttpAnswerHead, retryAfterMs: number | null): string {

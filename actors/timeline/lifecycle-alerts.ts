@@ -18,6 +18,7 @@ import {
   linkDownAlert,
   resumedAlertOf,
   topicOf,
+  worksAgain,
 } from './lifecycle-rules.ts';
 import { LinkTrouble, type Trouble } from './link-trouble.ts';
 
@@ -26,6 +27,8 @@ export interface LifecycleAlertPorts {
   readonly raise: (alert: OperatorAlert, actorId: string, cause: number | null) => void;
   /** Whether the source or sink has had no error since its last success. */
   readonly isSound: (actorId: string) => boolean;
+  /** Errors since the last success. Undefined where the actor is gone. */
+  readonly errorsOf: (actorId: string) => number | undefined;
   readonly lastRowOf: (actorId: string) => number | null;
 }
 
@@ -124,14 +127,17 @@ export class LifecycleAlerts {
     const { clock, raise } = this.#ports;
     const { alert, topic, repeats, beganMonoMs } = open;
     const durationMs = Math.round(clock.monotonicMs() - beganMonoMs);
+    const isBack = worksAgain(alert.event, state) || this.#ports.errorsOf(actorId) === 0;
     raise(
       {
         event: `${alert.event}_OVER`,
         severity: 'info',
         sourceId: alert.sourceId,
         timestamp: clock.wallMs(),
-        message: `${topic} is ${state} now; ${alert.event} is over after ${durationMs} ms`,
-        details: { state, durationMs, repeats },
+        message:
+          `${topic} is ${state} now; ${alert.event} is over after ${durationMs} ms` +
+          (isBack ? '' : ', and the link has not come back'),
+        details: { state, durationMs, repeats, ...(isBack ? {} : { isBack }) },
       },
       actorId,
       cause,

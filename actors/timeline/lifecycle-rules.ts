@@ -204,7 +204,7 @@ export function resumedAlertOf(row: TimelineRow): OperatorAlert | null {
 }
 
 /** States in which the condition of an alert goes on, or is being tried. */
-const LASTING: ReadonlySet<string> = new Set(['circuitOpen', 'backingOff', 'connecting']);
+const LASTING: ReadonlySet<string> = new Set(['circuitOpen', 'backingOff', 'connecting', 'draining']);
 
 /** States of a link that is open; whether it works is seen after a while. */
 const OPEN_LINK: ReadonlySet<string> = new Set(['streaming', 'degraded', 'delivering']);
@@ -220,6 +220,12 @@ export function endOf(event: string, row: TimelineRow): 'now' | 'later' | null {
   if (!isOfLink(event)) return 'now';
   if (OPEN_LINK.has(toState)) return 'later';
   return LASTING.has(toState) ? null : 'now';
+}
+
+/** Whether an alert that ends with this state ends because what it was about works again: not where its actor
+ *  was stopped, paused or removed meanwhile. */
+export function worksAgain(event: string, state: string): boolean {
+  return !isOfLink(event) || OPEN_LINK.has(state);
 }
 
 /** Whether a row tells of a failure of a link or of its reads. */

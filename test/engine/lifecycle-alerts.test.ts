@@ -237,6 +237,40 @@ describe('a link that does not work', () => {
     expect(['streaming', 'delivering']).toContain(state);
   });
 
+  test('that is stopped, paused or removed meanwhile ends its alert, which says that it has not come back', async () => {
+    const ends = (rig: EngineRig) =>
+      rig
+        .timeline("kind = 'alert' AND event LIKE '%_OVER'")
+        .map(({ actor, data }) => [actor, (data?.['details'] as { state: string }).state, data?.['message']]);
+    const { source, sink } = silentBroker();
+    const rig = await startedRig({}, source);
+    await rig.engine.registerSink(sink);
+    await rig.clock.advance(MINUTE_MS);
+    rig.engine.send({ type: 'registry.pause', id: 'plc' });
+    await rig.clock.advance(1_000);
+    expect(ends(rig)).toEqual([
+      ['plc', 'paused', expect.stringMatching(/, and the link has not come back$/)],
+    ]);
+    await rig.stop({ deadlineMs: 5_000 });
+    expect(ends(rig).slice(1)).toEqual([
+      ['sink:plc', 'stopped', expect.stringMatching(/, and the link has not come back$/)],
+    ]);
+    expect(details(rig)).toMatchObject({ state: 'stopped', isBack: false });
+  });
+
+  test('that comes back while its sink drains ends its alert as any other', async () => {
+    const { far, source, sink } = silentBroker();
+    const rig = await startedRig({}, source);
+    await rig.engine.registerSink({ ...sink, drainDeadlineMs: 5 * MINUTE_MS });
+    await rig.engine.register(simulatedSource({ id: 'sim', intervalMs: 1_000 }));
+    await rig.clock.advance(MINUTE_MS);
+    const stopped = rig.stop({ deadlineMs: 10 * MINUTE_MS });
+    far.isUp = true;
+    await stopped;
+    const [end] = rig.timeline("kind = 'alert' AND event = 'SINK_LINK_DOWN_OVER'");
+    expect(end?.data?.['message']).toMatch(/^sink:plc is stopped now; SINK_LINK_DOWN is over after \d+ ms$/);
+  });
+
   test('is no alert where it comes back within twenty seconds and holds', async () => {
     const { far, source, sink } = silentBroker();
     far.refuses = true;

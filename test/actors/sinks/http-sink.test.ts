@@ -167,10 +167,21 @@ describe('what its answer leads to', () => {
     expect(other.asked).toEqual([]);
   });
 
-  test('Retry-After in seconds is handed on', async () => {
-    const { url } = await startServer(answering(503, { 'retry-after': '7' }));
-    expect(await failureOf(deliverTo(url))).toMatchObject({ details: { retryAfterMs: 7_000 } });
-  });
+  test.each([301, 401, 404, 407, 408, 429, 500, 503])(
+    'Retry-After in seconds is handed on (%i)',
+    async (status) => {
+      const { url } = await startServer(answering(status, { 'retry-after': '7' }));
+      expect(await failureOf(deliverTo(url))).toMatchObject({ details: { retryAfterMs: 7_000 } });
+    },
+  );
+
+  test.each([400, 403, 413])(
+    'one that may be about a single record holds nothing up (%i)',
+    async (status) => {
+      const { url } = await startServer(answering(status, { 'retry-after': '7' }));
+      expect(await failureOf(deliverTo(url))).toMatchObject({ remedy: 'drop', details: { status } });
+    },
+  );
 
   test('Retry-After in parts of seconds is handed on, and one below zero is none', async () => {
     const { url } = await startServer(answering(503, { 'retry-after': '0.25' }));
