@@ -241,7 +241,11 @@ describe('a link that does not work', () => {
     const ends = (rig: EngineRig) =>
       rig
         .timeline("kind = 'alert' AND event LIKE '%_OVER'")
-        .map(({ actor, data }) => [actor, (data?.['details'] as { state: string }).state, data?.['message']]);
+        .map(({ actor, data }) => [
+          actor,
+          (data?.['details'] as { state: string } | undefined)?.state,
+          data?.['message'],
+        ]);
     const { source, sink } = silentBroker();
     const rig = await startedRig({}, source);
     await rig.engine.registerSink(sink);

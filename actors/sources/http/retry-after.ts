@@ -7,9 +7,9 @@ import type { HttpAnswer } from './transport.ts';
 
 type WithHeader = Pick<HttpAnswer, 'header'>;
 
-/** Seconds. The RFC knows whole ones; some servers send parts of them. */
-/** Between items as clients join them. Not the one behind the day of the week in a date, nor that of `1,5`. */
+/** Between items as clients join them: not that of `1,5`, nor the one behind a day of the week. */
 const LIST_COMMA = /(?<!\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*), +/i;
+/** Seconds. The RFC knows whole ones; some servers send parts of them. */
 const SECONDS = /^\d+(?:\.\d+)?$/;
 /** The three forms of an HTTP date begin with a day of the week, ISO 8601 with the year. `Date.parse` alone
  *  takes `-5` for the month of May. */
@@ -18,8 +18,8 @@ const DATE = /^(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .*\d|\d{4}-\d\d-\d\dT)
 const ASCTIME = /^[a-z]{3} [a-z]{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$/i;
 
 /** The wait that is asked for in milliseconds, rounded up, an hour at the most: seconds, or a date, which is
- *  measured against the far end's own clock where it shows one. A header that stands twice, or was joined to a
- *  list on its way, asks for the longest of its waits. Null where there is none that makes sense. */
+ *  measured against the far end's own clock where it shows one. A header that stands twice, or was joined to
+ *  a list on its way, asks for the longest of its waits. Null where there is none that makes sense. */
 export function retryAfter(answer: WithHeader, nowMs: number): number | null {
   const text = textOf(answer);
   const waits = text.split(LIST_COMMA).map((item) => {

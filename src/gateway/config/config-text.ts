@@ -2,25 +2,33 @@
  *  own, each key once, aliases within bounds) or JSON; both are read by one parser, which knows places. */
 
 import {
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isPair,
   isScalar,
   LineCounter,
   parseDocument,
   visit,
+  type Alias,
   type Document,
   type Node,
   type Scalar,
   type YAMLMap,
-  type YAMLSeq,
 } from 'yaml';
 import { messageOf } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { ConfigFormat } from '../gateway-control.ts';
+import {
+  adviceOn,
+  characterProblem,
+  keyProblem,
+  scalarProblem,
+  tagProblem,
+  type TextProblem,
+} from './node-checks.ts';
 import { placeAt, PlacedText, type AliasTargets, type Place } from './placed-text.ts';
-
-export interface TextProblem {
-  readonly place: Place | null;
-  readonly message: string;
-}
 
 type TextReading =
   | { readonly ok: true; readonly text: PlacedText }
@@ -62,50 +70,97 @@ export function readConfigText(given: string, format: ConfigFormat): TextReading
     if (problems.length > 0) return { ok: false, problems };
     const missing = missingDocument(document);
     if (missing !== null) return refused(missing);
-    const value: unknown = document.toJS({ maxAliasCount: LIMITS.configAliasesMax });
-    return { ok: true, text: new PlacedText(value, { document, lines, text, targets }) };
+    try {
+      const value: unknown = document.toJS({ maxAliasCount: LIMITS.configAliasesMax });
+      return { ok: true, text: new PlacedText(value, { document, lines, text, targets }) };
+    } catch (error) {
+      // The only one there is: each alias has a target.
+      if (!(error instanceof ReferenceError)) throw error;
+      return refused(ALIASES, placeAt(lines, heaviestAlias(targets)?.range?.[0] ?? 0));
+    }
   } catch (error) {
-    const tooDeep = error instanceof RangeError;
-    return refused(tooDeep ? 'nests too deep' : `cannot be read: ${messageOf(error)}`);
+    return refused(error instanceof RangeError ? TOO_DEEP : `cannot be read: ${messageOf(error)}`);
   }
 }
+
+const ALIASES =
+  'is written out to too many values: aliases within aliases count ' +
+  `${LIMITS.configAliasesMax} times at the most; write the values out, or nest fewer of them`;
+
+/** Levels of a configuration: lists and maps within each other. */
+const DEPTH_MAX = 64;
+const TOO_DEEP = `nests deeper than ${DEPTH_MAX} levels; no section does`;
 
 /** Looks at every node once, and tells what is wrong with it. Returns what each alias refers to. */
 function inspect(document: Document, tell: (node: Node, message: string) => void): AliasTargets {
   const anchors = new Map<string, Node>();
   const targets = new Map<Node, Node>();
-  const note = (node: Scalar | YAMLMap | YAMLSeq) => {
-    if (node.anchor !== undefined) anchors.set(node.anchor, node);
+  const check = (node: Node, message: string | null) => {
+    if (message !== null) tell(node, message);
   };
-  visit(document, {
-    Map: (_, map) => {
-      note(map);
-      const names = new Set<unknown>();
-      for (const { key } of map.items) {
-        if (!isScalar(key)) continue;
-        const message = names.has(key.value) ? TWICE : keyProblem(key.value);
-        if (message !== null) tell(key, message);
-        names.add(key.value);
-      }
-    },
-    Seq: (_, seq) => note(seq),
-    Scalar: (_, scalar) => {
-      note(scalar);
-      const message = numberProblem(scalar);
-      if (message !== null) tell(scalar, message);
-    },
-    Alias: (_, alias, ancestors) => {
-      const meant = anchors.get(alias.source);
-      if (meant === undefined) return;
-      targets.set(alias, meant);
-      if (!ancestors.includes(meant)) return;
-      tell(alias, `*${alias.source} stands within what it refers to; an alias cannot contain itself`);
-    },
+  visit(document, (_, node, ancestors) => {
+    if (!isNode(node)) return undefined;
+    if (ancestors.length > DEPTH_MAX && ancestors.filter(isCollection).length >= DEPTH_MAX) {
+      tell(node, TOO_DEEP);
+      return visit.BREAK;
+    }
+    if (isAlias(node)) {
+      const meant = anchors.get(node.source);
+      if (meant !== undefined) targets.set(node, meant);
+      check(node, aliasProblem(node, meant, ancestors));
+      return undefined;
+    }
+    const { anchor } = node as Scalar;
+    if (anchor !== undefined) anchors.set(anchor, node);
+    check(node, tagProblem(node));
+    if (isScalar(node)) check(node, scalarProblem(node));
+    if (isMap(node)) checkKeys(node, check);
+    return undefined;
   });
   return targets;
 }
 
-const TWICE = 'names a key twice; each may stand once';
+function checkKeys({ items }: YAMLMap, check: (node: Node, message: string | null) => void): void {
+  const names = new Set<unknown>();
+  for (const { key } of items) {
+    if (!isScalar(key)) continue;
+    check(key, keyProblem(key, names));
+    names.add(key.value);
+  }
+}
+
+function aliasProblem(
+  { source }: Alias,
+  meant: Node | undefined,
+  ancestors: readonly unknown[],
+): string | null {
+  if (meant === undefined) {
+    return `*${source} refers to no anchor before it; put it in quotes ("*${source}") where it is text`;
+  }
+  if (!ancestors.includes(meant)) return null;
+  return `*${source} stands within what it refers to; an alias cannot contain itself`;
+}
+
+/** The alias that is written out to the most values: it is where a bound on them is broken. */
+function heaviestAlias(targets: AliasTargets): Node | null {
+  const weights = new Map<unknown, number>();
+  const weightOf = (node: unknown): number => {
+    const known = weights.get(node);
+    if (known !== undefined) return known;
+    let weight = 1;
+    if (isAlias(node)) weight = weightOf(targets.get(node));
+    else if (isCollection(node)) {
+      for (const item of node.items) weight += weightOf(isPair(item) ? item.value : item);
+    }
+    weights.set(node, weight);
+    return weight;
+  };
+  let heaviest: Node | null = null;
+  for (const alias of targets.keys()) {
+    if (heaviest === null || weightOf(alias) > weightOf(heaviest)) heaviest = alias;
+  }
+  return heaviest;
+}
 
 /** Why there is nothing to read: a file without content is more often half-written than meant. */
 function missingDocument({ contents }: Document): string | null {
@@ -115,45 +170,6 @@ function missingDocument({ contents }: Document): string | null {
     'is empty: it holds no section. Where nothing is to run, write "sources: {}"; ' +
     '`headgate init` writes a file to begin with'
   );
-}
-
-const MERGE_KEY =
-  '"<<" is a merge key, which is not supported; write the fields out, or give a whole value by an ' +
-  'alias (*name)';
-
-const LEADING_ZERO =
-  'begins with a zero: some programs take it for octal; remove the zero, or put it in quotes where it ' +
-  'is text';
-
-function keyProblem(key: unknown): string | null {
-  if (key === '__proto__') return 'no key may be called __proto__';
-  if (key !== '<<') return null;
-  return MERGE_KEY;
-}
-
-/** Numbers that are read otherwise by other programs, or that a number cannot hold. */
-function numberProblem({ value, source, type }: Scalar): string | null {
-  if (typeof value !== 'number' || type !== 'PLAIN' || source === undefined) return null;
-  if (/^[-+]?0\d/.test(source)) {
-    return LEADING_ZERO;
-  }
-  if (!Number.isFinite(value)) return 'must be a finite number';
-  const isWhole = /^[-+]?\d+$|^0[xo]/.test(source);
-  if (!isWhole || Number.isSafeInteger(value)) return null;
-  return 'has more digits than a number can hold (2^53); put it in quotes where it is text';
-}
-
-/** Characters that no text of a configuration has: it is another kind of file, or damaged. */
-const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
-
-/** Problems with the characters of a text, whatever its content. */
-function characterProblem(text: string): TextProblem | null {
-  const at = CONTROL.exec(text);
-  if (at === null) return null;
-  const before = text.slice(0, at.index).split(/\r\n|[\r\n]/);
-  const place = { line: before.length, column: (before.at(-1) ?? '').length + 1 };
-  const code = (at[0].codePointAt(0) ?? 0).toString(16).padStart(2, '0');
-  return { place, message: `holds the control character 0x${code}; it must be UTF-8 text` };
 }
 
 /** What `JSON.parse` says against it: the YAML parser would let more pass. */
@@ -208,14 +224,25 @@ function toldOf(complaints: readonly Complaint[], text: string): { offset: numbe
   return complaints.flatMap(({ pos: [offset], message }) => {
     if (message.startsWith('Source contains multiple documents'))
       return [{ offset: documentStart(text, offset), message: SEVERAL }];
-    if (message.startsWith('Unresolved tag'))
-      return [{ offset, message: `${message.split(':')[0]}: tags have no meaning here` }];
+    if (message.startsWith('Unresolved tag')) {
+      const [tag = ''] = /^!\S*/.exec(text.slice(offset)) ?? [];
+      return [{ offset, message: `the tag ${tag} has no meaning here; ${adviceOn(tag)}` }];
+    }
     if (isBroken) return [];
     isBroken = true;
-    const advice = text[offset - 1] === '$' ? '; within { } or [ ] a ${…} needs quotes around it' : '';
+    if (message.startsWith('Maximum call stack')) return [{ offset, message: TOO_DEEP }];
+    const advice = parserAdvice(message, text[offset - 1]);
     // What stands there is left out: it may be a secret.
     return [{ offset, message: `is no YAML: ${message.replace(/: ".*$/su, '')}${advice}` }];
   });
+}
+
+/** The remedy, where the parser does not name it. `before`: the character before the place. */
+function parserAdvice(message: string, before: string | undefined): string {
+  if (before === '$') return '; within { } or [ ] a ${…} needs quotes around it';
+  if (message.startsWith('Tabs are not allowed')) return '; indent with spaces';
+  if (message.startsWith('Alias cannot be')) return '; put "*" in quotes where it is text';
+  return '';
 }
 
 const SEVERAL =
