@@ -18,6 +18,12 @@ export function alertMissing(
   io.alert(event, message, { path, offset, ...(unreadBytes === 0 ? {} : { unreadBytes }) });
 }
 
+/** The file at `path` is read from its beginning. */
+export function alertRepeated(io: SourceIo, path: string, reason: string): void {
+  const message = `"${path}" may have been read already: ${reason}; its lines are given from the beginning`;
+  io.alert('FILE_REPEATED', message, { path, offset: 0, reason });
+}
+
 /** `offset`: how far its content was read before; 0: nothing of it was. */
 export function alertUnreadable(io: SourceIo, path: string, offset: number, reason: string): void {
   const read = offset === 0 ? 'it is left out' : `what it holds after offset ${offset} is left out`;

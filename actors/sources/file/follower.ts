@@ -21,6 +21,7 @@ import {
   textOf,
   type FilePlace,
 } from './place.ts';
+import { ReadFiles } from './read-files.ts';
 import { PreviousFile } from './previous-file.ts';
 import { fileReading, type ChunkOutcome, type FileReading, type FollowPlan, type Start } from './reading.ts';
 import { birthOf, listRotated } from './rotated-files.ts';
@@ -48,12 +49,12 @@ class Follower {
   #before: { readonly text: string; readonly place: FilePlace } | null = null;
   /** Files that were put aside before the one being read. */
   #older: ReadonlySet<string> = new Set();
-  /** There was no record in the file when it was looked at last, so that nothing would show that it was
-   *  filled, copied and emptied since. */
+  /** There was no record in the file at the last look: nothing shows that it was copied and emptied. */
   #wasBlank = false;
   /** When the file, which was written over since, had last been written to as it was known. */
   #rewrittenAfterMs = Number.POSITIVE_INFINITY;
   readonly #unreadable = new UnreadableFiles();
+  readonly #readFiles = new ReadFiles();
   /** Nothing came at the last poll: a line without its end is no line that is just being written. */
   #isQuiet = false;
   readonly #lineEnd = new LineEndWait();
@@ -76,8 +77,7 @@ class Follower {
       await this.#read(await openFile(this.#plan.path), { from }, true);
       return;
     }
-    const { before } = place;
-    if (before !== null) await this.#resumePrevious(before);
+    if (place.before !== null) await this.#resumePrevious(place.before);
     const current = await openIfThere(this.#plan.path);
     try {
       await this.#resume(place, current);
@@ -109,6 +109,7 @@ class Follower {
 
   async #resumePrevious(before: FilePlace): Promise<void> {
     this.#before = { text: textOf(before), place: before };
+    this.#readFiles.add(before);
     const file = await findPlace(this.#plan, before);
     if (file === null) return;
     const reading = await fileReading(file, this.#plan, before);
@@ -117,7 +118,9 @@ class Follower {
   }
 
   async #read(file: OpenFile, start: Start, isCurrent = false): Promise<void> {
-    this.#takeReading(await fileReading(await requireForeign(this.#io, file), this.#plan, start));
+    await requireForeign(this.#io, file);
+    const from = await this.#readFiles.startIn(this.#io, file, start, isCurrent);
+    this.#takeReading(await fileReading(file, this.#plan, from));
     this.#wasBlank = false;
     this.#rewrittenAfterMs = Number.POSITIVE_INFINITY;
     if (isCurrent) await this.#noteOlder();
@@ -268,6 +271,7 @@ class Follower {
   #setBefore(place: FilePlace): void {
     // A blank file is not found again by its content: the one before it then is.
     const known = place.isBlank ? shortened(this.#before?.place ?? null, BEFORE_DEPTH_MAX - 2) : null;
+    this.#readFiles.add(place);
     const before = { ...place, before: known };
     this.#before = { text: textOf(before), place: before };
   }
