@@ -294,7 +294,7 @@ function judge(world: FileWorld, { ids, alerts }: Stored): string[] {
   for (const content of new Set(missing.map((line) => line.content))) {
     // What was known of, was looked at.
     if (content.lines.some(({ id }) => seen.has(id))) content.wasUnseen = false;
-    problems.push(...unexplained(content, seen, alerts));
+    problems.push(...unexplained(world, content, seen, alerts));
   }
   return problems;
 }

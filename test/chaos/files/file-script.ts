@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { messageOf } from '../../../src/domain/errors.ts';
 import { seededRandom, type Random } from '../../../src/domain/random.ts';
 import { FileReader, type AlterCursor, type SeenAlert } from './file-reader.ts';
-import { FileWorld, idOf, SCHEMES, type Content, type Format } from './file-world.ts';
+import { FileWorld, idOf, SCHEMES, type Content, type Format, type Line } from './file-world.ts';
 
 export interface ScriptOutcome {
   readonly seed: number;
@@ -117,7 +117,7 @@ function judge(seed: number, world: FileWorld, reader: FileReader, steps: readon
   if (reader.deadLetters.length > 0) problems.push(`${reader.deadLetters.length} lines are dead letters`);
   const missing = world.lines.filter(({ id }) => !seen.has(id));
   for (const content of new Set(missing.map((line) => line.content))) {
-    problems.push(...unexplained(content, seen, reader.alerts));
+    problems.push(...unexplained(world, content, seen, reader.alerts));
   }
   const { alerts } = reader;
   if (world.destroyed === 0 && alerts.length > 0) {
@@ -130,8 +130,11 @@ function judge(seed: number, world: FileWorld, reader: FileReader, steps: readon
   };
 }
 
-/** What is missing of a content must have been destroyed, and must be covered by an alert. */
+/** What is missing of a content must have been destroyed, and must be covered by an alert that names the file
+ *  that was followed, and where the reading ended: in this content, or in one before it if nothing of this
+ *  one was read. */
 export function unexplained(
+  { path: followed, lines }: Pick<FileWorld, 'path' | 'lines'>,
   content: Content,
   seen: ReadonlySet<number>,
   alerts: readonly Pick<SeenAlert, 'event' | 'details'>[],
@@ -141,10 +144,20 @@ export function unexplained(
   if (content.wasUnseen) return [];
   if (!content.isDestroyed) return [`line ${first.id} is missing, and its file was there`];
   const wasBegun = content.lines.some(({ id }) => seen.has(id));
+  const ends = wasBegun ? [first.offset] : endsBefore(first, lines, seen);
   const isNamed = alerts.some(({ event, details }) => {
     const { path, offset } = details;
     const isLoss = event === 'FILE_LOST' || event === 'FILE_REWRITTEN';
-    return isLoss && typeof path === 'string' && (!wasBegun || Number(offset) === first.offset);
+    return isLoss && path === followed && ends.includes(Number(offset));
   });
   return isNamed ? [] : [`line ${first.id} at offset ${first.offset} is missing without an alert`];
+}
+
+/** Where the reading of the contents before that of `first` ended. */
+function endsBefore(first: Line, lines: readonly Line[], seen: ReadonlySet<number>): number[] {
+  const contents = new Set(lines.slice(0, first.id - 1).map(({ content }) => content));
+  return [...contents].map((content) => {
+    const last = content.lines.findLastIndex(({ id }) => seen.has(id));
+    return last < 0 ? 0 : (content.lines[last + 1]?.offset ?? content.bytes);
+  });
 }
