@@ -82,6 +82,9 @@ class CompressedBytes implements FileBytes {
   #partAt = 0;
   #hasEnded = false;
   #error: unknown = null;
+  /** Where the last chunk of the compressed file began, and the one that is read byte by byte. */
+  #chunkAt = 0;
+  #slowFrom = Number.POSITIVE_INFINITY;
 
   constructor(handle: FileHandle, create: () => Decompressor) {
     this.#handle = handle;
@@ -98,7 +101,10 @@ class CompressedBytes implements FileBytes {
         this.#skipTo(offset + copied);
         return copied;
       }
-      if (this.#error !== null) throw damaged(this.#error);
+      if (this.#error !== null) {
+        if (!this.#beginSlowly()) throw damaged(this.#error);
+        continue;
+      }
       if (this.#hasEnded && !(await this.#goOnBehindPart())) return 0;
       await this.#decompressMore();
     }
@@ -122,6 +128,22 @@ class CompressedBytes implements FileBytes {
     this.#error = null;
   }
 
+  /** A decompressor gives nothing of a chunk in which it finds damage. Begins again, and gives it that chunk
+   *  byte by byte, so that what stands before the damage is read. Returns whether that is of use. */
+  #beginSlowly(): boolean {
+    if (this.#readTo - this.#chunkAt <= 1) return false;
+    this.#slowFrom = this.#chunkAt;
+    this.#restart();
+    return true;
+  }
+
+  /** Bytes of the compressed file to be read next. */
+  get #stepBytes(): number {
+    const left = this.#slowFrom - this.#readTo;
+    if (left > 0) return Math.min(left, COMPRESSED_CHUNK_BYTES);
+    return left > -COMPRESSED_CHUNK_BYTES ? 1 : COMPRESSED_CHUNK_BYTES;
+  }
+
   #skipTo(offset: number): void {
     while (this.#offset < offset) {
       const first = this.#waiting[0];
@@ -136,8 +158,7 @@ class CompressedBytes implements FileBytes {
   /** Whether there is more in the file than the part that has ended. */
   async #goOnBehindPart(): Promise<boolean> {
     const endAt = this.#partAt + (this.#stream?.bytesWritten ?? 0);
-    const { bytesRead } = await this.#handle.read(Buffer.alloc(1), 0, 1, endAt);
-    if (bytesRead === 0) return false;
+    if (await this.#isPadding(endAt)) return false;
     if (endAt === this.#partAt) throw damaged(new Error(`there is no compressed data at offset ${endAt}`));
     this.#stream?.destroy();
     this.#stream = null;
@@ -146,10 +167,22 @@ class CompressedBytes implements FileBytes {
     return true;
   }
 
+  /** Whether there are but bytes of zero from `offset` on: archives on tapes and blocks are filled up so. */
+  async #isPadding(offset: number): Promise<boolean> {
+    const chunk = Buffer.alloc(COMPRESSED_CHUNK_BYTES);
+    for (let at = offset; ;) {
+      const { bytesRead } = await this.#handle.read(chunk, 0, chunk.length, at);
+      if (bytesRead === 0) return true;
+      if (chunk.subarray(0, bytesRead).some((byte) => byte !== 0)) return false;
+      at += bytesRead;
+    }
+  }
+
   async #decompressMore(): Promise<void> {
     const stream = (this.#stream ??= this.#open());
-    const chunk = Buffer.alloc(COMPRESSED_CHUNK_BYTES);
+    const chunk = Buffer.alloc(this.#stepBytes);
     const { bytesRead } = await this.#handle.read(chunk, 0, chunk.length, this.#readTo);
+    this.#chunkAt = this.#readTo;
     this.#readTo += bytesRead;
     // A file without a byte is no compressed nothing: it was cut short.
     if (this.#readTo === 0) this.#error = new Error('it is empty');
