@@ -103,6 +103,17 @@ export async function holdsPlace(bytes: FileBytes, place: FilePlace): Promise<bo
   return block.length === offset - from && (!isKnown || crc32(block) === tail.crc);
 }
 
+/** How far a file was read: the one of `place` or of a place before it; null where it is none of them. */
+export async function placeIn(
+  { inode, bytes }: { readonly inode: string; readonly bytes: FileBytes },
+  place: FilePlace | null,
+): Promise<FilePlace | null> {
+  for (let known = place; known !== null; known = known.before) {
+    if (known.inode === inode && (await holdsPlace(bytes, known))) return { ...known, before: null };
+  }
+  return null;
+}
+
 /** The place as JSON. */
 export function textOf(place: FilePlace): string {
   return JSON.stringify(storedPlace(place));
