@@ -208,6 +208,16 @@ export const LIMITS = {
   configProblemsMax: 100,
   /** Steps in which topics of sinks are compared with those of sources: some seconds. */
   loopCheckStepsMax: 2_000_000,
+  /** How long nothing comes to the last line of a rotated file, which has no line end, until it is a record;
+   *  and how long the next file waits for one that gets more and more. */
+  lineEndMs: 5_000,
+  lineEndMsMax: 30_000,
+  /** How long a compressed file that ends within its content is quiet until it is damaged, and how long ago
+   *  it was written to where it is damaged at once. */
+  compressedQuietMs: 10_000,
+  compressedOldMs: 60_000,
+  /** How long a row waits for the end of its quotes until that is an alert. */
+  openQuotesMs: 30_000,
   /** Comparisons of entries of `rotated` with files of other parts. */
   rotatedComparisonsMax: 20_000,
   /** Bytes of a file that a configuration takes a secret or a certificate from. */

@@ -2,6 +2,7 @@
  *  were read under another name. */
 
 import { crc32 } from 'node:zlib';
+import { LIMITS } from '../../../src/domain/limits.ts';
 import { messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import type { UnreadableFiles } from './alerts.ts';
@@ -10,19 +11,23 @@ import { HEAD_BYTES_MAX, holdsPlace, readBytes, type FilePlace } from './place.t
 import type { Successor } from './rotation.ts';
 
 /** The next file that is not the one of `place`, compressed and damaged before that place: nothing of such a
- *  file can be read that was not read already. */
+ *  file can be read that was not read already. `changed`: there was one that is still being written. */
 export async function passDamaged(
   find: () => Promise<Successor | null>,
   place: FilePlace,
   unreadable: UnreadableFiles,
-): Promise<Successor | null> {
+  isWritten: (file: OpenFile) => Promise<boolean>,
+): Promise<Successor | null | 'changed'> {
   for (;;) {
     const next = await find();
     const reason = next === null || next.isCurrent ? null : await damageBefore(next.file, place);
     if (next === null || reason === null) return next;
-    unreadable.inodes.add(next.file.inode);
-    unreadable.note(next.file.path, reason);
-    await next.file.bytes.close();
+    const { file } = next;
+    const hasChanged = await isWritten(file);
+    await file.bytes.close();
+    if (hasChanged) return 'changed';
+    unreadable.inodes.add(file.inode);
+    unreadable.note(file.path, reason);
   }
 }
 
@@ -39,14 +44,20 @@ async function damageBefore({ bytes }: OpenFile, place: FilePlace): Promise<stri
   }
 }
 
-/** Whether a compressed file changes within `pollMs`: then it is being written, and not damaged. */
+/** Waits until a compressed file changes, which then is being written and not damaged. Returns false where it
+ *  does not for a while, or was last written to long ago; true where the run ends meanwhile. */
 export async function isBeingWritten(
   { clock, signal }: Pick<SourceIo, 'clock' | 'signal'>,
-  { bytes }: OpenFile,
+  { bytes, sizeBytes, mtimeMs }: OpenFile,
   pollMs: number,
 ): Promise<boolean> {
-  const before = await bytes.facts();
-  await clock.sleep(pollMs, signal);
-  const after = await bytes.facts();
-  return before.sizeBytes !== after.sizeBytes || before.mtimeMs !== after.mtimeMs;
+  const ageMs = clock.wallMs() - mtimeMs;
+  const quietMs = ageMs < LIMITS.compressedOldMs ? LIMITS.compressedQuietMs : pollMs;
+  const endMonoMs = clock.monotonicMs() + quietMs;
+  for (;;) {
+    const now = await bytes.facts();
+    if (signal.aborted || now.sizeBytes !== sizeBytes || now.mtimeMs !== mtimeMs) return true;
+    if (clock.monotonicMs() >= endMonoMs) return false;
+    await clock.sleep(Math.min(pollMs, endMonoMs - clock.monotonicMs()), signal);
+  }
 }

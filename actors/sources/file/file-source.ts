@@ -20,7 +20,7 @@ import { decoderFor } from '../../../src/pipeline/decode/decoder.ts';
 import { rejecter } from '../../../src/pipeline/decode/payload-intake.ts';
 import { sourceSpec } from '../define-source.ts';
 import { followFile } from './follower.ts';
-import type { FollowPlan } from './reading.ts';
+import type { FollowPlan } from './follow-plan.ts';
 import { placeProblem } from './rotated-places.ts';
 
 export const fileSourceSchema = sourceSchema({

@@ -8,23 +8,18 @@
 
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
-import { isBeingWritten, passDamaged } from './damaged-files.ts';
-import { LineEndWait } from './line-end-wait.ts';
-import { inodeOf, notThere, openFile, openIfThere, requireForeign, type OpenFile } from './open-file.ts';
+import { isBeingWritten } from './damaged-files.ts';
+import { LineEndWait, type LastLine } from './line-end-wait.ts';
+import { OpenRowWatch } from './open-row-watch.ts';
+import { inodeOf, openFile, openIfThere, requireForeign, type OpenFile } from './open-file.ts';
 import { alertMissing, alertUnreadable, UnreadableFiles } from './alerts.ts';
-import {
-  BEFORE_DEPTH_MAX,
-  HEAD_BYTES_MAX,
-  holdsPlace,
-  parsePlace,
-  shortened,
-  textOf,
-  type FilePlace,
-} from './place.ts';
+import { BEFORE_DEPTH_MAX, parsePlace, shortened, textOf, type FilePlace } from './place.ts';
 import { ReadFiles } from './read-files.ts';
 import { PreviousFile } from './previous-file.ts';
-import { fileReading, type ChunkOutcome, type FileReading, type FollowPlan, type Start } from './reading.ts';
+import { fileReading, type ChunkOutcome, type FileReading, type Start } from './reading.ts';
+import type { FollowPlan } from './follow-plan.ts';
 import { birthOf, listRotated } from './rotated-files.ts';
+import { resumption } from './resumption.ts';
 import { findByContent, findPlace, nextFile, type Predecessor, type Successor } from './rotation.ts';
 
 /** Reads until the run is over, or in mode `read` until the end of the file.
@@ -33,7 +28,7 @@ export async function followFile(io: SourceIo, plan: FollowPlan): Promise<void> 
   const follower = new Follower(io, plan);
   try {
     await follower.begin();
-    await follower.follow();
+    if (!io.signal.aborted) await follower.follow();
   } finally {
     await follower.close();
   }
@@ -57,7 +52,8 @@ class Follower {
   readonly #readFiles = new ReadFiles();
   /** Nothing came at the last poll: a line without its end is no line that is just being written. */
   #isQuiet = false;
-  readonly #lineEnd = new LineEndWait();
+  #lineEnd = new LineEndWait();
+  readonly #openRow = new OpenRowWatch();
 
   constructor(io: SourceIo, plan: FollowPlan) {
     this.#io = io;
@@ -80,31 +76,15 @@ class Follower {
     if (place.before !== null) await this.#resumePrevious(place.before);
     const current = await openIfThere(this.#plan.path);
     try {
-      await this.#resume(place, current);
+      const found = await resumption(place, current, {
+        io: this.#io,
+        plan: this.#plan,
+        unreadable: this.#unreadable,
+      });
+      if (found !== null) await this.#read(found.file, found.start, found.isCurrent);
     } finally {
       if (current !== null && current !== this.#reading?.file) await current.bytes.close();
     }
-  }
-
-  async #resume(place: FilePlace, current: OpenFile | null): Promise<void> {
-    const isHere = current !== null && current.inode === place.inode;
-    if (isHere && (await holdsPlace(current.bytes, place))) return this.#read(current, place, true);
-    const found = await findPlace(this.#plan, place);
-    if (found !== null) return this.#read(found, place);
-    const isCopy = current !== null && !isHere && place.offset >= HEAD_BYTES_MAX;
-    if (isCopy && (await holdsPlace(current.bytes, place))) return this.#read(current, place, true);
-    const lost: Predecessor = {
-      ...{ place, mtimeMs: place.mtimeMs ?? Number.POSITIVE_INFINITY, older: new Set(), isLost: true },
-    };
-    const next = await passDamaged(() => this.#nextAfter(lost), place, this.#unreadable);
-    if (next === null) {
-      // Tells why there is nothing.
-      await (await openFile(this.#plan.path)).bytes.close();
-      throw notThere(this.#plan.path);
-    }
-    if (!this.#unreadable.tell(this.#io, place.offset))
-      alertMissing(this.#io, this.#plan.path, isHere ? 'FILE_REWRITTEN' : 'FILE_LOST', place.offset, 0);
-    await this.#read(next.file, { from: 'beginning' }, next.isCurrent);
   }
 
   async #resumePrevious(before: FilePlace): Promise<void> {
@@ -114,7 +94,7 @@ class Follower {
     if (file === null) return;
     const reading = await fileReading(file, this.#plan, before);
     reading.toCursor = this.#cursorOfPrevious;
-    this.#previous = new PreviousFile(reading, false);
+    this.#previous = new PreviousFile(reading, false, new LineEndWait());
   }
 
   async #read(file: OpenFile, start: Start, isCurrent = false): Promise<void> {
@@ -179,11 +159,12 @@ class Follower {
   async #atEnd(): Promise<boolean> {
     const next = await this.#next();
     if (next !== null) {
-      if (this.#lineEnd.isNeeded(this.#main, this.#isQuiet)) {
+      const lastLine = this.#lastLine(next);
+      if (lastLine === 'waiting') {
         await next.file.bytes.close();
         return this.#waitForNews();
       }
-      await this.#goOnTo(next);
+      await this.#goOnTo(next, lastLine === 'ended');
       return false;
     }
     if (this.#plan.mode === 'read') {
@@ -197,9 +178,16 @@ class Follower {
     return this.#waitForNews();
   }
 
+  #lastLine({ file }: Successor): LastLine {
+    const lastLine = this.#lineEnd.look(this.#main, this.#io.clock.monotonicMs(), file.mtimeMs);
+    // Who reads files that are there does not wait for what may come.
+    return this.#plan.mode === 'read' && this.#isQuiet ? 'ended' : lastLine;
+  }
+
   /** Returns whether the reading is over. */
   async #waitForNews(): Promise<boolean> {
     this.#isQuiet = true;
+    this.#openRow.look(this.#io, this.#main);
     this.#io.readSucceeded();
     await this.#io.clock.sleep(this.#plan.pollMs, this.#io.signal);
     return this.#io.signal.aborted;
@@ -234,19 +222,20 @@ class Follower {
     return nextFile(this.#plan, last, this.#unreadable.inodes, this.#unreadable.note);
   }
 
-  async #goOnTo(next: Successor): Promise<void> {
+  async #goOnTo(next: Successor, hasEnded: boolean): Promise<void> {
     const wasBlank = this.#wasBlank;
     this.#wasBlank = false;
-    if (wasBlank && (await this.#readUnread())) await next.file.bytes.close();
-    else await this.#goOnWith(next);
+    if (wasBlank && (await this.#readUnread())) return next.file.bytes.close();
+    return this.#goOnWith(next, hasEnded);
   }
 
-  async #goOnWith({ file, isCurrent, isProven }: Successor): Promise<void> {
+  /** `hasEnded`: the last line of the present file. */
+  async #goOnWith({ file, isCurrent, isProven }: Successor, hasEnded: boolean): Promise<void> {
     const last = this.#main;
     try {
       await this.#readPrevious();
       await this.#closePrevious();
-      if (this.#isQuiet || last.file.bytes.isCompressed) await last.finish(this.#io);
+      if (hasEnded) await last.finish(this.#io);
     } catch (error) {
       await file.bytes.close();
       throw error;
@@ -254,7 +243,8 @@ class Follower {
     const { offset } = last.place;
     const isTold = this.#unreadable.tell(this.#io, isProven ? 0 : offset);
     if (!isProven && !isTold) alertMissing(this.#io, this.#plan.path, 'FILE_LOST', offset, 0);
-    this.#previous = new PreviousFile(last, this.#isQuiet);
+    this.#previous = new PreviousFile(last, hasEnded, this.#lineEnd);
+    this.#lineEnd = new LineEndWait();
     last.toCursor = this.#cursorOfPrevious;
     this.#setBefore(last.place);
     this.#isQuiet = false;
@@ -329,7 +319,8 @@ class Follower {
   async #onDamaged(error: HeadgateError): Promise<void> {
     const { file, place } = this.#main;
     if (await isBeingWritten(this.#io, file, this.#plan.pollMs)) {
-      this.#takeReading(await fileReading(file, this.#plan, place));
+      const { sizeBytes, mtimeMs } = await file.bytes.facts();
+      this.#takeReading(await fileReading({ ...file, sizeBytes, mtimeMs }, this.#plan, place));
       return;
     }
     const next = await this.#next();

@@ -1,19 +1,33 @@
 /** The last line of a file that was rotated may still be getting its end: the process that writes it opens
- *  the new file only then. The line is to come before the records of the next file, so that file waits. */
+ *  the new file only then. The line comes before the records of the next file, so that file waits; and what
+ *  was written of the line is no record before it is known that no more will come. */
 
+import { LIMITS } from '../../../src/domain/limits.ts';
 import type { FileReading } from './reading.ts';
 
-/** A process that goes on writing parts of lines to a rotated file holds up the next file for so many polls.
- *  */
-const POLLS_MAX = 8;
+/** `ended`: the last line has its end, or will not get one. `waiting`: it may get one. `growing`: it has been
+ *  getting more for so long that the next file waits no longer. */
+export type LastLine = 'ended' | 'waiting' | 'growing';
 
 export class LineEndWait {
-  #polls = 0;
+  #offset = -1;
+  /** Since when the line has been open, and since when nothing has come. */
+  #openMonoMs = 0;
+  #quietMonoMs = 0;
 
-  /** Whether the next file has to wait for a poll. `isQuiet`: nothing was written since the last one. */
-  isNeeded(reading: FileReading, isQuiet: boolean): boolean {
-    const isNeeded = reading.hasOpenLine && !isQuiet && this.#polls < POLLS_MAX;
-    this.#polls = isNeeded ? this.#polls + 1 : 0;
-    return isNeeded;
+  /** `nextMtimeMs`: when the next file was last written to. */
+  look(reading: FileReading, monoMs: number, nextMtimeMs: number): LastLine {
+    if (!reading.hasOpenLine) {
+      this.#offset = -1;
+      return 'ended';
+    }
+    const { readOffset } = reading;
+    if (this.#offset < 0) this.#openMonoMs = monoMs;
+    if (this.#offset !== readOffset) this.#quietMonoMs = monoMs;
+    this.#offset = readOffset;
+    // A process that has been writing to the next file for so long writes to this one no more.
+    const quietMs = Math.max(monoMs - this.#quietMonoMs, nextMtimeMs - reading.mtimeMs);
+    if (quietMs >= LIMITS.lineEndMs) return 'ended';
+    return monoMs - this.#openMonoMs < LIMITS.lineEndMsMax ? 'waiting' : 'growing';
   }
 }

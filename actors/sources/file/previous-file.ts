@@ -4,22 +4,27 @@
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import { alertUnreadable } from './alerts.ts';
+import type { LineEndWait } from './line-end-wait.ts';
 import type { ChunkOutcome, FileReading } from './reading.ts';
 
 export class PreviousFile {
   readonly reading: FileReading;
   #isFinished: boolean;
+  readonly #lineEnd: LineEndWait;
 
-  constructor(reading: FileReading, isFinished: boolean) {
+  constructor(reading: FileReading, isFinished: boolean, lineEnd: LineEndWait) {
     this.reading = reading;
     this.#isFinished = isFinished;
+    this.#lineEnd = lineEnd;
   }
 
   /** Hands in what was written to it since. Returns whether it is to be looked at again. */
   async readOn(io: SourceIo): Promise<boolean> {
     const { changed, isLinked } = await this.reading.hasChanged();
-    if (!changed) await this.finish(io);
-    else if (!(await this.#readLate(io))) return false;
+    if (!changed) {
+      const lastLine = this.#lineEnd.look(this.reading, io.clock.monotonicMs(), Number.NEGATIVE_INFINITY);
+      if (lastLine === 'ended') await this.finish(io);
+    } else if (!(await this.#readLate(io))) return false;
     // Held open, a removed file would take up the disk.
     return isLinked;
   }

@@ -11,36 +11,17 @@ import {
   type LineSplitter,
   type LineSplitterOptions,
 } from '../../../src/pipeline/decode/line-splitter.ts';
-import type { Rejecter } from '../../../src/pipeline/decode/payload-intake.ts';
-import {
-  rowDecoder,
-  type CsvOptions,
-  type RowDecoder,
-  type RowFormat,
-} from '../../../src/pipeline/decode/rows.ts';
+import { rowDecoder, type RowDecoder } from '../../../src/pipeline/decode/rows.ts';
 import { asDecodeError } from '../../../src/pipeline/decode/text.ts';
 import type { FileBytes, FileFacts } from './file-bytes.ts';
+import type { ReadingPlan } from './follow-plan.ts';
 import type { OpenFile } from './open-file.ts';
+import { decodeColumns, learnColumns, tooLong } from './columns.ts';
 import { CHUNK_BYTES, PlaceTracker } from './place-tracker.ts';
 import { HEAD_BYTES_MAX, readBytes, TAIL_BYTES_MAX, type FilePlace, type Tail } from './place.ts';
 import { crc32 } from 'node:zlib';
 
 const LINE_FEED = 0x0a;
-
-export interface ReadingPlan {
-  readonly format: RowFormat;
-  readonly csv: CsvOptions;
-  readonly lineBytesMax: number;
-  readonly rejections: Rejecter;
-}
-
-export interface FollowPlan extends ReadingPlan {
-  readonly path: string;
-  readonly mode: 'tail' | 'read';
-  readonly startAt: 'beginning' | 'end';
-  readonly pollMs: number;
-  readonly rotated: readonly string[];
-}
 
 /** `end`: there is no more, for now. `rewritten`: the file no longer holds what was read of it: it was
  *  emptied or written over. Nothing was handed in then. */
@@ -62,7 +43,10 @@ export async function fileReading(file: OpenFile, plan: ReadingPlan, start: Star
       ...{ lineBytesMax: plan.lineBytesMax, csv: plan.format === 'csv', ...position },
       ...{ reportEnds: true, skipHoles: true },
     });
-    return new FileReading(file, plan, rows, splitter, await trackerFor(file, position, start));
+    const tracker = await trackerFor(file, position, start);
+    const reading = new FileReading(file, plan, rows, splitter, tracker);
+    reading.continuesLine = 'offset' in start && (await endsWithinLine(file, position.startOffset));
+    return reading;
   } catch (error) {
     await file.bytes.close();
     throw error;
@@ -78,6 +62,13 @@ async function startPosition(file: OpenFile, start: Start): Promise<StartPositio
   if (start.from === 'beginning' || file.sizeBytes === 0) return { startOffset: 0 };
   const last = await readBytes(file.bytes, file.sizeBytes - 1, 1);
   return { startOffset: file.sizeBytes, skipFirst: last[0] !== LINE_FEED };
+}
+
+/** Whether the position is behind a line that was given as a record before it had its end. */
+async function endsWithinLine({ bytes }: OpenFile, offset: number): Promise<boolean> {
+  if (offset === 0) return false;
+  const [last] = await readBytes(bytes, offset - 1, 1);
+  return last !== undefined && last !== LINE_FEED;
 }
 
 async function trackerFor(file: OpenFile, position: StartPosition, start: Start): Promise<PlaceTracker> {
@@ -96,44 +87,6 @@ async function trackerFor(file: OpenFile, position: StartPosition, start: Start)
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** Reads the row that names the columns, which stands at the beginning wherever the reading goes on. */
-async function learnColumns(file: OpenFile, rows: RowDecoder, plan: ReadingPlan): Promise<boolean> {
-  const splitter = lineSplitter({ lineBytesMax: plan.lineBytesMax, csv: true, skipHoles: true });
-  const chunk = Buffer.alloc(CHUNK_BYTES);
-  for (let offset = 0; !rows.ready;) {
-    const bytesRead = await file.bytes.read(chunk, 0, CHUNK_BYTES, offset);
-    if (bytesRead === 0) return false;
-    offset += bytesRead;
-    for (const line of splitter.push(chunk.subarray(0, bytesRead))) {
-      if (!rows.ready) decodeColumns(line, rows, file.path, plan.lineBytesMax);
-    }
-  }
-  return true;
-}
-
-/** Without its columns a table has no meaning: the run ends, to be tried again when somebody has mended the
- *  file. */
-function decodeColumns(line: Line, rows: RowDecoder, path: string, lineBytesMax: number): void {
-  try {
-    if (line.overlong) throw tooLong(line, path, lineBytesMax);
-    rows.decode(line);
-  } catch (error) {
-    const { message, details } = asDecodeError(error, line.number);
-    throw new HeadgateError('HG_DECODE_FAILED', `the header of "${path}" is bad: ${message}`, {
-      remedy: 'retry',
-      details,
-      cause: error,
-    });
-  }
-}
-
-function tooLong(line: Line, path: string, lineBytesMax: number): HeadgateError {
-  const problem = `is longer than ${lineBytesMax} bytes and is left out; raise lineBytesMax`;
-  return new HeadgateError('HG_READ_TOO_LARGE', `line ${line.number} of "${path}" ${problem}`, {
-    details: { line: line.number, lineBytesMax },
-  });
-}
-
 export class FileReading {
   readonly file: OpenFile;
   /** Prefix and suffix of a position in a cursor. */
@@ -143,6 +96,8 @@ export class FileReading {
   readonly #rows: RowDecoder;
   readonly #splitter: LineSplitter;
   readonly #tracker: PlaceTracker;
+  /** Whether what comes next is the rest of a line that was a record already. */
+  continuesLine = false;
   /** Bytes of zero that were not reported yet. */
   #holeBytesSeen = 0;
   #sizeBytes: number;
@@ -199,9 +154,20 @@ export class FileReading {
     return this.#tracker.offset > 0;
   }
 
-  /** Whether what was read ends within a line. How a compressed file ends is known. */
+  /** How far the file was read. */
+  get readOffset(): number {
+    return this.#tracker.offset;
+  }
+
+  /** Whether what was read ends within a line that may be a record. How a compressed file ends is known. */
   get hasOpenLine(): boolean {
-    return !this.#bytes.isCompressed && this.#tracker.offset > this.#tracker.lineOffset;
+    const { offset, lineOffset } = this.#tracker;
+    return !this.#bytes.isCompressed && offset > lineOffset && !this.#splitter.isSkipping;
+  }
+
+  /** Whether what was read ends behind lines that follow a quote that was not closed. */
+  get hasOpenQuotes(): boolean {
+    return this.#splitter.isWithinQuotes;
   }
 
   async facts(): Promise<FileFacts> {
@@ -238,7 +204,9 @@ export class FileReading {
   /** Hands in a last line without a line end. */
   async finish(io: SourceIo): Promise<void> {
     this.#reportHole(io);
-    await this.#handIn(io, this.#splitter.end());
+    const lines = this.#splitter.end();
+    await this.#handIn(io, lines);
+    if (lines.length > 0) this.continuesLine = !this.#splitter.isSkipping;
   }
 
   /** The same open file from its beginning: what was read of it is there no more. */
@@ -298,8 +266,11 @@ export class FileReading {
       decodeColumns(line, this.#rows, this.file.path, this.#plan.lineBytesMax);
       return true;
     }
-    // A later run goes on behind a line that was left out.
-    if (line.overlong) return io.emitAll([], this.#meta());
+    const isRest = this.continuesLine;
+    this.continuesLine = false;
+    // A later run goes on behind a line that was left out. A line end that comes late belongs to no record.
+    if (line.overlong || (isRest && line.bytes.length === 0)) return io.emitAll([], this.#meta());
+    if (isRest) return this.#rejectRest(io, line);
     let values: readonly unknown[];
     try {
       values = this.#rows.decode(line);
@@ -308,6 +279,21 @@ export class FileReading {
       return this.#plan.rejections.reject(io, line.bytes, problem, this.#meta());
     }
     return values.length === 0 || io.emitAll(values, this.#meta());
+  }
+
+  /** No record: with the beginning of its line it would have been another one. */
+  #rejectRest(io: SourceIo, line: Line): boolean {
+    const { path } = this.file;
+    const meta = this.#meta();
+    const message =
+      `"${path}" got more of line ${line.number} after its beginning had been taken for the whole line; ` +
+      'the rest is a dead letter, and the record before it is cut';
+    io.alert('FILE_LINE_TORN', message, { path, offset: this.#tracker.lineOffset, line: line.number });
+    const problem = new HeadgateError(
+      'HG_DECODE_FAILED',
+      `is the rest of line ${line.number}, which was cut`,
+    );
+    return this.#plan.rejections.reject(io, line.bytes, problem, meta);
   }
 
   /** Of what is handed in now: the file is blank no more. */

@@ -4,8 +4,9 @@
  *
  *  A longer line is reported once as `overlong`, without its bytes, and skipped up to its end. A quote that
  *  is never closed would swallow all that follows: where a row grows over the limit, or the stream ends,
- *  within quotes, the line that opened them is given out by itself (its decoding fails) and cutting goes on
- *  with the next line. */
+ *  within quotes, or where quotes end over several lines and something else than a comma or a line end
+ *  follows, the line that opened them is given out by itself (its decoding fails) and cutting goes on with
+ *  the next line. */
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -54,6 +55,10 @@ export interface LineSplitter {
   end(): Line[];
   /** Bytes of zero that were skipped so far. */
   readonly holeBytes: number;
+  /** Whether the line that is not complete was reported as overlong. */
+  readonly isSkipping: boolean;
+  /** Whether the row that is not complete has lines behind a quote that was not closed. */
+  readonly isWithinQuotes: boolean;
 }
 
 export function lineSplitter(options: LineSplitterOptions): LineSplitter {
@@ -61,7 +66,7 @@ export function lineSplitter(options: LineSplitterOptions): LineSplitter {
 }
 
 /** Where in a CSV row the scan stands. */
-type Field = 'start' | 'plain' | 'quoted' | 'quote-in-quoted';
+type Field = 'start' | 'plain' | 'quoted' | 'quote-in-quoted' | 'malformed';
 
 class Splitter implements LineSplitter {
   readonly #lineBytesMax: number;
@@ -122,10 +127,12 @@ class Splitter implements LineSplitter {
       if (this.#skipsHoles) this.#skipHole();
       const index = this.#findEnd();
       if (index >= 0) this.#take(index, true, lines);
-      else if (this.#isOverLimit() || (atEnd && this.#isUnclosed())) this.#giveUp(lines);
+      else if (this.#isOverLimit() || this.#isMalformed() || (atEnd && this.#isUnclosed()))
+        this.#giveUp(lines);
       else break;
     }
     if (this.#skipping) this.#dropScanned();
+    if (atEnd && this.#skipping) this.#endSkipped(lines);
     if (atEnd && this.#filled > this.#from) this.#take(this.#filled, false, lines);
     if (!this.#isOwn && this.#filled > this.#from) this.#moveRest(0);
     return lines;
@@ -191,6 +198,8 @@ class Splitter implements LineSplitter {
         if (this.#firstBreak < 0) this.#firstBreak = this.#scanned - 1;
       } else if (!this.#isByteOrderMark(byte)) {
         this.#field = nextField(this.#field, byte);
+        // These quotes end another field than they were opened for.
+        if (this.#field === 'malformed' && this.#firstBreak >= 0) return -1;
       }
     }
     return -1;
@@ -205,6 +214,18 @@ class Splitter implements LineSplitter {
   }
 
   #isUnclosed(): boolean {
+    return this.isWithinQuotes || this.#isMalformed();
+  }
+
+  #isMalformed(): boolean {
+    return this.#field === 'malformed' && this.#firstBreak >= 0;
+  }
+
+  get isSkipping(): boolean {
+    return this.#skipping && this.#isReported;
+  }
+
+  get isWithinQuotes(): boolean {
     return this.#field === 'quoted' && this.#firstBreak >= 0;
   }
 
@@ -226,6 +247,14 @@ class Splitter implements LineSplitter {
     }
     if (wasSkipped) return;
     lines.push({ bytes, number, endOffset: this.#offset, nextNumber: this.#number, overlong: false });
+  }
+
+  /** The stream ends within an overlong line. Should it go on after all, the rest is skipped, too. */
+  #endSkipped(lines: Line[]): void {
+    if (!this.isSkipping || !this.#reportsEnds) return;
+    const number = this.#number;
+    const end = { endOffset: this.#offset, nextNumber: number };
+    lines.push({ bytes: NO_BYTES, number, ...end, overlong: true, isOverlongEnd: true });
   }
 
   #dropScanned(): void {
@@ -269,7 +298,11 @@ function isZero(buffer: Uint8Array, from: number): boolean {
 
 function nextField(field: Field, byte: number): Field {
   if (field === 'quoted') return byte === QUOTE ? 'quote-in-quoted' : 'quoted';
+  if (field === 'malformed') return field;
   if (byte === COMMA) return 'start';
-  if (byte === QUOTE && field !== 'plain') return 'quoted';
-  return 'plain';
+  if (field === 'quote-in-quoted') {
+    if (byte === QUOTE) return 'quoted';
+    return byte === CARRIAGE_RETURN ? field : 'malformed';
+  }
+  return byte === QUOTE && field === 'start' ? 'quoted' : 'plain';
 }

@@ -15,8 +15,11 @@ import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fileSource, type FileSourceOptions } from '../../../../actors/sources/file/file-source.ts';
-import { realClock } from '../../../../src/real-clock.ts';
+import { fastClock } from '../../../support/fast-clock.ts';
 import { recordingIo, type RecordingIo } from '../../../support/recording-io.ts';
+
+/** Waits of seconds take hundredths of that. */
+const CLOCK = fastClock(100);
 
 let folder: string;
 let path: string;
@@ -31,8 +34,8 @@ afterEach(() => {
 });
 
 function start(options: Partial<FileSourceOptions> = {}, cursor?: string) {
-  const spec = fileSource({ id: 'file', path, format: 'text', pollMs: 2, ...options });
-  const io = recordingIo(spec, realClock, cursor === undefined ? {} : { cursor });
+  const spec = fileSource({ id: 'file', path, format: 'text', pollMs: 200, ...options });
+  const io = recordingIo(spec, CLOCK, cursor === undefined ? {} : { cursor });
   running.push(io);
   const run = spec.logic.stream(io) as Promise<void>;
   run.catch(() => {});

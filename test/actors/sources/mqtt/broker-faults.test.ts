@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
 import { realClock } from '../../../../src/real-clock.ts';
 import { BROKER_KINDS, numbers, payloads, sorted, useBroker } from '../../../support/mqtt-broker-field.ts';
-import { fastClock } from '../../../support/mqtt-fast-clock.ts';
+import { fastClock } from '../../../support/fast-clock.ts';
 import { startPublisher } from '../../../support/mqtt-publisher.ts';
 import { startRun } from '../../../support/mqtt-runs.ts';
 import { skipNote } from '../../../support/skip-note.ts';

@@ -8,7 +8,7 @@ import { mqttSource, type MqttSourceInput } from '../../../../actors/sources/mqt
 import { seededRandom } from '../../../../src/domain/random.ts';
 import { realClock } from '../../../../src/real-clock.ts';
 import { freePort } from '../../../support/mqtt-brokers.ts';
-import { fastClock } from '../../../support/mqtt-fast-clock.ts';
+import { fastClock } from '../../../support/fast-clock.ts';
 import { startRun } from '../../../support/mqtt-runs.ts';
 import {
   politely,

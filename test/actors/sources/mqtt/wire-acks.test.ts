@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { mqttSource, type MqttSourceInput } from '../../../../actors/sources/mqtt/mqtt-source.ts';
 import { LIMITS } from '../../../../src/domain/limits.ts';
 import { realClock } from '../../../../src/real-clock.ts';
-import { fastClock } from '../../../support/mqtt-fast-clock.ts';
+import { fastClock } from '../../../support/fast-clock.ts';
 import { startRun } from '../../../support/mqtt-runs.ts';
 import {
   politely,
