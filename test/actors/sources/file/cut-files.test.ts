@@ -1,15 +1,7 @@
 /** Files that are rotated, or read, while they are being written: lines and rows that have no end yet, and
  *  compressed files that are not complete. */
 
-import {
-  appendFileSync,
-  mkdtempSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
@@ -206,54 +198,6 @@ describe('a compressed file', () => {
       { event: 'FILE_UNREADABLE', details: { path: `${path}.1.zst`, offset: lines(1, 10).length } },
     ]);
   });
-
-  const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
-  const parts: Record<string, [suffix: string, content: () => Buffer]> = {
-    'of gzip': ['gz', () => Buffer.concat([gzipSync(lines(1, 12)), gzipSync(lines(13, 20))])],
-    'of zstd in one chunk': [
-      'zst',
-      () => Buffer.concat([lines(1, 12), lines(13, 20)].map((text) => zstdCompressSync(text))),
-    ],
-    'of zstd, the first without content': [
-      'zst',
-      () => Buffer.concat([skippable, zstdCompressSync(lines(1, 12)), zstdCompressSync(lines(13, 20))]),
-    ],
-    'of brotli': [
-      'br',
-      () => Buffer.concat([lines(1, 12), lines(13, 20)].map((text) => brotliCompressSync(Buffer.from(text)))),
-    ],
-    'of zstd, many over the borders of chunks': [
-      'zst',
-      () => Buffer.concat(Array.from({ length: 20 }, (_, n) => zstdCompressSync(lines(n + 1, n + 1)))),
-    ],
-  };
-  test.each(Object.entries(parts))('of several parts is read whole: %s', async (_, [suffix, content]) => {
-    writeFileSync(path, lines(1, 10));
-    const first = start();
-    await holds(first, 10);
-    await stopAll();
-    writeFileSync(`${path}.1.${suffix}`, content());
-    rmSync(path);
-    writeFileSync(path, lines(21, 25));
-    const io = start({}, cursorOf(first));
-    await holds(io, 15);
-    expect([...first.values, ...io.values]).toEqual(expected(25));
-    expect(io.alerts).toEqual([]);
-  });
-
-  test('with something else behind its last part is an alert', async () => {
-    writeFileSync(path, lines(1, 10));
-    const first = start();
-    await holds(first, 10);
-    await stopAll();
-    writeFileSync(`${path}.1.zst`, Buffer.concat([zstdCompressSync(lines(1, 12)), Buffer.from('garbage')]));
-    rmSync(path);
-    writeFileSync(path, lines(21, 25));
-    const io = start({}, cursorOf(first));
-    await io.until(() => io.values.at(-1) === expected(25).at(-1));
-    expect(io.values).toHaveLength(7);
-    expect(io.alerts).toMatchObject([{ event: 'FILE_UNREADABLE', details: { path: `${path}.1.zst` } }]);
-  });
 });
 
 describe('a quote that is not closed', () => {
@@ -285,50 +229,5 @@ describe('a quote that is not closed', () => {
       { n: '10', t: 'x' },
     ]);
     expect(io.alerts).toHaveLength(1);
-  });
-});
-
-describe('a link that is turned back to a file that was read', () => {
-  const linkTo = (name: string) => {
-    symlinkSync(join(folder, name), join(folder, 'new'));
-    renameSync(join(folder, 'new'), path);
-  };
-
-  test('brings what was written to it since, and no line twice', async () => {
-    writeFileSync(join(folder, 'app-1'), 'a\nb\n');
-    writeFileSync(join(folder, 'app-2'), 'c\n');
-    linkTo('app-1');
-    const io = start();
-    await holds(io, 2);
-    linkTo('app-2');
-    await holds(io, 3);
-    appendFileSync(join(folder, 'app-1'), 'd\n');
-    linkTo('app-1');
-    await holds(io, 4);
-    appendFileSync(join(folder, 'app-2'), 'e\n');
-    linkTo('app-2');
-    await holds(io, 5);
-    linkTo('app-1');
-    appendFileSync(join(folder, 'app-1'), 'f\n');
-    await holds(io, 6);
-    await polls(io, 5);
-    expect([io.values, io.alerts]).toEqual([['a', 'b', 'c', 'd', 'e', 'f'], []]);
-  });
-
-  test('while the process was away does, too', async () => {
-    writeFileSync(join(folder, 'app-1'), 'a\nb\n');
-    writeFileSync(join(folder, 'app-2'), 'c\n');
-    linkTo('app-1');
-    const first = start();
-    await holds(first, 2);
-    linkTo('app-2');
-    await holds(first, 3);
-    await stopAll();
-    appendFileSync(join(folder, 'app-1'), 'd\n');
-    linkTo('app-1');
-    const io = start({}, cursorOf(first));
-    await holds(io, 1);
-    await polls(io, 5);
-    expect([io.values, io.alerts]).toEqual([['d'], []]);
   });
 });
