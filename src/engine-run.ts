@@ -157,6 +157,7 @@ export class EngineRun {
     this.#unwatchClock = clock.watch(jumpReporter({ clock, journal, desk }));
     if (store !== null) noteThePast(store, clock.wallMs(), journal, desk);
     noteClockAtStart(store, { clock, journal, desk });
+    this.#books.takeLeftAlerts(store?.leftAlerts ?? []);
     this.#actor.start();
     this.#actor.send({ type: 'engine.start' });
     this.letters?.letterReturn.look();

@@ -1,6 +1,7 @@
 /** Opens the database of an engine, in a thread of its own where time is real. */
 
 import { createHash } from 'node:crypto';
+import { LASTING_ALERTS } from '../actors/timeline/lifecycle-rules.ts';
 import type { EventStore } from '../storage/event-store.ts';
 import { isInMemory } from '../storage/file/database-path.ts';
 import { openEventStore } from '../storage/open-event-store.ts';
@@ -24,6 +25,7 @@ export async function openStore(
     version: VERSION,
     uuid,
     configDigest: digestOf(options),
+    lastingAlerts: LASTING_ALERTS,
   });
 }
 

@@ -20,7 +20,7 @@ import { logRow } from '../actors/timeline/lifecycle-rules.ts';
 import type { LedgerEdge } from '../actors/timeline/recorder-port.ts';
 import type { ControllerNote } from '../machines/refusals.ts';
 import { LossMonitor } from '../actors/health/loss-monitor.ts';
-import type { EventStore } from '../storage/event-store.ts';
+import type { EventStore, LeftAlert } from '../storage/event-store.ts';
 import type { EngineOptions } from './config/engine-options.ts';
 import { BoundedRows } from './domain/bounded-rows.ts';
 import { LIMITS } from './domain/limits.ts';
@@ -154,6 +154,11 @@ export class RunBooks {
   noteRefused(type: string, message: string): void {
     const data = { code: 'HG_OPTION_INVALID', message };
     this.#refusals.add({ kind: 'command', event: `${type}.refused`, data, actorId: 'registry', cause: null });
+  }
+
+  /** Goes on with the alerts that runs before left open, or ends them. */
+  takeLeftAlerts(alerts: readonly LeftAlert[]): void {
+    this.#lifecycle.takeLeft(alerts);
   }
 
   /** Writes what is only counted so far. */

@@ -23,6 +23,17 @@ export interface OpenOptions {
   readonly uuid: () => string;
   /** Digest of the engine's options, for the `runs` table. */
   readonly configDigest: string;
+  /** Events of alerts that stay open until their end is a row (`…_OVER`). */
+  readonly lastingAlerts?: readonly string[];
+}
+
+/** An alert that runs before left open. */
+export interface LeftAlert {
+  readonly seq: number;
+  readonly atMs: number;
+  readonly actor: string;
+  readonly incarnation: number | null;
+  readonly event: string;
 }
 
 export interface PreviousRun {
@@ -189,6 +200,8 @@ export interface EventStore {
   readonly previousRun: PreviousRun | null;
   /** Actors whose end the previous run could not write, because it crashed. */
   readonly unfinished: readonly UnfinishedActor[];
+  /** The alerts of {@link OpenOptions.lastingAlerts} that no run has ended, in order. */
+  readonly leftAlerts: readonly LeftAlert[];
   /** The file name under which a damaged database was moved aside at this opening, without its folder. */
   readonly movedAside: string | null;
   /** Where sources said to go on, by `tenant/source`, the default tenant written out. Kept up by `commit`. */

@@ -14,6 +14,7 @@ import type { CommitUnit } from '../src/domain/timeline.ts';
 import { canonicalPath, IN_MEMORY, isInMemory } from './file/database-path.ts';
 import { lockIsMarked, takeEngineLock, type EngineLock } from './file/engine-lock.ts';
 import type {
+  LeftAlert,
   EventStore,
   LostDatabase,
   OpenOptions,
@@ -22,6 +23,7 @@ import type {
   UnfinishedActor,
 } from './event-store.ts';
 import { inspectDatabase, notADatabase } from './file/inspect-database.ts';
+import { readLeftAlerts } from './tables/left-alerts.ts';
 import { followCursors, readKnownState, type KnownState } from './tables/known-state.ts';
 import { nameAnew, readAncestors, readRestored } from './tables/lineage.ts';
 import { readMark } from './file/mark-file.ts';
@@ -46,6 +48,7 @@ const BUSY_TRIES_MAX = 3;
 interface OpenDatabase extends BegunRun, KnownState {
   readonly db: Database.Database;
   readonly unfinished: readonly UnfinishedActor[];
+  readonly leftAlerts: readonly LeftAlert[];
   readonly truncated: TruncatedRows | null;
   readonly lost: LostDatabase | null;
   readonly markIsUnreadable: boolean;
@@ -179,6 +182,7 @@ function begin(db: Database.Database, options: OpenOptions, before: Before): Ope
     ...lineage,
     lastIncarnation,
     unfinished,
+    leftAlerts: readLeftAlerts(db, options.lastingAlerts ?? []),
     truncated,
     lost,
     markIsUnreadable,

@@ -7,16 +7,19 @@
 import type { OperatorAlert } from '../../src/domain/alert.ts';
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
+import { isSinkName } from '../../src/domain/address.ts';
 import type { TimelineRow } from '../../src/domain/timeline.ts';
+import type { LeftAlert } from '../../storage/event-store.ts';
 import {
   alertOf,
+  CONFIG_REFUSED,
   endOf,
+  goesOn,
   isLasting,
   isOfLink,
   isOpenLink,
   isTrouble,
   linkDownAlert,
-  resumedAlertOf,
   topicOf,
   worksAgain,
 } from './lifecycle-rules.ts';
@@ -47,6 +50,9 @@ export class LifecycleAlerts {
   /** By their topics; later incarnations of an actor have its name. */
   readonly #open = new Map<string, OpenAlert>();
   readonly #trouble: LinkTrouble;
+  /** Left open by runs before, by the names of sources and sinks that have not come back yet. */
+  readonly #left = new Map<string, LeftAlert>();
+  #leftTimer: TimerHandle;
 
   constructor(ports: LifecycleAlertPorts) {
     this.#ports = ports;
@@ -75,14 +81,66 @@ export class LifecycleAlerts {
       if (isLasting(row, alert)) this.#begin(topic, alert);
       return;
     }
-    const resumed = resumedAlertOf(row);
-    if (resumed !== null) this.#begin(topic, resumed);
+    const left = row.kind === 'born' ? this.#left.get(row.actor) : undefined;
+    if (left === undefined) return;
+    this.#left.delete(row.actor);
+    if (goesOn(left.event, row)) this.#adopt(left, actorId, stateIn(row));
+    else this.#closeLeft(left, stateIn(row), row.seq);
+  }
+
+  /** Takes over the alerts that runs before left open. Those of parts are over with their run; a source or
+   *  sink that is there again goes on with its own, and one that does not come back ends it. */
+  takeLeft(alerts: readonly LeftAlert[]): void {
+    for (const left of alerts) {
+      if (left.incarnation === null) this.#closeLeft(left, 'started again', null);
+      else this.#left.set(left.actor, left);
+    }
+    if (this.#left.size === 0) return;
+    this.#leftTimer = this.#ports.clock.setTimeout(() => {
+      for (const left of this.#left.values()) this.#closeLeft(left, 'gone', null);
+      this.#left.clear();
+    }, LIMITS.leftAlertsMs);
+  }
+
+  #adopt({ actor, event, atMs, seq }: LeftAlert, actorId: string, state: string): void {
+    const { clock } = this.#ports;
+    const beganMonoMs = clock.monotonicMs() - Math.max(0, clock.wallMs() - atMs);
+    const sourceId = isSinkName(actor) ? null : actor;
+    const alert = {
+      event,
+      severity: 'warning',
+      sourceId,
+      timestamp: atMs,
+      message: '',
+      details: { seq },
+    } as const;
+    const open = this.#begin(actor, alert, beganMonoMs);
+    if (isOpenLink(state)) this.#watch(open, actorId, state);
+  }
+
+  #closeLeft({ actor, incarnation, event, atMs }: LeftAlert, state: string, cause: number | null): void {
+    const { clock, raise } = this.#ports;
+    const durationMs = Math.max(0, clock.wallMs() - atMs);
+    const topic = event === CONFIG_REFUSED ? 'the configuration' : actor;
+    raise(
+      {
+        event: `${event}_OVER`,
+        severity: 'info',
+        sourceId: incarnation === null || isSinkName(actor) ? null : actor,
+        timestamp: clock.wallMs(),
+        message: `${topic} is ${state} now; ${event} of an earlier run is over after ${durationMs} ms`,
+        details: { state, durationMs, repeats: 0 },
+      },
+      actor,
+      cause,
+    );
   }
 
   /** The run is over: alerts that are open end with it. */
   close(): void {
     for (const open of this.#open.values()) this.#stopTimer(open);
     this.#open.clear();
+    if (this.#leftTimer !== undefined) this.#ports.clock.clearTimeout(this.#leftTimer);
     this.#trouble.close();
   }
 

@@ -118,7 +118,7 @@ const REFUSED_VERSIONS: Readonly<Record<string, string>> = {
 /** The sender of such a version has the answer. */
 const ORIGINS_WITH_ANSWER: ReadonlySet<unknown> = new Set(['api', 'mqtt']);
 
-const CONFIG_REFUSED = 'CONFIG_REFUSED';
+export const CONFIG_REFUSED = 'CONFIG_REFUSED';
 
 const VERSION_RUNS: ReadonlySet<string> = new Set(['config.applied', 'config.unchanged']);
 
@@ -186,6 +186,14 @@ export function alertOf(row: TimelineRow): OperatorAlert | null {
   };
 }
 
+/** Events of the alerts that stay open until a later row ends them. */
+export const LASTING_ALERTS: readonly string[] = [
+  ...[SOURCE_ALERTS, SINK_ALERTS, ...Object.values(PART_ALERTS)].flatMap((rules) =>
+    Object.values(rules).map(({ event }) => event),
+  ),
+  ...['SOURCE_LINK_DOWN', 'SINK_LINK_DOWN', CONFIG_REFUSED],
+];
+
 /** Whether the alert of this row stays open until a later row ends it. */
 export function isLasting({ kind }: TimelineRow, { event }: OperatorAlert): boolean {
   return kind === 'transition' || event === CONFIG_REFUSED;
@@ -196,11 +204,10 @@ export function topicOf({ kind, actor }: TimelineRow): string {
   return kind === 'config' ? 'the configuration' : actor;
 }
 
-/** The alert that is open at a birth: a crash of the engine cut off a wait, and the source or sink goes on in
- *  it. The run before raised the alert. */
-export function resumedAlertOf(row: TimelineRow): OperatorAlert | null {
-  if (row.kind !== 'born' || row.incarnation === null) return null;
-  return row.toState === 'circuitOpen' ? alertOf({ ...row, kind: 'transition' }) : null;
+/** Whether an alert that a run before left open goes on in an actor that is born in this state: a link that
+ *  did not work is tried, or its wait goes on. */
+export function goesOn(event: string, { toState }: TimelineRow): boolean {
+  return isOfLink(event) || (toState === 'quarantined' && event.endsWith('_QUARANTINED'));
 }
 
 /** States in which the condition of an alert goes on, or is being tried. */

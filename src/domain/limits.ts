@@ -119,6 +119,9 @@ export const LIMITS = {
   /** Alerts about the lives of sources, sinks and parts that are open; beyond it the oldest is forgotten, and
    *  its end is not told. */
   openAlertsMax: 20_000,
+  /** How long a source or sink may take to come back after a start until the alerts that it left open are
+   *  over. */
+  leftAlertsMs: 60_000,
   /** A link that stood so long was sound: failures before it no longer count, milliseconds. */
   stableLinkMs: 10_000,
   /** How long a link may fail before that is an alert, from its first failure; and reads, from when they are

@@ -45,7 +45,11 @@ test('the error of each attempt names the address and the step without an answer
   const connackOnly = await peer({ answer: CONNACK });
   const infoOnly = await peer({ greeting: INFO });
   const [common, topics] = [{ connectTimeoutMs: 300 }, 't'];
-  const silent = defineSource({ type: 'silent', connects: true, stream: () => new Promise<void>(() => {}) });
+  const silent = defineSource({
+    type: 'silent',
+    connects: true,
+    stream: ({ signal }) => new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())),
+  });
   const at = (scheme: string, port = mute) => `${scheme}://127.0.0.1:${port}`;
   const sources: SourceSpec[] = [
     mqttSource({ id: 'mqtt', url: at('mqtt'), topics, ...common }),
