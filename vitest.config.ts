@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Folders of tests that run within one process: pure logic, machines, whole engines under the virtual clock. */
+/** Folders of tests that run within one process: pure logic, machines, whole engines under the virtual clock.
+ *  */
 const UNIT_FOLDERS = ['domain', 'config', 'pipeline', 'machines', 'testing', 'engine', 'gateway/config'];
 
 /** Files in those folders that start processes or wait in real time. */
 const NO_UNIT = /^test\/engine\/(backup|hung-disk|process|storage-worker)\.test/;
 
-/** Files that take ten seconds and more begin first, or the last one would run on alone while a processor idles. */
+/** Files that take ten seconds and more begin first, or the last one would run on alone while a processor
+ *  idles. */
 const LONG = [
   'test/chaos/',
   'test/actors/sources/conformance-',
@@ -41,8 +43,9 @@ const files: TestFile[] = readdirSync(join(root, 'test'), { recursive: true, enc
   .filter((file) => file.endsWith('.test.ts'))
   .map((file) => ({ path: `test/${file}`, text: readFileSync(join(root, 'test', file), 'utf8') }));
 
-/** Files of one project run one after the other in the same processes, so that modules are loaded once; a module
- *  that a file replaces would stay replaced, and a long test is to see its own memory and handles alone. */
+/** Files of one project run one after the other in the same processes, so that modules are loaded once; a
+ *  module that a file replaces would stay replaced, and a long test is to see its own memory and handles
+ *  alone. */
 const isIsolated = ({ text }: TestFile) => text.includes('vi.mock(') || text.includes('@module-tag full');
 const isUnit = ({ path }: TestFile) =>
   UNIT_FOLDERS.some((folder) => path.startsWith(`test/${folder}/`)) && !NO_UNIT.test(path);

@@ -1,6 +1,6 @@
 /** The program that a measurement runs in: `node --expose-gc bench/measure.ts NAME ARGUMENTS-AS-JSON`. Prints
- *  what was measured as JSON. Only the measurement's own module is loaded: what the others hold would count as
- *  its memory, and slow its collections. */
+ *  what was measured as JSON. Only the measurement's own module is loaded: what the others hold would count
+ *  as its memory, and slow its collections. */
 
 const MEASUREMENTS = {
   burstDemo: async () => (await import('./measurements/burst-demo.ts')).measureBurstDemo,

@@ -68,7 +68,7 @@ function startSensor(seed: number, name: string, index: number): Promise<HttpSen
   return startHttpSensor({
     read: () => ({ sensor: name, ...next() }),
     failRate: SENSOR_FAIL_RATE,
-    roll: () => random.next(),
+    random: () => random.next(),
     lateAnswerMs: LATE_ANSWER_MS,
   });
 }

@@ -140,7 +140,7 @@ async function realSensors(parts: AsyncDisposableStack, seed: number): Promise<S
     HTTP_IDS.map(async (id, index) => {
       const rolls = random.fork(id);
       const read = readingsFrom(100 * index);
-      const options = { read, failRate: FAIL_RATE, roll: () => rolls.next(), lateAnswerMs: 1_000 };
+      const options = { read, failRate: FAIL_RATE, random: () => rolls.next(), lateAnswerMs: 1_000 };
       const { url } = parts.use(await startHttpSensor(options));
       return httpSource({ id, url, intervalMs: HTTP_INTERVAL_MS, timeoutMs: HTTP_TIMEOUT_MS });
     }),

@@ -104,7 +104,7 @@ async function realSpecs(parts: AsyncDisposableStack): Promise<Specs> {
   const urls = new Map<string, string>();
   for (const id of IDS.filter((each) => TYPES[each] === 'http')) {
     const read = readingsFrom(startDayOf(id));
-    const sensor = parts.use(await startHttpSensor({ read, failRate: 0, roll: () => 1, lateAnswerMs: 0 }));
+    const sensor = parts.use(await startHttpSensor({ read, failRate: 0, random: () => 1, lateAnswerMs: 0 }));
     urls.set(id, sensor.url);
   }
   field.publish();

@@ -2,8 +2,8 @@
  *  its port, and tells it about the first burst that begins and the last one that ends. */
 
 import { sendParent, sendTo, setup } from 'xstate';
-import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';
-import type { Request } from './refusals.ts';
+import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './support/ports.ts';
+import type { Request } from './support/command-rejection.ts';
 
 /** From now on this is a burst; null: nothing is. The options are the port's; their values stand beside them
  *  for the row of the timeline. */

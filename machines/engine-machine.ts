@@ -8,7 +8,7 @@ import { burstDetectorMachine } from './burst-detector-machine.ts';
 import { healthMonitorMachine } from './health-monitor-machine.ts';
 import { janitorMachine } from './janitor-machine.ts';
 import { pipelineMachine } from './pipeline-machine.ts';
-import { MACHINE_OPTIONS, type PartFact } from './ports.ts';
+import { MACHINE_OPTIONS, type PartFact } from './support/ports.ts';
 import { rateLimiterMachine } from './rate-limiter-machine.ts';
 import { recorderMachine } from './recorder-machine.ts';
 import { registryMachine, type Directory } from './registry-machine.ts';

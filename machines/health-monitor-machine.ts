@@ -2,7 +2,7 @@
  *  interval. */
 
 import { sendParent, setup } from 'xstate';
-import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';
+import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './support/ports.ts';
 
 type HealthFact =
   | { type: 'sources.ailing'; ailing: number; sourceIds: readonly string[] }

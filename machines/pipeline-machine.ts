@@ -4,8 +4,8 @@
 
 import { assign, sendParent, sendTo, setup } from 'xstate';
 import type { ErrorFacts } from '../src/domain/errors.ts';
-import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';
-import type { Request } from './refusals.ts';
+import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './support/ports.ts';
+import type { Request } from './support/command-rejection.ts';
 
 export type PipelineCommand =
   /** Take what the outlets still hold, then end; at the latest after `deadlineMs`. */

@@ -3,8 +3,8 @@
 
 import { sendParent, sendTo, setup } from 'xstate';
 import type { RateLimitOptions } from '../src/domain/source.ts';
-import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';
-import type { Request } from './refusals.ts';
+import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './support/ports.ts';
+import type { Request } from './support/command-rejection.ts';
 
 /** From now on this limit holds; null: none. Its values stand beside it for the row of the timeline. */
 export type RateLimiterCommand = {

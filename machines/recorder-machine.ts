@@ -3,7 +3,7 @@
 
 import { sendParent, setup } from 'xstate';
 import type { ErrorFacts } from '../src/domain/errors.ts';
-import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './ports.ts';
+import { MACHINE_OPTIONS, partFailure, unprovidedPort, type PartFact } from './support/ports.ts';
 
 type RecorderFact =
   | { type: 'commit.failed'; error: ErrorFacts }
@@ -11,14 +11,14 @@ type RecorderFact =
 
 export const recorderMachine = setup({
   types: { events: {} as RecorderFact | PartFact },
-  actors: { ledger: unprovidedPort<undefined>('ledger') },
+  actors: { committer: unprovidedPort<undefined>('committer') },
 }).createMachine({
   id: 'recorder',
   options: MACHINE_OPTIONS,
   initial: 'recording',
   invoke: {
-    id: 'ledger',
-    src: 'ledger',
+    id: 'committer',
+    src: 'committer',
     onError: { actions: sendParent(({ event }) => partFailure(event)) },
   },
   on: { 'part.failed': { actions: sendParent(({ event }) => partFailure(event)) } },

@@ -1,13 +1,13 @@
 /** The registry: takes the messages that register, deregister, update, pause and resume sources, refuses
- *  those that cannot be carried out, and spreads the sources over bays. Who is registered where is the
+ *  those that cannot be carried out, and spreads the sources over shards. Who is registered where is the
  *  directory's knowledge, a port; the registry decides, the directory remembers. */
 
 import { sendParent, setup } from 'xstate';
 import type { ErrorFacts } from '../src/domain/errors.ts';
 import type { SourceSpec } from '../src/domain/source.ts';
-import { bayMachine, type BayReport } from './bay-machine.ts';
-import { MACHINE_OPTIONS } from './ports.ts';
-import { CLOSING, refuse, type ControllerNote, type Request } from './refusals.ts';
+import { sourceShardMachine, type ShardReport } from './source-shard-machine.ts';
+import { MACHINE_OPTIONS } from './support/ports.ts';
+import { CLOSING, refuse, type RegistryEntry, type Request } from './support/command-rejection.ts';
 import type { SourceCommand, SourceInput } from './source-machine.ts';
 
 export type RegistryCommand = Request &
@@ -29,16 +29,16 @@ export type RegistryCommand = Request &
 
 /** Where a source runs. */
 export interface Placement {
-  /** Its place in the bay. */
+  /** Its place in the shard. */
   readonly childId: string;
   /** Its name in the timeline. */
   readonly actorId: string;
-  readonly bayId: string;
+  readonly shardId: string;
 }
 
 export interface Admission extends Placement {
   readonly input: SourceInput;
-  readonly opensBay: boolean;
+  readonly opensShard: boolean;
 }
 
 /** What the registry needs to know and have done; filled by the composition root. */
@@ -54,13 +54,13 @@ export interface Directory {
   release(childId: string): SourceSpec | null;
   /** Sources that have not ended. */
   readonly size: number;
-  readonly bayIds: readonly string[];
+  readonly shardIds: readonly string[];
   answer(command: RegistryCommand, outcome: ErrorFacts | null): void;
   /** Writes a row that is no transition; `event` is what led to it. */
-  note(event: object, note: ControllerNote): void;
+  note(event: object, note: RegistryEntry): void;
 }
 
-type Event = RegistryCommand | BayReport;
+type Event = RegistryCommand | ShardReport;
 
 const registrySetup = setup({
   types: {
@@ -68,7 +68,7 @@ const registrySetup = setup({
     input: {} as { readonly directory: Directory },
     events: {} as Event,
   },
-  actors: { bay: bayMachine },
+  actors: { shard: sourceShardMachine },
   guards: {
     isRefused: ({ context, event }) =>
       isCommand(event) && (event.problem !== undefined || context.directory.refusal(event) !== null),
@@ -91,7 +91,7 @@ function isCommand(event: Event): event is RegistryCommand {
   return event.type.startsWith('registry.');
 }
 
-/** Enters a source in the directory, opens a bay for it if need be, and hands it over. */
+/** Enters a source in the directory, opens a shard for it if need be, and hands it over. */
 const admit = registrySetup.enqueueActions(({ enqueue, context: { directory }, event }) => {
   if (event.type !== 'registry.register') return;
   enterSource(enqueue, directory, event.spec, event, {});
@@ -107,22 +107,22 @@ function enterSource(
   event: Event,
   data: Record<string, unknown>,
 ): void {
-  const { childId, actorId, bayId, input, opensBay } = directory.admit(spec);
+  const { childId, actorId, shardId, input, opensShard } = directory.admit(spec);
   directory.note(event, {
     kind: 'registered',
     actorId,
     event: event.type,
     data: { type: spec.type, ...data },
   });
-  if (opensBay) enqueue.spawnChild('bay', { id: bayId });
-  enqueue.sendTo(bayId, { type: 'bay.admit', childId, input });
+  if (opensShard) enqueue.spawnChild('shard', { id: shardId });
+  enqueue.sendTo(shardId, { type: 'shard.start', childId, input });
 }
 
 /** Tells a source to go; it stays listed until it has ended. */
 const dismiss = registrySetup.enqueueActions(({ enqueue, context: { directory }, event }) => {
   if (event.type !== 'registry.deregister' && event.type !== 'registry.update') return;
   const placement = directory.locate(event);
-  const { childId, actorId, bayId } = placement;
+  const { childId, actorId, shardId } = placement;
   const successor = event.type === 'registry.update' ? event.spec : null;
   directory.retire(placement, event, successor);
   if (event.type === 'registry.deregister') {
@@ -134,22 +134,22 @@ const dismiss = registrySetup.enqueueActions(({ enqueue, context: { directory },
   const command: SourceCommand = now
     ? { type: 'source.stop' }
     : { type: 'source.drain', ...(deadline === undefined ? {} : { deadlineMs: deadline }) };
-  enqueue.sendTo(bayId, { type: 'bay.tell', childId, command });
+  enqueue.sendTo(shardId, { type: 'shard.forward', childId, command });
 });
 
 const passOn = registrySetup.enqueueActions(({ enqueue, context: { directory }, event }) => {
   if (event.type !== 'registry.pause' && event.type !== 'registry.resume') return;
-  const { childId, bayId } = directory.locate(event);
+  const { childId, shardId } = directory.locate(event);
   const command: SourceCommand = { type: event.type === 'registry.pause' ? 'source.pause' : 'source.resume' };
-  enqueue.sendTo(bayId, { type: 'bay.tell', childId, command });
+  enqueue.sendTo(shardId, { type: 'shard.forward', childId, command });
   directory.answer(event, null);
 });
 
 const drainAll = registrySetup.enqueueActions(({ enqueue, context: { directory }, event }) => {
   if (event.type !== 'registry.close') return;
-  for (const bayId of [...directory.bayIds].reverse()) {
-    enqueue.sendTo(bayId, {
-      type: 'bay.tellAll',
+  for (const shardId of [...directory.shardIds].reverse()) {
+    enqueue.sendTo(shardId, {
+      type: 'shard.broadcast',
       command: { type: 'source.drain', deadlineMs: event.deadlineMs },
     });
   }
@@ -157,13 +157,13 @@ const drainAll = registrySetup.enqueueActions(({ enqueue, context: { directory }
 
 /** Takes a source that has ended out of the directory; what was to follow it is admitted. */
 const release = registrySetup.enqueueActions(({ enqueue, context: { directory }, event }) => {
-  if (event.type !== 'bay.released' && event.type !== 'bay.broke') return;
+  if (event.type !== 'shard.released' && event.type !== 'shard.failed') return;
   const successor = directory.release(event.childId);
   if (successor !== null) enterSource(enqueue, directory, successor, event, { updated: true });
 });
 
 const releaseOnly = registrySetup.enqueueActions(({ context: { directory }, event }) => {
-  if (event.type !== 'bay.released' && event.type !== 'bay.broke') return;
+  if (event.type !== 'shard.released' && event.type !== 'shard.failed') return;
   directory.release(event.childId);
 });
 
@@ -182,9 +182,9 @@ export const registryMachine = registrySetup.createMachine({
         'registry.resume': [{ guard: 'isRefused', actions: 'refuse' }, { actions: passOn }],
         'registry.list': { actions: 'answer' },
         'registry.close': { target: 'closing', actions: drainAll },
-        'bay.released': { actions: release },
-        'bay.broke': { actions: release },
-        'bay.escalated': {
+        'shard.released': { actions: release },
+        'shard.failed': { actions: release },
+        'shard.escalated': {
           actions: sendParent(({ event }) => ({ type: 'registry.escalated', error: event.error })),
         },
       },
@@ -198,8 +198,8 @@ export const registryMachine = registrySetup.createMachine({
         'registry.deregister': { actions: 'refuseClosing' },
         'registry.pause': { actions: 'refuseClosing' },
         'registry.resume': { actions: 'refuseClosing' },
-        'bay.released': { actions: releaseOnly },
-        'bay.broke': { actions: releaseOnly },
+        'shard.released': { actions: releaseOnly },
+        'shard.failed': { actions: releaseOnly },
       },
     },
     closed: { type: 'final' },

@@ -1,7 +1,7 @@
 /** A sink: decides when to connect, when to wait and for how long, and when to give up. What it delivers
  *  stays in the log until it is delivered, so waiting costs nothing but time: a defect of its code is waited
  *  out like trouble of its link. It owns no link, no clock and no randomness: its ports do, and report facts
- *  that carry time and chance. They promise to report: `courier` an open link or a failure within the
+ *  that carry time and chance. They promise to report: `run` an open link or a failure within the
  *  connect timeout, and while draining the end of the log; `wait` its end; `drain` its end within its
  *  deadline. */
 
@@ -10,7 +10,7 @@ import { backoffMs, coolDownWaitMs, type BackoffPolicy } from '../src/domain/bac
 import type { ErrorFacts, Remedy } from '../src/domain/errors.ts';
 import { LIMITS } from '../src/domain/limits.ts';
 import type { BreakerOptions } from '../src/domain/source.ts';
-import { MACHINE_OPTIONS, unprovidedPort } from './ports.ts';
+import { MACHINE_OPTIONS, unprovidedPort } from './support/ports.ts';
 
 export type SinkCommand =
   | { type: 'sink.pause' }
@@ -21,10 +21,10 @@ export type SinkCommand =
   /** End, after the delivery under way; at the latest after `deadlineMs` (default: the sink's own). */
   | { type: 'sink.stop'; deadlineMs?: number };
 
-/** What a sink tells its courier: the log's end as it is now is the end of the way. */
-export type CourierCommand = { type: 'courier.drain' };
+/** What a sink tells its run: the log's end as it is now is the end of the way. */
+export type SinkRunCommand = { type: 'run.drain' };
 
-/** Facts of its ports. `monoMs` is monotonic time, `roll` a random number in [0, 1). */
+/** Facts of its ports. `monoMs` is monotonic time, `random` a random number in [0, 1). */
 export type SinkFact =
   | { type: 'link.opened'; monoMs: number }
   | {
@@ -37,7 +37,7 @@ export type SinkFact =
       /** While a batch was under way, which was not taken: how long the link stood says nothing then. */
       isDelivering: boolean;
       monoMs: number;
-      roll: number;
+      random: number;
     }
   /** A delivery went well after others had failed. */
   | { type: 'delivery.recovered' }
@@ -51,7 +51,7 @@ export interface SinkInput {
   /** The name the timeline gives it: address and incarnation, `sink:archive#12`. */
   readonly actorId: string;
   /** What the ports work on; the machine only hands it over. */
-  readonly rig: object;
+  readonly runtime: object;
   readonly backoff: BackoffPolicy;
   readonly breaker: BreakerOptions;
   readonly drainDeadlineMs: number;
@@ -70,7 +70,7 @@ export interface ResumedSinkWait {
 export interface SinkWaitInput {
   readonly delayMs: number;
   readonly kept: {
-    readonly rig: object;
+    readonly runtime: object;
     readonly state: ResumedSinkWait['state'];
     readonly failures: number;
   } | null;
@@ -107,9 +107,9 @@ const sinkSetup = setup({
     output: {} as SinkOutput,
   },
   actors: {
-    courier: unprovidedPort<{ rig: object; isDraining: boolean }>('courier'),
+    run: unprovidedPort<{ runtime: object; isDraining: boolean }>('run'),
     wait: unprovidedPort<SinkWaitInput>('wait'),
-    drain: unprovidedPort<{ rig: object; deadlineMs: number }>('drain'),
+    drain: unprovidedPort<{ runtime: object; deadlineMs: number }>('drain'),
   },
   guards: {
     isHopeless: ({ event }) => event.type === 'link.failed' && event.remedy === 'stop',
@@ -124,13 +124,13 @@ const sinkSetup = setup({
     countFailure: assign(({ context, event }) => {
       if (event.type !== 'link.failed') return {};
       const failures = failuresAfter(context, event);
-      const waitMs = backoffMs(context.backoff, failures, event.roll);
+      const waitMs = backoffMs(context.backoff, failures, event.random);
       return { failures, openedMonoMs: null, waitMs: Math.max(waitMs, event.retryAfterMs ?? 0) };
     }),
     coolDown: assign({
       waitMs: ({ context: { waitMs, breaker, backoff }, event }) => {
-        const roll = event.type === 'link.failed' ? event.roll : 0;
-        return Math.max(waitMs, coolDownWaitMs(breaker.coolDownMs, backoff.jitter, roll));
+        const random = event.type === 'link.failed' ? event.random : 0;
+        return Math.max(waitMs, coolDownWaitMs(breaker.coolDownMs, backoff.jitter, random));
       },
     }),
     forgiveFailures: assign({ failures: 0, openedMonoMs: null }),
@@ -142,7 +142,7 @@ const sinkSetup = setup({
     /** The deadline of what is under way. */
     setDeadline: assign({ deadlineMs: ({ context, event }) => deadlineOf(context, event) }),
     giveUpDrain: assign({ deadlineMs: 0, forced: true }),
-    tellCourier: sendTo('courier', { type: 'courier.drain' } satisfies CourierCommand),
+    tellRun: sendTo('run', { type: 'run.drain' } satisfies SinkRunCommand),
     noteDrained: assign({
       forced: ({ context, event }) => context.forced || (event.type === 'drain.finished' && event.forced),
     }),
@@ -158,9 +158,9 @@ const waitIn = (state: ResumedSinkWait['state']) =>
   ({
     id: 'wait',
     src: 'wait',
-    input: ({ context: { waitMs, rig, failures } }: { context: SinkContext }): SinkWaitInput => ({
+    input: ({ context: { waitMs, runtime, failures } }: { context: SinkContext }): SinkWaitInput => ({
       delayMs: waitMs,
-      kept: { rig, state, failures },
+      kept: { runtime, state, failures },
     }),
     onError: 'quarantined',
   }) as const;
@@ -189,9 +189,9 @@ const machineFrom = (initial: 'live' | ResumedSinkWait['state']) =>
       live: {
         initial: 'connecting',
         invoke: {
-          id: 'courier',
-          src: 'courier',
-          input: ({ context: { rig, isDraining } }) => ({ rig, isDraining }),
+          id: 'run',
+          src: 'run',
+          input: ({ context: { runtime, isDraining } }) => ({ runtime, isDraining }),
           onError: { target: 'quarantined' },
         },
         on: {
@@ -201,14 +201,14 @@ const machineFrom = (initial: 'live' | ResumedSinkWait['state']) =>
             { target: 'backingOff', actions: 'countFailure' },
           ],
           // Within: the link under way goes on.
-          'sink.drain': { target: '.draining', actions: ['beginDrain', 'tellCourier'] },
+          'sink.drain': { target: '.draining', actions: ['beginDrain', 'tellRun'] },
           'delivery.recovered': { actions: 'forgiveFailures' },
           'port.failed': 'quarantined',
         },
         states: {
           connecting: { on: { 'link.opened': { target: 'delivering', actions: 'noteOpened' } } },
           delivering: {},
-          /** The courier goes on to the log's end, and tries again by itself until the deadline comes. */
+          /** The run goes on to the log's end, and tries again by itself until the deadline comes. */
           draining: {
             invoke: {
               id: 'deadline',
@@ -251,7 +251,7 @@ const machineFrom = (initial: 'live' | ResumedSinkWait['state']) =>
         invoke: {
           id: 'drain',
           src: 'drain',
-          input: ({ context }) => ({ rig: context.rig, deadlineMs: context.deadlineMs }),
+          input: ({ context }) => ({ runtime: context.runtime, deadlineMs: context.deadlineMs }),
           onError: { target: 'failed' },
         },
         on: {

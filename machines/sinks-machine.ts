@@ -5,8 +5,8 @@
 import { setup, stopChild } from 'xstate';
 import type { ErrorFacts } from '../src/domain/errors.ts';
 import type { SinkSpec } from '../src/domain/sink.ts';
-import { MACHINE_OPTIONS } from './ports.ts';
-import { CLOSING, refuse, type ControllerNote, type Request } from './refusals.ts';
+import { MACHINE_OPTIONS } from './support/ports.ts';
+import { CLOSING, refuse, type RegistryEntry, type Request } from './support/command-rejection.ts';
 import {
   backingOffSinkMachine,
   circuitOpenSinkMachine,
@@ -66,7 +66,7 @@ export interface SinkRegister {
   /** They, in order of registration, and how long each may take to drain. */
   readonly running: readonly { readonly childId: string; readonly drainDeadlineMs: number }[];
   answer(command: SinksCommand, outcome: ErrorFacts | null): void;
-  note(event: object, note: ControllerNote): void;
+  note(event: object, note: RegistryEntry): void;
 }
 
 type Event = SinksCommand | SinksFact;

@@ -1,6 +1,6 @@
 /** A source: decides when to connect, when to wait and for how long, and when to give up. It owns no
  *  transport, no clock and no randomness: its ports do, and report facts that carry time and chance. Its
- *  ports promise to report: `intake` an open link, a failure or an end within the connect timeout; `wait` its
+ *  ports promise to report: `run` an open link, a failure or an end within the connect timeout; `wait` its
  *  end; `drain` its end within its deadline. */
 
 import { assign, enqueueActions, sendParent, setup } from 'xstate';
@@ -8,7 +8,7 @@ import { backoffMs, coolDownWaitMs } from '../src/domain/backoff.ts';
 import type { ErrorFacts, Remedy } from '../src/domain/errors.ts';
 import { LIMITS } from '../src/domain/limits.ts';
 import type { BreakerOptions, RestartOptions } from '../src/domain/source.ts';
-import { MACHINE_OPTIONS, unprovidedPort } from './ports.ts';
+import { MACHINE_OPTIONS, unprovidedPort } from './support/ports.ts';
 
 export type SourceCommand =
   | { type: 'source.pause' }
@@ -19,7 +19,7 @@ export type SourceCommand =
   /** End now. What waits in the outlet is lost and counted. */
   | { type: 'source.stop' };
 
-/** Facts of its ports. `monoMs` is monotonic time, `roll` a random number in [0, 1). */
+/** Facts of its ports. `monoMs` is monotonic time, `random` a random number in [0, 1). */
 export type SourceFact =
   | { type: 'link.opened'; monoMs: number }
   | {
@@ -28,17 +28,17 @@ export type SourceFact =
       /** Undefined: nobody classified the error; the source's code is taken to be at fault. */
       remedy: Remedy | undefined;
       monoMs: number;
-      roll: number;
+      random: number;
       /** How long the far end wants to be left alone; no wait is shorter. */
       retryAfterMs?: number;
     }
-  | { type: 'link.ended'; monoMs: number; roll: number }
+  | { type: 'link.ended'; monoMs: number; random: number }
   | { type: 'reads.failing'; error: ErrorFacts; consecutiveErrors: number }
   | {
       type: 'reads.exhausted';
       error: ErrorFacts;
       consecutiveErrors: number;
-      roll: number;
+      random: number;
       retryAfterMs?: number;
     }
   | { type: 'reads.recovered' }
@@ -51,7 +51,7 @@ export interface SourceInput {
   /** The name the timeline gives it: address and incarnation, `plc-7#12`. */
   readonly actorId: string;
   /** What the ports work on; the machine only hands it over. */
-  readonly rig: object;
+  readonly runtime: object;
   readonly restart: RestartOptions;
   readonly breaker: BreakerOptions;
   readonly drainDeadlineMs: number;
@@ -68,7 +68,7 @@ export interface ResumedWait {
 /** What the port `wait` is given, beside the time: what is being waited for, so that it can be kept. */
 export interface WaitInput {
   readonly delayMs: number;
-  readonly rig: object;
+  readonly runtime: object;
   readonly state: ResumedWait['state'];
   readonly failures: number;
 }
@@ -111,8 +111,8 @@ function isBudgetSpent(context: SourceContext, event: SourceCommand | SourceFact
   return recentCrashes(context, event.monoMs).length >= context.restart.restartsMax;
 }
 
-function waitInput({ waitMs, rig, failures }: SourceContext, state: WaitInput['state']): WaitInput {
-  return { delayMs: waitMs, rig, state, failures };
+function waitInput({ waitMs, runtime, failures }: SourceContext, state: WaitInput['state']): WaitInput {
+  return { delayMs: waitMs, runtime, state, failures };
 }
 
 const sourceSetup = setup({
@@ -123,9 +123,9 @@ const sourceSetup = setup({
     output: {} as SourceOutput,
   },
   actors: {
-    intake: unprovidedPort<{ rig: object }>('intake'),
+    run: unprovidedPort<{ runtime: object }>('run'),
     wait: unprovidedPort<WaitInput>('wait'),
-    drain: unprovidedPort<{ rig: object; deadlineMs: number }>('drain'),
+    drain: unprovidedPort<{ runtime: object; deadlineMs: number }>('drain'),
   },
   guards: {
     isHopeless: ({ context, event }) =>
@@ -153,17 +153,17 @@ const sourceSetup = setup({
         failures,
         openedMonoMs: null,
         crashesMonoMs: isCrash(event) ? [...crashes, event.monoMs] : crashes,
-        waitMs: Math.max(backoffMs(context.restart.backoff, failures, event.roll), event.retryAfterMs ?? 0),
+        waitMs: Math.max(backoffMs(context.restart.backoff, failures, event.random), event.retryAfterMs ?? 0),
       };
     }),
     waitAfterEnd: assign({
       waitMs: ({ context, event }) =>
-        event.type === 'link.ended' ? backoffMs(context.restart.backoff, 1, event.roll) : context.waitMs,
+        event.type === 'link.ended' ? backoffMs(context.restart.backoff, 1, event.random) : context.waitMs,
     }),
     coolDown: assign({
       waitMs: ({ context: { breaker, restart }, event }) =>
         Math.max(
-          coolDownWaitMs(breaker.coolDownMs, restart.backoff.jitter, 'roll' in event ? event.roll : 0),
+          coolDownWaitMs(breaker.coolDownMs, restart.backoff.jitter, 'random' in event ? event.random : 0),
           'retryAfterMs' in event ? (event.retryAfterMs ?? 0) : 0,
         ),
       openedMonoMs: null,
@@ -208,9 +208,9 @@ const machineFrom = (initial: 'live' | ResumedWait['state']) =>
       live: {
         initial: 'connecting',
         invoke: {
-          id: 'intake',
-          src: 'intake',
-          input: ({ context }) => ({ rig: context.rig }),
+          id: 'run',
+          src: 'run',
+          input: ({ context }) => ({ runtime: context.runtime }),
           onError: { target: 'quarantined' },
         },
         on: {
@@ -257,7 +257,7 @@ const machineFrom = (initial: 'live' | ResumedWait['state']) =>
         invoke: {
           id: 'drain',
           src: 'drain',
-          input: ({ context }) => ({ rig: context.rig, deadlineMs: context.deadlineMs }),
+          input: ({ context }) => ({ runtime: context.runtime, deadlineMs: context.deadlineMs }),
           onError: { target: 'failed' },
         },
         on: {

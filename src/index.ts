@@ -2,14 +2,14 @@
 
 import './node-version.ts';
 
-export { createEngine, type CreateEngineOptions, type Engine } from './engine.ts';
-export type { CommandOptions, ConfigNote, DeregisterOptions, EngineReport } from './engine-report.ts';
-export type { DeregisterSinkOptions, ReconfigureOptions, StopOptions } from './engine-report.ts';
-export type { Reconfiguration } from './reconfiguration.ts';
-export type { EngineState, EngineStats, SinkStats, SourceStats } from './engine-stats.ts';
-export type { Command } from './read-command.ts';
-export type { SinkBacklog } from './sink-wing.ts';
-export type { Registration } from './pending-requests.ts';
+export { createEngine, type CreateEngineOptions, type Engine } from './engine/engine.ts';
+export type { CommandOptions, ConfigNote, DeregisterOptions, EngineReport } from './engine/engine-report.ts';
+export type { DeregisterSinkOptions, ReconfigureOptions, StopOptions } from './engine/engine-report.ts';
+export type { Reconfiguration } from './engine/reconfiguration.ts';
+export type { EngineState, EngineStats, SinkStats, SourceStats } from './engine/engine-stats.ts';
+export type { Command } from './engine/commands/parse-command.ts';
+export type { SinkBacklog } from './engine/sink-subsystem.ts';
+export type { Registration } from './engine/pending-requests.ts';
 export { VERSION } from './version.ts';
 
 /** Schemas of a kind of source's own options are written with zod; this is the one the engine uses. */
@@ -18,7 +18,7 @@ export { defineSource, type SourceKind } from '../actors/sources/define-source.t
 export { fileSource, type FileSourceOptions } from '../actors/sources/file/file-source.ts';
 export { httpSource, type HttpSourceOptions } from '../actors/sources/http/http-source.ts';
 export { mqttConnection, type MqttConnection } from '../actors/sources/mqtt/connection.ts';
-export type { MqttConnectionInput } from '../actors/sources/mqtt/options.ts';
+export type { MqttConnectionInput } from '../actors/protocols/mqtt/options.ts';
 export { mqttSource, type MqttEnvelope, type MqttSourceInput } from '../actors/sources/mqtt/mqtt-source.ts';
 export {
   pushSource,
@@ -43,13 +43,13 @@ export { mqttSink, type MqttSinkOptions } from '../actors/sinks/mqtt/mqtt-sink.t
 
 export { boundedQueue, filter, transform, transformAsync } from './pipeline/stages.ts';
 export type { Stage } from './pipeline/stage.ts';
-export type { StageReport } from './pipeline/flow.ts';
+export type { StageReport } from './pipeline/stage-chain.ts';
 export type { QueueWaits } from './pipeline/bounded-queue.ts';
 export type { Consumed, Consumer, ConsumerReport } from './pipeline/consumer.ts';
 
 export { isBurstAlert } from './domain/alert.ts';
 export type { Alert, BurstAlert, BurstOverAlert, OperatorAlert } from './domain/alert.ts';
-export type { BurstNotification } from '../actors/timeline/alert-desk.ts';
+export type { BurstNotification } from '../actors/alerts/alert-dispatcher.ts';
 export type { DecodeOption } from './config/source-options.ts';
 export type { BackoffPolicy } from './domain/backoff.ts';
 export type { Clock } from './domain/clock.ts';
@@ -75,10 +75,10 @@ export type { DecodeFunction, RateLimitOptions, SourceIo, SourceLogic, SourceSpe
 export { Receipt, type Settlement } from './domain/receipt.ts';
 export type { DeadLetter, TimelineRow } from './domain/timeline.ts';
 
-export { backupDatabase, restoreDatabase } from './backup.ts';
-export type { BackupReport, RestoreReport } from './backup.ts';
-export { openDeadLetters } from './dead-letters.ts';
-export type { DeadLetters, LetterPage, LetterSelection, StoredLetter } from './dead-letters.ts';
+export { backupDatabase, restoreDatabase } from './engine/backup.ts';
+export type { BackupReport, RestoreReport } from './engine/backup.ts';
+export { openDeadLetters } from './engine/dead-letters.ts';
+export type { DeadLetters, DeadLetterPage, LetterSelection, StoredLetter } from './engine/dead-letters.ts';
 export { openTimelineReader } from '../storage/reading/open-timeline-reader.ts';
 export type { TimelineFilter, TimelineReader } from '../storage/reading/timeline-reader.ts';
 export { verifyDatabase, type VerifyOptions } from '../storage/verify/verify-database.ts';

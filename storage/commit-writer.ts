@@ -2,9 +2,9 @@
 
 import type Database from 'better-sqlite3';
 import { messageOf } from '../src/domain/errors.ts';
-import type { CommitMark } from '../src/domain/receipt.ts';
+import type { OriginRemoval } from '../src/domain/receipt.ts';
 import type {
-  CommitUnit,
+  WriteBatch,
   CursorRow,
   DeadlineRow,
   LetterFailure,
@@ -13,7 +13,7 @@ import type {
 import { bulkInsert, type SqlValue } from './tables/bulk-insert.ts';
 import type { CommitResult, RefusedRow } from './event-store.ts';
 import { isFaultOfRows } from './file/storage-error.ts';
-import { lastIncarnation, lastSeqReader } from './tables/known-state.ts';
+import { lastIncarnation, lastSeqReader } from './tables/recovered-state.ts';
 import { forgetRestored, RESTORED_EVENT } from './tables/lineage.ts';
 import { DEAD_LETTERS, healthOf, RECORDS, SPILL, TIMELINE } from './tables/log-tables.ts';
 import { CURSORS, DEADLINES, SINK_CURSORS, SINKS, SOURCES } from './tables/state-tables.ts';
@@ -33,10 +33,10 @@ export interface StoreTail {
 
 export interface CommitWriter {
   /** Commits one unit. Throws SQLite's own errors. */
-  commit(unit: CommitUnit): CommitResult;
+  commit(unit: WriteBatch): CommitResult;
   /** The rows that the tables refuse. Writes nothing. Throws SQLite's own errors that no row is the cause
    *  of. */
-  examine(unit: CommitUnit): RefusedRow[];
+  examine(unit: WriteBatch): RefusedRow[];
   tail(): StoreTail;
   counters(): Counters;
 }
@@ -61,7 +61,7 @@ export function createCommitWriter(
   const lastRecordSeq = lastSeqReader(db, 'records');
   const lastTimelineSeq = lastSeqReader(db, 'timeline');
   const counters = db.prepare('SELECT name, seq FROM sqlite_sequence').raw();
-  const write = db.transaction((unit: CommitUnit): number => {
+  const write = db.transaction((unit: WriteBatch): number => {
     tables.timeline(unit.timeline);
     const lastRow = unit.timeline.at(-1);
     if (lastRow !== undefined) chain.close(lastRow.seq);
@@ -112,8 +112,8 @@ export function createCommitWriter(
 type TableWriter<Row> = (rows: readonly Row[]) => number | void;
 
 type TableWriters = {
-  readonly [Table in Exclude<keyof CommitUnit, 'records'>]: TableWriter<CommitUnit[Table][number]>;
-} & { readonly records: (rows: CommitUnit['records']) => number };
+  readonly [Table in Exclude<keyof WriteBatch, 'records'>]: TableWriter<WriteBatch[Table][number]>;
+} & { readonly records: (rows: WriteBatch['records']) => number };
 
 function tableWriters(
   db: Database.Database,
@@ -136,15 +136,15 @@ function tableWriters(
   };
 }
 
-/** Thrown to roll a trial back. */
+/** Thrown to random a trial back. */
 const TRIAL_IS_OVER = new Error('the trial is over');
 
 /** Tries each row in a savepoint of its own, within a transaction that is rolled back. Rows that are accepted
  *  stay until then, so that a row that collides with another of the unit is found too. */
-function rowExaminer(db: Database.Database, tables: TableWriters): (unit: CommitUnit) => RefusedRow[] {
+function rowExaminer(db: Database.Database, tables: TableWriters): (unit: WriteBatch) => RefusedRow[] {
   const inSavepoint = db.transaction((write: TableWriter<unknown>, row: unknown) => void write([row]));
-  const trial = db.transaction((unit: CommitUnit, refused: RefusedRow[]): never => {
-    for (const table of Object.keys(tables) as (keyof CommitUnit)[]) {
+  const trial = db.transaction((unit: WriteBatch, refused: RefusedRow[]): never => {
+    for (const table of Object.keys(tables) as (keyof WriteBatch)[]) {
       for (const [index, row] of unit[table].entries()) {
         try {
           inSavepoint(tables[table] as TableWriter<unknown>, row);
@@ -167,7 +167,7 @@ function rowExaminer(db: Database.Database, tables: TableWriters): (unit: Commit
   };
 }
 
-function isEmpty(unit: CommitUnit): boolean {
+function isEmpty(unit: WriteBatch): boolean {
   return Object.values(unit).every((rows: readonly unknown[]) => rows.length === 0);
 }
 
@@ -209,7 +209,7 @@ function deadlineWriter(db: Database.Database): (rows: readonly DeadlineRow[]) =
   };
 }
 
-function markWriter(db: Database.Database): (marks: readonly CommitMark[]) => void {
+function markWriter(db: Database.Database): (marks: readonly OriginRemoval[]) => void {
   const unspill = db.prepare('DELETE FROM spill WHERE seq = ?');
   const deliver = db.prepare("UPDATE dead_letters SET status = 'delivered' WHERE id = ?");
   return (marks) => {

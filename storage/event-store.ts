@@ -5,7 +5,7 @@ import type { Ancestor } from '../src/domain/record-keys.ts';
 import type { RetentionOptions } from '../src/domain/retention.ts';
 import type { OutboundRecord } from '../src/domain/sink.ts';
 import type {
-  CommitUnit,
+  WriteBatch,
   DeadLetter,
   DeadlineRow,
   LetterStatus,
@@ -91,7 +91,7 @@ export interface CommitResult {
 
 /** A row of a commit unit that the database refuses. */
 export interface RefusedRow {
-  readonly table: keyof CommitUnit;
+  readonly table: keyof WriteBatch;
   /** Its place among the unit's rows of that table. */
   readonly index: number;
   readonly reason: string;
@@ -224,11 +224,11 @@ export interface EventStore {
   /** Writes everything in one transaction, or nothing.
    *  @throws HeadgateError HG_STORAGE_BUSY, _FULL, _READONLY, _CORRUPT or _FAILED. Its remedy says what to do
    *  with the unit: `retry` keeps it; `drop` means that its rows would be refused every time. */
-  commit(unit: CommitUnit): Promise<CommitResult>;
+  commit(unit: WriteBatch): Promise<CommitResult>;
   /** Finds the rows for which `commit` refuses a unit with the remedy `drop`: tries each row by itself and
    *  writes nothing. The unit without these rows is accepted. Slow: for a unit that was refused only.
    *  @throws HeadgateError as commit, where the database fails for another reason. */
-  examine(unit: CommitUnit): Promise<readonly RefusedRow[]>;
+  examine(unit: WriteBatch): Promise<readonly RefusedRow[]>;
   /** Records in order of `seq`. */
   readRecords(query: LogQuery): Promise<LogPage<OutboundRecord>>;
   /** Alerts in order of `seq`, as records: `data` is the alert. */

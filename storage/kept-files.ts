@@ -15,7 +15,7 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { HeadgateError } from '../src/domain/errors.ts';
-import type { CommitUnit } from '../src/domain/timeline.ts';
+import type { WriteBatch } from '../src/domain/timeline.ts';
 import type { CommitResult, FileIncident } from './event-store.ts';
 import { syncFolderOf } from './file/durable-file.ts';
 import { takeEngineLock, type EngineLock } from './file/engine-lock.ts';
@@ -38,7 +38,7 @@ export class KeptFiles {
   /** The connection whose files are watched; after an I/O error the session opens another one. */
   #db: Database.Database | null;
   /** A unit that is stored in files that were not where they should be, so that it was not acknowledged. */
-  #unanswered: { readonly unit: CommitUnit; readonly result: CommitResult } | null = null;
+  #unanswered: { readonly unit: WriteBatch; readonly result: CommitResult } | null = null;
   /** A copy that is to take the place of a database that is gone; it stays until it has. */
   #copyToPlace: string | null = null;
   /** A copy that was made beside a file that is not ours. */
@@ -77,7 +77,7 @@ export class KeptFiles {
 
   /** As {@link use}. A unit that was stored and could not be answered is handed in again: it is stored once.
    *  */
-  commit(unit: CommitUnit, action: () => CommitResult): CommitResult {
+  commit(unit: WriteBatch, action: () => CommitResult): CommitResult {
     this.#restore();
     const before = this.#unanswered;
     this.#unanswered = null;

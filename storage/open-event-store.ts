@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { HeadgateError } from '../src/domain/errors.ts';
 import type { Ancestor } from '../src/domain/record-keys.ts';
-import type { CommitUnit } from '../src/domain/timeline.ts';
+import type { WriteBatch } from '../src/domain/timeline.ts';
 import { canonicalPath, IN_MEMORY, isInMemory } from './file/database-path.ts';
 import { lockIsMarked, takeEngineLock, type EngineLock } from './file/engine-lock.ts';
 import type {
@@ -24,12 +24,12 @@ import type {
 } from './event-store.ts';
 import { inspectDatabase, notADatabase } from './file/inspect-database.ts';
 import { readLeftAlerts } from './tables/left-alerts.ts';
-import { followCursors, readKnownState, type KnownState } from './tables/known-state.ts';
+import { followCursors, readKnownState, type KnownState } from './tables/recovered-state.ts';
 import { nameAnew, readAncestors, readRestored } from './tables/lineage.ts';
 import { readMark } from './file/mark-file.ts';
 import { KeptFiles } from './kept-files.ts';
 import { logIsGone, moveLostAside, noteLoss, replacedDatabase, cutLog } from './lost-database.ts';
-import { createMarkKeeper } from './mark-keeper.ts';
+import { createMarkKeeper } from './database/mark-writer.ts';
 import { moveAside } from './file/move-aside.ts';
 import { finishRestore } from './file/pending-restore.ts';
 import { readState, writeState } from './tables/program-state.ts';
@@ -227,7 +227,7 @@ function eventStore(
     },
     cursors,
     movedAside,
-    async commit(unit: CommitUnit) {
+    async commit(unit: WriteBatch) {
       const write = () => session.commit(unit);
       const result = guard(() => (files === null ? write() : files.commit(unit, write)));
       followCursors(cursors, unit.cursors);

@@ -10,10 +10,10 @@ import type Database from 'better-sqlite3';
 import { isDeepStrictEqual } from 'node:util';
 import { HeadgateError } from '../src/domain/errors.ts';
 import { recordKeys, type Ancestor } from '../src/domain/record-keys.ts';
-import type { CommitUnit } from '../src/domain/timeline.ts';
+import type { WriteBatch } from '../src/domain/timeline.ts';
 import { createCommitWriter, type CommitWriter, type Counters, type StoreTail } from './commit-writer.ts';
 import type { CommitResult, LostDatabase, RefusedRow, RestoredFrom, TruncatedRows } from './event-store.ts';
-import { createLetters, type Letters } from './tables/letters.ts';
+import { createLetters, type Letters } from './tables/dead-letters.ts';
 import { createLogReader, type LogReader } from './tables/log-reader.ts';
 import { Maintenance } from './retention/maintenance.ts';
 import { makePrivate, syncFile } from './file/durable-file.ts';
@@ -40,7 +40,7 @@ export interface SessionFacts {
 
 /** A unit of which nobody knows whether it is stored. */
 interface Doubt {
-  readonly unit: CommitUnit;
+  readonly unit: WriteBatch;
   readonly counters: Counters;
 }
 
@@ -82,7 +82,7 @@ export class StoreSession {
 
   /** Throws SQLite's own errors. After an I/O error the same unit is to be handed in again: it is stored
    *  once. */
-  commit(unit: CommitUnit): CommitResult {
+  commit(unit: WriteBatch): CommitResult {
     for (let attempt = 1; ; attempt++) {
       if (this.#doubt !== null) {
         const stored = this.#resolve(this.#doubt);
@@ -134,7 +134,7 @@ export class StoreSession {
   }
 
   /** As {@link CommitWriter.examine}. */
-  examine(unit: CommitUnit): RefusedRow[] {
+  examine(unit: WriteBatch): RefusedRow[] {
     return this.parts.writer.examine(unit);
   }
 
@@ -146,7 +146,7 @@ export class StoreSession {
 
   /** Opens the database anew. Gives the unit that was in doubt if it is stored after all, null if it is not.
    *  Throws where there is no telling yet. */
-  #resolve({ unit, counters }: Doubt): { unit: CommitUnit; result: CommitResult } | null {
+  #resolve({ unit, counters }: Doubt): { unit: WriteBatch; result: CommitResult } | null {
     this.close();
     const db = this.#connect?.();
     if (db === undefined) return null;

@@ -4,7 +4,7 @@
 
 import type Database from 'better-sqlite3';
 import type { TruncatedRows } from './event-store.ts';
-import { lastSeqReader } from './tables/known-state.ts';
+import { lastSeqReader } from './tables/recovered-state.ts';
 import type { Mark } from './file/mark-file.ts';
 
 const NOTE = 'truncated';

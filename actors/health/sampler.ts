@@ -5,9 +5,9 @@
 import type { Clock, TimerHandle } from '../../src/domain/clock.ts';
 import type { SourceHealth, SourceState } from '../../src/domain/health.ts';
 import type { HealthRow } from '../../src/domain/timeline.ts';
-import type { PartFact } from '../../machines/ports.ts';
-import { partFailed } from '../flow/flow-ports.ts';
-import { managed } from '../managed.ts';
+import type { PartFact } from '../../machines/support/ports.ts';
+import { partFailed } from '../data-plane/pipeline-ports.ts';
+import { managed } from '../support/managed.ts';
 
 export interface SamplerPorts {
   readonly clock: Clock;

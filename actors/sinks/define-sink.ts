@@ -10,7 +10,7 @@ import {
   type SinkOptionsInput,
 } from '../../src/config/sink-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { checksumOfOptions } from '../far-end.ts';
+import { checksumOfOptions } from '../support/far-end.ts';
 import type { SinkIo, SinkLink, SinkLogic, SinkSpec } from '../../src/domain/sink.ts';
 
 /** The schema of a kind's own options, each a zod type. */

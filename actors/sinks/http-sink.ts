@@ -17,12 +17,12 @@ import { resolveOptions } from '../../src/config/resolve-options.ts';
 import { sinkSchema } from '../../src/config/sink-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import type { OutboundRecord, SinkIo, SinkLink, SinkSpec } from '../../src/domain/sink.ts';
-import { RetryAfterReader } from '../sources/http/retry-after.ts';
-import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from '../sources/http/url.ts';
-import { connectionShape } from '../sources/mqtt/options.ts';
+import { RetryAfterReader } from '../protocols/http/retry-after.ts';
+import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from '../protocols/http/url.ts';
+import { connectionShape } from '../protocols/mqtt/options.ts';
 import { sinkSpec } from './define-sink.ts';
-import { httpExchanger, type HttpAnswerHead } from './http-exchange.ts';
-import { linkLife } from './link-life.ts';
+import { httpExchanger, type HttpAnswerHead } from '../protocols/http/http-exchange.ts';
+import { linkLifetime } from './link-lifetime.ts';
 import { makeEach, recordAsJson } from './outbound-text.ts';
 
 const secret = z.string().min(1);
@@ -147,7 +147,7 @@ async function openLink(
 ): Promise<SinkLink> {
   const giveUp = new AbortController();
   const exchanger = httpExchanger(io.clock, target.url.startsWith('https:'), options.tls as AgentOptions);
-  const life = linkLife(io, target.place, () => giveUp.abort());
+  const life = linkLifetime(io, target.place, () => giveUp.abort());
   if (life.ended !== null) throw life.ended;
   const { method, timeoutMs, compress } = options;
   const post = async (batch: readonly OutboundRecord[], texts: readonly string[]) => {

@@ -5,12 +5,12 @@ import { type z } from 'zod';
 import {
   commonSpec,
   sourceSchema,
-  vouchFor,
+  brandValidated,
   type SourceOptionsInput,
 } from '../../src/config/source-options.ts';
 import { resolveOptions } from '../../src/config/resolve-options.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { checksumOfOptions } from '../far-end.ts';
+import { checksumOfOptions } from '../support/far-end.ts';
 import type { DecodeFunction, SourceIo, SourceLogic, SourceSpec } from '../../src/domain/source.ts';
 
 export interface SourceKind<Options> {
@@ -79,7 +79,7 @@ export function sourceSpec(
   readsFile?: string,
 ): SourceSpec {
   const reads = readsFile === undefined ? {} : { readsFile };
-  return vouchFor({
+  return brandValidated({
     ...commonSpec(options),
     ...{ type, decode, logic, ...reads },
     checksumOfOptions: () => checksumOfOptions(type, options),

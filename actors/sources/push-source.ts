@@ -7,7 +7,7 @@ import { HeadgateError } from '../../src/domain/errors.ts';
 import { Receipt, type Settlement } from '../../src/domain/receipt.ts';
 import type { RecordMeta } from '../../src/domain/record.ts';
 import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
-import { payloadIntake, type PayloadIntake } from '../../src/pipeline/decode/payload-intake.ts';
+import { payloadDecoder, type PayloadDecoder } from '../../src/pipeline/decode/payload-decoder.ts';
 import { sourceSpec } from './define-source.ts';
 
 export const pushSourceSchema = sourceSchema({
@@ -50,21 +50,22 @@ export type PushMeta = Omit<RecordMeta, 'receipt'>;
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID */
 export function pushSource(input: PushSourceOptions): PushSource {
   const options = resolveOptions(pushSourceSchema, input, 'pushSource');
-  const payloads = payloadIntake({ format: options.decode });
-  const door = new Door(options.id, options.pendingMax);
+  const payloads = payloadDecoder({ format: options.decode });
+  const door = new PushQueue(options.id, options.pendingMax);
   const spec = sourceSpec('push', options, payloads.decode, { stream: (io) => door.run(io) });
   return Object.freeze({
     ...spec,
-    push: (data: unknown, meta?: PushMeta) => door.hand((io, receipt) => io.emit(data, { ...meta, receipt })),
+    push: (data: unknown, meta?: PushMeta) =>
+      door.submit((io, receipt) => io.emit(data, { ...meta, receipt })),
     async pushAll(data: readonly unknown[], meta?: PushMeta) {
       if (!Array.isArray(data)) throw invalid(options.id, 'pushAll', 'data', 'a list of records’ data');
       const values = [...(data as readonly unknown[])];
-      return door.hand((io, receipt) => io.emitAll(values, { ...meta, receipt }));
+      return door.submit((io, receipt) => io.emitAll(values, { ...meta, receipt }));
     },
     async pushPayload(payload: string | Uint8Array, meta?: PushMeta) {
       const bytes = typeof payload === 'string' ? ENCODER.encode(payload) : copyOf(payload);
       if (bytes === null) throw invalid(options.id, 'pushPayload', 'payload', 'text or a Uint8Array');
-      return door.hand((io, receipt) => receive(payloads, io, bytes, { ...meta, receipt }));
+      return door.submit((io, receipt) => receive(payloads, io, bytes, { ...meta, receipt }));
     },
   });
 }
@@ -84,14 +85,14 @@ function invalid(id: string, method: string, field: string, wanted: string): Hea
 
 /** Hands in the good rows of a payload at once, and what is bad of it as dead letters. */
 function receive(
-  payloads: PayloadIntake,
+  payloads: PayloadDecoder,
   io: SourceIo,
   bytes: Uint8Array,
   meta: RecordMeta | undefined,
 ): boolean {
   const good: unknown[] = [];
   let hasRoom = true;
-  const gathering: Parameters<PayloadIntake['receive']>[0] = {
+  const gathering: Parameters<PayloadDecoder['receive']>[0] = {
     emitAll(values) {
       for (const value of values) good.push(value);
       return true;
@@ -108,7 +109,7 @@ type Give = (io: SourceIo, receipt: Receipt) => boolean;
 
 /** Lets pushes in one after the other: each waits until the one before it left room. None waits for another's
  *  commit: what came together is stored together. */
-class Door {
+class PushQueue {
   readonly #id: string;
   readonly #pendingMax: number;
   #io: SourceIo | null = null;
@@ -134,7 +135,7 @@ class Door {
   }
 
   /** Hands in in turn; resolves when everything handed in has come to its end. */
-  async hand(give: Give): Promise<PushOutcome> {
+  async submit(give: Give): Promise<PushOutcome> {
     const settled = Promise.withResolvers<Settlement>();
     const receipt = new Receipt(settled.resolve);
     const enter = (io: SourceIo) => {

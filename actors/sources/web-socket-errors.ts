@@ -4,9 +4,9 @@ import type { IncomingMessage } from 'node:http';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
 import type { SourceIo } from '../../src/domain/source.ts';
 import { answerWords, retryDetails, secretsOf, statusAdvice } from './http/answers.ts';
-import type { RetryAfterReader } from './http/retry-after.ts';
-import { publicUrl } from './http/url.ts';
-import { linkAdvice } from './link-advice.ts';
+import type { RetryAfterReader } from '../protocols/http/retry-after.ts';
+import { publicUrl } from '../protocols/http/url.ts';
+import { linkAdvice } from '../protocols/link-advice.ts';
 
 export interface WebSocketPlace {
   readonly url: string;

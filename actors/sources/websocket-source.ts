@@ -20,16 +20,16 @@ import type { HeadgateError } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import type { SourceIo, SourceSpec } from '../../src/domain/source.ts';
 import {
-  payloadIntake,
-  rejecter,
-  type PayloadIntake,
-  type Rejecter,
-} from '../../src/pipeline/decode/payload-intake.ts';
+  payloadDecoder,
+  decodeErrorReporter,
+  type PayloadDecoder,
+  type DecodeErrorReporter,
+} from '../../src/pipeline/decode/payload-decoder.ts';
 import { sourceSpec } from './define-source.ts';
-import { RetryAfterReader } from './http/retry-after.ts';
-import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './http/url.ts';
-import type { TlsOptions } from './socket/open-socket.ts';
-import { tlsSchema } from './socket/tls-options.ts';
+import { RetryAfterReader } from '../protocols/http/retry-after.ts';
+import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from '../protocols/http/url.ts';
+import type { TlsOptions } from '../protocols/socket/open-socket.ts';
+import { tlsSchema } from '../protocols/socket/tls-options.ts';
 import {
   closedError,
   INVALID_DATA,
@@ -40,14 +40,14 @@ import {
   statusError,
   tooLarge,
 } from './web-socket-errors.ts';
-import { ConnectProgress } from './socket/connect-progress.ts';
+import { ConnectProgress } from '../protocols/socket/connect-progress.ts';
 import {
   openWebSocket,
   WEB_SOCKET_ANSWER,
   webSocketPort,
   type OpenedWebSocket,
-} from './socket/open-web-socket.ts';
-import { KEPT_BYTES_MAX } from './socket/web-socket-frames.ts';
+} from '../protocols/socket/open-web-socket.ts';
+import { KEPT_BYTES_MAX } from '../protocols/socket/web-socket-frames.ts';
 
 const PROTOCOL_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const protocolName = z.string().regex(PROTOCOL_NAME, 'is no name of a subprotocol');
@@ -96,15 +96,15 @@ type Options = z.output<typeof webSocketSourceSchema>;
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function webSocketSource(input: WebSocketSourceOptions): SourceSpec {
   const options = resolveOptions(webSocketSourceSchema, input, 'webSocketSource');
-  const intake = payloadIntake({ format: options.decode });
-  const rejections = rejecter(intake.decode);
+  const decoder = payloadDecoder({ format: options.decode });
+  const rejections = decodeErrorReporter(decoder.decode);
   const retryAfter = new RetryAfterReader();
   return sourceSpec('websocket', options, rejections.decode, {
     connects: true,
     // A server does not keep what a client does not read.
     canWait: false,
     target: publicUrl(options.url),
-    stream: (io) => streamMessages(io, options, { intake, rejections, retryAfter }),
+    stream: (io) => streamMessages(io, options, { decoder, rejections, retryAfter }),
   });
 }
 
@@ -191,8 +191,8 @@ function connect(options: Options, on: { alive: () => void; advance: () => void 
 }
 
 interface Readers {
-  readonly intake: PayloadIntake;
-  readonly rejections: Rejecter;
+  readonly decoder: PayloadDecoder;
+  readonly rejections: DecodeErrorReporter;
   readonly retryAfter: RetryAfterReader;
 }
 
@@ -260,10 +260,10 @@ class Inbox {
   }
 
   #handIn({ payload, isBinary, rejection }: Message): Iterable<boolean> {
-    const { intake, rejections } = this.#readers;
+    const { decoder, rejections } = this.#readers;
     const meta = isBinary ? { contentType: 'application/octet-stream' } : undefined;
     if (rejection !== null) return [rejections.reject(this.#io, payload, rejection, meta)];
-    return intake.receive(this.#io, payload, meta);
+    return decoder.receive(this.#io, payload, meta);
   }
 
   async #waitForRoom(): Promise<void> {

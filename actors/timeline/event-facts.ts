@@ -7,7 +7,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'requestId',
   'cause',
   'monoMs',
-  'roll',
+  'random',
   'actorId',
   'childId',
   'output',

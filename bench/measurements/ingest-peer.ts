@@ -11,7 +11,7 @@ import { createIngest, type Ingest } from '../../src/http/ingest/ingest.ts';
 import type { Principal } from '../../src/http/http-deps.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { createEngine, pushSource } from '../../src/index.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { openWritable } from '../../storage/file/writable-database.ts';
 
 const UPLOAD = fileURLToPath(new URL('../upload.ts', import.meta.url));

@@ -4,7 +4,7 @@ import { pushSource } from '../../actors/sources/push-source.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { createEngine } from '../../src/index.ts';
 import { createMetrics } from '../../src/metrics/metrics.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 
 const NO_RELOAD = { version: 1, digest: '', last: null, counts: {} };
 

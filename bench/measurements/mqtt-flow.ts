@@ -11,7 +11,7 @@ import { KEPT_SESSION, startMqttField, TOPICS, type MqttField } from './mqtt-fie
 import { countPassing, isPlausible, isWarm, toFahrenheit, type SensorReading } from './readings.ts';
 import { scratchFolder } from './scratch.ts';
 import { checkStored } from './stored-records.ts';
-import { createTurnstile, perSecond, type Turnstile } from './turnstile.ts';
+import { createTurnstile, perSecond, type Turnstile } from './throughput-meter.ts';
 
 export interface MqttFlowOptions {
   /** `loop`: mqtt.js alone. `engine`: stores, and acknowledges what is stored. `ackFirst`: the same engine

@@ -3,7 +3,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Engine } from '../../src/index.ts';
-import { crowdIds, registerAll } from './crowd.ts';
+import { crowdIds, registerAll } from './many-sources.ts';
 import { checkWork, loadedEngine, registerLoad } from './load.ts';
 import { scratchFolder } from './scratch.ts';
 

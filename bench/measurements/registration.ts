@@ -2,7 +2,7 @@
 
 import { createEngine } from '../../src/index.ts';
 import { median } from '../result.ts';
-import { crowdIds, deregisterAll, registerAll } from './crowd.ts';
+import { crowdIds, deregisterAll, registerAll } from './many-sources.ts';
 import { heapBytes } from './heap.ts';
 import { scratchFolder, type Scratch } from './scratch.ts';
 

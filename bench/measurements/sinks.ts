@@ -6,7 +6,7 @@ import { createEngine, functionSink, HeadgateError, pushSource } from '../../src
 import { readings } from './readings.ts';
 import { scratchFolder } from './scratch.ts';
 import { checkStored } from './stored-records.ts';
-import { createTurnstile, perSecond } from './turnstile.ts';
+import { createTurnstile, perSecond } from './throughput-meter.ts';
 
 export interface SinkOptions {
   readonly hasDeadSink: boolean;

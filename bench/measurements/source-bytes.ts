@@ -1,7 +1,7 @@
 /** How much of the heap one waiting source takes. */
 
 import { createEngine } from '../../src/index.ts';
-import { crowdIds, deregisterAll, registerAll } from './crowd.ts';
+import { crowdIds, deregisterAll, registerAll } from './many-sources.ts';
 import { heapBytes } from './heap.ts';
 import { scratchFolder } from './scratch.ts';
 import { countStoredRows } from './stored-rows.ts';

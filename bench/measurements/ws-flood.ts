@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { createEngine, pushSource } from '../../src/index.ts';
 import { createIngest } from '../../src/http/ingest/ingest.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { SENDER } from './ingest-peer.ts';
 import { pace, percentiles } from './latency.ts';
 import { readingAt } from './readings.ts';

@@ -11,7 +11,7 @@ export interface HttpSensorOptions {
   /** Share of requests that fail, 0 to 1. */
   readonly failRate: number;
   /** A number in [0, 1) a call: seeded, so that the same requests fail again. */
-  roll(): number;
+  random(): number;
   /** How late a late answer comes, milliseconds. */
   readonly lateAnswerMs: number;
 }
@@ -31,12 +31,12 @@ export async function startHttpSensor(options: HttpSensorOptions): Promise<HttpS
   const counts = { requests: 0, failed: 0 };
   const server = createServer((_request, response) => {
     counts.requests++;
-    if (options.roll() >= options.failRate) {
+    if (options.random() >= options.failRate) {
       answer(response, options.read());
       return;
     }
     counts.failed++;
-    fail(response, FAILURES[Math.floor(options.roll() * FAILURES.length)] ?? 'status', options);
+    fail(response, FAILURES[Math.floor(options.random() * FAILURES.length)] ?? 'status', options);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

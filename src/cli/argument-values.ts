@@ -1,7 +1,7 @@
 /** Values of options and arguments that several commands take. */
 
 import { InvalidArgumentError } from 'commander';
-import { realClock } from '../real-clock.ts';
+import { realClock } from '../platform/real-clock.ts';
 import { parseTime, TIME_FORMS } from './time-argument.ts';
 
 export function time(text: string): number {

@@ -1,7 +1,7 @@
 /** The commands that copy a database out and back: backup and restore. */
 
 import type { VerifyReport } from '../../storage/verify/verify-report.ts';
-import { backupDatabase, restoreDatabase } from '../backup.ts';
+import { backupDatabase, restoreDatabase } from '../engine/backup.ts';
 import type { Output } from './output.ts';
 import type { ReadOptions } from './read-commands.ts';
 

@@ -2,7 +2,7 @@
 
 import { HeadgateError } from '../domain/errors.ts';
 import { readConfig, type ReadConfigResult } from '../gateway/config/read-config.ts';
-import { realClock } from '../real-clock.ts';
+import { realClock } from '../platform/real-clock.ts';
 import { ConfigFile } from '../gateway/config-file.ts';
 
 /** Reads and checks it. @throws HeadgateError HG_CONFIG_INVALID where the file cannot be read */

@@ -5,7 +5,7 @@ import {
   type DeadLetters,
   type LetterSelection,
   type StoredLetter,
-} from '../dead-letters.ts';
+} from '../engine/dead-letters.ts';
 import type { Row } from '../../storage/reading/timeline-reader.ts';
 import type { Output } from './output.ts';
 import { documentWriter, writeAll, type ReadOptions } from './read-commands.ts';

@@ -9,7 +9,7 @@ import type { GatewayConfig } from '../gateway/config/gateway-config.ts';
 import { peerProblems } from '../gateway/peer-problems.ts';
 import type { ReadConfigResult } from '../gateway/config/read-config.ts';
 import type { ConfigProblem } from '../gateway/gateway-control.ts';
-import { realClock } from '../real-clock.ts';
+import { realClock } from '../platform/real-clock.ts';
 import { configOf } from './config-input.ts';
 import { linksOf } from './doctor-links.ts';
 import type { Output } from './output.ts';

@@ -10,7 +10,7 @@ import { readJson, writeJson } from '../domain/json-text.ts';
 import { addressOf } from '../domain/address.ts';
 import { SILENT_LOGGER } from '../domain/logger.ts';
 import { isPoison, type FlowItem } from '../domain/record.ts';
-import { createEngine, type Engine } from '../engine.ts';
+import { createEngine, type Engine } from '../engine/engine.ts';
 import type { GatewayConfig } from '../gateway/config/gateway-config.ts';
 import { stagesOf } from '../gateway/config/stage-specs.ts';
 import { virtualClock } from '../testing/virtual-clock.ts';

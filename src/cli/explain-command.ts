@@ -2,7 +2,7 @@
  *  below it, for a source or a sink, the last error and what was lost on the way. */
 
 import { addressOf, parseAddress, sinkName } from '../domain/address.ts';
-import { realClock } from '../real-clock.ts';
+import { realClock } from '../platform/real-clock.ts';
 import type { Row, TimelineReader } from '../../storage/reading/timeline-reader.ts';
 import type { Output } from './output.ts';
 import { displayWidth } from './printable.ts';

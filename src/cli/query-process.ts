@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { HeadgateError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import { realClock } from '../real-clock.ts';
+import { realClock } from '../platform/real-clock.ts';
 import type { Cell, QueryEnd, QueryLine, QueryRequest } from './query-protocol.ts';
 
 export interface QueryLimits {

@@ -1,6 +1,6 @@
 /** The commands that list what a log holds: timeline, alerts, sources, sinks, and the state at a time. */
 
-import { realClock } from '../real-clock.ts';
+import { realClock } from '../platform/real-clock.ts';
 import type { TimelineKind } from '../domain/timeline.ts';
 import type { Row, TimelineFilter, TimelineReader } from '../../storage/reading/timeline-reader.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';

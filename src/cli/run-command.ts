@@ -9,7 +9,7 @@ import { createGatewayLog } from '../gateway/gateway-log.ts';
 import type { LogLevel } from '../gateway/log-levels.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway/gateway.ts';
 import { runProcess } from '../gateway/run-process.ts';
-import { realClock } from '../real-clock.ts';
+import { realClock } from '../platform/real-clock.ts';
 import type { Output } from './output.ts';
 
 export interface RunOptions {

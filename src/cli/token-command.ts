@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { hashOf, TOKEN_BYTES, tokenOf } from '../http/token-text.ts';
 import type { Scope } from '../http/http-deps.ts';
-import { realClock } from '../real-clock.ts';
+import { realClock } from '../platform/real-clock.ts';
 import { parseTime } from '../domain/time-text.ts';
 import type { Output } from './output.ts';
 

@@ -179,7 +179,7 @@ export type SourceOptionsInput = z.input<typeof commonSchema>;
 const VOUCHED_FOR = Symbol('vouched for');
 
 /** Says that `spec` need not be checked again: checking is a tenth of what a registration takes. */
-export function vouchFor(spec: SourceSpec): SourceSpec {
+export function brandValidated(spec: SourceSpec): SourceSpec {
   return Object.freeze(Object.defineProperty(spec, VOUCHED_FOR, { value: true }));
 }
 

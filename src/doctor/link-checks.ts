@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 import { mqttJsTransport } from '../../actors/sources/mqtt/mqtt-js-transport.ts';
-import { connectionSchema, resolveConnection } from '../../actors/sources/mqtt/options.ts';
+import { connectionSchema, resolveConnection } from '../../actors/protocols/mqtt/options.ts';
 import type { Clock } from '../domain/clock.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { ok, problem, warning, type Check, type Verdict } from './check.ts';

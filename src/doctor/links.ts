@@ -1,6 +1,6 @@
 /** What a configuration leads to: brokers, servers, files. */
 
-import type { MqttConnectionInput } from '../../actors/sources/mqtt/options.ts';
+import type { MqttConnectionInput } from '../../actors/protocols/mqtt/options.ts';
 
 /** Credentials stay in here: no finding bears them. */
 export type Link =

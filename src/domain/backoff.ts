@@ -22,15 +22,15 @@ export const DEFAULT_BACKOFF: BackoffPolicy = {
 
 /** How long a circuit stays open, milliseconds: never longer than `coolDownMs`; by the jitter of the backoff
  *  up to a tenth less, or up to half, so that many that failed in one instant do not come back in one. */
-export function coolDownWaitMs(coolDownMs: number, jitter: BackoffPolicy['jitter'], roll: number): number {
-  return Math.round(coolDownMs * (1 - COOL_DOWN_SPREAD[jitter] * roll));
+export function coolDownWaitMs(coolDownMs: number, jitter: BackoffPolicy['jitter'], random: number): number {
+  return Math.round(coolDownMs * (1 - COOL_DOWN_SPREAD[jitter] * random));
 }
 
 const COOL_DOWN_SPREAD = { none: 0, tenth: 0.1, full: 0.5 } as const;
 
-/** The wait before attempt `attempt` (the first retry is 1), in milliseconds. `roll` is a random number in
+/** The wait before attempt `attempt` (the first retry is 1), in milliseconds. `random` is a random number in
  *  [0, 1): chance is handed in, so that whoever decides stays a pure function. */
-export function backoffMs(policy: BackoffPolicy, attempt: number, roll: number): number {
+export function backoffMs(policy: BackoffPolicy, attempt: number, random: number): number {
   const step = Math.max(1, attempt);
   const base =
     policy.kind === 'constant'
@@ -43,7 +43,7 @@ export function backoffMs(policy: BackoffPolicy, attempt: number, roll: number):
     policy.jitter === 'none'
       ? capped
       : policy.jitter === 'full'
-        ? capped * roll
-        : capped * (0.9 + 0.2 * roll);
+        ? capped * random
+        : capped * (0.9 + 0.2 * random);
   return Math.round(Math.min(jittered, policy.maxMs));
 }

@@ -229,8 +229,8 @@ export const ERROR_CODES = {
     meaning: 'This Idempotency-Key came with another body before. Give each upload a key of its own.',
   },
   HG_RECORD_TOO_DEEP: { remedy: 'drop', meaning: 'A record is nested deeper than it may be.' },
-  HG_LETTER_UNKNOWN: { remedy: 'stop', meaning: 'There is no dead letter of that number.' },
-  HG_LETTER_TRUNCATED: {
+  HG_DEAD_LETTER_UNKNOWN: { remedy: 'stop', meaning: 'There is no dead letter of that number.' },
+  HG_DEAD_LETTER_TRUNCATED: {
     remedy: 'stop',
     meaning: 'The payload of this dead letter was too long to be kept whole; it cannot be retried.',
   },

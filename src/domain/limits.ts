@@ -2,9 +2,9 @@
  *  outcome. */
 
 export const LIMITS = {
-  /** Sources one bay supervises. XState copies a machine's children at each spawn: small bays keep spawning
-   *  linear. */
-  baySourcesMax: 32,
+  /** Sources one shard supervises. XState copies a machine's children at each spawn: small shards keep
+   *  spawning linear. */
+  shardSourcesMax: 32,
   /** Sources that have ended and whose last health is still told. */
   endedSourcesKept: 1_024,
   /** Commands that wait for an engine which has not been started. */

@@ -23,7 +23,7 @@ export type Outcome = keyof Settlement;
 
 /** A note that goes into the same transaction as the record that bears it: where the record came from is
  *  crossed out at the moment it is stored, so that it is stored once. */
-export type CommitMark =
+export type OriginRemoval =
   /** The record waited on disk (`spill`); that row is deleted. */
   | { readonly kind: 'spill'; readonly seq: number }
   /** The record was a dead letter; it has left. */
@@ -31,7 +31,7 @@ export type CommitMark =
 
 export class Receipt {
   /** What is crossed out when the records are stored. */
-  readonly mark: CommitMark | undefined;
+  readonly mark: OriginRemoval | undefined;
   readonly #onSettled: (settlement: Settlement) => void;
   /** Numbers of its own, not an object of them: a receipt comes with every message. */
   #stored = 0;
@@ -45,7 +45,7 @@ export class Receipt {
 
   /** `onSettled` is called once: after {@link seal}, when every record has come to its end. What it throws is
    *  a failure of the source that handed the records in. */
-  constructor(onSettled: (settlement: Settlement) => void, mark?: CommitMark) {
+  constructor(onSettled: (settlement: Settlement) => void, mark?: OriginRemoval) {
     this.#onSettled = onSettled;
     this.mark = mark;
   }

@@ -1,7 +1,7 @@
 /** Rows of the timeline and of the tables beside it, as storage takes them and readers give them back. */
 
 import type { SourceState } from './health.ts';
-import type { CommitMark } from './receipt.ts';
+import type { OriginRemoval } from './receipt.ts';
 import type { RecordRow } from './record-row.ts';
 import type { SinkState } from './sink.ts';
 
@@ -193,7 +193,7 @@ export interface FarEnd {
 }
 
 /** Everything one transaction writes. */
-export interface CommitUnit {
+export interface WriteBatch {
   readonly timeline: readonly TimelineRow[];
   readonly records: readonly RecordRow[];
   readonly sources: readonly SourceRow[];
@@ -201,7 +201,7 @@ export interface CommitUnit {
   readonly health: readonly HealthRow[];
   readonly cursors: readonly CursorRow[];
   readonly spilled: readonly SpillRow[];
-  readonly marks: readonly CommitMark[];
+  readonly marks: readonly OriginRemoval[];
   readonly letterFailures: readonly LetterFailure[];
   readonly sinks: readonly SinkRow[];
   readonly sinkCursors: readonly SinkCursorRow[];
@@ -209,11 +209,11 @@ export interface CommitUnit {
 }
 
 /** A unit that writes nothing but `parts`. */
-export function commitUnit(parts: Partial<CommitUnit> = {}): CommitUnit {
+export function commitUnit(parts: Partial<WriteBatch> = {}): WriteBatch {
   return { ...NOTHING_TO_WRITE, ...parts };
 }
 
-const NOTHING_TO_WRITE: CommitUnit = {
+const NOTHING_TO_WRITE: WriteBatch = {
   timeline: [],
   records: [],
   sources: [],

@@ -1,7 +1,7 @@
 /** The difference of two configurations as steps that the engine can take, each with its way back. Messages
  *  to the registry do the work: a source that no step names is not touched. */
 
-import type { Engine } from '../engine.ts';
+import type { Engine } from '../engine/engine.ts';
 import { addressOf } from '../domain/address.ts';
 import { HeadgateError, type ErrorCode } from '../domain/errors.ts';
 import type { SinkSpec } from '../domain/sink.ts';

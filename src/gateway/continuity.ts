@@ -8,7 +8,7 @@
  *    then it is given up with an alert. A version that names it under `removed` gives the cursor up at once.
  */
 
-import type { Engine } from '../engine.ts';
+import type { Engine } from '../engine/engine.ts';
 import { formatAddress, parseAddress } from '../domain/address.ts';
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import { errorFacts, HeadgateError, messageOf } from '../domain/errors.ts';
@@ -158,9 +158,9 @@ export class Continuity {
     const counts = { sourcesTotal: sources.length, sinksTotal: sinks.length };
     this.#note('config.removed', { ...shown, ...counts, keptMs }, by);
     const next = 'put it back to go on where it was; name it under "removed" where it is gone for good';
-    const unsaid = [...without(sources, confirmed.sources), ...without(sinks, confirmed.sinks)];
+    const suppressed = [...without(sources, confirmed.sources), ...without(sinks, confirmed.sinks)];
     const facts = { ...shown, ...counts };
-    if (unsaid.length === 0) this.#ports.log.info(facts, 'the configuration removes sources or sinks');
+    if (suppressed.length === 0) this.#ports.log.info(facts, 'the configuration removes sources or sinks');
     else this.#ports.log.warn({ ...facts, keptMs, next }, 'sources or sinks are gone from the configuration');
     for (const sink of without(sinks, confirmed.sinks)) {
       await this.#tellUndelivered('config.sinkRemoved', sink, by);

@@ -10,7 +10,7 @@ import { BoundedRows } from '../domain/bounded-rows.ts';
 import { errorFacts, HeadgateError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Logger } from '../domain/logger.ts';
-import type { MqttMessage } from '../../actors/sources/mqtt/transport.ts';
+import type { MqttMessage } from '../../actors/protocols/mqtt/transport.ts';
 import { parseControl, readControl, scopeFor, senderOf, type ControlMessage } from './control-message.ts';
 import type { Sender } from './control-message.ts';
 import type { GatewayControl } from './gateway-control.ts';

@@ -16,12 +16,12 @@ import {
   connectionSchema,
   resolveConnection,
   type MqttConnectionInput,
-} from '../../actors/sources/mqtt/options.ts';
-import type { ResolvedConnection } from '../../actors/sources/mqtt/options.ts';
-import { filterProblem, topicMatcher, topicProblem } from '../../actors/sources/mqtt/topics.ts';
-import type { MqttLink, MqttMessage } from '../../actors/sources/mqtt/transport.ts';
-import { connectTimedOut, shownUrl } from '../../actors/sources/mqtt/errors.ts';
-import { brokerProgress } from '../../actors/sources/mqtt/wire.ts';
+} from '../../actors/protocols/mqtt/options.ts';
+import type { ResolvedConnection } from '../../actors/protocols/mqtt/options.ts';
+import { filterProblem, topicMatcher, topicProblem } from '../../actors/protocols/mqtt/topics.ts';
+import type { MqttLink, MqttMessage } from '../../actors/protocols/mqtt/transport.ts';
+import { connectTimedOut, shownUrl } from '../../actors/protocols/mqtt/errors.ts';
+import { brokerProgress } from '../../actors/protocols/mqtt/open-socket.ts';
 import { createControlCommands, type Answered, type ControlCommandsDeps } from './control-commands.ts';
 
 /** The section `control.mqtt` of the configuration, resolved. */

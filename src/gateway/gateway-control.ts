@@ -1,7 +1,7 @@
 /** What the rest of the process may ask of the running gateway: the API, the control topic and the live view
  *  hold this and nothing else of it. */
 
-import type { Engine } from '../engine.ts';
+import type { Engine } from '../engine/engine.ts';
 import type { SinkSpec } from '../domain/sink.ts';
 import type { SourceSpec } from '../domain/source.ts';
 

@@ -2,7 +2,7 @@
 
 import { HeadgateError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
-import type { EngineReport } from '../engine-report.ts';
+import type { EngineReport } from '../engine/engine-report.ts';
 import type { ConfigProblem } from './gateway-control.ts';
 
 export function invalidConfig(file: string | undefined, problems: readonly ConfigProblem[]): HeadgateError {

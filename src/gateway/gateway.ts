@@ -1,17 +1,17 @@
 /** The gateway: an engine with its configuration, its doors and its watch, as one thing that is started and
  *  stopped. Parts start in order and stop in reverse, also where only some of them came up. */
 
-import type { EngineReport } from '../engine-report.ts';
-import { createEngine, type Engine } from '../engine.ts';
+import type { EngineReport } from '../engine/engine-report.ts';
+import { createEngine, type Engine } from '../engine/engine.ts';
 import type { Clock } from '../domain/clock.ts';
 import { HeadgateError } from '../domain/errors.ts';
 import type { SinkSpec } from '../domain/sink.ts';
 import type { SourceSpec } from '../domain/source.ts';
-import { realClock } from '../real-clock.ts';
+import { realClock } from '../platform/real-clock.ts';
 import { ConfigFile } from './config-file.ts';
 import { Continuity } from './continuity.ts';
 import { sinkSpecOf, sourceSpecOf } from './config/specs.ts';
-import { openDoors, type Doors } from './doors.ts';
+import { openDoors, type Interfaces } from './interfaces.ts';
 import { openMetrics } from './open-metrics.ts';
 import type {
   ApplyOptions,
@@ -26,7 +26,7 @@ import type {
 import type { GatewayLog } from './gateway-log.ts';
 import type { GatewayOptions } from './gateway-options.ts';
 import { invalidConfig, NO_FILE, NOT_RUNNING, tellDrained } from './gateway-problems.ts';
-import { watchLife, type LifeWatch } from './life-watch.ts';
+import { watchLife, type LifeWatch } from './watchdog.ts';
 import {
   isProblems,
   prepareConfig,
@@ -70,7 +70,7 @@ export class Gateway implements GatewayControl {
   #parts = new AsyncDisposableStack();
   #phase: GatewayPhase = 'stopped';
   #begun = { atMs: 0, monoMs: 0 };
-  #doors: Doors | null = null;
+  #doors: Interfaces | null = null;
   #life: LifeWatch | null = null;
   #starting: Promise<void> | null = null;
   #stopping: Promise<EngineReport> | null = null;

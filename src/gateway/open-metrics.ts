@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { isInMemory } from '../../storage/file/database-path.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Logger } from '../domain/logger.ts';
-import type { Engine } from '../engine.ts';
+import type { Engine } from '../engine/engine.ts';
 import type { ReloadFacts } from '../metrics/metric.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import { startOtlpExport, type OtlpExport } from '../metrics/otlp-export.ts';

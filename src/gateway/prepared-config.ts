@@ -1,7 +1,7 @@
 /** A version of the configuration, ready to run: read, checked, and everything made of it that may be
  *  refused.  Nothing of it runs yet. */
 
-import type { CreateEngineOptions } from '../engine.ts';
+import type { CreateEngineOptions } from '../engine/engine.ts';
 import { formatAddress } from '../domain/address.ts';
 import { messageOf } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';

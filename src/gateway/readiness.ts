@@ -1,7 +1,7 @@
 /** Is the gateway ready to be sent data, and is it alive at all? Two questions: a gateway whose disk is full
  *  is not ready, but nothing is gained by killing it. Pure functions over what the engine counts. */
 
-import type { EngineStats } from '../engine-stats.ts';
+import type { EngineStats } from '../engine/engine-stats.ts';
 import { formatAddress } from '../domain/address.ts';
 import type { Readiness } from './gateway-control.ts';
 

@@ -167,10 +167,10 @@ class SerialReloader implements Reloader {
     const by = seq === null ? {} : { cause: seq };
     const steps = changeSteps(engine, running, next, difference.changes, this.#ports.isKept);
     const beside = this.#ports.besideEngine?.(next) ?? [];
-    const { done, problems } = await takeAll([...steps, beside], by, pause);
+    const { done, problems } = await applyAll([...steps, beside], by, pause);
     if (problems.length === 0) problems.push(...this.#persist(request));
     if (problems.length > 0) {
-      problems.push(...(await takeBack(done, by, pause)));
+      problems.push(...(await rollBack(done, by, pause)));
       this.#ports.onTakenBack?.(next);
       return this.#fail(request, difference, problems);
     }
@@ -266,7 +266,7 @@ type Groups = readonly (readonly ChangeStep[])[];
 type By = Parameters<ChangeStep['apply']>[0];
 
 /** Takes group after group, up to the first in which a step fails. */
-async function takeAll(
+async function applyAll(
   groups: Groups,
   by: By,
   pause: Pause,
@@ -283,7 +283,7 @@ async function takeAll(
 }
 
 /** Takes back what was done, last first. Returns what could not be taken back. */
-async function takeBack(done: Groups, by: By, pause: Pause): Promise<ConfigProblem[]> {
+async function rollBack(done: Groups, by: By, pause: Pause): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
   for (const group of done.toReversed()) {
     const results = await settleAll(group, async (step) => step.revert(by), pause);

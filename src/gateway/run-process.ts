@@ -5,7 +5,7 @@
 import { constants } from 'node:os';
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import { errorFacts, HeadgateError } from '../domain/errors.ts';
-import { NOTHING_UNWRITTEN, type UnwrittenRows } from '../record-balance.ts';
+import { NOTHING_UNWRITTEN, type UnwrittenRows } from '../engine/record-balance.ts';
 import type { Gateway } from './gateway.ts';
 import type { GatewayLog } from './gateway-log.ts';
 

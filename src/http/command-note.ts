@@ -1,8 +1,8 @@
 /** Who gave a command over the API: a row of the timeline, which the rows of the command name as their cause.
  *  So `explain` leads from what a source did to whoever made it do so. */
 
-import type { Engine } from '../engine.ts';
-import type { CommandOptions } from '../engine-report.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { CommandOptions } from '../engine/engine-report.ts';
 import { HeadgateError } from '../domain/errors.ts';
 import type { Principal } from './http-deps.ts';
 

@@ -12,10 +12,10 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { createApi } from './api.ts';
 import { createAuthenticator, NOBODY } from './auth.ts';
-import { answerBrokenRequest, endWithProblem } from './raw-answers.ts';
-import { forsakeBody } from './wanted-body.ts';
-import { createDoor, isPreflight, isTls, PREFLIGHT_HEADERS, setCommonHeaders } from './door.ts';
-import { Exchanges } from './exchanges.ts';
+import { answerBrokenRequest, endWithProblem } from './raw-socket-response.ts';
+import { discardBody } from './request-body.ts';
+import { createDoor, isPreflight, isTls, PREFLIGHT_HEADERS, setCommonHeaders } from './request-guard.ts';
+import { Exchanges } from './in-flight-requests.ts';
 import { clientKey } from './fair-places.ts';
 import { exposureWarnings, requireSafeAddress } from './exposure.ts';
 import type { HttpDeps, Principal } from './http-deps.ts';
@@ -86,7 +86,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     async (request, env) => {
       const { incoming, outgoing } = env as HttpBindings;
       const made = await app.fetch(request, { ...env, principal: principals.get(incoming) ?? NOBODY });
-      forsakeBody(incoming, outgoing, clock);
+      discardBody(incoming, outgoing, clock);
       return made;
     },
     // Its own way to be rid of a body reads 64 MiB of it. What it cannot read is left for us to answer.
@@ -94,7 +94,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
   );
 
   const turnAway = (request: IncomingMessage, response: ServerResponse, problem: Problem): false => {
-    forsakeBody(request, response, clock);
+    discardBody(request, response, clock);
     sendProblem(response, problem);
     return false;
   };
@@ -106,7 +106,7 @@ export function createHttpServer(deps: HttpDeps): HttpServer {
     if (refused !== null) return turnAway(request, response, refused);
     for (const [name, value] of Object.entries(door.corsHeadersOf(request))) response.setHeader(name, value);
     if (isPreflight(request)) {
-      forsakeBody(request, response, clock);
+      discardBody(request, response, clock);
       response.writeHead(204, PREFLIGHT_HEADERS).end();
       return false;
     }

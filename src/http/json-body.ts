@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
-import { inviteBody } from './wanted-body.ts';
+import { sendContinue } from './request-body.ts';
 
 export interface BodyLimits {
   readonly bodyBytesMax: number;
@@ -30,7 +30,7 @@ export async function readText(
     });
   }
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  inviteBody(request, response);
+  sendContinue(request, response);
   const bytes = await readBytes(request, bytesMax);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

@@ -1,6 +1,6 @@
 /** Metrics of the way through the engine: rate limit, bursts, stages, what is under way. */
 
-import type { StageReport } from '../pipeline/flow.ts';
+import type { StageReport } from '../pipeline/stage-chain.ts';
 import { single, stateSet, type MetricDefinition, type ValueDefinition } from './metric.ts';
 
 const STAGE = ['stage'];

@@ -1,7 +1,7 @@
 /** What a metric is: its name, its type, what it says, and how its values are read from the facts of one
  *  moment. Every way out (Prometheus text, OTLP, the page of the docs) is made of these definitions. */
 
-import type { EngineStats, SinkStats, SourceStats } from '../engine-stats.ts';
+import type { EngineStats, SinkStats, SourceStats } from '../engine/engine-stats.ts';
 import type { LoopFacts } from './event-loop.ts';
 import type { HistogramSample, Labels, Sample } from './sample.ts';
 import type { NamedFigures } from './named-totals.ts';

@@ -3,7 +3,7 @@
 
 import { statfs } from 'node:fs/promises';
 import type { Clock } from '../domain/clock.ts';
-import type { EngineStats } from '../engine-stats.ts';
+import type { EngineStats } from '../engine/engine-stats.ts';
 import { monitorLoop } from './event-loop.ts';
 import { expositionOf } from './exposition.ts';
 import { FLOW_METRICS } from './flow-metrics.ts';

@@ -2,7 +2,7 @@
 
 import { LIMITS } from '../domain/limits.ts';
 import type { SinkState } from '../domain/sink.ts';
-import type { EngineStats, SinkStats } from '../engine-stats.ts';
+import type { EngineStats, SinkStats } from '../engine/engine-stats.ts';
 import type { MetricDefinition, ValueDefinition } from './metric.ts';
 import { NamedTotals } from './named-totals.ts';
 import { subjectMetrics } from './subject-metrics.ts';

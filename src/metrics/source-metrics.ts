@@ -2,7 +2,7 @@
 
 import type { SourceState } from '../domain/health.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { SourceStats } from '../engine-stats.ts';
+import type { SourceStats } from '../engine/engine-stats.ts';
 import type { MetricDefinition, MetricFacts, ValueDefinition } from './metric.ts';
 import { NamedTotals } from './named-totals.ts';
 import type { Sample } from './sample.ts';

@@ -1,6 +1,6 @@
 /** Metrics of the database, of what could not be stored, and of the disk. */
 
-import type { StorageStats } from '../engine-stats.ts';
+import type { StorageStats } from '../engine/engine-stats.ts';
 import {
   single,
   type HistogramDefinition,

@@ -76,7 +76,7 @@ export class AsyncNode implements Upstream, Downstream {
   }
 
   /** Gives up what is in it: it is lost, whatever comes of the calls in flight. */
-  abandon(): void {
+  discard(): void {
     for (const { input } of this.#slots.take(this.#slots.size)) input[RECEIPT]?.settle('lost');
   }
 

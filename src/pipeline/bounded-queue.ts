@@ -11,7 +11,7 @@
 import type { Clock, TimerHandle } from '../domain/clock.ts';
 import type { OverflowPolicy } from '../domain/source.ts';
 import { RingBuffer } from './ring-buffer.ts';
-import { standIn, wakeAll, type WaitingLine } from './waiting-line.ts';
+import { addWaiter, wakeAll, type Waiters } from './waiters.ts';
 
 export interface BoundedQueueOptions<Item> {
   readonly capacity: number;
@@ -49,8 +49,8 @@ export class BoundedQueue<Item> {
   #handIndex = 0;
   #handSinceMs = 0;
   #handTimer: TimerHandle = undefined;
-  #roomWaiters: WaitingLine | null = null;
-  #emptyWaiters: WaitingLine | null = null;
+  #roomWaiters: Waiters | null = null;
+  #emptyWaiters: Waiters | null = null;
   #offered = 0;
   #dropped = 0;
   #highWater = 0;
@@ -69,17 +69,17 @@ export class BoundedQueue<Item> {
   }
 
   /** Items in the writer's hand. */
-  get held(): number {
+  get blocked(): number {
     return this.#hand.length - this.#handIndex;
   }
 
   /** Free slots. */
   get room(): number {
-    return this.held > 0 ? 0 : this.#ring.room;
+    return this.blocked > 0 ? 0 : this.#ring.room;
   }
 
   get isEmpty(): boolean {
-    return this.#ring.size === 0 && this.held === 0;
+    return this.#ring.size === 0 && this.blocked === 0;
   }
 
   get offered(): number {
@@ -110,7 +110,7 @@ export class BoundedQueue<Item> {
     if (this.#options.overflow !== 'block') return Number.MAX_SAFE_INTEGER;
     const room = this.room;
     if (room > 0) return room;
-    return this.held === 0 ? 1 : 0;
+    return this.blocked === 0 ? 1 : 0;
   }
 
   /** Hands in items; what happens to those that do not fit is the overflow policy's matter. The wait of one
@@ -120,7 +120,7 @@ export class BoundedQueue<Item> {
     if (items.length === 0) return this.#hasRoom;
     this.#offered += items.length;
     const wasEmpty = this.#ring.size === 0;
-    if (this.held > 0) this.#drop(items);
+    if (this.blocked > 0) this.#drop(items);
     else this.#insert(items, sinceMs);
     if (wasEmpty && this.#ring.size > 0) this.#options.onItems?.();
     return this.#hasRoom;
@@ -131,7 +131,7 @@ export class BoundedQueue<Item> {
     const hadBudget = this.budget > 0;
     const items = this.#ring.take(max);
     if (items.length === 0) return items;
-    if (this.held > 0) this.#refill();
+    if (this.blocked > 0) this.#refill();
     if (this.room > 0) wakeAll(this.#roomWaiters);
     if (!hadBudget && this.budget > 0) this.#options.onRoom?.();
     if (this.isEmpty) wakeAll(this.#emptyWaiters);
@@ -139,14 +139,14 @@ export class BoundedQueue<Item> {
   }
 
   /** Resolves when there is room, or `signal` aborts. */
-  whenRoom(signal?: AbortSignal): Promise<void> {
+  whenWritable(signal?: AbortSignal): Promise<void> {
     if (this.#hasRoom) return Promise.resolve();
-    return standIn((this.#roomWaiters ??= []), signal);
+    return addWaiter((this.#roomWaiters ??= []), signal);
   }
 
   /** Resolves when nothing is left to take, or `signal` aborts. */
   whenEmpty(signal?: AbortSignal): Promise<void> {
-    return this.isEmpty ? Promise.resolve() : standIn((this.#emptyWaiters ??= []), signal);
+    return this.isEmpty ? Promise.resolve() : addWaiter((this.#emptyWaiters ??= []), signal);
   }
 
   /** Throws away what is in it and returns how much that was. Those who wait for room or emptiness are woken.
@@ -217,7 +217,7 @@ export class BoundedQueue<Item> {
       if (waitMs > LONG_WAIT_MS) stays.long++;
       this.#options.onWaited?.(item, waitMs);
     }
-    if (this.held === 0) this.#emptyHand();
+    if (this.blocked === 0) this.#emptyHand();
   }
 
   #emptyHand(): void {

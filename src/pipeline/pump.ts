@@ -16,7 +16,7 @@ export interface Downstream {
 
 export interface Pump {
   /** Something changed on either side: look again, soon. Many pokes in one turn make one look. */
-  poke(): void;
+  wake(): void;
   stop(): void;
 }
 
@@ -48,7 +48,7 @@ export function createPump(
     }
   };
   return {
-    poke() {
+    wake() {
       if (scheduled || stopped) return;
       scheduled = true;
       queueMicrotask(run);

@@ -1,7 +1,7 @@
 /** What stages counted before others took their places: a stage of the same name counts on from there. */
 
 import type { QueueWaits } from './bounded-queue.ts';
-import type { StageReport } from './flow.ts';
+import type { StageReport } from './stage-chain.ts';
 
 export class StageTotals {
   #before: ReadonlyMap<string, StageReport> = new Map();

@@ -3,7 +3,7 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { DEFAULT_TENANT } from '../domain/address.ts';
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-bench.ts';
+import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
 
 /** Every fed value came out once, in order. */
 export function demandAllFed(bench: Bench): void {

@@ -1,6 +1,6 @@
 /** Conformance: a source that has stopped leaves nothing behind. */
 
-import { demand, demandSame, type Bench } from './conformance-bench.ts';
+import { demand, demandSame, type Bench } from './conformance-harness.ts';
 import { demandAscending, openDescriptors, openHandles, untilHandlesAreBack } from './conformance-checks.ts';
 import type { ConformanceRule } from './conformance-rule.ts';
 

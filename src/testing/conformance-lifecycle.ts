@@ -1,6 +1,6 @@
 /** Conformance: how a source is paused, resumed, replaced and stopped. */
 
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-bench.ts';
+import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
 import {
   demandAllFed,
   demandAscending,

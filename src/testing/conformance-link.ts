@@ -1,7 +1,7 @@
 /** Conformance: what a source does when its far end is away, and that nobody else is touched by it. */
 
 import { simulatedSource } from '../../actors/sources/simulated-source.ts';
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-bench.ts';
+import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
 import {
   demandAscending,
   demandEndedInOrder,

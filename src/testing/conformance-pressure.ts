@@ -1,6 +1,6 @@
 /** Conformance: what a source does when nobody takes its records. */
 
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-bench.ts';
+import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
 import {
   demandAllFed,
   demandAscending,

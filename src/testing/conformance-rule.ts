@@ -1,6 +1,6 @@
 /** One rule of the contract, as the suite puts it to the test. */
 
-import type { Bench } from './conformance-bench.ts';
+import type { Bench } from './conformance-harness.ts';
 import type { ConformanceAbility } from './conformance-kit.ts';
 
 export interface ConformanceRule {

@@ -1,6 +1,6 @@
 /** Conformance: what a source hands in, and what it tells of itself. */
 
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-bench.ts';
+import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
 import type { ConformanceRule } from './conformance-rule.ts';
 import { demandAllFed, demandIdentities } from './conformance-checks.ts';
 import { fedValueIn } from './conformance-kit.ts';

@@ -1,7 +1,7 @@
 /** A simulated HTTP server: a transport for httpSource that answers on a clock, as told, without a network.
  *  It fails in the ways real ones do. */
 
-import type { HttpAnswer, HttpRequest, HttpTransport } from '../../actors/sources/http/transport.ts';
+import type { HttpAnswer, HttpRequest, HttpTransport } from '../../actors/protocols/http/transport.ts';
 import type { Clock } from '../domain/clock.ts';
 
 export interface SimulatedAnswer {

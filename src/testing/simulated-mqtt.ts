@@ -1,6 +1,6 @@
 /** An MQTT broker in memory, on the clock of a test or simulation: topics, QoS 0 and 1, retained messages,
  *  sessions that are kept, shared groups, wills, and outages on command. It is the twin of a real broker
- *  behind the port of actors/sources/mqtt/transport.ts; QoS 2 is delivered like QoS 1.
+ *  behind the port of actors/protocols/mqtt/transport.ts; QoS 2 is delivered like QoS 1.
  *
  *  @example
  *  const broker = simulatedMqttBroker({ clock });
@@ -8,9 +8,9 @@
  *  await engine.register(mqttSource({ id: 'm', url: 'mqtt://simulated', topics: 'plant/#', transport }));
  *  broker.publish('plant/a', '{"speed":7}'); */
 
-import { connectionLost, connectionFailed, connectionRefused } from '../../actors/sources/mqtt/errors.ts';
+import { connectionLost, connectionFailed, connectionRefused } from '../../actors/protocols/mqtt/errors.ts';
 import { tooLargeMessage } from '../../actors/sources/mqtt/rejected-message.ts';
-import { isShared, topicMatcher } from '../../actors/sources/mqtt/topics.ts';
+import { isShared, topicMatcher } from '../../actors/protocols/mqtt/topics.ts';
 import type {
   MqttLink,
   MqttLinkEvents,
@@ -19,7 +19,7 @@ import type {
   MqttSubscription,
   MqttTransport,
   Qos,
-} from '../../actors/sources/mqtt/transport.ts';
+} from '../../actors/protocols/mqtt/transport.ts';
 import type { Clock } from '../domain/clock.ts';
 
 export interface SimulatedMqttOptions {

@@ -2,7 +2,7 @@
  *  engine as a user does and look at nothing but what the contract names: records, health, dead letters, the
  *  timeline. */
 
-import { Bench } from './conformance-bench.ts';
+import { Bench } from './conformance-harness.ts';
 import type { ConformanceKit } from './conformance-kit.ts';
 import { LEAK_RULES } from './conformance-leaks.ts';
 import { LIFECYCLE_RULES } from './conformance-lifecycle.ts';

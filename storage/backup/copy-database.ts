@@ -8,7 +8,7 @@
 import type Database from 'better-sqlite3';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { lastIncarnation, lastSeqReader } from '../tables/known-state.ts';
+import { lastIncarnation, lastSeqReader } from '../tables/recovered-state.ts';
 import { readNames } from '../tables/lineage.ts';
 import { PRIVATE_MODE, syncFile } from '../file/durable-file.ts';
 import type { Mark } from '../file/mark-file.ts';

@@ -72,7 +72,7 @@ function inspectWith(
 
 function mustEnd(finding: Finding | 'interrupted'): Finding {
   if (finding === 'interrupted')
-    throw new Error('a connection that may write left a transaction to roll back');
+    throw new Error('a connection that may write left a transaction to random back');
   return finding;
 }
 

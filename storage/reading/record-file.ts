@@ -4,7 +4,7 @@
 
 import type Database from 'better-sqlite3';
 import { recordKeys } from '../../src/domain/record-keys.ts';
-import { lastSeqReader } from '../tables/known-state.ts';
+import { lastSeqReader } from '../tables/recovered-state.ts';
 import { readNames } from '../tables/lineage.ts';
 import { isSound, RECORD_FIELDS, type StoredRecordRow } from '../tables/log-reader.ts';
 import { existingFile, openReadOnly } from '../file/readable-database.ts';

@@ -16,7 +16,7 @@ import { isInMemory } from '../file/database-path.ts';
 import type { MaintenanceReport, MaintenanceRequest } from '../event-store.ts';
 import { AgeClock, type AgeReading } from './age-clock.ts';
 import { RetainedTable, type RetainedClass } from './retained-table.ts';
-import { RetentionMarks } from './retention-marks.ts';
+import { RetentionMarks } from './row-age-index.ts';
 import { TimelineArchive } from './timeline-archive.ts';
 
 /** Free pages are kept for what comes; beyond this share of the file they are given back. */

@@ -3,7 +3,7 @@
 import type Database from 'better-sqlite3';
 import type { Ancestor, DatabaseNames } from '../../src/domain/record-keys.ts';
 import type { RestoredFrom } from '../event-store.ts';
-import { lastSeqReader } from './known-state.ts';
+import { lastSeqReader } from './recovered-state.ts';
 
 const ANCESTORS = 'ancestors';
 const NOTE = 'restored';

@@ -8,7 +8,7 @@ import type { RecordRow } from '../../src/domain/record-row.ts';
 import type { OutboundRecord } from '../../src/domain/sink.ts';
 import { recordChecksum } from './checksum.ts';
 import type { LogPage, LogQuery, StoredSpillRow } from '../event-store.ts';
-import { lastSeqReader } from './known-state.ts';
+import { lastSeqReader } from './recovered-state.ts';
 
 export interface LogReader {
   records(query: LogQuery): LogPage<OutboundRecord>;

@@ -2,7 +2,7 @@
 
 import { createHash, type Hash } from 'node:crypto';
 import type { SqlValue } from '../tables/bulk-insert.ts';
-import { lastSeqReader } from '../tables/known-state.ts';
+import { lastSeqReader } from '../tables/recovered-state.ts';
 import { TIMELINE } from '../tables/log-tables.ts';
 import { canonicalText, linkPrefix, type ChainLink } from '../tables/timeline-chain.ts';
 import type { Verification } from './verification.ts';

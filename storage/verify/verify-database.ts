@@ -6,7 +6,7 @@
 
 import { messageOf } from '../../src/domain/errors.ts';
 import type { SqlValue } from '../tables/bulk-insert.ts';
-import { lastSeqReader } from '../tables/known-state.ts';
+import { lastSeqReader } from '../tables/recovered-state.ts';
 import { isSound, RECORD_FIELDS, type StoredRecordRow } from '../tables/log-reader.ts';
 import { readMark, type Mark } from '../file/mark-file.ts';
 import { readPendingRestore } from '../file/pending-restore.ts';

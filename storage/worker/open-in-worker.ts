@@ -6,14 +6,14 @@
 
 import type { Worker } from 'node:worker_threads';
 import { HeadgateError, messageOf } from '../../src/domain/errors.ts';
-import type { CommitUnit } from '../../src/domain/timeline.ts';
+import type { WriteBatch } from '../../src/domain/timeline.ts';
 import type { CommitResult, EventStore, OpenOptions, RefusedRow } from '../event-store.ts';
-import { followCursors } from '../tables/known-state.ts';
+import { followCursors } from '../tables/recovered-state.ts';
 import { closedError, storageError } from '../file/storage-error.ts';
 import { startThread } from './start-thread.ts';
 import { errorOf, FORWARDED_CALLS, OPENING } from './worker-protocol.ts';
 import type { ForwardedCall, FromWorker, StoreFacts, ToWorker, WorkerOptions } from './worker-protocol.ts';
-import { encodeUnit, uncrossableRows } from './worker-unit.ts';
+import { encodeUnit, uncrossableRows } from './write-batch-codec.ts';
 
 /** As {@link openEventStore} of open-event-store.ts.
  *  @throws HeadgateError as that one; HG_STORAGE_STOPPED if the thread cannot run. */
@@ -96,20 +96,20 @@ class StoreThread {
     return this.#awaitAnswer(id);
   }
 
-  async commit(unit: CommitUnit): Promise<CommitResult> {
+  async commit(unit: WriteBatch): Promise<CommitResult> {
     if (this.#over !== null) throw this.#over;
     const { unit: encoded, transfers } = this.#encode(unit);
     return (await this.ask({ call: 'commit', unit: encoded }, transfers)) as CommitResult;
   }
 
-  async examine(unit: CommitUnit): Promise<readonly RefusedRow[]> {
+  async examine(unit: WriteBatch): Promise<readonly RefusedRow[]> {
     const refused = uncrossableRows(unit);
     if (refused.length > 0) return refused;
     const { unit: encoded, transfers } = this.#encode(unit);
     return (await this.ask({ call: 'examine', unit: encoded }, transfers)) as RefusedRow[];
   }
 
-  #encode(unit: CommitUnit): ReturnType<typeof encodeUnit> {
+  #encode(unit: WriteBatch): ReturnType<typeof encodeUnit> {
     try {
       return encodeUnit(unit);
     } catch (error) {

@@ -2,7 +2,7 @@
  *  that is stopped from outside in the middle of a call of SQLite can take the process with it. */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { canonicalPath, isInMemory } from '../file/database-path.ts';
 import { openEventStore } from '../open-event-store.ts';
 import { storageError } from '../file/storage-error.ts';

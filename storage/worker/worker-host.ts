@@ -12,7 +12,7 @@ import type { LocalStore } from '../open-event-store.ts';
 import { storageError } from '../file/storage-error.ts';
 import { Checkpoints } from './worker-checkpoints.ts';
 import { FORWARDED_CALLS, wireError, type FromWorker, type ToWorker } from './worker-protocol.ts';
-import { decodeUnit } from './worker-unit.ts';
+import { decodeUnit } from './write-batch-codec.ts';
 
 /** How long SQLite itself waits for a lock, in one go. Readers wait as long. */
 const BUSY_TIMEOUT_MS = 20;

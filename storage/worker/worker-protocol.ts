@@ -3,7 +3,7 @@
 import { ERROR_CODES } from '../../src/domain/error-codes.ts';
 import { HeadgateError, type ErrorCode, type Remedy } from '../../src/domain/errors.ts';
 import type { EventStore, OpenOptions } from '../event-store.ts';
-import type { WireUnit } from './worker-unit.ts';
+import type { WireUnit } from './write-batch-codec.ts';
 
 type Methods = {
   [Name in keyof EventStore]: EventStore[Name] extends (...args: never[]) => unknown ? Name : never;

@@ -3,7 +3,7 @@
  *  it has started and answers questions there; SIGTERM stops it in order. It ends when its parent does. */
 
 import { createEngine, HeadgateError, mqttSource, transform } from '../../src/index.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import type { Message } from './rig/message.ts';
 import type { Answer, ChildOptions, CrowdNews, Question } from './rig/child-protocol.ts';
 import { SOURCE_ID } from './rig/child-protocol.ts';

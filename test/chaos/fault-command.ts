@@ -2,7 +2,7 @@
 
 import type { Output } from '../../src/cli/output.ts';
 import { messageOf } from '../../src/domain/errors.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { FAULTS } from './faults/all-faults.ts';
 import { differences, type Expected, type Fault, type Observed } from './faults/fault.ts';
 

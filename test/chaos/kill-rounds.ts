@@ -3,7 +3,7 @@
 
 import Database from 'better-sqlite3';
 import { existsSync } from 'node:fs';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import type { HarnessChild } from './rig/child.ts';
 import { startField, type Field, type Settled } from './rig/field.ts';
 import { holdsWithin } from './rig/until.ts';

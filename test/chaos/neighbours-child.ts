@@ -4,7 +4,7 @@
  *  what became of what went wrong. */
 
 import { createEngine, defineSource, isPoison, simulatedSource, transform } from '../../src/index.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import type { NeighboursNews, NeighboursOptions } from './rig/neighbours.ts';
 
 const NEIGHBOURS = 8;

@@ -8,7 +8,7 @@
 import Database from 'better-sqlite3';
 import { openSync, writeSync } from 'node:fs';
 import { seededRandom, type Random } from '../../src/domain/random.ts';
-import { commitUnit, type CommitUnit } from '../../src/domain/timeline.ts';
+import { commitUnit, type WriteBatch } from '../../src/domain/timeline.ts';
 import type { OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { openEventStoreInWorker } from '../../storage/worker/open-in-worker.ts';
@@ -47,7 +47,7 @@ function weakenConnections(): void {
   };
 }
 
-function unitOf(number: number, firstRecord: number, run: number, chance: Random): CommitUnit {
+function unitOf(number: number, firstRecord: number, run: number, chance: Random): WriteBatch {
   const records = Array.from({ length: chance.integer(1, RECORDS_PER_UNIT_MAX) }, (_, index) => {
     const sourceSeq = firstRecord + index;
     return {

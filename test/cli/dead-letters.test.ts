@@ -76,7 +76,8 @@ describe('dead-letters', () => {
     const { exitCode, stderr } = await letters('show', file, '9');
     expect({ exitCode, stderr }).toEqual({
       exitCode: 1,
-      stderr: 'headgate: there is no dead letter 9; list names those that are there (HG_LETTER_UNKNOWN)\n',
+      stderr:
+        'headgate: there is no dead letter 9; list names those that are there (HG_DEAD_LETTER_UNKNOWN)\n',
     });
   });
 

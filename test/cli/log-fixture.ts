@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { commitUnit, type CommitUnit, type SourceRow, type TimelineRow } from '../../src/domain/timeline.ts';
+import { commitUnit, type WriteBatch, type SourceRow, type TimelineRow } from '../../src/domain/timeline.ts';
 import type { EventStore } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 
@@ -17,7 +17,7 @@ export interface Log extends AsyncDisposable {
   /** Appends rows, numbered on; each `afterMs` after the one before, 100 unless it says otherwise. */
   tell(...rows: (Told & { afterMs?: number })[]): Promise<unknown>;
   keep(...sources: (Partial<SourceRow> & Pick<SourceRow, 'sourceId'>)[]): Promise<unknown>;
-  keepSinks(part: Pick<CommitUnit, 'sinks' | 'sinkCursors' | 'records'>): Promise<unknown>;
+  keepSinks(part: Pick<WriteBatch, 'sinks' | 'sinkCursors' | 'records'>): Promise<unknown>;
   /** Ends the run; the file stays until the log is disposed of. */
   end(): Promise<void>;
 }

@@ -41,7 +41,7 @@ test('a sensor fails as often as it is told, in all three ways, and the same way
     const sensor = await startHttpSensor({
       read: readingsFrom(0),
       failRate: 0.5,
-      roll: () => random.next(),
+      random: () => random.next(),
       lateAnswerMs: 60_000,
     });
     const seen: string[] = [];
@@ -74,7 +74,7 @@ test('a sensor that never fails gives its readings in order', async () => {
   await using sensor = await startHttpSensor({
     read: readingsFrom(2),
     failRate: 0,
-    roll: () => 0,
+    random: () => 0,
     lateAnswerMs: 0,
   });
   const dates: unknown[] = [];

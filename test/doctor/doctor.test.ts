@@ -11,7 +11,7 @@ import { diskChecks } from '../../src/doctor/disk-checks.ts';
 import type { ForeignTime } from '../../src/doctor/link-checks.ts';
 import { runtimeChecks, type MachineFacts } from '../../src/doctor/runtime-checks.ts';
 import { createEngine } from '../../src/index.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { edit } from '../storage/damage.ts';
 
 let folder: string;

@@ -11,7 +11,7 @@ import { WebSocketServer } from 'ws';
 import { runChecks, type Finding } from '../../src/doctor/check.ts';
 import { linkChecks, type ForeignTime } from '../../src/doctor/link-checks.ts';
 import type { Link } from '../../src/doctor/links.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { freePort, mosquittoMissing, startAedes, startMosquitto } from '../support/mqtt-brokers.ts';
 import { skipNote } from '../support/skip-note.ts';
 

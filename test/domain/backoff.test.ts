@@ -77,7 +77,7 @@ describe('jitter of 10,000 draws (seed 301)', () => {
 
 test('a cool-down is never longer than asked for, and by its jitter that much shorter', () => {
   const waits = (jitter: BackoffPolicy['jitter']) =>
-    [0, 0.5, 0.999].map((roll) => coolDownWaitMs(30_000, jitter, roll));
+    [0, 0.5, 0.999].map((random) => coolDownWaitMs(30_000, jitter, random));
   expect(waits('none')).toEqual([30_000, 30_000, 30_000]);
   expect(waits('tenth')).toEqual([30_000, 28_500, 27_003]);
   expect(waits('full')).toEqual([30_000, 22_500, 15_015]);

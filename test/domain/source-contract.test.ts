@@ -1,5 +1,5 @@
-/** The contract of a source, as types: what code of a user's must and may give, and what it gets. The compiler
- *  checks it; the check runs with the tests. */
+/** The contract of a source, as types: what code of a user's must and may give, and what it gets. The
+ *  compiler checks it; the check runs with the tests. */
 
 import { expectTypeOf, test } from 'vitest';
 import { z } from 'zod';

@@ -88,9 +88,9 @@ describe('the wall clock of an engine at rest', () => {
       await rig.clock.advance(100);
     }
     await rig.stop();
-    const rows = rig.timeline("kind = 'clock'").map(({ data }) => data as { unsaid?: number });
+    const rows = rig.timeline("kind = 'clock'").map(({ data }) => data as { suppressed?: number });
     expect(rows).toHaveLength(120);
-    expect(rows.reduce((sum, { unsaid = 0 }) => sum + unsaid, 0)).toBe(540);
+    expect(rows.reduce((sum, { suppressed = 0 }) => sum + suppressed, 0)).toBe(540);
   });
 });
 

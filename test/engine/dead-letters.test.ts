@@ -203,8 +203,14 @@ describe('a dead letter that is retried', () => {
   test('is refused where its payload was not kept whole, or where there is none', async () => {
     const rig = await field({ stages: [picky(() => true)] });
     await push(rig, 'x'.repeat(LIMITS.deadLetterPayloadCharsMax + 1), 'y');
-    await headgateError(() => rig.clock.runUntil(rig.engine.deadLetters.retry([1])), 'HG_LETTER_TRUNCATED');
-    await headgateError(() => rig.clock.runUntil(rig.engine.deadLetters.retry([9])), 'HG_LETTER_UNKNOWN');
+    await headgateError(
+      () => rig.clock.runUntil(rig.engine.deadLetters.retry([1])),
+      'HG_DEAD_LETTER_TRUNCATED',
+    );
+    await headgateError(
+      () => rig.clock.runUntil(rig.engine.deadLetters.retry([9])),
+      'HG_DEAD_LETTER_UNKNOWN',
+    );
     expect(await rig.clock.runUntil(rig.engine.deadLetters.retry({}))).toBe(1);
     await rig.clock.advance(100);
     expect(statuses(rig.letters())).toEqual(['new', 'new']);
@@ -219,7 +225,7 @@ describe('a dead letter that is retried', () => {
     ).toMatchObject([{ id: 2, stage: 'picky', payload: '2' }]);
     expect(await rig.clock.runUntil(deadLetters.show(3))).toMatchObject({ id: 3, origin: { sourceSeq: 3 } });
     expect(await rig.clock.runUntil(deadLetters.purge([2]))).toBe(1);
-    await headgateError(() => rig.clock.runUntil(deadLetters.show(2)), 'HG_LETTER_UNKNOWN');
+    await headgateError(() => rig.clock.runUntil(deadLetters.show(2)), 'HG_DEAD_LETTER_UNKNOWN');
     expect(await rig.clock.runUntil(deadLetters.purge({ source: 'other' }))).toBe(0);
     expect(await rig.clock.runUntil(deadLetters.purge({}))).toBe(2);
     await headgateError(

@@ -12,7 +12,7 @@ import {
   transformAsync,
   type ErrorCode,
 } from '../../src/index.ts';
-import type { CommitUnit } from '../../src/domain/timeline.ts';
+import type { WriteBatch } from '../../src/domain/timeline.ts';
 import { virtualClock } from '../../src/testing/virtual-clock.ts';
 import { codeOf, type EngineRig, handedIn, startedRig } from '../support/engine-rig.ts';
 
@@ -23,7 +23,7 @@ const disk = vi.hoisted(() => ({
   only: null as string | null,
 }));
 
-function holds({ cursors, records }: CommitUnit, wanted: string): boolean {
+function holds({ cursors, records }: WriteBatch, wanted: string): boolean {
   return cursors.some(({ cursor }) => cursor === wanted) || records.some(({ data }) => data === wanted);
 }
 

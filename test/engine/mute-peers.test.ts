@@ -1,5 +1,6 @@
 /** Far ends that take a connection and then say nothing, in an engine with every kind of source and sink: the
- *  attempt ends with the connect timeout, and the error names the address and the step that was waited for. */
+ *  attempt ends with the connect timeout, and the error names the address and the step that was waited for.
+ *  */
 
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';

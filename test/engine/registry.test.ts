@@ -9,7 +9,7 @@ import { seededRandom } from '../../src/domain/random.ts';
 import { allChildren, lastRoot, liveStates } from '../support/engine-actors.ts';
 import { codeOf, type EngineRig, handedIn, startedRig } from '../support/engine-rig.ts';
 
-vi.mock('../../src/engine-actor.ts', async (original) => {
+vi.mock('../../src/engine/engine-actor.ts', async (original) => {
   const { watched } = await import('../support/engine-actors.ts');
   return watched(await original());
 });

@@ -3,7 +3,7 @@
 import type { Worker } from 'node:worker_threads';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createEngine, pushSource, type CreateEngineOptions, type Engine } from '../../src/index.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { virtualClock } from '../../src/testing/virtual-clock.ts';
 import { query, temporaryFile } from '../storage/fixture.ts';
 import { startProgram } from './process.ts';

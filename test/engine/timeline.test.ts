@@ -11,7 +11,7 @@ import { expectSoundCauses, replay } from '../support/engine-replay.ts';
 import { codeOf, engineRig, startedRig, type EngineRig } from '../support/engine-rig.ts';
 import { FAULTS } from '../support/engine-faulty-sources.ts';
 
-vi.mock('../../src/engine-actor.ts', async (original) => {
+vi.mock('../../src/engine/engine-actor.ts', async (original) => {
   const { watched } = await import('../support/engine-actors.ts');
   return watched(await original());
 });

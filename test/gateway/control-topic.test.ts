@@ -10,7 +10,7 @@ import {
 } from '../../src/gateway/control-topic.ts';
 import { digestOf } from '../../src/http/token-text.ts';
 import { createEngine, type Engine } from '../../src/index.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { smallGateway } from '../http/small-gateway.ts';
 import { mosquittoMissing, startAedes, startMosquitto, type TestBroker } from '../support/mqtt-brokers.ts';
 import { until } from '../http/ingest/rig.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { EngineStats, StorageStats } from '../../src/engine-stats.ts';
+import type { EngineStats, StorageStats } from '../../src/engine/engine-stats.ts';
 import type { SourceState } from '../../src/domain/health.ts';
 import { gatewayRig } from '../support/gateway-rig.ts';
 import { skipNote } from '../support/skip-note.ts';

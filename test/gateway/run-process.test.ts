@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
-import type { UnwrittenRows } from '../../src/record-balance.ts';
+import type { UnwrittenRows } from '../../src/engine/record-balance.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import type { GatewayLog } from '../../src/gateway/gateway-log.ts';
 import { runProcess, type SignalTarget } from '../../src/gateway/run-process.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createServiceNotifier, statusOf } from '../../src/gateway/service-notifier.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { fakeSystemdNotify } from '../support/fake-systemd-notify.ts';
 
 let folder: string;

@@ -17,15 +17,17 @@ const ENGINE = [
   'src/config',
   'src/pipeline',
   'src/index.ts',
-  'src/engine.ts',
-  'src/engine-report.ts',
-  'src/engine-stats.ts',
+  'src/engine/engine.ts',
+  'src/engine/engine-report.ts',
+  'src/engine/engine-stats.ts',
   'src/version.ts',
-  'src/real-clock.ts',
+  'src/platform/real-clock.ts',
 ];
 
 export const LAYERS: readonly Layer[] = [
   { path: 'src/domain', files: [], packages: [] },
+  { path: 'src/timing', files: ['src/domain'], packages: [] },
+  { path: 'src/platform', files: ['src/domain', 'src/timing'], packages: ['node:'] },
   { path: 'src/config', files: ['src/domain'], packages: ['zod'] },
   { path: 'src/pipeline', files: ['src/domain', 'src/config'], packages: ['rxjs', 'zod'] },
   {
@@ -38,7 +40,7 @@ export const LAYERS: readonly Layer[] = [
   // The composition root of the thread that writes the database: it brings the real clock.
   {
     path: 'storage/worker/store-worker.ts',
-    files: ['src/domain', 'src/real-clock.ts', 'storage'],
+    files: ['src/domain', 'src/platform/real-clock.ts', 'storage'],
     packages: ['node:'],
   },
   {
@@ -56,6 +58,21 @@ export const LAYERS: readonly Layer[] = [
       '@nats-io/transport-node',
       '@nats-io/jetstream',
     ],
+  },
+  {
+    path: 'src/engine',
+    files: [
+      'src/domain',
+      'src/timing',
+      'src/platform',
+      'src/config',
+      'src/pipeline',
+      'src/version.ts',
+      'machines',
+      'actors',
+      'storage',
+    ],
+    packages: ['xstate', 'rxjs', 'zod', 'pino', 'node:'],
   },
   // The configuration of a gateway: it knows the kinds of sources and sinks, and nothing of HTTP.
   {

@@ -16,11 +16,36 @@ export interface Offence {
 
 export type Rule = (files: Files) => Offence[];
 
+/** Words that identifiers and file names had before the field's own terms took their place. */
+const RETIRED = [
+  ...['arrivingRecords', 'basket', 'bay', 'buryPayload', 'chanceOf', 'commitMark', 'consignment', 'courier'],
+  ...['forsakeBody', 'inviteBody', 'letterReturn', 'mqttTap', 'noteThePast', 'payloadIntake'],
+  ...['refusalsOf', 'seating', 'sinkWing', 'sparingly', 'standIn', 'understoodCommand', 'vouchFor'],
+];
+const RETIRED_IDENTIFIER = new RegExp(
+  `(?<![A-Za-z])(?:${RETIRED.map((word) => `[${word[0]}${word[0]?.toUpperCase()}]${word.slice(1)}`).join('|')})s?(?![a-z])` +
+    `|(?<=[a-z])(?:${RETIRED.map((word) => `${word[0]?.toUpperCase()}${word.slice(1)}`).join('|')})s?(?![a-z])`,
+  'g',
+);
+const RETIRED_FILE = new RegExp(`(?:^|[/-])(?:${RETIRED.map(kebab).join('|')})(?=[-./])`);
+
+function kebab(word: string): string {
+  return word.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
 const LINES_MAX = 350;
 const LINE_LENGTH_MAX = 110;
 const SOURCE_FOLDERS = ['src', 'machines', 'actors', 'storage'];
 /** Where clocks, chance, the console and the environment may be read. */
-const RIM = ['src/real-clock.ts', 'src/testing', 'src/cli', 'demos', 'test', 'bench', 'vitest.config.ts'];
+const RIM = [
+  'src/platform/real-clock.ts',
+  'src/testing',
+  'src/cli',
+  'demos',
+  'test',
+  'bench',
+  'vitest.config.ts',
+];
 
 export const RULES = {
   layers: eachImport((path, { specifier, line }, files) => {
@@ -42,12 +67,13 @@ export const RULES = {
   // The composition root draws the seed, where the user gives none; a restored database gets a name.
   chance: outsideRim(
     [/\bMath\.random\b/, /\brandomUUID\b/, /\brandomBytes\b/],
-    [...RIM, 'src/engine.ts', 'src/backup.ts'],
+    [...RIM, 'src/engine/engine.ts', 'src/engine/backup.ts'],
   ),
   console: outsideRim([/\bconsole\./]),
   environment: outsideRim([/\bprocess\.env\b/]),
   names: (files) => each(files, () => true, offencesOfName),
   sizes: (files) => each(files, isSource, offencesOfSize),
+  retired: (files) => each(files, isTypeScript, offencesOfRetiredWords),
   tests: (files) => each(files, (path) => path.endsWith('.test.ts'), offencesOfTest),
   workplace: (files) => each(files, () => true, offencesOfWorkplace),
   dependencies: (files) => each(files, (path) => path === 'package.json', offencesOfManifest),
@@ -72,6 +98,18 @@ function isTypeScript(path: string): boolean {
 
 function isSource(path: string): boolean {
   return isTypeScript(path) && SOURCE_FOLDERS.some((folder) => within(path, folder));
+}
+
+function offencesOfRetiredWords(path: string, text: string): Offence[] {
+  // This list names them.
+  if (path === 'test/house/rules.ts' || path === 'test/house/tidy.test.ts') return [];
+  const offences = [...codeOnly(text).matchAll(RETIRED_IDENTIFIER)].map(({ 0: word, index }) => ({
+    path,
+    line: lineAt(text, index),
+    what: `"${word}" is a retired word; use the term of the field`,
+  }));
+  if (!RETIRED_FILE.test(path)) return offences;
+  return [{ path, line: 1, what: 'has a retired word in its name' }, ...offences];
 }
 
 interface Import {

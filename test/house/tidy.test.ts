@@ -31,6 +31,9 @@ function caught(rule: RuleName, planted: Record<string, string>): string[] {
 
 describe('a planted offence is caught:', () => {
   const offences: [rule: RuleName, title: string, planted: Record<string, string>][] = [
+    ['retired', 'an identifier', { 'src/a.ts': 'const courier = 1;' }],
+    ['retired', 'a part of one', { 'src/a.ts': 'const openBays = () => {};' }],
+    ['retired', 'a file', { 'actors/sinks/consignment.ts': '' }],
     ['layers', 'the vocabulary imports a package', { 'src/domain/a.ts': "import { z } from 'zod';" }],
     ['layers', 'the vocabulary imports Node', { 'src/domain/a.ts': "import fs from 'node:fs';" }],
     ['layers', 'a machine imports an actor', { 'machines/a.ts': "import { b } from '../actors/flow/b.ts';" }],
@@ -48,16 +51,36 @@ describe('a planted offence is caught:', () => {
       'an actor opens the database itself',
       { 'actors/a.ts': "import { o } from '../storage/open.ts';" },
     ],
-    ['layers', 'an actor imports the engine', { 'actors/a.ts': "import { e } from '../src/engine.ts';" }],
-    ['layers', 'the engine imports a demo', { 'src/engine.ts': "import { d } from '../demos/d.ts';" }],
-    ['layers', 'the engine imports a test', { 'src/engine.ts': "import { d } from '../test/support/d.ts';" }],
-    ['layers', 'the engine imports the command line', { 'src/engine.ts': "import { d } from './cli/d.ts';" }],
+    [
+      'layers',
+      'an actor imports the engine',
+      { 'actors/a.ts': "import { e } from '../src/engine/engine.ts';" },
+    ],
+    [
+      'layers',
+      'the engine imports a demo',
+      { 'src/engine/engine.ts': "import { d } from '../../demos/d.ts';" },
+    ],
+    [
+      'layers',
+      'the engine imports a test',
+      { 'src/engine/engine.ts': "import { d } from '../../test/support/d.ts';" },
+    ],
+    [
+      'layers',
+      'the engine imports the command line',
+      { 'src/engine/engine.ts': "import { d } from '../cli/d.ts';" },
+    ],
     [
       'layers',
       'the engine imports the virtual clock',
-      { 'src/engine.ts': "import { d } from './testing/d.ts';" },
+      { 'src/engine/engine.ts': "import { d } from '../testing/d.ts';" },
     ],
-    ['layers', 'a demo reaches inside', { 'demos/a.ts': "import {\n  e,\n} from '../src/engine.ts';" }],
+    [
+      'layers',
+      'a demo reaches inside',
+      { 'demos/a.ts': "import {\n  e,\n} from '../src/engine/engine.ts';" },
+    ],
     ['layers', 'a type is taken by name', { 'machines/a.ts': "let b: import('../storage/b.ts').B;" }],
     ['clocks', 'a machine reads the clock', { 'machines/a.ts': 'const now = Date.now();' }],
     ['clocks', 'a stage makes a date of now', { 'src/pipeline/a.ts': 'const now = new Date();' }],
@@ -72,8 +95,12 @@ describe('a planted offence is caught:', () => {
     ['clocks', 'a timer in a template', { 'actors/a.ts': 'const a = `${setTimeout(f, 1)}`;' }],
     ['chance', 'an actor rolls dice', { 'actors/a.ts': 'const x = Math.random();' }],
     ['chance', 'an unseeded identifier', { 'storage/a.ts': 'const id = crypto.randomUUID();' }],
-    ['console', 'the engine prints', { 'src/engine.ts': "console.log('x');" }],
-    ['environment', 'the engine reads the environment', { 'src/engine.ts': 'const x = process.env.HOME;' }],
+    ['console', 'the engine prints', { 'src/engine/engine.ts': "console.log('x');" }],
+    [
+      'environment',
+      'the engine reads the environment',
+      { 'src/engine/engine.ts': 'const x = process.env.HOME;' },
+    ],
     ['names', 'camel case', { 'src/rateLimiter.ts': '' }],
     ['names', 'a file of odds and ends', { 'src/utils.ts': '' }],
     ['names', 'a helper of something', { 'actors/flow/queue-helpers.ts': '' }],
@@ -168,8 +195,8 @@ describe('what is allowed is let pass:', () => {
       'a clock that is declared',
       { 'src/domain/a.ts': 'setTimeout(callback: () => void): Handle;' },
     ],
-    ['clocks', 'the real clock', { 'src/real-clock.ts': 'Date.now();' }],
-    ['clocks', 'a date of a given time', { 'src/engine.ts': 'new Date(atMs);' }],
+    ['clocks', 'the real clock', { 'src/platform/real-clock.ts': 'Date.now();' }],
+    ['clocks', 'a date of a given time', { 'src/engine/engine.ts': 'new Date(atMs);' }],
     [
       'tests',
       'a test that depends on the machine',

@@ -157,7 +157,7 @@ test('dead letters are listed, shown whole, tried again and deleted', async () =
   const change = async (action: string, body: unknown) =>
     (await rig.ask(`/api/dead-letters/${action}`, { method: 'POST', body })).json as Record<string, unknown>;
   expect(await change('retry', { ids: [2] })).toEqual({ queued: 1 });
-  expect(await change('retry', { ids: [99] })).toMatchObject({ status: 404, code: 'HG_LETTER_UNKNOWN' });
+  expect(await change('retry', { ids: [99] })).toMatchObject({ status: 404, code: 'HG_DEAD_LETTER_UNKNOWN' });
   expect(await change('purge', {})).toMatchObject({ code: 'HG_OPTION_INVALID' });
   expect(await change('purge', { ids: [1], select: {} })).toMatchObject({ code: 'HG_OPTION_INVALID' });
   expect(await change('purge', { ids: [1] })).toEqual({ purged: 1 });

@@ -14,7 +14,7 @@ import { createEngine } from '../../src/index.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { virtualClock } from '../../src/testing/virtual-clock.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import type { History } from '../../storage/reading/history.ts';
 import type { Row } from '../../storage/reading/timeline-reader.ts';
 

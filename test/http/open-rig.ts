@@ -9,7 +9,7 @@ import { createHttpServer, type HttpServer } from '../../src/http/http-server.ts
 import type { Clock } from '../../src/domain/clock.ts';
 import { hashOf } from '../../src/http/token-text.ts';
 import { createEngine, type Engine } from '../../src/index.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { openHistory } from '../../storage/reading/open-history.ts';
 import { smallGateway, type SmallGateway } from './small-gateway.ts';
 

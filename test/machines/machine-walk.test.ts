@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { createActor, fromCallback, setup, transition, type AnyEventObject } from 'xstate';
-import { bayMachine } from '../../machines/bay-machine.ts';
+import { sourceShardMachine } from '../../machines/source-shard-machine.ts';
 import { burstDetectorMachine } from '../../machines/burst-detector-machine.ts';
 import { engineMachine } from '../../machines/engine-machine.ts';
 import { healthMonitorMachine } from '../../machines/health-monitor-machine.ts';
@@ -22,12 +22,18 @@ import { deadEnds, runningPorts, stateName, walk, type Walk } from './walk.ts';
 function directoryOf(size: number): Directory {
   return {
     refusal: () => ERROR,
-    admit: () => ({ childId: 'a#1', actorId: 'a#1', bayId: 'bay-1', input: sourceInput(), opensBay: false }),
-    locate: () => ({ childId: 'a#1', actorId: 'a#1', bayId: 'bay-1' }),
+    admit: () => ({
+      childId: 'a#1',
+      actorId: 'a#1',
+      shardId: 'shard-1',
+      input: sourceInput(),
+      opensShard: false,
+    }),
+    locate: () => ({ childId: 'a#1', actorId: 'a#1', shardId: 'shard-1' }),
     retire() {},
     release: () => null,
     size,
-    bayIds: [],
+    shardIds: [],
     answer() {},
     note() {},
   };
@@ -69,7 +75,7 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
       openedMonoMs,
     ],
     promises: {
-      intake: ['link.opened', 'link.failed', 'link.ended', 'reads.exhausted'],
+      run: ['link.opened', 'link.failed', 'link.ended', 'reads.exhausted'],
       wait: ['wait.over'],
       drain: ['drain.finished'],
     },
@@ -125,7 +131,7 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
   'registry with sources': {
     machine: registryMachine,
     input: { directory: directoryOf(1) },
-    events: events(...REGISTRY_COMMANDS, 'registry.close', 'bay.released', 'bay.broke'),
+    events: events(...REGISTRY_COMMANDS, 'registry.close', 'shard.released', 'shard.failed'),
     promises: {},
     commands: [...REGISTRY_COMMANDS, 'registry.close'],
     states: ['open', 'closing'],
@@ -133,7 +139,7 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
   'registry without sources': {
     machine: registryMachine,
     input: { directory: directoryOf(0) },
-    events: events(...REGISTRY_COMMANDS, 'registry.close', 'bay.released', 'bay.broke'),
+    events: events(...REGISTRY_COMMANDS, 'registry.close', 'shard.released', 'shard.failed'),
     promises: {},
     commands: [...REGISTRY_COMMANDS, 'registry.close'],
     states: ['open', 'closed'],
@@ -154,7 +160,7 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
   recorder: {
     machine: recorderMachine,
     events: events('commit.failed', 'commit.recovered'),
-    promises: { ledger: ['commit.failed', 'commit.recovered'] },
+    promises: { committer: ['commit.failed', 'commit.recovered'] },
     commands: [],
     states: ['recording', 'stalled'],
   },
@@ -182,13 +188,13 @@ const WALKS: Readonly<Record<string, Walk & { readonly states: readonly string[]
   janitor: {
     machine: janitorMachine,
     events: events('cleaning.began', 'cleaning.ended'),
-    promises: { broom: ['cleaning.began', 'cleaning.ended'] },
+    promises: { retention: ['cleaning.began', 'cleaning.ended'] },
     commands: [],
     states: ['idle', 'cleaning'],
   },
 };
 
-/** Closing waits for its bays: they, not a port, promise to release every source they were given. */
+/** Closing waits for its shards: they, not a port, promise to release every source they were given. */
 const WAITS_FOR_CHILDREN: Readonly<Record<string, readonly string[]>> = {
   'registry with sources': ['closing'],
   'sinks with one': ['closing'],
@@ -256,7 +262,7 @@ describe('from every state', () => {
       const walked = WALKS['source'] as Walk;
       for (const { path, snapshot } of walk(walked)) {
         const machine = sourceMachine.provide({
-          actors: { intake: quiet, wait: quiet, drain: quiet } as never,
+          actors: { run: quiet, wait: quiet, drain: quiet } as never,
         });
         const actor = createActor(machine, { input: walked.input as never }).start();
         for (const event of path) actor.send(event as never);
@@ -316,20 +322,21 @@ describe('from every state', () => {
     }
   });
 
-  test('what is told to all ends every source of a bay', () => {
+  test('what is told to all ends every source of a shard', () => {
     const drain = fromCallback<AnyEventObject>(({ sendBack }) =>
       sendBack({ type: 'drain.finished', forced: false, lostRecords: 0 }),
     );
     for (const { path, snapshot } of walk(WALKS['source'] as Walk)) {
       if (snapshot.status !== 'active') continue;
-      const source = sourceMachine.provide({ actors: { intake: quiet, wait: quiet, drain } as never });
-      const bay = createActor(bayMachine.provide({ actors: { source } }), {
+      const source = sourceMachine.provide({ actors: { run: quiet, wait: quiet, drain } as never });
+      const shard = createActor(sourceShardMachine.provide({ actors: { source } }), {
         parent: createActor(setup({}).createMachine({})).start(),
       }).start();
-      bay.send({ type: 'bay.admit', childId: 'a#1', input: sourceInput({ restartsMax: 2 }) });
-      for (const command of path) bay.send({ type: 'bay.tell', childId: 'a#1', command: command as never });
-      bay.send({ type: 'bay.tellAll', command: { type: 'source.drain' } });
-      expect(Object.keys(bay.getSnapshot().children)).toEqual([]);
+      shard.send({ type: 'shard.start', childId: 'a#1', input: sourceInput({ restartsMax: 2 }) });
+      for (const command of path)
+        shard.send({ type: 'shard.forward', childId: 'a#1', command: command as never });
+      shard.send({ type: 'shard.broadcast', command: { type: 'source.drain' } });
+      expect(Object.keys(shard.getSnapshot().children)).toEqual([]);
     }
   });
 });

@@ -9,14 +9,14 @@ import {
   type AnyEventObject,
   type AnyStateMachine,
 } from 'xstate';
-import { bayMachine, type BayCommand } from '../../machines/bay-machine.ts';
+import { sourceShardMachine, type ShardCommand } from '../../machines/source-shard-machine.ts';
 import { burstDetectorMachine } from '../../machines/burst-detector-machine.ts';
-import { isRecordedCommand } from '../../machines/commands.ts';
+import { isRecordedCommand } from '../../machines/support/commands.ts';
 import { engineMachine } from '../../machines/engine-machine.ts';
 import { healthMonitorMachine } from '../../machines/health-monitor-machine.ts';
 import { janitorMachine } from '../../machines/janitor-machine.ts';
 import { pipelineMachine } from '../../machines/pipeline-machine.ts';
-import { partFailure } from '../../machines/ports.ts';
+import { partFailure } from '../../machines/support/ports.ts';
 import { rateLimiterMachine } from '../../machines/rate-limiter-machine.ts';
 import { recorderMachine } from '../../machines/recorder-machine.ts';
 import type { Directory } from '../../machines/registry-machine.ts';
@@ -41,7 +41,12 @@ function childOf(machine: AnyStateMachine, input?: unknown) {
 
 describe('a part', () => {
   const PARTS: [name: string, machine: AnyStateMachine, port: string, edges: Record<string, string>][] = [
-    ['recorder', recorderMachine, 'ledger', { 'commit.failed': 'stalled', 'commit.recovered': 'recording' }],
+    [
+      'recorder',
+      recorderMachine,
+      'committer',
+      { 'commit.failed': 'stalled', 'commit.recovered': 'recording' },
+    ],
     ['rate limiter', rateLimiterMachine, 'gate', { 'limit.hit': 'limiting', 'limit.cleared': 'open' }],
     ['burst detector', burstDetectorMachine, 'meter', { 'burst.began': 'bursting', 'bursts.over': 'quiet' }],
     [
@@ -50,7 +55,7 @@ describe('a part', () => {
       'sampler',
       { 'sources.ailing': 'ailing', 'sources.well': 'well' },
     ],
-    ['janitor', janitorMachine, 'broom', { 'cleaning.began': 'cleaning', 'cleaning.ended': 'idle' }],
+    ['janitor', janitorMachine, 'retention', { 'cleaning.began': 'cleaning', 'cleaning.ended': 'idle' }],
     ['pipeline', pipelineMachine, 'stages', { 'flow.blocked': 'blocked', 'flow.moved': 'flowing' }],
   ];
   for (const [name, machine, port, edges] of PARTS) {
@@ -109,67 +114,67 @@ describe('a pipeline that drains', () => {
   });
 });
 
-describe('a bay', () => {
-  /** A bay of sources whose drains finish when told. */
-  function bay() {
+describe('a shard', () => {
+  /** A shard of sources whose drains finish when told. */
+  function shard() {
     const told: string[] = [];
     const port = fromCallback<AnyEventObject>(({ self }) => {
       const source = (self as unknown as { _parent: { id: string } })._parent.id;
       return () => void told.push(source);
     });
-    const actors = { intake: port, wait: quiet, drain: quiet };
+    const actors = { run: port, wait: quiet, drain: quiet };
     const source = sourceMachine.provide({ actors: actors as never });
-    const { heard, send, child } = childOf(bayMachine.provide({ actors: { source } }));
-    const tell = (command: BayCommand) => send(command);
+    const { heard, send, child } = childOf(sourceShardMachine.provide({ actors: { source } }));
+    const tell = (command: ShardCommand) => send(command);
     const children = () => (child?.getSnapshot() as { children: object } | undefined)?.children ?? {};
     const reach = (childId: string) => (children() as Record<string, { send(event: object): void }>)[childId];
     return { heard, tell, told, names: () => Object.keys(children()), reach };
   }
-  const admit = (childId: string, input = sourceInput()): BayCommand => ({
-    type: 'bay.admit',
+  const admit = (childId: string, input = sourceInput()): ShardCommand => ({
+    type: 'shard.start',
     childId,
     input,
   });
 
   test('starts what it admits, and lets go of what has ended', () => {
-    const { heard, tell, names, reach } = bay();
+    const { heard, tell, names, reach } = shard();
     for (const childId of ['a#1', 'b#2']) tell(admit(childId));
     expect(names()).toEqual(['a#1', 'b#2']);
-    tell({ type: 'bay.tell', childId: 'a#1', command: COMMAND.drain });
+    tell({ type: 'shard.forward', childId: 'a#1', command: COMMAND.drain });
     reach('a#1')?.send(FACT.forced);
     expect(names()).toEqual(['b#2']);
-    expect(heard).toEqual([{ type: 'bay.released', childId: 'a#1', forced: true }]);
+    expect(heard).toEqual([{ type: 'shard.released', childId: 'a#1', forced: true }]);
   });
 
   test('tells all of its sources in reverse', () => {
-    const { tell, told } = bay();
+    const { tell, told } = shard();
     for (const childId of ['a#1', 'b#2', 'c#3']) tell(admit(childId));
-    tell({ type: 'bay.tellAll', command: COMMAND.drain });
+    tell({ type: 'shard.broadcast', command: COMMAND.drain });
     expect(told).toEqual(['c#3', 'b#2', 'a#1']);
   });
 
   test('has nobody to tell where the source has ended', () => {
-    const { tell, heard } = bay();
-    tell({ type: 'bay.tell', childId: 'nobody#9', command: COMMAND.drain });
+    const { tell, heard } = shard();
+    tell({ type: 'shard.forward', childId: 'nobody#9', command: COMMAND.drain });
     expect(heard).toEqual([]);
   });
 
   test('lets go of a source whose statechart breaks, and keeps its neighbours', () => {
-    const { heard, tell, names, reach } = bay();
+    const { heard, tell, names, reach } = shard();
     tell(admit('a#1', { ...sourceInput(), restart: null as never }));
     tell(admit('b#2'));
     reach('a#1')?.send(FACT.lost());
     expect(names()).toEqual(['b#2']);
-    expect(heard).toMatchObject([{ type: 'bay.broke', childId: 'a#1' }]);
+    expect(heard).toMatchObject([{ type: 'shard.failed', childId: 'a#1' }]);
   });
 
   test('passes on that an essential source gave up', () => {
-    const { heard, tell, reach } = bay();
+    const { heard, tell, reach } = shard();
     tell(admit('a#1', sourceInput({ restartsMax: 0, exhausted: 'escalate' })));
     reach('a#1')?.send(FACT.crashed());
     expect(heard).toEqual([
-      { type: 'bay.escalated', error: ERROR },
-      { type: 'bay.released', childId: 'a#1', forced: false },
+      { type: 'shard.escalated', error: ERROR },
+      { type: 'shard.released', childId: 'a#1', forced: false },
     ]);
   });
 });

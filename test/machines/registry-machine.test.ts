@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { createActor, setup, type AnyEventObject } from 'xstate';
 import { registryMachine, type Directory, type RegistryCommand } from '../../machines/registry-machine.ts';
-import type { ControllerNote } from '../../machines/refusals.ts';
+import type { RegistryEntry } from '../../machines/support/command-rejection.ts';
 import { simulatedSource } from '../../actors/sources/simulated-source.ts';
 import type { ErrorFacts } from '../../src/domain/errors.ts';
 import { sourceInput } from './source-events.ts';
 
-/** A registry whose bay notes what it is told, and whose directory is a list. */
-function registry({ bays = 1 } = {}) {
+/** A registry whose shard notes what it is told, and whose directory is a list. */
+function registry({ shards = 1 } = {}) {
   const told: string[] = [];
   const notes: string[] = [];
   const answers: string[] = [];
@@ -26,13 +26,17 @@ function registry({ bays = 1 } = {}) {
     admit(spec) {
       admitted++;
       const actorId = `${spec.id}#${admitted}`;
-      const placement = { childId: actorId, actorId, bayId: `bay-${((admitted - 1) % bays) + 1}` };
+      const placement = { childId: actorId, actorId, shardId: `shard-${((admitted - 1) % shards) + 1}` };
       listed.set(spec.id, placement.childId);
-      return { ...placement, input: sourceInput(), opensBay: admitted <= bays };
+      return { ...placement, input: sourceInput(), opensShard: admitted <= shards };
     },
     locate(command) {
       const childId = listed.get(idOf(command)) as string;
-      return { childId, actorId: childId, bayId: `bay-${((Number(childId.split('#')[1]) - 1) % bays) + 1}` };
+      return {
+        childId,
+        actorId: childId,
+        shardId: `shard-${((Number(childId.split('#')[1]) - 1) % shards) + 1}`,
+      };
     },
     retire({ childId }, _command, successor) {
       if (successor !== null) successors.set(childId, successor);
@@ -44,16 +48,16 @@ function registry({ bays = 1 } = {}) {
     get size() {
       return listed.size;
     },
-    get bayIds() {
-      return Array.from({ length: Math.min(admitted, bays) }, (_, index) => `bay-${index + 1}`);
+    get shardIds() {
+      return Array.from({ length: Math.min(admitted, shards) }, (_, index) => `shard-${index + 1}`);
     },
     answer: (command, outcome) => void answers.push(`${command.type} ${outcome?.code ?? 'done'}`),
-    note: (_event: object, { kind, event, actorId }: ControllerNote) =>
+    note: (_event: object, { kind, event, actorId }: RegistryEntry) =>
       void notes.push([kind, event, actorId].filter((part) => part !== null).join(' ')),
   };
-  const bay = setup({ actions: { note: ({ self, event }) => void told.push(tell(self.id, event)) } });
+  const shard = setup({ actions: { note: ({ self, event }) => void told.push(tell(self.id, event)) } });
   const machine = registryMachine.provide({
-    actors: { bay: bay.createMachine({ on: { '*': { actions: 'note' } } }) as never },
+    actors: { shard: shard.createMachine({ on: { '*': { actions: 'note' } } }) as never },
   });
   const parent = setup({ actors: { registry: machine } }).createMachine({
     invoke: { id: 'registry', src: 'registry', input: { directory }, onDone: '.over' },
@@ -71,8 +75,8 @@ function registry({ bays = 1 } = {}) {
   return { send, state, told, notes, answers, escalated };
 }
 
-function tell(bayId: string, { type, childId, command, input: _input }: AnyEventObject): string {
-  const words = [bayId, type, childId, (command as AnyEventObject | undefined)?.type];
+function tell(shardId: string, { type, childId, command, input: _input }: AnyEventObject): string {
+  const words = [shardId, type, childId, (command as AnyEventObject | undefined)?.type];
   const deadlineMs = (command as AnyEventObject | undefined)?.['deadlineMs'];
   return [...words, deadlineMs].filter((word) => word !== undefined).join(' ');
 }
@@ -82,17 +86,17 @@ const spec = (id: string) => simulatedSource({ id, intervalMs: 1 });
 const register = (id: string) => ({ type: 'registry.register', spec: spec(id) });
 
 describe('an open registry', () => {
-  test('enters a source, opens a bay, hands it over, answers', () => {
+  test('enters a source, opens a shard, hands it over, answers', () => {
     const { send, told, notes, answers } = registry();
     send(register('a'));
     expect([told, notes, answers]).toEqual([
-      ['bay-1 bay.admit a#1'],
+      ['shard-1 shard.start a#1'],
       ['registered registry.register a#1'],
       ['registry.register done'],
     ]);
   });
 
-  /** After `a` was registered, `command` makes the registry tell its bay `told` and answer `answer`. */
+  /** After `a` was registered, `command` makes the registry tell its shard `told` and answer `answer`. */
   const check = (command: AnyEventObject, told: string[], notes: string[], answer: string | null) => {
     const made = registry();
     made.send(register('a'));
@@ -106,40 +110,45 @@ describe('an open registry', () => {
   test('passes a pause on', () =>
     check(
       { type: 'registry.pause', id: 'a' },
-      ['bay-1 bay.tell a#1 source.pause'],
+      ['shard-1 shard.forward a#1 source.pause'],
       [],
       'registry.pause done',
     ));
   test('passes a resume on', () =>
     check(
       { type: 'registry.resume', id: 'a' },
-      ['bay-1 bay.tell a#1 source.resume'],
+      ['shard-1 shard.forward a#1 source.resume'],
       [],
       'registry.resume done',
     ));
   test('drains what is deregistered, and answers when it has ended', () =>
     check(
       { type: 'registry.deregister', id: 'a', mode: 'drain', deadlineMs: 70 },
-      ['bay-1 bay.tell a#1 source.drain 70'],
+      ['shard-1 shard.forward a#1 source.drain 70'],
       ['deregistered registry.deregister a#1'],
       null,
     ));
   test('leaves the deadline to the source where none is named', () =>
     check(
       { type: 'registry.deregister', id: 'a', mode: 'drain' },
-      ['bay-1 bay.tell a#1 source.drain'],
+      ['shard-1 shard.forward a#1 source.drain'],
       ['deregistered registry.deregister a#1'],
       null,
     ));
   test('stops what is to go now', () =>
     check(
       { type: 'registry.deregister', id: 'a', mode: 'now' },
-      ['bay-1 bay.tell a#1 source.stop'],
+      ['shard-1 shard.forward a#1 source.stop'],
       ['deregistered registry.deregister a#1'],
       null,
     ));
   test('drains what is updated', () =>
-    check({ type: 'registry.update', spec: spec('a') }, ['bay-1 bay.tell a#1 source.drain'], [], null));
+    check(
+      { type: 'registry.update', spec: spec('a') },
+      ['shard-1 shard.forward a#1 source.drain'],
+      [],
+      null,
+    ));
   test('answers who asks for the list', () => check({ type: 'registry.list' }, [], [], 'registry.list done'));
   test('refuses an id that is taken', () =>
     check(register('a'), [], refused('registry.register'), 'registry.register HG_SOURCE_DUPLICATE'));
@@ -166,22 +175,22 @@ describe('an open registry', () => {
   test('lets the successor in when the one before it has ended', () => {
     const { send, told, notes } = registry();
     for (const event of [register('a'), { type: 'registry.update', spec: spec('a') }]) send(event);
-    send({ type: 'bay.released', childId: 'a#1', forced: false });
-    expect(told.at(-1)).toBe('bay-1 bay.admit a#2');
-    expect(notes.at(-1)).toBe('registered bay.released a#2');
+    send({ type: 'shard.released', childId: 'a#1', forced: false });
+    expect(told.at(-1)).toBe('shard-1 shard.start a#2');
+    expect(notes.at(-1)).toBe('registered shard.released a#2');
   });
 
   test('takes out a source whose statechart broke', () => {
     const { send, answers } = registry();
     send(register('a'));
-    send({ type: 'bay.broke', childId: 'a#1', error: new Error('x') });
+    send({ type: 'shard.failed', childId: 'a#1', error: new Error('x') });
     send(register('a'));
     expect(answers).toEqual(['registry.register done', 'registry.register done']);
   });
 
   test('hands an escalation on', () => {
     const { send, escalated } = registry();
-    send({ type: 'bay.escalated', error: fact('HG_TEST') });
+    send({ type: 'shard.escalated', error: fact('HG_TEST') });
     expect(escalated).toEqual(['HG_TEST']);
   });
 });
@@ -193,15 +202,15 @@ describe('a registry that closes', () => {
     expect(state()).toBe('closed');
   });
 
-  test('tells the bays in reverse, and is closed when the last source has ended', () => {
-    const { send, state, told } = registry({ bays: 3 });
+  test('tells the shards in reverse, and is closed when the last source has ended', () => {
+    const { send, state, told } = registry({ shards: 3 });
     for (const id of ['a', 'b', 'c', 'd']) send(register(id));
     told.length = 0;
     send({ type: 'registry.close', deadlineMs: 9 });
-    expect(told).toEqual([3, 2, 1].map((bay) => `bay-${bay} bay.tellAll source.drain 9`));
-    for (const childId of ['a#1', 'c#3', 'b#2']) send({ type: 'bay.released', childId, forced: false });
+    expect(told).toEqual([3, 2, 1].map((shard) => `shard-${shard} shard.broadcast source.drain 9`));
+    for (const childId of ['a#1', 'c#3', 'b#2']) send({ type: 'shard.released', childId, forced: false });
     expect(state()).toBe('closing');
-    send({ type: 'bay.broke', childId: 'd#4', error: new Error('x') });
+    send({ type: 'shard.failed', childId: 'd#4', error: new Error('x') });
     expect(state()).toBe('closed');
   });
 
@@ -221,8 +230,8 @@ describe('a registry that closes', () => {
     const { send, state, told } = registry();
     for (const event of [register('a'), { type: 'registry.update', spec: spec('a') }]) send(event);
     send({ type: 'registry.close', deadlineMs: 9 });
-    send({ type: 'bay.released', childId: 'a#1', forced: false });
-    expect(told.filter((line) => line.includes('bay.admit'))).toHaveLength(1);
+    send({ type: 'shard.released', childId: 'a#1', forced: false });
+    expect(told.filter((line) => line.includes('shard.start'))).toHaveLength(1);
     expect(state()).toBe('closed');
   });
 });

@@ -8,7 +8,7 @@ import type { Walk } from './walk.ts';
 export function sinkInput(breakerFailures = 3): SinkInput {
   return {
     actorId: 'sink:a#1',
-    rig: {},
+    runtime: {},
     backoff: { kind: 'exponential', initialMs: 100, maxMs: 1_000, factor: 2, jitter: 'none' },
     breaker: { failures: breakerFailures, coolDownMs: 7_000 },
     drainDeadlineMs: 5_000,
@@ -28,7 +28,7 @@ const failed = (
   retryAfterMs,
   isDelivering,
   monoMs,
-  roll: 0.5,
+  random: 0.5,
 });
 
 /** Facts of the ports, by what they mean. */
@@ -74,7 +74,7 @@ export const SINK_WALK: Walk & { readonly states: readonly string[] } = {
     isDraining,
   ],
   promises: {
-    courier: ['link.opened', 'link.failed', 'log.drained'],
+    run: ['link.opened', 'link.failed', 'log.drained'],
     wait: ['wait.over'],
     drain: ['drain.finished'],
   },

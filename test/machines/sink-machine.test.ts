@@ -17,7 +17,7 @@ function sinkIn(state: string, context: Partial<SinkContext> = {}) {
   const { context: initial, children } = createActor(sinkMachine, { input: sinkInput() }).getSnapshot();
   const value = (VALUES[state] ?? state) as never;
   const resolved = sinkMachine.resolveState({ value, context: { ...initial, ...context } });
-  // The courier is there wherever the sink lives.
+  // The run is there wherever the sink lives.
   return Object.assign(resolved, { children });
 }
 
@@ -116,19 +116,19 @@ describe('deadlines', () => {
     check('ending', { deadlineMs: 5_000 }, SINK_COMMAND.stopNow, 'ending', { deadlineMs: 0 }));
 });
 
-test('a courier is told to drain, whether it runs or is started for it', () => {
+test('a run is told to drain, whether it runs or is started for it', () => {
   for (const [path, inputs, orders] of [
     [[SINK_FACT.opened(), SINK_COMMAND.drain], [false], 1],
     [[SINK_FACT.lost(), SINK_COMMAND.drain], [false, true], 0],
   ] as const) {
     const seen: boolean[] = [];
     let told = 0;
-    const courier = fromCallback<AnyEventObject, { isDraining: boolean }>(({ input, receive }) => {
+    const run = fromCallback<AnyEventObject, { isDraining: boolean }>(({ input, receive }) => {
       seen.push(input.isDraining);
       receive(() => void told++);
     });
     const quiet = fromCallback(() => {});
-    const machine = sinkMachine.provide({ actors: { courier, wait: quiet, drain: quiet } as never });
+    const machine = sinkMachine.provide({ actors: { run, wait: quiet, drain: quiet } as never });
     const actor = createActor(machine, { input: sinkInput() }).start();
     for (const event of path) actor.send(event);
     expect([seen, told, stateName(actor.getSnapshot().value)]).toEqual([inputs, orders, 'draining']);
@@ -139,7 +139,7 @@ for (const command of ['sink.stop', 'sink.drain']) {
   test(`from every state, ${command} ends a sink, once its ports have reported`, () => {
     const quiet = fromCallback<AnyEventObject>(() => {});
     for (const { path, snapshot } of walk(SINK_WALK)) {
-      const machine = sinkMachine.provide({ actors: { courier: quiet, wait: quiet, drain: quiet } as never });
+      const machine = sinkMachine.provide({ actors: { run: quiet, wait: quiet, drain: quiet } as never });
       const actor = createActor(machine, { input: sinkInput() }).start();
       for (const event of path) actor.send(event as never);
       expect(actor.getSnapshot().value, JSON.stringify(path)).toEqual(snapshot.value);

@@ -1,4 +1,4 @@
-/** A source's input and every event its machine hears, for the tests of source machine and bay. */
+/** A source's input and every event its machine hears, for the tests of source machine and shard. */
 
 import type { SourceCommand, SourceFact, SourceInput } from '../../machines/source-machine.ts';
 import type { ErrorFacts, Remedy } from '../../src/domain/errors.ts';
@@ -24,7 +24,7 @@ const RESTART: RestartOptions = {
 export function sourceInput(restart: Partial<RestartOptions> = {}, breakerFailures = 3): SourceInput {
   return {
     actorId: 'a#1',
-    rig: {},
+    runtime: {},
     restart: { ...RESTART, ...restart },
     breaker: { failures: breakerFailures, coolDownMs: 7_000 },
     drainDeadlineMs: 5_000,
@@ -39,7 +39,7 @@ const failed = (remedy: Remedy | undefined, monoMs: number): SourceFact => ({
   error: ERROR,
   remedy,
   monoMs,
-  roll: 0.5,
+  random: 0.5,
 });
 
 /** Facts of the ports, by what they mean. */
@@ -51,9 +51,9 @@ export const FACT = {
   crashed: (monoMs = 0) => failed(undefined, monoMs),
   /** Trying again cannot help. */
   hopeless: (monoMs = 0) => failed('stop', monoMs),
-  ended: (monoMs = 0): SourceFact => ({ type: 'link.ended', monoMs, roll: 0.5 }),
+  ended: (monoMs = 0): SourceFact => ({ type: 'link.ended', monoMs, random: 0.5 }),
   failing: { type: 'reads.failing', error: ERROR, consecutiveErrors: 3 },
-  exhausted: { type: 'reads.exhausted', error: ERROR, consecutiveErrors: 10, roll: 0.5 },
+  exhausted: { type: 'reads.exhausted', error: ERROR, consecutiveErrors: 10, random: 0.5 },
   recovered: { type: 'reads.recovered' },
   waited: { type: 'wait.over' },
   drained: { type: 'drain.finished', forced: false, lostRecords: 0 },

@@ -183,7 +183,7 @@ describe('the ports of a source', () => {
         notes.push(`${name} ${JSON.stringify(input)}`);
         return () => void notes.push(`${name} over`);
       });
-    const actors = { intake: port('intake'), wait: port('wait'), drain: port('drain') };
+    const actors = { run: port('run'), wait: port('wait'), drain: port('drain') };
     const actor = createActor(sourceMachine.provide({ actors: actors as never }), { input: sourceInput() });
     return { actor: actor.start(), notes };
   }
@@ -193,17 +193,17 @@ describe('the ports of a source', () => {
     for (const event of [FACT.opened(), FACT.lost(), FACT.waited, COMMAND.pause]) actor.send(event);
     for (const event of [COMMAND.resume, COMMAND.drain, COMMAND.stop, FACT.forced]) actor.send(event);
     expect(notes).toEqual([
-      'intake {"rig":{}}',
-      'intake over',
-      'wait {"delayMs":100,"rig":{},"state":"backingOff","failures":1}',
+      'run {"runtime":{}}',
+      'run over',
+      'wait {"delayMs":100,"runtime":{},"state":"backingOff","failures":1}',
       'wait over',
-      'intake {"rig":{}}',
-      'intake over',
-      'intake {"rig":{}}',
-      'intake over',
-      'drain {"rig":{},"deadlineMs":5000}',
+      'run {"runtime":{}}',
+      'run over',
+      'run {"runtime":{}}',
+      'run over',
+      'drain {"runtime":{},"deadlineMs":5000}',
       'drain over',
-      'drain {"rig":{},"deadlineMs":0}',
+      'drain {"runtime":{},"deadlineMs":0}',
       'drain over',
     ]);
     expect(actor.getSnapshot()).toMatchObject({ status: 'done', output: { forced: true } });
@@ -212,7 +212,7 @@ describe('the ports of a source', () => {
   test('are not started anew by what only changes the state within a link', () => {
     const { actor, notes } = running();
     for (const event of [FACT.opened(), FACT.failing, FACT.recovered]) actor.send(event);
-    expect(notes).toEqual(['intake {"rig":{}}']);
+    expect(notes).toEqual(['run {"runtime":{}}']);
   });
 
   test('that were never provided quarantine the source and harm nobody else', () => {

@@ -22,7 +22,7 @@ import {
 } from '../../src/index.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { until } from '../chaos/rig/until.ts';
 import { freePort } from '../support/mqtt-brokers.ts';
 import { promtool, promtoolMissing } from '../support/promtool.ts';

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { monitorLoop } from '../../src/metrics/event-loop.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { until } from '../chaos/rig/until.ts';
 
 const STALL_MS = 300;

@@ -3,9 +3,9 @@
 import { SOURCE_COUNTERS } from '../../src/domain/health.ts';
 import { SINK_COUNTERS } from '../../src/domain/sink.ts';
 import { Tally, type Totals } from '../../src/domain/tally.ts';
-import type { EngineStats, SinkStats, SourceStats, StorageStats } from '../../src/engine-stats.ts';
+import type { EngineStats, SinkStats, SourceStats, StorageStats } from '../../src/engine/engine-stats.ts';
 import type { ReloadFacts } from '../../src/metrics/metric.ts';
-import type { StageReport } from '../../src/pipeline/flow.ts';
+import type { StageReport } from '../../src/pipeline/stage-chain.ts';
 
 /** Where no totals are given, it is the first incarnation, and has failed once. */
 export function madeUpSource(given: Partial<SourceStats> = {}): SourceStats {

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { LIMITS } from '../../src/domain/limits.ts';
-import type { EngineStats } from '../../src/engine-stats.ts';
+import type { EngineStats } from '../../src/engine/engine-stats.ts';
 import {
   createMetrics,
   METRIC_DEFINITIONS,
   type Metrics,
   type MetricsDeps,
 } from '../../src/metrics/metrics.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { promtool, promtoolMissing } from '../support/promtool.ts';
 import { skipNote } from '../support/skip-note.ts';
 import { until } from '../chaos/rig/until.ts';

@@ -4,7 +4,7 @@ import { SILENT_LOGGER, type Logger } from '../../src/domain/logger.ts';
 import { createMetrics } from '../../src/metrics/metrics.ts';
 import { startOtlpExport, type OtlpOptions } from '../../src/metrics/otlp-export.ts';
 import { loadOtlp } from '../../src/metrics/otlp-peer.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { until } from '../chaos/rig/until.ts';
 import { readExposition } from './exposition-reader.ts';
 import { attributesOf, pointOf, startOtlpCollector } from './otlp-collector.ts';
@@ -99,7 +99,7 @@ test('a collector that refuses is counted, told of once, and told of again when 
   expect(said).toHaveLength(2);
 });
 
-test('a dead collector holds up neither the gateway nor its end, and its credentials stay unsaid', async () => {
+test('a dead collector holds up neither the gateway nor its end, and its credentials stay suppressed', async () => {
   const said: string[] = [];
   const note = (fields: object, message: string) => void said.push(`${JSON.stringify(fields)} ${message}`);
   const { running } = await startExport(

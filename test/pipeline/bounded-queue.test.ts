@@ -16,10 +16,10 @@ interface Setting {
 
 type Action =
   | { readonly kind: 'offer' | 'take' | 'tick'; readonly count: number }
-  | { readonly kind: 'clear' | 'whenRoom' | 'whenEmpty' | 'abort' };
+  | { readonly kind: 'clear' | 'whenWritable' | 'whenEmpty' | 'abort' };
 
 interface Waiter {
-  readonly kind: 'whenRoom' | 'whenEmpty';
+  readonly kind: 'whenWritable' | 'whenEmpty';
   isWoken: boolean;
 }
 
@@ -110,7 +110,7 @@ class ToyQueue {
   }
 
   wait(kind: Waiter['kind']): Waiter {
-    const waiter = { kind, isWoken: kind === 'whenRoom' ? this.hasRoom : this.isEmpty };
+    const waiter = { kind, isWoken: kind === 'whenWritable' ? this.hasRoom : this.isEmpty };
     this.waiters.push(waiter);
     return waiter;
   }
@@ -121,7 +121,7 @@ class ToyQueue {
 
   #wake(): void {
     for (const waiter of this.waiters) {
-      if (waiter.kind === 'whenRoom' ? this.room > 0 : this.isEmpty) waiter.isWoken = true;
+      if (waiter.kind === 'whenWritable' ? this.room > 0 : this.isEmpty) waiter.isWoken = true;
     }
   }
 }
@@ -199,7 +199,7 @@ async function perform(action: Action, subject: Subject, toy: ToyQueue): Promise
       toy.abort();
       subject.abort();
       return;
-    case 'whenRoom':
+    case 'whenWritable':
     case 'whenEmpty':
       toy.wait(action.kind);
       subject.wait(action.kind);
@@ -208,7 +208,7 @@ async function perform(action: Action, subject: Subject, toy: ToyQueue): Promise
 
 function compare(subject: Subject, toy: ToyQueue): void {
   const { queue, taken, dropped, waited, waiters } = subject;
-  expect({ size: queue.size, held: queue.held, room: queue.room, isEmpty: queue.isEmpty }).toEqual({
+  expect({ size: queue.size, held: queue.blocked, room: queue.room, isEmpty: queue.isEmpty }).toEqual({
     size: toy.queue.length,
     held: toy.hand.length,
     room: toy.room,
@@ -216,7 +216,7 @@ function compare(subject: Subject, toy: ToyQueue): void {
   });
   expect(queue.offered).toBe(toy.offered);
   expect(queue.dropped).toBe(toy.dropped.length + toy.cleared);
-  expect(queue.offered).toBe(taken.length + queue.dropped + queue.size + queue.held);
+  expect(queue.offered).toBe(taken.length + queue.dropped + queue.size + queue.blocked);
   expect(queue.highWater).toBe(toy.highWater);
   expect(queue.highWater).toBeLessThanOrEqual(toy.setting.capacity);
   expect(taken).toEqual(toy.taken);
@@ -245,7 +245,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: numbered('take', 8) },
   { weight: 3, arbitrary: numbered('tick', 15) },
   { weight: 1, arbitrary: fc.constant({ kind: 'clear' } as const) },
-  { weight: 1, arbitrary: fc.constant({ kind: 'whenRoom' } as const) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'whenWritable' } as const) },
   { weight: 1, arbitrary: fc.constant({ kind: 'whenEmpty' } as const) },
   { weight: 1, arbitrary: fc.constant({ kind: 'abort' } as const) },
 );
@@ -328,7 +328,7 @@ describe('a bounded queue', () => {
   test('does not wait for a signal that has aborted already', async () => {
     const subject = new Subject(setting);
     subject.offer(2);
-    await subject.queue.whenRoom(AbortSignal.abort());
+    await subject.queue.whenWritable(AbortSignal.abort());
     await subject.queue.whenEmpty(AbortSignal.abort());
     expect(subject.queue.size).toBe(2);
   });
@@ -337,7 +337,7 @@ describe('a bounded queue', () => {
     const subject = new Subject(setting);
     const abort = new AbortController();
     subject.offer(2);
-    const waits = [subject.queue.whenRoom(abort.signal), subject.queue.whenEmpty(abort.signal)];
+    const waits = [subject.queue.whenWritable(abort.signal), subject.queue.whenEmpty(abort.signal)];
     expect(getEventListeners(abort.signal, 'abort').length).toBe(2);
     subject.queue.take(2);
     await Promise.all(waits);

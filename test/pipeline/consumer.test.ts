@@ -15,7 +15,7 @@ function reading(capacityRecords: number, supply: FlowItem[]) {
   const consumer: Consumer = new Consumer(
     capacityRecords,
     clock,
-    () => pump.poke(),
+    () => pump.wake(),
     (one) => left.push(one),
   );
   const pump = createPump(
@@ -32,7 +32,7 @@ function reading(capacityRecords: number, supply: FlowItem[]) {
       throw error;
     },
   );
-  pump.poke();
+  pump.wake();
   return { clock, consumer, left, state, pump };
 }
 
@@ -82,7 +82,7 @@ describe('a consumer', () => {
   test('answers reads in the order they were made', async () => {
     const { consumer, pump } = reading(2, records(5));
     const reads = Array.from({ length: 5 }, () => consumer.next());
-    pump.poke();
+    pump.wake();
     const results = await Promise.all(reads);
     expect(seqsOf(results.map(({ value }) => value as Consumed))).toEqual([1, 2, 3, 4, 5]);
   });

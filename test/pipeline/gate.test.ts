@@ -91,7 +91,7 @@ class Field {
     this.gate = new Gate({
       clock: seen,
       limit: limitOf(limit),
-      onItems: () => this.pump.poke(),
+      onItems: () => this.pump.wake(),
       onLimited: ({ limit: reached, dropped }) => {
         this.toldLimited.push({ limit: reached, dropped });
       },
@@ -121,13 +121,13 @@ class Field {
 
   let(records: number): void {
     this.budget += records;
-    this.pump.poke();
+    this.pump.wake();
   }
 
   /** Every record is passed, refused or waiting, and passed in order. */
   expectAccount(): void {
     for (const { offered, passed, refused, queue } of this.lanes) {
-      expect(passed.length + refused.length + queue.size + queue.held).toBe(offered);
+      expect(passed.length + refused.length + queue.size + queue.blocked).toBe(offered);
       expect(passed).toEqual(passed.toSorted((left, right) => left - right));
     }
   }

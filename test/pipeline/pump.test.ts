@@ -36,7 +36,7 @@ describe('a pump', () => {
     const { state, pump } = rig(records(3));
     await settled();
     expect(state.batches).toEqual([]);
-    pump.poke();
+    pump.wake();
     expect(state.batches).toEqual([]);
     await settled();
     expect(state.batches).toEqual([[1, 2, 3]]);
@@ -44,7 +44,7 @@ describe('a pump', () => {
 
   test('makes one look of many pokes', async () => {
     const { state, pump } = rig([]);
-    for (let pokes = 0; pokes < 100; pokes++) pump.poke();
+    for (let pokes = 0; pokes < 100; pokes++) pump.wake();
     await settled();
     expect(state.looks).toBe(1);
   });
@@ -52,12 +52,12 @@ describe('a pump', () => {
   test('fetches nothing that has no place to go', async () => {
     const { state, pump } = rig(records(9));
     state.budget = 4;
-    pump.poke();
+    pump.wake();
     await settled();
     expect(state.batches).toEqual([[1, 2, 3, 4]]);
     expect(state.supply.length).toBe(5);
     state.budget = 2;
-    pump.poke();
+    pump.wake();
     await settled();
     expect(state.batches.at(-1)).toEqual([5, 6]);
   });
@@ -66,9 +66,9 @@ describe('a pump', () => {
     const { state, pump } = rig(records(1), ({ supply, batches }) => {
       if (batches.length > 3) return;
       supply.push(...records(1));
-      pump.poke();
+      pump.wake();
     });
-    pump.poke();
+    pump.wake();
     await settled();
     expect(state.batches.length).toBe(4);
   });
@@ -76,17 +76,17 @@ describe('a pump', () => {
   test('stops in the midst of its work', async () => {
     const { state, pump } = rig(records(3), () => pump.stop());
     state.budget = 1;
-    pump.poke();
+    pump.wake();
     await settled();
     state.budget = 10;
-    pump.poke();
+    pump.wake();
     await settled();
     expect(state.batches).toEqual([[1]]);
   });
 
   test('that was stopped after a poke takes nothing', async () => {
     const { state, pump } = rig(records(3));
-    pump.poke();
+    pump.wake();
     pump.stop();
     await settled();
     expect([state.looks, state.batches]).toEqual([0, []]);
@@ -97,10 +97,10 @@ describe('a pump', () => {
       throw new Error('no place after all');
     });
     state.budget = 1;
-    pump.poke();
+    pump.wake();
     await settled();
     state.budget = 1;
-    pump.poke();
+    pump.wake();
     await settled();
     expect(state.failures).toEqual([new Error('no place after all')]);
     expect(state.batches).toEqual([[1]]);

@@ -2,7 +2,7 @@
  *  bounded number of rows, and one that counts the rest. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { MqttMessage } from '../../actors/sources/mqtt/transport.ts';
+import type { MqttMessage } from '../../actors/protocols/mqtt/transport.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
 import { createControlCommands } from '../../src/gateway/control-commands.ts';

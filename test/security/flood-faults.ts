@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { query } from '../storage/fixture.ts';
 import type { Fault } from '../chaos/faults/fault.ts';
 import { holdsWithin, until } from '../chaos/rig/until.ts';

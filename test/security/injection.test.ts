@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { query } from '../storage/fixture.ts';
 import { headgate } from '../support/command-line.ts';
 import { startGateway, type GatewayProcess } from './gateway-process.ts';

@@ -2,7 +2,7 @@
  *  it is told so, and notes how long each took to be acknowledged. */
 
 import { messageOf } from '../../src/domain/errors.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import type { Answer, GatewayProcess } from './gateway-process.ts';
 
 export interface PoliteClient {

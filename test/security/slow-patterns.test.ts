@@ -2,7 +2,7 @@
  *  has the outcome that its row says. The tests count the work, not the time. */
 
 import { describe, expect, test } from 'vitest';
-import { filterProblem, topicMatcher } from '../../actors/sources/mqtt/topics.ts';
+import { filterProblem, topicMatcher } from '../../actors/protocols/mqtt/topics.ts';
 import { HeadgateError } from '../../src/domain/errors.ts';
 import { compileExpression } from '../../src/gateway/config/expression.ts';
 import { STAGE_RECORD } from '../../src/gateway/config/fields.ts';

@@ -7,7 +7,7 @@
 
 import { writeSync } from 'node:fs';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { commitUnit, type CommitUnit } from '../../src/domain/timeline.ts';
+import { commitUnit, type WriteBatch } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 
 const ROWS_PER_UNIT = 7;
@@ -27,7 +27,7 @@ const store = await openEventStore({
 });
 writeSync(1, 'open\n');
 
-async function commitPatiently(unit: CommitUnit): Promise<void> {
+async function commitPatiently(unit: WriteBatch): Promise<void> {
   for (;;) {
     try {
       await store.commit(unit);

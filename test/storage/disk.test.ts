@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { CommitUnit } from '../../src/domain/timeline.ts';
+import type { WriteBatch } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import {
@@ -24,7 +24,7 @@ const note = skipNote(noDisk);
 const FAIL_SOON_MS_MAX = 4_000;
 
 /** A unit of some pages. */
-function bulkyUnit(firstSeq: number): CommitUnit {
+function bulkyUnit(firstSeq: number): WriteBatch {
   const rows = Array.from({ length: 100 }, (_, index) => firstSeq + index);
   return commitUnit({
     timeline: rows.map((seq) => timelineRow({ seq, data: { text: 'x'.repeat(500) } })),

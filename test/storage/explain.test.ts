@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { headgateError, timelineRow } from './fixture.ts';
-import { readerOf, seqs, STORY } from './story.ts';
+import { readerOf, seqs, STORY } from './scenario.ts';
 
 describe('explain', () => {
   test('gives the chain of causes across actors, the first cause first', async () => {

@@ -15,7 +15,7 @@ import {
   timelineRow,
   writeDatabase,
 } from './fixture.ts';
-import { reading, seqs, STORY } from './story.ts';
+import { reading, seqs, STORY } from './scenario.ts';
 
 function historyOf(path: string): History {
   const history = openHistory(path);

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { CommitUnit } from '../../src/domain/timeline.ts';
+import type { WriteBatch } from '../../src/domain/timeline.ts';
 import { StoreSession } from '../../storage/store-session.ts';
 import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { openWritable } from '../../storage/file/writable-database.ts';
@@ -70,9 +70,9 @@ describe('a commit that failed with an I/O error', () => {
     const connect = () => {
       const db = openWritable(file);
       const transaction = db.transaction.bind(db);
-      db.transaction = ((work: (unit: CommitUnit) => number) => {
+      db.transaction = ((work: (unit: WriteBatch) => number) => {
         const real = transaction(work);
-        const immediate = (given: CommitUnit) => {
+        const immediate = (given: WriteBatch) => {
           const result = real.immediate(given);
           if (plan.failures-- > 0) throw Object.assign(new Error('EIO'), { code: 'SQLITE_IOERR_FSYNC' });
           return result;

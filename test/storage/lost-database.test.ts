@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findingsOf } from '../../src/storage-findings.ts';
+import { findingsOf } from '../../src/engine/storage-findings.ts';
 import { LOST_EVENT } from '../../storage/lost-database.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { verifyDatabase } from '../../storage/verify/verify-database.ts';

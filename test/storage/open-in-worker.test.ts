@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import type { Worker } from 'node:worker_threads';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { CommitUnit } from '../../src/domain/timeline.ts';
+import type { WriteBatch } from '../../src/domain/timeline.ts';
 import { IN_MEMORY } from '../../storage/file/database-path.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { openEventStoreInWorker } from '../../storage/worker/open-in-worker.ts';
@@ -205,7 +205,7 @@ describe('closing', () => {
 
 test('what cannot cross is refused for good, and the next unit is written', async () => {
   const store = await inWorker(IN_MEMORY);
-  const letter = { origin: { call: () => 1 } } as unknown as CommitUnit['deadLetters'][0];
+  const letter = { origin: { call: () => 1 } } as unknown as WriteBatch['deadLetters'][0];
   const error = await headgateError(
     () => store.commit(commitUnit({ deadLetters: [letter] })),
     'HG_STORAGE_FAILED',

@@ -163,7 +163,7 @@ describe('a file of somebody else', () => {
     expect((await untouched(file, 'HG_STORAGE_VERSION')).message).toContain('schema 99');
   });
 
-  test('with a transaction to roll back is told from ours all the same', async () => {
+  test('with a transaction to random back is told from ours all the same', async () => {
     const file = temporaryFile();
     interruptTransaction(file);
     expect((await fails(file, 'HG_STORAGE_NOT_A_DATABASE')).message).toContain('another program');

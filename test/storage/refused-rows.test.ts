@@ -1,7 +1,7 @@
 /** Rows that the tables refuse: found one by one, so that the rest of their unit can be written. */
 
 import { describe, expect, test } from 'vitest';
-import type { CommitUnit } from '../../src/domain/timeline.ts';
+import type { WriteBatch } from '../../src/domain/timeline.ts';
 import {
   commitUnit,
   headgateError,
@@ -16,17 +16,17 @@ import { HOSTS } from './hosts.ts';
 const owner = { tenant: 'default', sourceId: 'plc-7' };
 const odd = (value: unknown) => value as never;
 
-const letter: CommitUnit['deadLetters'][number] = {
+const letter: WriteBatch['deadLetters'][number] = {
   ...owner,
   ...{ stage: 'decode', code: 'HG_DECODE_FAILED', message: 'no', payload: '{', attempts: 1 },
   ...{ firstAtMs: 1, lastAtMs: 1, origin: null, isTruncated: false },
 };
-const health: CommitUnit['health'][number] = {
+const health: WriteBatch['health'][number] = {
   ...owner,
   ...{ atMs: 1, state: 'streaming', recordsProduced: 1, lastReadTimestamp: null, consecutiveErrors: 0 },
   ...{ incarnation: 1, restarts: 0, rate1s: 0, queueDepth: 0, droppedCount: 0, deadLetteredCount: 0 },
 };
-const sink: CommitUnit['sinks'][number] = {
+const sink: WriteBatch['sinks'][number] = {
   ...{ tenant: 'default', sinkId: 'cloud', type: 'http', state: 'delivering', incarnation: 1, delivered: 0 },
   ...{ filtered: 0, deadLettered: 0, consecutiveErrors: 0, lastDeliveryAtMs: null, lastError: null },
   ...{ registeredAtMs: 1, deregisteredAtMs: null },
@@ -35,7 +35,7 @@ const circle: Record<string, unknown> = {};
 circle['self'] = circle;
 
 /** A good row, a row that is refused, a good row of each table. */
-const MIXED: { readonly [Table in keyof CommitUnit]: readonly (readonly [string, CommitUnit[Table]])[] } = {
+const MIXED: { readonly [Table in keyof WriteBatch]: readonly (readonly [string, WriteBatch[Table]])[] } = {
   timeline: [
     [
       'data that is no JSON',
@@ -117,7 +117,7 @@ describe.each(HOSTS)('a unit that is refused, $host,', ({ openStore }) => {
   test('is refused for single rows, which are found, whatever table they are of', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    for (const table of Object.keys(MIXED) as (keyof CommitUnit)[]) {
+    for (const table of Object.keys(MIXED) as (keyof WriteBatch)[]) {
       for (const [flaw, rows] of MIXED[table]) {
         const unit = commitUnit({ [table]: rows });
         // A letter that is not there cannot fail: its row is bound all the same only where there is one.

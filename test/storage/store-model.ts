@@ -3,7 +3,7 @@
 
 import type { Random } from '../../src/domain/random.ts';
 import type { RecordRow } from '../../src/domain/record-row.ts';
-import type { CommitUnit, DeadlineRow, LetterStatus, SinkCursor } from '../../src/domain/timeline.ts';
+import type { WriteBatch, DeadlineRow, LetterStatus, SinkCursor } from '../../src/domain/timeline.ts';
 import { commitUnit, recordRow, sourceRow, START_MS, timelineRow } from './fixture.ts';
 
 const SOURCES = ['plc-1', 'plc-2', 'plc-3'];
@@ -47,7 +47,7 @@ export class StoreModel {
   }
 
   /** A unit of anything, with the numbers that are next; not yet written into the model. */
-  randomUnit(random: Random, run: number): CommitUnit {
+  randomUnit(random: Random, run: number): WriteBatch {
     const many = <Row>(max: number, make: (index: number) => Row) =>
       Array.from({ length: random.integer(0, max) }, (_, index) => make(index));
     const sourceId = () => pick(random, SOURCES);
@@ -101,7 +101,7 @@ export class StoreModel {
   }
 
   /** Writes a unit into the model. Returns how many of its records were known already. */
-  commit(unit: CommitUnit): number {
+  commit(unit: WriteBatch): number {
     for (const { seq } of unit.timeline) this.timeline.push(seq);
     this.timelineSeq = unit.timeline.at(-1)?.seq ?? this.timelineSeq;
     let duplicates = 0;

@@ -17,7 +17,7 @@ import {
   timelineRow,
   writeDatabase,
 } from './fixture.ts';
-import { reading, readerOf, seqs, STORY } from './story.ts';
+import { reading, readerOf, seqs, STORY } from './scenario.ts';
 
 test.each([1, 2])('a file of version %i is read as it is', (version) => {
   const path = made(temporaryFile(), (file) => {

@@ -66,8 +66,8 @@ export function run(command: string, args: readonly string[], options: RunOption
 /** Commands that take the process for themselves: its signals, its end, its standard streams. */
 const OF_THEIR_OWN: ReadonlySet<string | undefined> = new Set(['run', 'start', 'demo', 'test']);
 
-/** `headgate …` to its end: within this process, where the command leaves it as it was. Calls have their turns:
- *  the working folder and the environment are the process's. */
+/** `headgate …` to its end: within this process, where the command leaves it as it was. Calls have their
+ *  turns: the working folder and the environment are the process's. */
 export function headgate(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   if (OF_THEIR_OWN.has(args[0])) return spawnHeadgate(args, options);
   const ended = lastHere.then(() => headgateHere(args, options));

@@ -1,10 +1,10 @@
 /** A look behind the timeline: the actors of an engine themselves. A test file that needs it replaces
- *  src/engine-actor.ts by {@link watched}, so that every root actor made there is known here. */
+ *  src/engine/engine-actor.ts by {@link watched}, so that every root actor made there is known here. */
 
 import type { AnyActorRef, AnyMachineSnapshot } from 'xstate';
 import { stateName } from '../machines/walk.ts';
 
-type EngineActorModule = typeof import('../../src/engine-actor.ts');
+type EngineActorModule = typeof import('../../src/engine/engine-actor.ts');
 
 const roots: AnyActorRef[] = [];
 
@@ -33,9 +33,9 @@ export function liveStates(root: AnyActorRef): Map<string, string> {
   const visit = (actor: AnyActorRef) => {
     const snapshot = actor.getSnapshot() as AnyMachineSnapshot;
     if (snapshot.status !== 'active' || snapshot.value === undefined) return;
-    // Bays only shard the sources; the timeline does not know them.
+    // Shards only shard the sources; the timeline does not know them.
     const { actorId = actor.id } = snapshot.context as { actorId?: string };
-    if (!/^bay-\d+$/.test(actorId)) states.set(actorId, stateName(snapshot.value));
+    if (!/^shard-\d+$/.test(actorId)) states.set(actorId, stateName(snapshot.value));
     for (const child of childrenOf(actor)) visit(child);
   };
   visit(root);

@@ -12,7 +12,8 @@ const RESOLUTION_MS = 1;
 const TRIES_MAX = 5;
 
 /** The shortest of the longest stalls of a few tries, which end early at one below `enoughMs`. What the
- *  measured thing does to the loop, it does each time; what else goes on in the machine can only add to it. */
+ *  measured thing does to the loop, it does each time; what else goes on in the machine can only add to it.
+ *  */
 export async function leastStallMs(enoughMs: number, measure: () => Promise<Stalls>): Promise<number> {
   let leastMs = Infinity;
   for (let tries = 1; tries <= TRIES_MAX && leastMs >= enoughMs; tries++) {

@@ -2,7 +2,7 @@
  *  hundredths of that: keepalives, holds, timeouts. */
 
 import { sleepOn, type Clock } from '../../src/domain/clock.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 
 export function fastClock(factor: number): Clock {
   const clock: Clock = {

@@ -8,7 +8,7 @@ import {
   type MqttSourceInput,
 } from '../../actors/sources/mqtt/mqtt-source.ts';
 import type { SourceSpec } from '../../src/domain/source.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import {
   mosquittoMissing,
   startAedes,

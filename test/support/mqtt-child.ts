@@ -2,7 +2,7 @@
  *  Says "open" on stdout when the source’s link stands, and each record as a line of JSON. */
 
 import { mqttSource, type MqttSourceInput } from '../../actors/sources/mqtt/mqtt-source.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import { startRun } from './mqtt-runs.ts';
 
 const spec = mqttSource(JSON.parse(process.argv[2] ?? '{}') as MqttSourceInput);

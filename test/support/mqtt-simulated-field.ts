@@ -1,7 +1,7 @@
 /** A simulated broker on a virtual clock, and sources that know it. */
 
 import { mqttConnection, type MqttConnection } from '../../actors/sources/mqtt/connection.ts';
-import type { MqttConnectionInput } from '../../actors/sources/mqtt/options.ts';
+import type { MqttConnectionInput } from '../../actors/protocols/mqtt/options.ts';
 import { mqttSource, type MqttSourceInput } from '../../actors/sources/mqtt/mqtt-source.ts';
 import type { SourceSpec } from '../../src/domain/source.ts';
 import {

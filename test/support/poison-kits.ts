@@ -1,5 +1,5 @@
-/** Each kind of sink with a real far end that takes most records and objects to some. A record says in its own
- *  data to what the far end is to object: `where` is part of its address, `text` of what is sent. */
+/** Each kind of sink with a real far end that takes most records and objects to some. A record says in its
+ *  own data to what the far end is to object: `where` is part of its address, `text` of what is sent. */
 
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
@@ -19,8 +19,9 @@ import { startMosquitto } from './mqtt-brokers.ts';
 import { startNatsServer } from './nats-server.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
 
-/** `refused`: by the far end's own answer. `breaks`: the link, whenever the record is sent. `tooLarge`: for the
- *  far end. `address`: the sink can make no address of it. `longAddress`: it is longer than the protocol allows. */
+/** `refused`: by the far end's own answer. `breaks`: the link, whenever the record is sent. `tooLarge`: for
+ *  the far end. `address`: the sink can make no address of it. `longAddress`: it is longer than the protocol
+ *  allows. */
 export type Objection = 'refused' | 'breaks' | 'tooLarge' | 'address' | 'longAddress';
 
 export interface Reading {

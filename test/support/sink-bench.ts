@@ -4,7 +4,7 @@ import { DEFAULT_TENANT } from '../../src/domain/address.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import type { OutboundRecord, SinkIo, SinkLink, SinkSpec } from '../../src/domain/sink.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 
 export interface SinkBench {
   readonly io: SinkIo;

@@ -2,13 +2,13 @@
 
 import { onTestFinished } from 'vitest';
 import { createActor, type Actor } from 'xstate';
-import { createCourier } from '../../actors/sinks/courier.ts';
-import { LogFeed } from '../../actors/sinks/log-feed.ts';
-import { SinkBooks } from '../../actors/sinks/sink-books.ts';
-import { SinkRig } from '../../actors/sinks/sink-rig.ts';
-import { createSinkDrain, createSinkWait } from '../../actors/sinks/sink-waiting.ts';
+import { createSinkRun } from '../../actors/sinks/runtime/sink-run.ts';
+import { LogTail } from '../../actors/sinks/runtime/log-tail.ts';
+import { SinkProgress } from '../../actors/sinks/runtime/sink-progress.ts';
+import { SinkRuntime } from '../../actors/sinks/runtime/sink-runtime.ts';
+import { createSinkDrain, createSinkWait } from '../../actors/sinks/runtime/sink-waiting.ts';
 import { defineSink } from '../../actors/sinks/define-sink.ts';
-import { Ledger } from '../../actors/timeline/ledger.ts';
+import { GroupCommitter } from '../../actors/persistence/group-committer.ts';
 import { sinkMachine, type SinkFact } from '../../machines/sink-machine.ts';
 import type { ErrorFacts } from '../../src/domain/errors.ts';
 import { seededRandom } from '../../src/domain/random.ts';
@@ -41,9 +41,9 @@ const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
 export class SinkField {
   readonly clock = virtualClock();
   readonly store: EventStore;
-  readonly ledger: Ledger;
-  readonly feed: LogFeed;
-  readonly rig: SinkRig;
+  readonly ledger: GroupCommitter;
+  readonly feed: LogTail;
+  readonly rig: SinkRuntime;
   readonly actor: Actor<typeof sinkMachine>;
   /** Links opened, and how many of them have closed. */
   opened = 0;
@@ -67,8 +67,8 @@ export class SinkField {
     const { clock } = this;
     this.store = store;
     this.#records = store.lastRecordSeq;
-    this.feed = new LogFeed(store);
-    this.ledger = new Ledger({
+    this.feed = new LogTail(store);
+    this.ledger = new GroupCommitter({
       store,
       clock,
       onWritten: (rows) => this.feed.rowsStored(rows),
@@ -77,9 +77,9 @@ export class SinkField {
       onFailed() {},
       onRecovered() {},
     });
-    const books = new SinkBooks({
+    const books = new SinkProgress({
       clock,
-      ledger: this.ledger,
+      committer: this.ledger,
       bury: (rig, record, { code, message }) => {
         const letter = {
           ...{ tenant: record.tenant, sourceId: record.sourceId, stage: rig.stage, code, message },
@@ -97,18 +97,25 @@ export class SinkField {
     });
     const spec = this.#spec(farEnd, options);
     const cursor = store.sinkCursors.get('default/out')?.seq ?? 0;
-    this.rig = new SinkRig({ spec, incarnation: 1, clock, cursor });
+    this.rig = new SinkRuntime({ spec, incarnation: 1, clock, cursor });
     const ports = { clock, log: QUIET, feed: this.feed, books, raise() {}, random: seededRandom(1) };
     const machine = sinkMachine.provide({
       actors: {
-        courier: createCourier(ports),
+        run: createSinkRun(ports),
         wait: createSinkWait(clock, () => {}),
         drain: createSinkDrain(clock),
       },
     });
     const { backoff, breaker, drainDeadlineMs } = spec;
     this.actor = createActor(machine, {
-      input: { actorId: this.rig.actorId, rig: this.rig, backoff, breaker, drainDeadlineMs, resume: null },
+      input: {
+        actorId: this.rig.actorId,
+        runtime: this.rig,
+        backoff,
+        breaker,
+        drainDeadlineMs,
+        resume: null,
+      },
       inspect: (seen) => {
         if (seen.type === '@xstate.event' && seen.actorRef === this.actor)
           this.facts.push(seen.event as never);
@@ -145,7 +152,7 @@ export class SinkField {
       const n = ++this.#records;
       return recordRow({ sourceSeq: n, data: JSON.stringify(data(n)) });
     });
-    this.ledger.addParcel({ records: rows, onSettled() {} });
+    this.ledger.addRecords({ records: rows, onSettled() {} });
     return this.settle(this.ledger.flush());
   }
 

@@ -7,8 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { commitUnit, type CommitUnit } from '../../src/domain/timeline.ts';
-import { realClock } from '../../src/real-clock.ts';
+import { commitUnit, type WriteBatch } from '../../src/domain/timeline.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 import type { EventStore, OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { openEventStoreInWorker } from '../../storage/worker/open-in-worker.ts';
@@ -29,7 +29,7 @@ export async function stallsDuringCheckpoints(store: EventStore, units = 60): Pr
   return stallsDuring(async () => {
     let before: Promise<unknown> = Promise.resolve();
     for (let count = 0; count < units; count++) {
-      const commit = store.commit(made[count % made.length] as CommitUnit);
+      const commit = store.commit(made[count % made.length] as WriteBatch);
       await before;
       before = commit;
       // A store without a thread would otherwise never let the loop turn.
@@ -39,7 +39,7 @@ export async function stallsDuringCheckpoints(store: EventStore, units = 60): Pr
   });
 }
 
-function records(count: number): CommitUnit {
+function records(count: number): WriteBatch {
   return commitUnit({
     records: Array.from({ length: count }, (_, n) => ({
       tenant: 'default',
@@ -55,7 +55,7 @@ function records(count: number): CommitUnit {
 }
 
 /** Tries until the unit is stored or the time is over, with short rests, as the ledger does. */
-async function insist(store: EventStore, unit: CommitUnit, durationMs: number): Promise<void> {
+async function insist(store: EventStore, unit: WriteBatch, durationMs: number): Promise<void> {
   const endMs = realClock.monotonicMs() + durationMs;
   while (realClock.monotonicMs() < endMs) {
     try {

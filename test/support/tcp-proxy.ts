@@ -4,7 +4,7 @@
 import net from 'node:net';
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
-import { realClock } from '../../src/real-clock.ts';
+import { realClock } from '../../src/platform/real-clock.ts';
 
 export interface TcpProxy {
   readonly port: number;

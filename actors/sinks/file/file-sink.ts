@@ -10,7 +10,7 @@ import { milliseconds } from '../../../src/config/source-options.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import { sinkSchema } from '../../../src/config/sink-options.ts';
 import type { SinkIo, SinkLink, SinkSpec } from '../../../src/domain/sink.ts';
-import { realPathOf } from '../../real-path.ts';
+import { realPathOf } from '../../support/real-path.ts';
 import { sinkSpec } from '../define-sink.ts';
 import { fileError } from './errors.ts';
 import { csvFormat, NDJSON, type FileFormat } from './formats.ts';

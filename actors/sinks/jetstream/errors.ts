@@ -1,7 +1,7 @@
 /** What can go wrong between the sink and NATS JetStream, as errors that say what to do. The client's errors
  *  are known by their names: its classes come from a package that may be missing. */
 
-import { linkAdvice } from '../../sources/link-advice.ts';
+import { linkAdvice } from '../../protocols/link-advice.ts';
 import { HeadgateError, messageOf, type ErrorCode } from '../../../src/domain/errors.ts';
 
 const UNAUTHORISED: readonly string[] = [

@@ -19,14 +19,14 @@ import type {
   SinkSpec,
 } from '../../../src/domain/sink.ts';
 import { shownSpan } from '../../../src/domain/time-text.ts';
-import { connectionShape } from '../../sources/mqtt/options.ts';
+import { connectionShape } from '../../protocols/mqtt/options.ts';
 import { addressOf, templateSchema, type AddressRules } from '../address-template.ts';
 import { sinkSpec } from '../define-sink.ts';
 import { watchDial } from './dial-watch.ts';
 import { connectError, isPublishDenied, publishError, serverError, serverGone, tooLarge } from './errors.ts';
 import { requireStream, streamSchema } from './stream.ts';
 import { streamDifferences } from './stream-limits.ts';
-import { linkLife, type LinkLife } from '../link-life.ts';
+import { linkLifetime, type LinkLifetime } from '../link-lifetime.ts';
 import { checkPayload, payloadOf, payloadShape } from '../message-payload.ts';
 import { loadNats, type Nats } from './nats-peer.ts';
 import { makeEach, refusal } from '../outbound-text.ts';
@@ -103,7 +103,7 @@ async function openLink(io: SinkIo, options: Options, told: Set<string>): Promis
   const nats = await loadNats();
   const servers = [options.servers].flat().join(', ');
   let connection: NatsConnection | null = null;
-  const life = linkLife(io, servers, () => void connection?.close().catch(() => {}));
+  const life = linkLifetime(io, servers, () => void connection?.close().catch(() => {}));
   try {
     connection = await connect(nats, options, servers, { life, io });
     watch(connection, life, servers);
@@ -143,7 +143,7 @@ async function connect(
   nats: Nats,
   options: Options,
   servers: string,
-  { life, io }: { readonly life: LinkLife; readonly io: SinkIo },
+  { life, io }: { readonly life: LinkLifetime; readonly io: SinkIo },
 ): Promise<NatsConnection> {
   const { auth, tls, connectTimeoutMs } = options;
   const list = [options.servers].flat();
@@ -181,7 +181,7 @@ function authenticationOf(nats: Nats, auth: NonNullable<Options['auth']>) {
 }
 
 /** Tells of the end of the connection, and of what the server forbids: it does so apart from any answer. */
-function watch(connection: NatsConnection, life: LinkLife, servers: string): void {
+function watch(connection: NatsConnection, life: LinkLifetime, servers: string): void {
   void connection.closed().then((reason) => life.end(serverGone(servers, reason)));
   const listen = async () => {
     for await (const status of connection.status()) {

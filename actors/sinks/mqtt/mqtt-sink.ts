@@ -17,15 +17,15 @@ import type {
   SinkLink,
   SinkSpec,
 } from '../../../src/domain/sink.ts';
-import { shownUrl } from '../../sources/mqtt/errors.ts';
-import { watchGrants, type GrantWatch } from '../../sources/mqtt/grant-watch.ts';
+import { shownUrl } from '../../protocols/mqtt/errors.ts';
+import { watchGrants, type GrantWatch } from '../../protocols/mqtt/grant-watch.ts';
 import {
   checkConnection,
   connectionShape,
   resolveConnection,
   type ResolvedConnection,
-} from '../../sources/mqtt/options.ts';
-import { topicProblem } from '../../sources/mqtt/topics.ts';
+} from '../../protocols/mqtt/options.ts';
+import { topicProblem } from '../../protocols/mqtt/topics.ts';
 import { addressOf, templateSchema, type AddressRules } from '../address-template.ts';
 import { sinkSpec } from '../define-sink.ts';
 import { isTooLarge, openPublisher, type Publication } from './publisher.ts';

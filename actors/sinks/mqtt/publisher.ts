@@ -8,19 +8,19 @@
 import { MqttClient, type IClientPublishOptions, type IConnackPacket } from 'mqtt';
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SinkIo } from '../../../src/domain/sink.ts';
-import { clientOptions, packetBytesMax } from '../../sources/mqtt/client-options.ts';
+import { clientOptions, packetBytesMax } from '../../protocols/mqtt/client-options.ts';
 import {
   closedBeforeAnswer,
   connectionFailed,
   connectionLost,
   connectionRefused,
   shownUrl,
-} from '../../sources/mqtt/errors.ts';
-import { brokerWords, connectDifferences } from '../../sources/mqtt/grants.ts';
-import { startKeepalive, type Keepalive } from '../../sources/mqtt/keepalive.ts';
-import type { ResolvedConnection } from '../../sources/mqtt/options.ts';
-import { brokerProgress, openWire } from '../../sources/mqtt/wire.ts';
-import { linkLife, type LinkLife } from '../link-life.ts';
+} from '../../protocols/mqtt/errors.ts';
+import { brokerWords, connectDifferences } from '../../protocols/mqtt/grants.ts';
+import { startKeepalive, type Keepalive } from '../../protocols/mqtt/keepalive.ts';
+import type { ResolvedConnection } from '../../protocols/mqtt/options.ts';
+import { brokerProgress, openWire } from '../../protocols/mqtt/open-socket.ts';
+import { linkLifetime, type LinkLifetime } from '../link-lifetime.ts';
 
 export interface Publication {
   readonly topic: string;
@@ -29,7 +29,7 @@ export interface Publication {
 }
 
 export interface MqttPublisher {
-  readonly life: LinkLife;
+  readonly life: LinkLifetime;
   /** What the broker said it can take. */
   readonly granted: Granted;
   /** Differences between the grant and the request, a sentence each. */
@@ -85,7 +85,7 @@ export async function openPublisher(
     keepalive?.stop();
     client.stream?.destroy();
   };
-  const life = linkLife(io, shownUrl(url), () => {
+  const life = linkLifetime(io, shownUrl(url), () => {
     // A run that is given up is left in order: `close` comes next.
     if (!closing && !io.signal.aborted) destroy();
   });

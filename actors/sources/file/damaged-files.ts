@@ -7,14 +7,14 @@ import { messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import type { UnreadableFiles } from './alerts.ts';
 import type { OpenFile } from './open-file.ts';
-import { HEAD_BYTES_MAX, holdsPlace, readBytes, type FilePlace } from './place.ts';
+import { HEAD_BYTES_MAX, holdsPlace, readBytes, type FilePosition } from './file-position.ts';
 import type { Successor } from './rotation.ts';
 
 /** The next file that is not the one of `place`, compressed and damaged before that place: nothing of such a
  *  file can be read that was not read already. `changed`: there was one that is still being written. */
 export async function passDamaged(
   find: () => Promise<Successor | null>,
-  place: FilePlace,
+  place: FilePosition,
   unreadable: UnreadableFiles,
   isWritten: (file: OpenFile) => Promise<boolean>,
 ): Promise<Successor | null | 'changed'> {
@@ -33,7 +33,7 @@ export async function passDamaged(
 
 /** Why the content of a compressed file that begins as that of `place` cannot be read up to it; null: it can,
  *  or it is another content. */
-async function damageBefore({ bytes }: OpenFile, place: FilePlace): Promise<string | null> {
+async function damageBefore({ bytes }: OpenFile, place: FilePosition): Promise<string | null> {
   if (!bytes.isCompressed) return null;
   try {
     const head = await readBytes(bytes, 0, Math.min(place.offset, HEAD_BYTES_MAX));

@@ -17,7 +17,7 @@ import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import type { SourceIo, SourceLogic, SourceSpec } from '../../../src/domain/source.ts';
 import { decoderFor } from '../../../src/pipeline/decode/decoder.ts';
-import { rejecter } from '../../../src/pipeline/decode/payload-intake.ts';
+import { decodeErrorReporter } from '../../../src/pipeline/decode/payload-decoder.ts';
 import { sourceSpec } from '../define-source.ts';
 import { followFile } from './follower.ts';
 import type { FollowPlan } from './follow-plan.ts';
@@ -79,7 +79,7 @@ export type FileSourceOptions = z.input<typeof fileSourceSchema>;
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function fileSource(input: FileSourceOptions): SourceSpec {
   const options = resolveOptions(fileSourceSchema, input, 'fileSource');
-  const rejections = rejecter(decoderFor(options.format));
+  const rejections = decodeErrorReporter(decoderFor(options.format));
   const life: Life = { hasOpened: false };
   const logic: SourceLogic = {
     connects: true,

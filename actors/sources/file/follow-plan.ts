@@ -1,13 +1,13 @@
 /** What the options of a file source come to. */
 
-import type { Rejecter } from '../../../src/pipeline/decode/payload-intake.ts';
+import type { DecodeErrorReporter } from '../../../src/pipeline/decode/payload-decoder.ts';
 import type { CsvOptions, RowFormat } from '../../../src/pipeline/decode/rows.ts';
 
 export interface ReadingPlan {
   readonly format: RowFormat;
   readonly csv: CsvOptions;
   readonly lineBytesMax: number;
-  readonly rejections: Rejecter;
+  readonly rejections: DecodeErrorReporter;
 }
 
 export interface FollowPlan extends ReadingPlan {

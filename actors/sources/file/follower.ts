@@ -13,7 +13,7 @@ import { LineEndWait, type LastLine } from './line-end-wait.ts';
 import { OpenRowWatch } from './open-row-watch.ts';
 import { inodeOf, openFile, openIfThere, requireForeign, type OpenFile } from './open-file.ts';
 import { alertMissing, alertUnreadable, UnreadableFiles } from './alerts.ts';
-import { BEFORE_DEPTH_MAX, parsePlace, shortened, textOf, type FilePlace } from './place.ts';
+import { BEFORE_DEPTH_MAX, parsePlace, shortened, textOf, type FilePosition } from './file-position.ts';
 import { ReadFiles } from './read-files.ts';
 import { PreviousFile } from './previous-file.ts';
 import { fileReading, type ChunkOutcome, type FileReading, type Start } from './reading.ts';
@@ -41,7 +41,7 @@ class Follower {
   /** The file before, which may still grow. */
   #previous: PreviousFile | null = null;
   /** Where the reading of the file before ended, as text and as it is. */
-  #before: { readonly text: string; readonly place: FilePlace } | null = null;
+  #before: { readonly text: string; readonly place: FilePosition } | null = null;
   /** Files that were put aside before the one being read. */
   #older: ReadonlySet<string> = new Set();
   /** There was no record in the file at the last look: nothing shows that it was copied and emptied. */
@@ -87,7 +87,7 @@ class Follower {
     }
   }
 
-  async #resumePrevious(before: FilePlace): Promise<void> {
+  async #resumePrevious(before: FilePosition): Promise<void> {
     this.#before = { text: textOf(before), place: before };
     this.#readFiles.add(before);
     const file = await findPlace(this.#plan, before);
@@ -123,7 +123,7 @@ class Follower {
 
   readonly #cursorOfPrevious = (place: string): string => {
     const text = `${place}}`;
-    this.#before = { text, place: (this.#before as { place: FilePlace }).place };
+    this.#before = { text, place: (this.#before as { place: FilePosition }).place };
     return `${this.#main.placeText},"before":${text}}`;
   };
 
@@ -207,11 +207,11 @@ class Follower {
     return this.#nextAfter({ place, mtimeMs, older: this.#older, isLost: false });
   }
 
-  #placeOfMain(): FilePlace {
+  #placeOfMain(): FilePosition {
     return { ...this.#main.place, before: this.#placeBefore() };
   }
 
-  #placeBefore(): FilePlace | null {
+  #placeBefore(): FilePosition | null {
     const known = this.#before?.place ?? null;
     return this.#previous === null
       ? known
@@ -258,7 +258,7 @@ class Follower {
     if (!this.#io.signal.aborted) await this.#closePrevious();
   }
 
-  #setBefore(place: FilePlace): void {
+  #setBefore(place: FilePosition): void {
     // A blank file is not found again by its content: the one before it then is.
     const known = place.isBlank ? shortened(this.#before?.place ?? null, BEFORE_DEPTH_MAX - 2) : null;
     this.#readFiles.add(place);

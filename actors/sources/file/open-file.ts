@@ -4,7 +4,7 @@ import { constants } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
-import { fileIdentity } from '../../real-path.ts';
+import { fileIdentity } from '../../support/real-path.ts';
 import { compressedBytes, isDecompressible, plainBytes, timeMs, type FileBytes } from './file-bytes.ts';
 import { compressionOf } from './rotated-names.ts';
 

@@ -4,7 +4,7 @@
  *  are. */
 
 import { crc32 } from 'node:zlib';
-import { HEAD_BYTES_MAX, TAIL_BYTES_MAX, type FilePlace, type Tail } from './place.ts';
+import { HEAD_BYTES_MAX, TAIL_BYTES_MAX, type FilePosition, type Tail } from './file-position.ts';
 
 export const CHUNK_BYTES = 64 * 1024;
 
@@ -130,7 +130,7 @@ export class PlaceTracker {
   }
 
   /** The place behind the last line. */
-  get place(): FilePlace {
+  get place(): FilePosition {
     const { offset, line, tail } = this.#done;
     const times = { mtimeMs: this.#mtimeMs, birthMs: this.#birthMs };
     const common = { inode: this.#inode, isBlank: this.isBlank, before: null };

@@ -4,7 +4,7 @@
 import type { SourceIo } from '../../../src/domain/source.ts';
 import { alertRepeated } from './alerts.ts';
 import type { OpenFile } from './open-file.ts';
-import { HEAD_BYTES_MAX, holdsPlace, type FilePlace } from './place.ts';
+import { HEAD_BYTES_MAX, holdsPlace, type FilePosition } from './file-position.ts';
 import type { Start } from './reading.ts';
 import { birthOf } from './rotated-files.ts';
 
@@ -13,9 +13,9 @@ import { birthOf } from './rotated-files.ts';
 const READ_FILES_MAX = 64;
 
 export class ReadFiles {
-  readonly #places = new Map<string, FilePlace>();
+  readonly #places = new Map<string, FilePosition>();
 
-  add(place: FilePlace): void {
+  add(place: FilePosition): void {
     if (place.isBlank || place.birthMs === null) return;
     const key = birthOf({ inode: place.inode, birthMs: place.birthMs });
     this.#places.delete(key);
@@ -54,7 +54,7 @@ export class ReadFiles {
 
 /** A file may be made before it is used, and one that was put aside may be written to late: birth and last
  *  writing must agree. A file that was last written to before it was made was copied or compressed. */
-function isOlder(file: OpenFile, { birthMs, mtimeMs }: FilePlace): boolean {
+function isOlder(file: OpenFile, { birthMs, mtimeMs }: FilePosition): boolean {
   if (birthMs === null || mtimeMs === null || mtimeMs < birthMs) return false;
   return file.birthMs < birthMs && file.mtimeMs < mtimeMs;
 }

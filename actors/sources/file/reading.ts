@@ -18,7 +18,7 @@ import type { ReadingPlan } from './follow-plan.ts';
 import type { OpenFile } from './open-file.ts';
 import { decodeColumns, learnColumns, tooLong } from './columns.ts';
 import { CHUNK_BYTES, PlaceTracker } from './place-tracker.ts';
-import { HEAD_BYTES_MAX, readBytes, TAIL_BYTES_MAX, type FilePlace, type Tail } from './place.ts';
+import { HEAD_BYTES_MAX, readBytes, TAIL_BYTES_MAX, type FilePosition, type Tail } from './file-position.ts';
 import { crc32 } from 'node:zlib';
 
 const LINE_FEED = 0x0a;
@@ -28,7 +28,7 @@ const LINE_FEED = 0x0a;
 export type ChunkOutcome = 'more' | 'end' | 'rewritten';
 
 /** Where the reading begins. */
-export type Start = FilePlace | { readonly from: 'beginning' | 'end' };
+export type Start = FilePosition | { readonly from: 'beginning' | 'end' };
 
 /** Takes over `file`: closes it if it cannot be read, else `close` does.
  *  @throws HeadgateError HG_DECODE_FAILED (retry) where the names of the columns cannot be read. */
@@ -125,7 +125,7 @@ export class FileReading {
   }
 
   /** The place behind the last line. */
-  get place(): FilePlace {
+  get place(): FilePosition {
     return this.#tracker.place;
   }
 

@@ -5,7 +5,7 @@ import type { SourceIo } from '../../../src/domain/source.ts';
 import { alertMissing, type UnreadableFiles } from './alerts.ts';
 import { isBeingWritten, passDamaged } from './damaged-files.ts';
 import { notThere, openFile, type OpenFile } from './open-file.ts';
-import { HEAD_BYTES_MAX, holdsPlace, type FilePlace } from './place.ts';
+import { HEAD_BYTES_MAX, holdsPlace, type FilePosition } from './file-position.ts';
 import type { Start } from './reading.ts';
 import type { FollowPlan } from './follow-plan.ts';
 import { findPlace, nextFile, type Predecessor } from './rotation.ts';
@@ -26,7 +26,7 @@ interface Context {
 /** `current`: the file that has the name. Null where the run is over before the place is found.
  *  @throws HeadgateError where no file can be read for now. */
 export async function resumption(
-  place: FilePlace,
+  place: FilePosition,
   current: OpenFile | null,
   context: Context,
 ): Promise<Resumption | null> {

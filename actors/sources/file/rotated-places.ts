@@ -3,7 +3,7 @@
 
 // Not all by name: an old Node, which has no globs, is to reach the check of its version.
 import paths, { basename, dirname, join, resolve } from 'node:path';
-import { realPathOf } from '../../real-path.ts';
+import { realPathOf } from '../../support/real-path.ts';
 import { rotatedName } from './rotated-names.ts';
 
 const GLOB = /[*?[{]/;

@@ -7,7 +7,7 @@
 
 import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import { inodeOf, isReadable, openIfThere, openRotated, type OpenFile } from './open-file.ts';
-import { holdsPlace, type FilePlace } from './place.ts';
+import { holdsPlace, type FilePosition } from './file-position.ts';
 import { birthOf, listRotated, pathsOfInode, type RotatedFile, type RotationPlan } from './rotated-files.ts';
 import { compressionOf } from './rotated-names.ts';
 
@@ -16,7 +16,7 @@ const TRIES_MAX = 10;
 
 /** The file of `place` under another name than `path`, open; null where there is none. A file of that inode
  *  whose content is another one is not it. */
-export async function findPlace(plan: RotationPlan, place: FilePlace): Promise<OpenFile | null> {
+export async function findPlace(plan: RotationPlan, place: FilePosition): Promise<OpenFile | null> {
   for (let tries = 1; ; tries++) {
     const listed = await listRotated(plan);
     const found = (await findByInode(plan, place, listed)) ?? (await findByContent(place, listed));
@@ -34,7 +34,7 @@ function sameFiles(before: readonly RotatedFile[], after: readonly RotatedFile[]
 
 async function findByInode(
   plan: RotationPlan,
-  place: FilePlace,
+  place: FilePosition,
   listed: readonly RotatedFile[],
 ): Promise<OpenFile | null> {
   const known = listed.find(({ inode }) => inode === place.inode)?.path;
@@ -48,7 +48,7 @@ async function findByInode(
 
 /** The file with the content of `place` that has another inode: a copy, or what was compressed. */
 export async function findByContent(
-  place: FilePlace,
+  place: FilePosition,
   listed: readonly RotatedFile[],
 ): Promise<OpenFile | null> {
   const index = await indexByContent(place, listed);
@@ -56,7 +56,7 @@ export async function findByContent(
   return path === undefined ? null : openIfHolds(path, place);
 }
 
-async function indexByContent(place: FilePlace, listed: readonly RotatedFile[]): Promise<number> {
+async function indexByContent(place: FilePosition, listed: readonly RotatedFile[]): Promise<number> {
   if (place.isBlank) return -1;
   // Some tools keep whole seconds only.
   const writtenAfterMs = place.mtimeMs === null ? 0 : Math.floor(place.mtimeMs / 1_000) * 1_000;
@@ -70,7 +70,7 @@ async function indexByContent(place: FilePlace, listed: readonly RotatedFile[]):
   return -1;
 }
 
-async function openIfHolds(path: string, place: FilePlace): Promise<OpenFile | null> {
+async function openIfHolds(path: string, place: FilePosition): Promise<OpenFile | null> {
   const file = await openRotated(path).catch(() => null);
   if (file === null) return null;
   // The content of an empty file identifies nothing: it must be the same file.
@@ -89,7 +89,7 @@ export interface Successor {
 }
 
 export interface Predecessor {
-  readonly place: FilePlace;
+  readonly place: FilePosition;
   /** The time of its last writing. */
   readonly mtimeMs: number;
   /** Inodes and times of birth of files that are older than it. */
@@ -183,7 +183,7 @@ async function laterThanLost(listed: readonly RotatedFile[], last: Predecessor):
 }
 
 /** Where the file of `place` stands in the list, whatever has become of it; -1: nowhere. */
-async function indexOf(place: FilePlace, listed: readonly RotatedFile[]): Promise<number> {
+async function indexOf(place: FilePosition, listed: readonly RotatedFile[]): Promise<number> {
   const index = listed.findIndex(({ inode }) => inode === place.inode);
   const path = listed[index]?.path;
   const file = path === undefined ? null : await openIfHolds(path, place);

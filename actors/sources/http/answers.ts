@@ -3,8 +3,8 @@
 
 import type { Clock } from '../../../src/domain/clock.ts';
 import { printable } from '../../../src/domain/printable-text.ts';
-import { comesInTime } from '../in-time.ts';
-import { publicUrl } from './url.ts';
+import { comesInTime } from '../runtime/in-time.ts';
+import { publicUrl } from '../../protocols/http/url.ts';
 
 /** Bytes that are read of such a body, how long it is waited for, and characters that are shown. */
 const READ_BYTES_MAX = 4 * 1024;

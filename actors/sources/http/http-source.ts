@@ -16,19 +16,19 @@ import { retryAfterMsOf } from '../../../src/domain/errors.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import type { SourceIo, SourceSpec } from '../../../src/domain/source.ts';
 import {
-  payloadIntake,
-  rejecter,
-  type PayloadIntake,
-  type Rejecter,
-} from '../../../src/pipeline/decode/payload-intake.ts';
+  payloadDecoder,
+  decodeErrorReporter,
+  type PayloadDecoder,
+  type DecodeErrorReporter,
+} from '../../../src/pipeline/decode/payload-decoder.ts';
 import { sourceSpec } from '../define-source.ts';
-import type { TlsOptions } from '../socket/open-socket.ts';
-import { tlsSchema } from '../socket/tls-options.ts';
+import type { TlsOptions } from '../../protocols/socket/open-socket.ts';
+import { tlsSchema } from '../../protocols/socket/tls-options.ts';
 import { secretsOf } from './answers.ts';
 import { pollOnce, TooLargeBody, type PollPlan, type Polled, type Validators } from './poll.ts';
-import { RetryAfterReader } from './retry-after.ts';
-import { createHttpTransport, type HttpTransport } from './transport.ts';
-import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from './url.ts';
+import { RetryAfterReader } from '../../protocols/http/retry-after.ts';
+import { createHttpTransport, type HttpTransport } from '../../protocols/http/transport.ts';
+import { areHeaders, bareUrl, basicAuthorization, isUrlOf, publicUrl } from '../../protocols/http/url.ts';
 
 export const httpSourceSchema = sourceSchema({
   url: z
@@ -83,13 +83,13 @@ type Options = z.output<typeof httpSourceSchema>;
  *  @throws HeadgateError HG_OPTION_UNKNOWN, HG_OPTION_INVALID. */
 export function httpSource(input: HttpSourceOptions): SourceSpec {
   const options = resolveOptions(httpSourceSchema, input, 'httpSource');
-  const intake = payloadIntake({ format: options.decode, items: options.items });
-  const rejections = rejecter(intake.decode);
+  const decoder = payloadDecoder({ format: options.decode, items: options.items });
+  const rejections = decodeErrorReporter(decoder.decode);
   const plan = planOf(options);
   return sourceSpec('http', options, rejections.decode, {
     connects: true,
     target: plan.place,
-    stream: (io) => pollOn(io, options.intervalMs, plan, { intake, rejections }),
+    stream: (io) => pollOn(io, options.intervalMs, plan, { decoder, rejections }),
   });
 }
 
@@ -111,7 +111,7 @@ async function pollOn(
   io: SourceIo,
   intervalMs: number,
   plan: PollPlan,
-  { intake, rejections }: { readonly intake: PayloadIntake; readonly rejections: Rejecter },
+  { decoder, rejections }: { readonly decoder: PayloadDecoder; readonly rejections: DecodeErrorReporter },
 ): Promise<void> {
   let validators: Validators = { etag: null, lastModified: null };
   const keepPhase = phaseKeeper(io, intervalMs);
@@ -131,7 +131,7 @@ async function pollOn(
         await io.room();
         if (io.signal.aborted) return;
       }
-      await handIn(io, intake, polled);
+      await handIn(io, decoder, polled);
       validators = plan.request.method === 'GET' ? polled.validators : validators;
     } catch (error) {
       if (io.signal.aborted) return;
@@ -171,12 +171,12 @@ function phaseKeeper(io: SourceIo, intervalMs: number): () => void {
   };
 }
 
-async function handIn(io: SourceIo, intake: PayloadIntake, { body, contentType }: Polled): Promise<void> {
+async function handIn(io: SourceIo, decoder: PayloadDecoder, { body, contentType }: Polled): Promise<void> {
   if (body === null) {
     io.readSucceeded();
     return;
   }
-  for (const hasRoom of intake.receive(io, body, contentType === null ? {} : { contentType })) {
+  for (const hasRoom of decoder.receive(io, body, contentType === null ? {} : { contentType })) {
     if (!hasRoom) await io.room();
     if (io.signal.aborted) return;
   }

@@ -4,9 +4,9 @@
 import { HeadgateError } from '../../../src/domain/errors.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
 import { answerWords, retryDetails, statusAdvice } from './answers.ts';
-import { exchangeError } from './failures.ts';
-import type { RetryAfterReader } from './retry-after.ts';
-import type { HttpAnswer, HttpRequest, HttpTransport } from './transport.ts';
+import { exchangeError } from '../../protocols/http/failures.ts';
+import type { RetryAfterReader } from '../../protocols/http/retry-after.ts';
+import type { HttpAnswer, HttpRequest, HttpTransport } from '../../protocols/http/transport.ts';
 
 export interface PollPlan {
   readonly transport: HttpTransport;

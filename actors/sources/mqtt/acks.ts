@@ -7,7 +7,7 @@
 
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { Receipt } from '../../../src/domain/receipt.ts';
-import type { MqttSessionMemory, OwedAck } from './transport.ts';
+import type { MqttSessionMemory, OwedAck } from '../../protocols/mqtt/transport.ts';
 
 export interface AckQueueOptions {
   readonly session: MqttSessionMemory;
@@ -37,7 +37,7 @@ export interface AckQueue {
 }
 
 /** One message's acknowledgement. An instance, for the reason that a record is one (src/domain/record.ts). */
-class Debt implements OwedAck {
+class PendingAck implements OwedAck {
   readonly packetId: number;
   readonly qos: OwedAck['qos'];
   readonly bytes: number;
@@ -56,7 +56,7 @@ const SETTLED_KEPT_MAX = 1_024;
 export function createAckQueue(options: AckQueueOptions): AckQueue {
   const { takenIds } = options.session;
   /** In the order of arrival; those before `first` are settled. */
-  let debts: Debt[] = [];
+  let debts: PendingAck[] = [];
   let first = 0;
   let owedBytes = 0;
   /** Of those that were owed when nothing more could be acknowledged. */
@@ -80,7 +80,7 @@ export function createAckQueue(options: AckQueueOptions): AckQueue {
     wakeWaiters();
   };
 
-  const takeFree = (): Debt[] => {
+  const takeFree = (): PendingAck[] => {
     const start = first;
     while (debts[first]?.state === 'free') first++;
     const free = debts.slice(start, first);
@@ -114,15 +114,15 @@ export function createAckQueue(options: AckQueueOptions): AckQueue {
       options.onRoom();
     }
   };
-  const settle = (debt: Debt, state: 'free' | 'refused') => {
+  const settle = (debt: PendingAck, state: 'free' | 'refused') => {
     debt.state = state;
     // What a later one waits for is not there yet; what this turn settles besides goes with it.
     if (isFlushing || isOver || debts[first]?.state === 'owed') return;
     isFlushing = true;
     queueMicrotask(flush);
   };
-  const note = (ack: OwedAck, bytes: number): Debt => {
-    const debt = new Debt(ack, bytes);
+  const note = (ack: OwedAck, bytes: number): PendingAck => {
+    const debt = new PendingAck(ack, bytes);
     debts.push(debt);
     owedBytes += bytes;
     if (ack.qos === 2) pendingIds.add(ack.packetId);

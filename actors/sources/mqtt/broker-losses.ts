@@ -5,7 +5,7 @@
 
 import type { TimerHandle } from '../../../src/domain/clock.ts';
 import type { SourceIo } from '../../../src/domain/source.ts';
-import type { MqttSubscription } from './transport.ts';
+import type { MqttSubscription } from '../../protocols/mqtt/transport.ts';
 
 export const LOSSES: MqttSubscription = { filter: '$SYS/broker/publish/messages/dropped', qos: 0 };
 

@@ -15,11 +15,11 @@ import { formatAddress } from '../../../src/domain/address.ts';
 import { resolveOptions } from '../../../src/config/resolve-options.ts';
 import type { Clock } from '../../../src/domain/clock.ts';
 import type { FarewellIo, SourceIo } from '../../../src/domain/source.ts';
-import { comesInTime } from '../in-time.ts';
-import type { ConnectProgress } from '../socket/connect-progress.ts';
+import { comesInTime } from '../runtime/in-time.ts';
+import type { ConnectProgress } from '../../protocols/socket/connect-progress.ts';
 import { LOSSES, watchLosses } from './broker-losses.ts';
-import { block, Delivery } from './delivery.ts';
-import { connectTimedOut, heldBackTooLong, notStored, shownUrl } from './errors.ts';
+import { block, InboundDispatcher } from './inbound-dispatcher.ts';
+import { connectTimedOut, heldBackTooLong, notStored, shownUrl } from '../../protocols/mqtt/errors.ts';
 import { KeptSession } from './kept-session.ts';
 import { mqttJsTransport } from './mqtt-js-transport.ts';
 import {
@@ -27,11 +27,16 @@ import {
   resolveConnection,
   type MqttConnectionInput,
   type ResolvedConnection,
-} from './options.ts';
-import { watchGrants } from './grant-watch.ts';
-import { createSeating, type Absence, type Member } from './seating.ts';
-import { brokerProgress } from './wire.ts';
-import type { MqttLink, MqttMessage, MqttSubscription, MqttTransport } from './transport.ts';
+} from '../../protocols/mqtt/options.ts';
+import { watchGrants } from '../../protocols/mqtt/grant-watch.ts';
+import { createSubscriberTable, type AwaitedSubscriber, type Subscriber } from './subscribers.ts';
+import { brokerProgress } from '../../protocols/mqtt/open-socket.ts';
+import type {
+  MqttLink,
+  MqttMessage,
+  MqttSubscription,
+  MqttTransport,
+} from '../../protocols/mqtt/transport.ts';
 
 /** A connection that several sources share. Give it to each of them as `connection`. */
 export interface MqttConnection {
@@ -40,7 +45,7 @@ export interface MqttConnection {
   readonly url: string;
   /** Lets a source take part. Called by {@link mqttSource} when its spec is made; does nothing
    *  on the wire. */
-  join(member: Member): ConnectionMember;
+  join(member: Subscriber): ConnectionMember;
 }
 
 export interface ConnectionMember {
@@ -87,10 +92,10 @@ const UNACKNOWLEDGED =
   'with the clean session: set clean: false and a clientId to get them again';
 
 /** A link from its opening to its end. */
-interface Line {
+interface ActiveLink {
   readonly link: MqttLink;
   readonly progress: ConnectProgress;
-  readonly delivery: Delivery;
+  readonly delivery: InboundDispatcher;
   readonly clock: Clock;
   readonly log: SourceIo['log'];
   /** True once the broker accepted the connection; false if the line came to an end before. */
@@ -102,10 +107,10 @@ interface Line {
 }
 
 export function createConnection(options: ResolvedConnection, transport: MqttTransport): MqttConnection {
-  const seating = createSeating(!options.clean);
+  const subscribers = createSubscriberTable(!options.clean);
   const session = { takenIds: new Set<number>() };
   /** Any run will do that is not over: what it says is about the connection they share. */
-  const speaker = (): SourceIo | undefined => seating.seats.values().next().value?.io;
+  const speaker = (): SourceIo | undefined => subscribers.seats.values().next().value?.io;
   const losses = options.brokerLosses ? watchLosses(shownUrl(options.url), speaker) : null;
   /** The broker has been asked to keep a session, so it should know of one. */
   let sessionKnown = false;
@@ -113,11 +118,11 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   const grants = watchGrants(options, speaker);
   /** Subscriptions of sources that are gone, which no link could take back yet. */
   const orphaned = new Set<string>();
-  let line: Line | null = null;
+  let line: ActiveLink | null = null;
   /** Settled unless a link is still being closed: a session has one link at a time. */
   let closing: Promise<void> = Promise.resolve();
 
-  const close = (ended: Line): void => {
+  const close = (ended: ActiveLink): void => {
     if (line !== ended) return;
     line = null;
     ended.stopWaiting();
@@ -127,7 +132,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   };
   /** What was taken is acknowledged first, as far as it is stored soon: after the good-bye it would come
    *  again. */
-  const settleAndClose = async ({ clock, log, delivery, link }: Line): Promise<void> => {
+  const settleAndClose = async ({ clock, log, delivery, link }: ActiveLink): Promise<void> => {
     await comesInTime(clock, SETTLE_MS_MAX, delivery.settled());
     const messages = delivery.unacknowledged;
     if (messages > 0) {
@@ -138,7 +143,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     await link.close();
   };
 
-  const openLine = (io: SourceIo): Line => {
+  const openLine = (io: SourceIo): ActiveLink => {
     const opened = Promise.withResolvers<boolean>();
     let openedMonoMs: number | null = null;
     const lost = Promise.withResolvers<unknown>();
@@ -154,7 +159,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
       connectTimeoutMs,
     );
     const stopWaiting = () => io.clock.clearTimeout(timer);
-    const delivery = new Delivery({ ...deliveryOptions(io, fail), link: () => link });
+    const delivery = new InboundDispatcher({ ...deliveryOptions(io, fail), link: () => link });
     const link = transport(
       { ...options, session, progress },
       {
@@ -179,7 +184,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
         message(message, packetId) {
           if (losses !== null && message.topic === LOSSES.filter) {
             losses.read(message.payload);
-            if (seating.routeOf(message.topic).seats.length === 0) return true;
+            if (subscribers.routeOf(message.topic).seats.length === 0) return true;
           }
           return delivery.receive(message, packetId);
         },
@@ -191,7 +196,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
       io.clock,
     );
     const { clock, log } = io;
-    const current: Line = {
+    const current: ActiveLink = {
       ...{ link, progress, delivery, clock, log, fail, stopWaiting },
       ...{ opened: opened.promise, lost: lost.promise },
     };
@@ -199,13 +204,16 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   };
 
   const holdMsMax = (options.keepaliveSeconds * 1000) / 2;
-  const deliveryOptions = ({ clock, log }: { clock: Clock; log: SourceIo['log'] }, fail: Line['fail']) => ({
-    ...{ seating, clock, session, holdMsMax },
+  const deliveryOptions = (
+    { clock, log }: { clock: Clock; log: SourceIo['log'] },
+    fail: ActiveLink['fail'],
+  ) => ({
+    ...{ subscribers, clock, session, holdMsMax },
     notStored: () => fail(notStored(options.url)),
     heldTooLong: () => fail(heldBackTooLong(options.url, holdMsMax)),
-    gaveUpOn(missing: readonly Absence[]) {
+    gaveUpOn(missing: readonly AwaitedSubscriber[]) {
       for (const { member } of missing) {
-        seating.giveUpOn(member);
+        subscribers.stopAwaiting(member);
         log.warn(
           { source: member.address, url: shownUrl(options.url) },
           'source is away: its messages are thrown away',
@@ -224,58 +232,58 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
 
   /** Takes back subscriptions nobody uses, as far as the link still can. */
   const forget = async (subscriptions: readonly MqttSubscription[]): Promise<void> => {
-    const filters = seating.unused(subscriptions);
+    const filters = subscribers.unused(subscriptions);
     if (filters.length > 0) await line?.link.unsubscribe(filters).catch(() => {});
   };
 
-  const lineFor = async (io: SourceIo): Promise<Line | typeof OVER> => {
+  const lineFor = async (io: SourceIo): Promise<ActiveLink | typeof ABORTED> => {
     let awaited: Promise<void>;
     do {
       awaited = closing;
       await awaited;
     } while (awaited !== closing);
-    if (io.signal.aborted) return OVER;
+    if (io.signal.aborted) return ABORTED;
     line ??= openLine(io);
     return line;
   };
 
-  const run = async (member: Member, io: SourceIo): Promise<void> => {
+  const run = async (member: Subscriber, io: SourceIo): Promise<void> => {
     const over = aborted(io.signal);
-    const seat = seating.sit(member, io);
+    const seat = subscribers.activate(member, io);
     // At once: what comes in the same turn is no longer for this run.
-    io.signal.addEventListener('abort', () => seating.leave(seat), { once: true });
+    io.signal.addEventListener('abort', () => subscribers.deactivate(seat), { once: true });
     // The outlet may still be full from the run before.
     block(seat);
     try {
       const mine = await Promise.race([lineFor(io), over]);
-      if (mine === OVER || !(await within(mine, over, subscribed(mine, member, io)))) return;
+      if (mine === ABORTED || !(await within(mine, over, subscribed(mine, member, io)))) return;
       io.opened();
       await within(mine, over, new Promise<never>(() => {}));
     } finally {
-      seating.leave(seat);
+      subscribers.deactivate(seat);
       await release(member);
     }
   };
 
-  const subscribed = async (mine: Line, member: Member, io: SourceIo): Promise<void> => {
+  const subscribed = async (mine: ActiveLink, member: Subscriber, io: SourceIo): Promise<void> => {
     io.awaits?.(mine.progress.describe);
     // A line that could not be opened has failed; `lost` says so, and nothing may look like success before.
     if (!(await mine.opened)) await new Promise<never>(() => {});
     const filters = member.subscriptions.map(({ filter }) => filter);
     const old = await kept.begin(io, filters);
     grants.subscribed(await mine.link.subscribe(member.subscriptions));
-    const used = seating.declaredFilters();
+    const used = subscribers.declaredFilters();
     await kept.takeBack(io, mine.link, filters, { old, used });
     const unused = [...orphaned].filter((filter) => !used.has(filter));
     orphaned.clear();
     if (unused.length > 0) await mine.link.unsubscribe(unused);
   };
 
-  const farewell = async (member: Member, io: FarewellIo): Promise<void> => {
-    const hasOthers = seating.dismiss(member);
+  const farewell = async (member: Subscriber, io: FarewellIo): Promise<void> => {
+    const hasOthers = subscribers.dismiss(member);
     await closing;
     if (hasOthers) {
-      const used = seating.declaredFilters();
+      const used = subscribers.declaredFilters();
       for (const { filter } of member.subscriptions) if (!used.has(filter)) orphaned.add(filter);
       if (line === null) return;
       const filters = [...orphaned];
@@ -288,8 +296,8 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     }
   };
 
-  const release = async (member: Member): Promise<void> => {
-    if (seating.seats.size === 0) {
+  const release = async (member: Subscriber): Promise<void> => {
+    if (subscribers.seats.size === 0) {
       if (line !== null) close(line);
       await closing;
     } else if (options.clean) {
@@ -302,7 +310,7 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
     kind: 'mqttConnection',
     url: shownUrl(options.url),
     join(member) {
-      seating.declare(member);
+      subscribers.register(member);
       return {
         run: (io) => run(member, io),
         keeps: options.clean ? undefined : `${shownUrl(options.url)} ${options.clientId}`,
@@ -312,24 +320,28 @@ export function createConnection(options: ResolvedConnection, transport: MqttTra
   });
 }
 
-const OVER = Symbol('the run is over');
+const ABORTED = Symbol('the run is over');
 
-function aborted(signal: AbortSignal): Promise<typeof OVER> {
+function aborted(signal: AbortSignal): Promise<typeof ABORTED> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve(OVER);
-    else signal.addEventListener('abort', () => resolve(OVER), { once: true });
+    if (signal.aborted) resolve(ABORTED);
+    else signal.addEventListener('abort', () => resolve(ABORTED), { once: true });
   });
 }
 
 /** Waits for `work` as long as run and line last. Gives false when the run is over; throws what ended the
  *  line. */
-async function within(line: Line, over: Promise<typeof OVER>, work: Promise<unknown>): Promise<boolean> {
+async function within(
+  line: ActiveLink,
+  over: Promise<typeof ABORTED>,
+  work: Promise<unknown>,
+): Promise<boolean> {
   const lost = line.lost.then((error) => {
     throw error instanceof Error ? error : new HeadgateError('HG_LINK_LOST', String(error));
   });
   lost.catch(() => {});
   work.catch(() => {});
-  return (await Promise.race([lost, over, work])) !== OVER;
+  return (await Promise.race([lost, over, work])) !== ABORTED;
 }
 
 export function memberAddress(io: { tenant: string; id: string }): string {

@@ -7,7 +7,7 @@
  *  malformed within its frame is passed on as rejected; other bytes that are no MQTT are refused with a
  *  {@link FrameError}, never guessed at; however the bytes are cut, the same comes out. */
 
-import type { MqttMessage, MqttProtocolVersion, Qos } from './transport.ts';
+import type { MqttMessage, MqttProtocolVersion, Qos } from '../../protocols/mqtt/transport.ts';
 import { publishProperties } from './properties.ts';
 import { FrameError, MalformedMessage } from './frame-error.ts';
 import {

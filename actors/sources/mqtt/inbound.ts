@@ -3,13 +3,18 @@
  *  packets is noted before mqtt.js gets them. */
 
 import mqttPacket, { type IConnackPacket } from 'mqtt-packet';
-import { packetBytesMax } from './client-options.ts';
-import { answeredInTls, answeredWrongly, connectionLost, packetTooLarge } from './errors.ts';
+import { packetBytesMax } from '../../protocols/mqtt/client-options.ts';
+import {
+  answeredInTls,
+  answeredWrongly,
+  connectionLost,
+  packetTooLarge,
+} from '../../protocols/mqtt/errors.ts';
 import { FrameError } from './frame-error.ts';
 import { PACKET_TYPE } from './frames.ts';
-import { MqttTap, type TapOptions } from './tap.ts';
-import type { MqttLinkEvents, MqttLinkOptions } from './transport.ts';
-import { openWire } from './wire.ts';
+import { PublishDemux, type TapOptions } from './publish-demux.ts';
+import type { MqttLinkEvents, MqttLinkOptions } from '../../protocols/mqtt/transport.ts';
+import { openWire } from '../../protocols/mqtt/open-socket.ts';
 
 export interface InboundEvents extends Pick<TapOptions, 'alive' | 'held' | 'failed'> {
   /** The link says good-bye, or is gone: what still comes is not taken. */
@@ -22,13 +27,13 @@ export interface InboundEvents extends Pick<TapOptions, 'alive' | 'held' | 'fail
 }
 
 /** Opens the stream to the broker, with a tap on it. @throws what the system says against the address. */
-export function openInbound(options: MqttLinkOptions, on: InboundEvents): MqttTap {
+export function openInbound(options: MqttLinkOptions, on: InboundEvents): PublishDemux {
   const { url, session, protocolVersion, payloadBytesMax } = options;
   const frameBytesMax = packetBytesMax(options.payloadBytesMax);
   /** What the broker said to the CONNECT. */
   let answer: 'none' | 'accepted' | 'refused' = 'none';
 
-  return new MqttTap(openWire(options, frameBytesMax), {
+  return new PublishDemux(openWire(options, frameBytesMax), {
     ...{ protocolVersion, frameBytesMax, payloadBytesMax, alive: on.alive, held: on.held },
     message(message, packetId) {
       // Thrown away, so that the good-bye behind it is seen.

@@ -6,10 +6,10 @@
 import type { Clock } from '../../../src/domain/clock.ts';
 import { messageOf } from '../../../src/domain/errors.ts';
 import type { FarewellIo, SourceIo } from '../../../src/domain/source.ts';
-import { comesInTime } from '../in-time.ts';
-import { shownUrl } from './errors.ts';
-import type { ResolvedConnection } from './options.ts';
-import type { MqttLink, MqttTransport } from './transport.ts';
+import { comesInTime } from '../runtime/in-time.ts';
+import { shownUrl } from '../../protocols/mqtt/errors.ts';
+import type { ResolvedConnection } from '../../protocols/mqtt/options.ts';
+import type { MqttLink, MqttTransport } from '../../protocols/mqtt/transport.ts';
 
 export interface SessionRecord {
   /** The broker, without credentials. */

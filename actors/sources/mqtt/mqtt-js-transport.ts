@@ -9,8 +9,8 @@
 import { MqttClient, type IConnackPacket } from 'mqtt';
 import type { Clock } from '../../../src/domain/clock.ts';
 import { messageOf } from '../../../src/domain/errors.ts';
-import { comesInTime } from '../in-time.ts';
-import { clientOptions } from './client-options.ts';
+import { comesInTime } from '../runtime/in-time.ts';
+import { clientOptions } from '../../protocols/mqtt/client-options.ts';
 import {
   closedBeforeAnswer,
   closedByPeer,
@@ -19,12 +19,23 @@ import {
   connectionRefused,
   subscriptionImpossible,
   subscriptionRefused,
-} from './errors.ts';
-import { brokerWords, connectDifferences, subscribeDifferences, unavailable } from './grants.ts';
+} from '../../protocols/mqtt/errors.ts';
+import {
+  brokerWords,
+  connectDifferences,
+  subscribeDifferences,
+  unavailable,
+} from '../../protocols/mqtt/grants.ts';
 import { openInbound } from './inbound.ts';
-import { startKeepalive, type Keepalive } from './keepalive.ts';
-import type { MqttTap } from './tap.ts';
-import type { MqttLink, MqttLinkEvents, MqttLinkOptions, MqttSubscription, OwedAck } from './transport.ts';
+import { startKeepalive, type Keepalive } from '../../protocols/mqtt/keepalive.ts';
+import type { PublishDemux } from './publish-demux.ts';
+import type {
+  MqttLink,
+  MqttLinkEvents,
+  MqttLinkOptions,
+  MqttSubscription,
+  OwedAck,
+} from '../../protocols/mqtt/transport.ts';
 
 /** How long a good-bye may take before the connection is cut. */
 const CLOSE_MS_MAX = 1_000;
@@ -37,7 +48,7 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
   let phase: Phase = 'opening';
   let keepalive: Keepalive | null = null;
   let isHeld = false;
-  let tap: MqttTap | null = null;
+  let tap: PublishDemux | null = null;
   /** Why the link will go, if it is known before it goes: mqtt.js’s close bears no reason. */
   let reason: Error | null = null;
   const gone = Promise.withResolvers<void>();
@@ -58,7 +69,7 @@ export function mqttJsTransport(options: MqttLinkOptions, events: MqttLinkEvents
     end(reason);
   };
 
-  const openTap = (): MqttTap =>
+  const openTap = (): PublishDemux =>
     openInbound(options, {
       isClosing: () => phase === 'closing' || phase === 'gone',
       message: (message, packetId) => events.message(message, packetId),

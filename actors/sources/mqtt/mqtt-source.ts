@@ -8,7 +8,7 @@ import { PLAIN_DATA } from '../../../src/domain/json-text.ts';
 import type { Receipt } from '../../../src/domain/receipt.ts';
 import type { RecordMeta } from '../../../src/domain/record.ts';
 import type { DecodeFunction, SourceIo, SourceSpec } from '../../../src/domain/source.ts';
-import { payloadIntake, rejecter } from '../../../src/pipeline/decode/payload-intake.ts';
+import { payloadDecoder, decodeErrorReporter } from '../../../src/pipeline/decode/payload-decoder.ts';
 import { asDecodeError } from '../../../src/pipeline/decode/text.ts';
 import { sourceSpec } from '../define-source.ts';
 import { createConnection, isMqttConnection, memberAddress, type MqttConnection } from './connection.ts';
@@ -19,10 +19,15 @@ import {
   qosSchema,
   resolveConnection,
   shareGroupSchema,
-} from './options.ts';
-import type { TakeMessage } from './seating.ts';
-import { filterProblem, hasWildcard, isShared, sharedFilter } from './topics.ts';
-import type { MqttMessage, MqttMessageProperties, MqttSubscription, Qos } from './transport.ts';
+} from '../../protocols/mqtt/options.ts';
+import type { TakeMessage } from './subscribers.ts';
+import { filterProblem, hasWildcard, isShared, sharedFilter } from '../../protocols/mqtt/topics.ts';
+import type {
+  MqttMessage,
+  MqttMessageProperties,
+  MqttSubscription,
+  Qos,
+} from '../../protocols/mqtt/transport.ts';
 
 export interface TopicInput {
   topic: string;
@@ -199,14 +204,14 @@ function intakeOf({ decode: format, topics, envelope }: MqttSourceOptions): {
   decode: DecodeFunction;
   take: TakeMessage;
 } {
-  const intake = payloadIntake({ format });
+  const decoder = payloadDecoder({ format });
   const isTable = format === 'ndjson' || format === 'csv';
   // Code that is not ours may keep what it is given.
   const payloadOf = ({ payload }: MqttMessage) =>
     typeof format === 'function' ? new Uint8Array(payload) : payload;
   const [only] = topics;
   const enveloped = envelope ?? (topics.length > 1 || only === undefined || hasWildcard(only.topic));
-  const rejections = rejecter(intake.decode);
+  const rejections = decodeErrorReporter(decoder.decode);
   const reject = (io: SourceIo, message: MqttMessage, error: HeadgateError, meta: RecordMeta): boolean =>
     rejections.reject(io, message.payload, error, meta);
   if (!enveloped) {
@@ -217,7 +222,7 @@ function intakeOf({ decode: format, topics, envelope }: MqttSourceOptions): {
         if (message.rejection !== undefined) return reject(io, message, message.rejection, meta);
         // The usual case: a message is a record.
         if (!isTable) return io.receive(payloadOf(message), meta);
-        return intake.receive(io, message.payload, meta);
+        return decoder.receive(io, message.payload, meta);
       },
     };
   }
@@ -225,7 +230,7 @@ function intakeOf({ decode: format, topics, envelope }: MqttSourceOptions): {
   const receive = (io: SourceIo, message: MqttMessage, payload: Uint8Array, meta: RecordMeta): boolean => {
     let values: readonly unknown[];
     try {
-      values = intake.decode(payload, meta.contentType);
+      values = decoder.decode(payload, meta.contentType);
     } catch (error) {
       return rejections.reject(io, payload, asDecodeError(error), meta);
     }
@@ -236,7 +241,7 @@ function intakeOf({ decode: format, topics, envelope }: MqttSourceOptions): {
       meta,
     );
   };
-  const enveloping = (io: SourceIo, message: MqttMessage): Parameters<typeof intake.receive>[0] => ({
+  const enveloping = (io: SourceIo, message: MqttMessage): Parameters<typeof decoder.receive>[0] => ({
     emitAll: (values, meta) =>
       io.emitAll(
         values.map((value) => envelopeOf(message, value)),
@@ -254,7 +259,7 @@ function intakeOf({ decode: format, topics, envelope }: MqttSourceOptions): {
       const meta = metaOf(message, receipt);
       if (message.rejection !== undefined) return reject(io, message, message.rejection, meta);
       if (!isTable) return receive(io, message, payloadOf(message), meta);
-      return intake.receive(enveloping(io, message), message.payload, meta);
+      return decoder.receive(enveloping(io, message), message.payload, meta);
     },
   };
 }

@@ -4,7 +4,7 @@
 import mqttPacket, { type IPublishPacket, type Packet } from 'mqtt-packet';
 import { messageOf } from '../../../src/domain/errors.ts';
 import { FrameError } from './frame-error.ts';
-import type { MqttMessageProperties } from './transport.ts';
+import type { MqttMessageProperties } from '../../protocols/mqtt/transport.ts';
 
 interface Properties {
   /** Undefined where none of them is of use to a source. */

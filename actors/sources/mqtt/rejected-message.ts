@@ -4,7 +4,7 @@
 
 import { HeadgateError } from '../../../src/domain/errors.ts';
 import { printable } from '../../../src/domain/printable-text.ts';
-import type { MqttMessage, MqttProtocolVersion, Qos } from './transport.ts';
+import type { MqttMessage, MqttProtocolVersion, Qos } from '../../protocols/mqtt/transport.ts';
 
 /** Bytes of the payload that are kept of a message that is too large. */
 export const KEPT_BYTES_MAX = 1_024;

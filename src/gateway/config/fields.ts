@@ -1,7 +1,7 @@
 /** Sorts of field that several sections of the configuration have. */
 
 import { z } from 'zod';
-import { willSchema } from '../../../actors/sources/mqtt/options.ts';
+import { willSchema } from '../../../actors/protocols/mqtt/options.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import { rateLimitSchema } from '../../config/source-options.ts';
 import { compileExpression, type Variables } from './expression.ts';

@@ -2,7 +2,7 @@
  *  an end. The addresses are compared; what a template's fields will hold is not known, so a possible match
  *  is a warning, too. */
 
-import { withoutShare } from '../../../actors/sources/mqtt/topics.ts';
+import { withoutShare } from '../../../actors/protocols/mqtt/topics.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { Finding } from './problems.ts';

@@ -3,8 +3,8 @@
 
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { filesOfArchive, filesOfDatabase, filesOfSink } from '../../../actors/own-files.ts';
-import { realPathOf } from '../../../actors/real-path.ts';
+import { filesOfArchive, filesOfDatabase, filesOfSink } from '../../../actors/support/own-files.ts';
+import { realPathOf } from '../../../actors/support/real-path.ts';
 import { isGlob, placeMatcher } from '../../../actors/sources/file/rotated-places.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { GatewayConfig } from './gateway-config.ts';

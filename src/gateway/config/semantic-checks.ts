@@ -1,7 +1,7 @@
 /** What no single field of a configuration shows: fields that do not go together, names and files that are
  *  used twice, doors that would stand open. */
 
-import { databaseFinder, isOfArchive, outputFinder } from '../../../actors/own-files.ts';
+import { databaseFinder, isOfArchive, outputFinder } from '../../../actors/support/own-files.ts';
 import { engineOptionsSchema } from '../../config/engine-options.ts';
 import { resolveOptions } from '../../config/resolve-options.ts';
 import { addressOf, DEFAULT_TENANT, formatAddress, parseAddress } from '../../domain/address.ts';

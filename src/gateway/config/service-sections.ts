@@ -1,7 +1,7 @@
 /** The sections about the process around the engine: `http`, `auth`, `logging`, `control`, `metrics`. */
 
 import { z } from 'zod';
-import { checkConnection, connectionShape } from '../../../actors/sources/mqtt/options.ts';
+import { checkConnection, connectionShape } from '../../../actors/protocols/mqtt/options.ts';
 import { milliseconds, nameSchema } from '../../config/source-options.ts';
 import { tlsField } from './fields.ts';
 

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { fileSourceSchema } from '../../../actors/sources/file/file-source.ts';
 import { httpSourceSchema } from '../../../actors/sources/http/http-source.ts';
-import { qosSchema } from '../../../actors/sources/mqtt/options.ts';
+import { qosSchema } from '../../../actors/protocols/mqtt/options.ts';
 import { mqttSourceSchema } from '../../../actors/sources/mqtt/mqtt-source.ts';
 import { pushSourceSchema } from '../../../actors/sources/push-source.ts';
 import { simulatedSourceSchema } from '../../../actors/sources/simulated-source.ts';

@@ -1,6 +1,6 @@
 /** The stages and the options of the engine that a configuration asks for. */
 
-import type { CreateEngineOptions } from '../../engine.ts';
+import type { CreateEngineOptions } from '../../engine/engine.ts';
 import { HeadgateError } from '../../domain/errors.ts';
 import type { IngestRecord } from '../../domain/record.ts';
 import { boundedQueue, filter, transform, transformAsync } from '../../pipeline/stages.ts';

@@ -10,7 +10,7 @@ import { csvReader } from './csv-reader.ts';
 import { jsonReader } from './json-reader.ts';
 import { ndjsonReader } from './ndjson-reader.ts';
 import { payloadReader } from './payload-reader.ts';
-import type { BodyReader, ReaderOptions } from './piece.ts';
+import type { BodyReader, ReaderOptions } from './parsed-chunk.ts';
 
 const ROWS: Readonly<Record<string, (options: ReaderOptions) => BodyReader>> = {
   'application/json': jsonReader,

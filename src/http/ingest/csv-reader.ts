@@ -8,8 +8,8 @@ import { crc32 } from 'node:zlib';
 import { lineSplitter, type Line } from '../../pipeline/decode/line-splitter.ts';
 import { rowDecoder } from '../../pipeline/decode/rows.ts';
 import { asDecodeError } from '../../pipeline/decode/text.ts';
-import { emptyPiece, isFullPiece, Rejecter, tooLarge } from './piece.ts';
-import type { BodyReader, Piece, ReaderOptions } from './piece.ts';
+import { emptyPiece, isFullPiece, Rejecter, tooLarge } from './parsed-chunk.ts';
+import type { BodyReader, Piece, ReaderOptions } from './parsed-chunk.ts';
 import { weighRow } from './record-weight.ts';
 
 /** Bytes that are split into lines at a time: a line of one byte costs more than a hundred while it waits. */

@@ -16,15 +16,21 @@ import { lackOfSource } from '../auth.ts';
 import { clientKey, FairPlaces } from '../fair-places.ts';
 import type { Principal } from '../http-deps.ts';
 import { isDefect, problemOf, sendProblem } from '../problem.ts';
-import { forsakeBody, inviteBody } from '../wanted-body.ts';
+import { discardBody, sendContinue } from '../request-body.ts';
 import { ACCEPTED_ENCODINGS, ACCEPTED_TYPES, plainBody, readerFor } from './body.ts';
 import type { PlainBody, ReadAs } from './body.ts';
 import type { Budget } from './budget.ts';
-import { FirstAnswers, idempotencyKeyOf, isClaim, type Claim, type FirstAnswer } from './first-answers.ts';
-import { HandIn } from './hand-in.ts';
+import {
+  FirstAnswers,
+  idempotencyKeyOf,
+  isClaim,
+  type Claim,
+  type FirstAnswer,
+} from './idempotency-cache.ts';
+import { HandIn } from './upload-pusher.ts';
 import type { IngestDeps } from './ingest-deps.ts';
-import type { Piece } from './piece.ts';
-import type { IngestAnswer } from './tally.ts';
+import type { Piece } from './parsed-chunk.ts';
+import type { IngestAnswer } from './upload-result.ts';
 
 export interface IngestRoutes {
   /** Answers one upload, on Node's own streams. Checks what `principal` may. Never rejects. `sourceId`: as
@@ -79,7 +85,7 @@ class Routes implements IngestRoutes {
     request.on('error', () => {});
     const lacking = lackOfSource(principal, sourceId);
     if (lacking !== null) {
-      forsakeBody(request, response, this.#deps.clock);
+      discardBody(request, response, this.#deps.clock);
       sendProblem(response, lacking);
       return;
     }
@@ -89,7 +95,7 @@ class Routes implements IngestRoutes {
     } catch (error) {
       if (response.destroyed) return;
       if (isDefect(error)) this.#deps.log.error({ source: sourceId, error }, 'an upload failed unexpectedly');
-      forsakeBody(request, response, this.#deps.clock);
+      discardBody(request, response, this.#deps.clock);
       const problem = problemOf(error, problemOptions(error));
       const body = redactData(problem.body, this.#deps.redact ?? NOTHING_SECRET);
       sendProblem(response, { ...problem, body });
@@ -122,7 +128,7 @@ class Routes implements IngestRoutes {
       claimed = key === null ? null : this.#answers.claim(address, key);
       const hash = key === null ? null : createHash('sha256').update(request.headers['content-type'] ?? '');
       body = plainBody(request, limits.ingestBytesMax);
-      inviteBody(request, response);
+      sendContinue(request, response);
       if (claimed !== null && !isClaim(claimed)) await this.#repeat(response, body, claimed, hash as Hash);
       else await this.#receive(request, response, { ...readAs, ...body, source, claim: claimed, hash });
     } catch (error) {
@@ -183,7 +189,7 @@ class Routes implements IngestRoutes {
       return;
     }
     if (handIn.unsettled === 0) claim?.drop();
-    forsakeBody(request, response, this.#deps.clock);
+    discardBody(request, response, this.#deps.clock);
     const problem = problemOf(refused.error, { status: refused.status });
     sendProblem(response, { ...problem, body: { ...problem.body, ...refused.counts } });
   }

@@ -11,7 +11,7 @@ import { lackOfSource, NOBODY } from '../auth.ts';
 import { clientKey, FairPlaces } from '../fair-places.ts';
 import type { Principal } from '../http-deps.ts';
 import { problemOf, type Problem } from '../problem.ts';
-import { endWithProblem } from '../raw-answers.ts';
+import { endWithProblem } from '../raw-socket-response.ts';
 import type { Budget } from './budget.ts';
 import type { IngestDeps } from './ingest-deps.ts';
 import { Session } from './socket-session.ts';

@@ -4,8 +4,8 @@
 
 import { HeadgateError } from '../../domain/errors.ts';
 import { decodeText } from '../../pipeline/decode/text.ts';
-import { addRecord, emptyPiece, isFullPiece, Rejecter, tooLarge } from './piece.ts';
-import type { BodyReader, Piece, ReaderOptions } from './piece.ts';
+import { addRecord, emptyPiece, isFullPiece, Rejecter, tooLarge } from './parsed-chunk.ts';
+import type { BodyReader, Piece, ReaderOptions } from './parsed-chunk.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;

@@ -3,8 +3,8 @@
 
 import { isUtf8 } from 'node:buffer';
 import { decodeError } from '../../pipeline/decode/text.ts';
-import { addRecord, emptyPiece, isFullPiece, Rejecter, tooLarge } from './piece.ts';
-import type { BodyReader, Piece, ReaderOptions } from './piece.ts';
+import { addRecord, emptyPiece, isFullPiece, Rejecter, tooLarge } from './parsed-chunk.ts';
+import type { BodyReader, Piece, ReaderOptions } from './parsed-chunk.ts';
 
 const LINE_FEED = 0x0a;
 const BYTE_ORDER_MARK = '\uFEFF';

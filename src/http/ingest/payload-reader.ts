@@ -6,7 +6,7 @@ import { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { DecodeFunction } from '../../domain/source.ts';
 import { asDecodeError } from '../../pipeline/decode/text.ts';
-import { emptyPiece, type BodyReader, type Piece } from './piece.ts';
+import { emptyPiece, type BodyReader, type Piece } from './parsed-chunk.ts';
 import { weighUndecoded, weighValues } from './record-weight.ts';
 
 export interface PayloadReaderOptions {

@@ -7,7 +7,7 @@ import { writeJson } from '../../domain/json-text.ts';
 import { isDeeperThan, parseJson, parseShallow } from '../../pipeline/decode/json.ts';
 import { decodeText } from '../../pipeline/decode/text.ts';
 import { ndjsonReader } from './ndjson-reader.ts';
-import { emptyPiece, type Piece, type ReaderOptions } from './piece.ts';
+import { emptyPiece, type Piece, type ReaderOptions } from './parsed-chunk.ts';
 import { RECORD_WEIGHT, weighText } from './record-weight.ts';
 
 export interface SocketMessage {

@@ -13,10 +13,10 @@ import { errorFacts, HeadgateError, type ErrorCode } from '../../domain/errors.t
 import { LIMITS } from '../../domain/limits.ts';
 import type { Redact } from '../../domain/redact.ts';
 import type { Budget } from './budget.ts';
-import { recordKeys } from './first-answers.ts';
-import type { ReaderOptions } from './piece.ts';
+import { recordKeys } from './idempotency-cache.ts';
+import type { ReaderOptions } from './parsed-chunk.ts';
 import { readMessage, type SocketMessage } from './socket-message.ts';
-import { Tally } from './tally.ts';
+import { Tally } from './upload-result.ts';
 
 export interface SessionOptions {
   readonly socket: WebSocket;

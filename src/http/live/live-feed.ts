@@ -10,7 +10,7 @@ import type { Clock, TimerHandle } from '../../domain/clock.ts';
 import { HeadgateError, messageOf } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { Logger } from '../../domain/logger.ts';
-import type { Engine } from '../../engine.ts';
+import type { Engine } from '../../engine/engine.ts';
 import { FairPlaces } from '../fair-places.ts';
 import type { History } from '../../../storage/reading/history.ts';
 import type { Row } from '../../../storage/reading/timeline-reader.ts';

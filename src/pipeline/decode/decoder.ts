@@ -8,7 +8,7 @@
  *  - a function: `(payload, contentType) => values`, one record each.
  *
  *  Text is UTF-8, with or without a byte order mark. A payload is decoded as a whole or refused as a whole; a
- *  source whose payloads hold many rows goes through payload-intake.ts, where a bad row costs itself alone.
+ *  source whose payloads hold many rows goes through payload-decoder.ts, where a bad row costs itself alone.
  */
 
 import type { DecodeFunction } from '../../domain/source.ts';

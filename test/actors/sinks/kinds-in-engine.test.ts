@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createEngine } from '../../../src/engine.ts';
+import { createEngine } from '../../../src/engine/engine.ts';
 import { pushSource } from '../../../actors/sources/push-source.ts';
 import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
 import { SINK_KITS } from '../../support/sink-kits.ts';

@@ -4,7 +4,7 @@ import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
 import type { DeadLetter } from '../../../src/domain/timeline.ts';
 import type { Stage } from '../../../src/pipeline/stage.ts';
 import { filter, transform } from '../../../src/pipeline/stages.ts';
-import { createEngine, type Engine } from '../../../src/engine.ts';
+import { createEngine, type Engine } from '../../../src/engine/engine.ts';
 import { virtualClock, type VirtualClock } from '../../../src/testing/virtual-clock.ts';
 
 type Options = Omit<PushSourceOptions, 'id'>;

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { webSocketSource, type WebSocketSourceOptions } from '../../../actors/sources/websocket-source.ts';
 import type { HeadgateError } from '../../../src/domain/errors.ts';
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 import { recordingIo, type RecordingIo } from '../../support/recording-io.ts';
 
 const cleanups: (() => void)[] = [];

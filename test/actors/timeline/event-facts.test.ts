@@ -15,7 +15,7 @@ describe('the facts of a message', () => {
   test('are lists of plain values', () =>
     check({ ids: ['a', 'b'], none: [] }, { ids: ['a', 'b'], none: [] }));
   test('are not what the runtime keeps its books with', () =>
-    check({ requestId: 7, monoMs: 5, roll: 0.5, actorId: 'a#1', childId: 'c', output: 'o' }, null));
+    check({ requestId: 7, monoMs: 5, random: 0.5, actorId: 'a#1', childId: 'c', output: 'o' }, null));
   test('of a spec are its id, and nothing that could be a secret', () =>
     check({ spec: { id: 'plc-7', password: 'hunter2', url: 'mqtt://u:p@h' } }, { id: 'plc-7' }));
   test('of a spec that is none are no id', () => check({ spec: null }, { id: undefined }));

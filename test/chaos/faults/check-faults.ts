@@ -24,7 +24,8 @@ export function checkFaults(faults: readonly Fault[]): void {
   });
 }
 
-/** Checks the order of events: that the loop goes on shows in answers that come while a fault lasts. How many milliseconds it stood still is a figure of the machine: `chaos faults` measures it. */
+/** Checks the order of events: that the loop goes on shows in answers that come while a fault lasts. How many
+ *  milliseconds it stood still is a figure of the machine: `chaos faults` measures it. */
 async function differencesOf(fault: Fault): Promise<string[]> {
   const { stallMs: _, ...expected } = fault.expected;
   return differences(expected, await fault.run({ scale: 'short', seed: SEED }));

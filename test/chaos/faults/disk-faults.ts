@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seededRandom } from '../../../src/domain/random.ts';
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 import { underStrace, whyNoStrace } from '../../storage/strace.ts';
 import { mountDiskAt, whyNoSmallDisk, type SmallDisk } from '../../support/small-disk.ts';
 import { startField, type Field } from '../rig/field.ts';

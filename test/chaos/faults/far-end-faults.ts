@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import mqtt from 'mqtt';
 import { createEngine, httpSource, mqttSource, webSocketSource, type Engine } from '../../../src/index.ts';
 import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 import { query } from '../../storage/fixture.ts';
 import { startPublisher } from '../../support/mqtt-publisher.ts';
 import { startField, type Field } from '../rig/field.ts';

@@ -1,6 +1,6 @@
 /** What happens when there is more than fits. */
 
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 import { startField } from '../rig/field.ts';
 import { FLOOD_RECORD_BYTES } from '../rig/flood.ts';
 import { peakRssMb, whyNoPeakMemory } from '../rig/memory.ts';

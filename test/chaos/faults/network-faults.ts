@@ -1,7 +1,7 @@
 /** What networks and brokers do. */
 
 import { seededRandom } from '../../../src/domain/random.ts';
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 import { startField, type Field } from '../rig/field.ts';
 import { until, within } from '../rig/until.ts';
 import { factsOf, moreAcks, SAFE, SAFE_WITH_BROKER, type Fault } from './fault.ts';

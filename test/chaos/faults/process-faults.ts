@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { seededRandom } from '../../../src/domain/random.ts';
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 import { startField } from '../rig/field.ts';
 import { until, within } from '../rig/until.ts';
 import { factsOf, moreAcks, SAFE_WITH_BROKER, type Fault } from './fault.ts';

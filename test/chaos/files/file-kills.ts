@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seededRandom, type Random } from '../../../src/domain/random.ts';
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 import { startChild, type HarnessChild } from '../rig/child.ts';
 import { holdsWithin, until, within } from '../rig/until.ts';
 import { damageOf, integrityOf } from '../rig/verdict.ts';

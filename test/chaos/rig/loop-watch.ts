@@ -1,7 +1,7 @@
 /** How long an event would have had to wait for the event loop. Counted by time, not by turns: one stop of
  *  four seconds among ten thousand quick turns is what most events of those seconds met. */
 
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 
 const STEP_MS = 2;
 const GAPS_MAX = 200_000;

@@ -2,7 +2,7 @@
  *  every account in these tests. */
 
 import mqtt from 'mqtt';
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 import { messageOf } from './message.ts';
 
 /** Messages under way to the broker. More would only wait in memory. */

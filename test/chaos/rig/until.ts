@@ -1,6 +1,6 @@
 /** Waiting with a bound, for what happens in other processes. */
 
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 
 const LOOK_EVERY_MS = 10;
 

@@ -1,5 +1,5 @@
-/** Run as a process: writes the work of reading each large configuration with so many entries and with twice as
- *  many, as JSON. */
+/** Run as a process: writes the work of reading each large configuration with so many entries and with twice
+ *  as many, as JSON. */
 
 import { readConfig } from '../../../src/gateway/config/read-config.ts';
 import { workOf } from '../../support/work-count.ts';

@@ -7,7 +7,7 @@ import type { OutboundRecord } from '../../../src/domain/sink.ts';
 import { compileExpression } from '../../../src/gateway/config/expression.ts';
 import { ARRIVING_RECORD, SINK_RECORD, STAGE_RECORD } from '../../../src/gateway/config/fields.ts';
 import { arrivingView, outboundView, stageView } from '../../../src/gateway/config/record-view.ts';
-import { payloadIntake } from '../../../src/pipeline/decode/payload-intake.ts';
+import { payloadDecoder } from '../../../src/pipeline/decode/payload-decoder.ts';
 
 const SHARED = {
   ...{ sourceId: 'hall', tenant: 'default', incarnation: 1, atMs: 0, receivedMonoMs: 0 },
@@ -50,7 +50,7 @@ describe('reads what a source decodes from', () => {
   for (const [format, text, value] of payloads) {
     test(format, () => {
       const payload = typeof value === 'string' ? value : JSON.stringify(value);
-      const [data] = payloadIntake({ format }).decode(new TextEncoder().encode(payload), undefined);
+      const [data] = payloadDecoder({ format }).decode(new TextEncoder().encode(payload), undefined);
       expect(evaluate(text, data)).toBe(true);
     });
   }

@@ -1,7 +1,7 @@
 /** From entries to what the engine takes: expressions and modules in the place of functions. */
 
 import { describe, expect, test } from 'vitest';
-import { createEngine } from '../../../src/engine.ts';
+import { createEngine } from '../../../src/engine/engine.ts';
 import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
 import { isPoison, type FlowItem } from '../../../src/domain/record.ts';
 import type { OutboundRecord } from '../../../src/domain/sink.ts';

@@ -1,6 +1,6 @@
 /** Topics compared the slow way: each sink with each source, each template with each filter. */
 
-import { topicMatcher } from '../../../actors/sources/mqtt/topics.ts';
+import { topicMatcher } from '../../../actors/protocols/mqtt/topics.ts';
 
 const ANY = '\0';
 

@@ -8,7 +8,7 @@ import { decoderFor } from '../../../src/pipeline/decode/decoder.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { jsonReader } from '../../../src/http/ingest/json-reader.ts';
 import { ndjsonReader } from '../../../src/http/ingest/ndjson-reader.ts';
-import type { BodyReader, Piece, ReaderOptions } from '../../../src/http/ingest/piece.ts';
+import type { BodyReader, Piece, ReaderOptions } from '../../../src/http/ingest/parsed-chunk.ts';
 
 const OPTIONS: ReaderOptions = { recordBytesMax: 64, depthMax: 8, isMarked: true };
 

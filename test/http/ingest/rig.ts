@@ -9,10 +9,10 @@ import Database from 'better-sqlite3';
 import { onTestFinished } from 'vitest';
 import { createIngest } from '../../../src/http/ingest/ingest.ts';
 import type { IngestDeps } from '../../../src/http/ingest/ingest-deps.ts';
-import type { IngestAnswer } from '../../../src/http/ingest/tally.ts';
+import type { IngestAnswer } from '../../../src/http/ingest/upload-result.ts';
 import type { Principal, Scope } from '../../../src/http/http-deps.ts';
 import { SILENT_LOGGER } from '../../../src/domain/logger.ts';
-import { realClock } from '../../../src/real-clock.ts';
+import { realClock } from '../../../src/platform/real-clock.ts';
 import {
   createEngine,
   pushSource,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fileSource } from '../../../../actors/sources/file/file-source.ts';
-import { realClock } from '../../../../src/real-clock.ts';
+import { realClock } from '../../../../src/platform/real-clock.ts';
 import { seededRandom } from '../../../../src/domain/random.ts';
 import { recordingIo } from '../../../support/recording-io.ts';
 

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fileSource } from '../../../../actors/sources/file/file-source.ts';
 import { LIMITS } from '../../../../src/domain/limits.ts';
 import { csvReader } from '../../../../src/http/ingest/csv-reader.ts';
-import { realClock } from '../../../../src/real-clock.ts';
+import { realClock } from '../../../../src/platform/real-clock.ts';
 import { readJson } from '../../../../src/domain/json-text.ts';
 import { PROJECT_ROOT } from '../../../support/project-files.ts';
 import { recordingIo, type RecordingIo } from '../../../support/recording-io.ts';

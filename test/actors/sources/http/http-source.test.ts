@@ -9,9 +9,9 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import { httpSource, type HttpSourceOptions } from '../../../../actors/sources/http/http-source.ts';
-import { createHttpTransport } from '../../../../actors/sources/http/transport.ts';
+import { createHttpTransport } from '../../../../actors/protocols/http/transport.ts';
 import { HeadgateError } from '../../../../src/domain/errors.ts';
-import { realClock } from '../../../../src/real-clock.ts';
+import { realClock } from '../../../../src/platform/real-clock.ts';
 import { recordingIo, type RecordingIo } from '../../../support/recording-io.ts';
 
 const opened: { close(): void }[] = [];

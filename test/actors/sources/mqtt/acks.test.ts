@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createAckQueue } from '../../../../actors/sources/mqtt/acks.ts';
 import { mqttSource } from '../../../../actors/sources/mqtt/mqtt-source.ts';
-import type { MqttTransport, OwedAck } from '../../../../actors/sources/mqtt/transport.ts';
+import type { MqttTransport, OwedAck } from '../../../../actors/protocols/mqtt/transport.ts';
 import { LIMITS } from '../../../../src/domain/limits.ts';
 import type { Receipt } from '../../../../src/domain/receipt.ts';
 import { startRun } from '../../../support/mqtt-runs.ts';

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
-import { realClock } from '../../../../src/real-clock.ts';
+import { realClock } from '../../../../src/platform/real-clock.ts';
 import { BROKER_KINDS, numbers, payloads, sorted, useBroker } from '../../../support/mqtt-broker-field.ts';
 import { fastClock } from '../../../support/fast-clock.ts';
 import { startPublisher } from '../../../support/mqtt-publisher.ts';

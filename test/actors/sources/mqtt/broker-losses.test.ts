@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { realClock } from '../../../../src/real-clock.ts';
+import { realClock } from '../../../../src/platform/real-clock.ts';
 import type { Logger } from '../../../../src/domain/logger.ts';
 import { mqttSource } from '../../../../actors/sources/mqtt/mqtt-source.ts';
 import { mosquittoMissing, startMosquitto } from '../../../support/mqtt-brokers.ts';

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mqttConnection } from '../../../../actors/sources/mqtt/connection.ts';
 import { mqttSource, type MqttEnvelope } from '../../../../actors/sources/mqtt/mqtt-source.ts';
-import { realClock } from '../../../../src/real-clock.ts';
+import { realClock } from '../../../../src/platform/real-clock.ts';
 import { BROKER_KINDS, numbers, sorted, useBroker } from '../../../support/mqtt-broker-field.ts';
 import type { TestBroker } from '../../../support/mqtt-brokers.ts';
 import { makeCertificates, type TestCertificates } from '../../../support/mqtt-certificates.ts';

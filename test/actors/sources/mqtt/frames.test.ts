@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { FrameError } from '../../../../actors/sources/mqtt/frame-error.ts';
 import { frameReader, PACKET_TYPE } from '../../../../actors/sources/mqtt/frames.ts';
 import { KEPT_BYTES_MAX } from '../../../../actors/sources/mqtt/rejected-message.ts';
-import type { MqttMessage } from '../../../../actors/sources/mqtt/transport.ts';
+import type { MqttMessage } from '../../../../actors/protocols/mqtt/transport.ts';
 
 const FRAME_BYTES_MAX = 1_000;
 

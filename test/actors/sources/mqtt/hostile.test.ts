@@ -6,7 +6,7 @@ import mqttPacket, { type IPublishPacket, type Packet } from 'mqtt-packet';
 import { afterEach, describe, expect, test } from 'vitest';
 import { mqttSource, type MqttSourceInput } from '../../../../actors/sources/mqtt/mqtt-source.ts';
 import { seededRandom } from '../../../../src/domain/random.ts';
-import { realClock } from '../../../../src/real-clock.ts';
+import { realClock } from '../../../../src/platform/real-clock.ts';
 import { freePort } from '../../../support/mqtt-brokers.ts';
 import { fastClock } from '../../../support/fast-clock.ts';
 import { startRun } from '../../../support/mqtt-runs.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { MqttTransport } from '../../../../actors/sources/mqtt/transport.ts';
+import type { MqttTransport } from '../../../../actors/protocols/mqtt/transport.ts';
 import type { Logger } from '../../../../src/domain/logger.ts';
 import { startRun } from '../../../support/mqtt-runs.ts';
 import { field, KEPT, numbers } from '../../../support/mqtt-simulated-field.ts';

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { mqttSource } from '../../../../actors/sources/mqtt/mqtt-source.ts';
-import { realClock } from '../../../../src/real-clock.ts';
+import { realClock } from '../../../../src/platform/real-clock.ts';
 import { freePort, mosquittoMissing, startMosquitto } from '../../../support/mqtt-brokers.ts';
 import { numbers } from '../../../support/mqtt-broker-field.ts';
 import { startPublisher } from '../../../support/mqtt-publisher.ts';

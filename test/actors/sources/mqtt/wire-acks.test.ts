@@ -5,7 +5,7 @@ import type { IPublishPacket, Packet } from 'mqtt-packet';
 import { afterEach, describe, expect, test } from 'vitest';
 import { mqttSource, type MqttSourceInput } from '../../../../actors/sources/mqtt/mqtt-source.ts';
 import { LIMITS } from '../../../../src/domain/limits.ts';
-import { realClock } from '../../../../src/real-clock.ts';
+import { realClock } from '../../../../src/platform/real-clock.ts';
 import { fastClock } from '../../../support/fast-clock.ts';
 import { startRun } from '../../../support/mqtt-runs.ts';
 import {
