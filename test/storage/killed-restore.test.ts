@@ -73,7 +73,7 @@ async function restoreKilledAfter(steps: number, { file, backup }: { file: strin
 }
 
 describe('a restore that is killed', () => {
-  test('at any step is finished by the next start, or has changed nothing', async () => {
+  test('at any step is finished by the next start, or has changed nothing', { tags: 'full' }, async () => {
     const seen = { before: 0, after: 0 };
     for (let steps = 0; ; steps++) {
       const places = await field();

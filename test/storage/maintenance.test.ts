@@ -377,51 +377,55 @@ describe('the archive of the timeline', () => {
   });
 });
 
-test('whatever comes and goes: what is needed stays, what is left fits, and only the oldest go', async () => {
-  /** What comes between two calls counts from the second. */
-  const stepMsMax = 2_000;
-  const step = fc.oneof(
-    fc.record({ add: fc.integer({ min: 1, max: 900 }), bytes: fc.integer({ min: 0, max: 2_000 }) }),
-    fc.record({ waitMs: fc.integer({ min: 0, max: stepMsMax }) }),
-    fc.record({ deliver: fc.double({ min: 0, max: 1, noNaN: true }) }),
-    fc.constant({ reopen: true as const }),
-  );
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 12 }), fc.boolean(), async (steps, hasSink) => {
-      const file = temporaryFile();
-      let store = await openStore(file);
-      const bytesMax = 200_000;
-      const ageMsMax = 5_120;
-      const retention = { records: { ageMsMax, bytesMax } };
-      let nowMs = START_MS;
-      let needed = hasSink ? 0 : null;
-      const model: { seq: number; bytes: number; atMs: number }[] = [];
-      let lastSeq = 0;
-      for (const action of steps) {
-        if ('add' in action) {
-          const rows = records(action.add, lastSeq + 1, action.bytes);
-          await store.commit(commitUnit({ records: rows }));
-          for (const _ of rows) model.push({ seq: ++lastSeq, bytes: action.bytes + 66, atMs: nowMs });
-        } else if ('waitMs' in action) nowMs += action.waitMs;
-        else if ('deliver' in action && needed !== null) {
-          needed += Math.floor((lastSeq - needed) * action.deliver);
-        } else if ('reopen' in action) {
-          await store.close({ atMs: nowMs });
-          store = await openStore(file);
+test(
+  'whatever comes and goes: what is needed stays, what is left fits, and only the oldest go',
+  { tags: 'full', timeout: 60_000 },
+  async () => {
+    /** What comes between two calls counts from the second. */
+    const stepMsMax = 2_000;
+    const step = fc.oneof(
+      fc.record({ add: fc.integer({ min: 1, max: 900 }), bytes: fc.integer({ min: 0, max: 2_000 }) }),
+      fc.record({ waitMs: fc.integer({ min: 0, max: stepMsMax }) }),
+      fc.record({ deliver: fc.double({ min: 0, max: 1, noNaN: true }) }),
+      fc.constant({ reopen: true as const }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), fc.boolean(), async (steps, hasSink) => {
+        const file = temporaryFile();
+        let store = await openStore(file);
+        const bytesMax = 200_000;
+        const ageMsMax = 5_120;
+        const retention = { records: { ageMsMax, bytesMax } };
+        let nowMs = START_MS;
+        let needed = hasSink ? 0 : null;
+        const model: { seq: number; bytes: number; atMs: number }[] = [];
+        let lastSeq = 0;
+        for (const action of steps) {
+          if ('add' in action) {
+            const rows = records(action.add, lastSeq + 1, action.bytes);
+            await store.commit(commitUnit({ records: rows }));
+            for (const _ of rows) model.push({ seq: ++lastSeq, bytes: action.bytes + 66, atMs: nowMs });
+          } else if ('waitMs' in action) nowMs += action.waitMs;
+          else if ('deliver' in action && needed !== null) {
+            needed += Math.floor((lastSeq - needed) * action.deliver);
+          } else if ('reopen' in action) {
+            await store.close({ atMs: nowMs });
+            store = await openStore(file);
+          }
+          await maintainAll(store, { retention, nowMs, recordsNeededAfter: needed });
+          const left = seqs(file) as number[];
+          // The oldest go, the rest is whole.
+          expect(left).toEqual(model.slice(model.length - left.length).map(({ seq }) => seq));
+          const gone = model.splice(0, model.length - left.length);
+          expect(gone.every(({ seq }) => needed === null || seq <= needed)).toBe(true);
+          const mayGo = model.slice(0, -1).filter(({ seq }) => needed === null || seq <= needed);
+          const bytes = model.reduce((sum, row) => sum + row.bytes, 0);
+          expect(bytes <= bytesMax || mayGo.length === 0).toBe(true);
+          expect(mayGo.every(({ atMs }) => nowMs - atMs < ageMsMax * (1 + 1 / 256) + stepMsMax)).toBe(true);
         }
-        await maintainAll(store, { retention, nowMs, recordsNeededAfter: needed });
-        const left = seqs(file) as number[];
-        // The oldest go, the rest is whole.
-        expect(left).toEqual(model.slice(model.length - left.length).map(({ seq }) => seq));
-        const gone = model.splice(0, model.length - left.length);
-        expect(gone.every(({ seq }) => needed === null || seq <= needed)).toBe(true);
-        const mayGo = model.slice(0, -1).filter(({ seq }) => needed === null || seq <= needed);
-        const bytes = model.reduce((sum, row) => sum + row.bytes, 0);
-        expect(bytes <= bytesMax || mayGo.length === 0).toBe(true);
-        expect(mayGo.every(({ atMs }) => nowMs - atMs < ageMsMax * (1 + 1 / 256) + stepMsMax)).toBe(true);
-      }
-      await store.close({ atMs: nowMs });
-    }),
-    { numRuns: 25 },
-  );
-}, 60_000);
+        await store.close({ atMs: nowMs });
+      }),
+      { numRuns: 25 },
+    );
+  },
+);

@@ -42,7 +42,7 @@ const misspelling = (name: string) =>
     // One letter from two names: either is right.
     .filter((slipped) => slipped !== name && slipped !== 'post');
 
-test('a misspelled name is found where it stands, and the right one is named', () => {
+test('a misspelled name is found where it stands, and the right one is named', { tags: 'full' }, () => {
   const slip = fc
     .constantFrom(...NAMES)
     .chain((place) => misspelling(place.name).map((slipped) => ({ ...place, slipped })));

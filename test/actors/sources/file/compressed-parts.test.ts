@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fileSource } from '../../../../actors/sources/file/file-source.ts';
-import { realClock } from '../../../../src/platform/real-clock.ts';
+import { fastClock } from '../../../support/fast-clock.ts';
 import { seededRandom } from '../../../../src/domain/random.ts';
 import { recordingIo } from '../../../support/recording-io.ts';
 
@@ -23,8 +23,8 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 async function read(cursor?: string) {
-  const spec = fileSource({ id: 'file', path, format: 'text', pollMs: 2, mode: 'read' });
-  const io = recordingIo(spec, realClock, cursor === undefined ? {} : { cursor });
+  const spec = fileSource({ id: 'file', path, format: 'text', pollMs: 200, mode: 'read' });
+  const io = recordingIo(spec, fastClock(100), cursor === undefined ? {} : { cursor });
   await spec.logic.stream(io);
   return io;
 }
