@@ -16,7 +16,7 @@ const NO_UNIT = /^test\/engine\/(backup|hung-disk|process|storage-worker)\.test/
 const LONG = [
   'test/chaos/',
   'test/actors/sources/conformance-',
-  'test/house/',
+  'test/repo/',
   'test/demos/',
   'test/cli/',
   'test/security/',

@@ -24,12 +24,12 @@ import type {
 } from './event-store.ts';
 import { inspectDatabase, notADatabase } from './file/inspect-database.ts';
 import { readLeftAlerts } from './tables/left-alerts.ts';
-import { followCursors, readKnownState, type KnownState } from './tables/recovered-state.ts';
+import { followCursors, readRecoveredState, type RecoveredState } from './tables/recovered-state.ts';
 import { nameAnew, readAncestors, readRestored } from './tables/lineage.ts';
 import { readMark } from './file/mark-file.ts';
 import { KeptFiles } from './kept-files.ts';
 import { logIsGone, moveLostAside, noteLoss, replacedDatabase, cutLog } from './lost-database.ts';
-import { createMarkKeeper } from './database/mark-writer.ts';
+import { createMarkWriter } from './database/mark-writer.ts';
 import { moveAside } from './file/move-aside.ts';
 import { finishRestore } from './file/pending-restore.ts';
 import { readState, writeState } from './tables/program-state.ts';
@@ -45,7 +45,7 @@ import { openInMemory, openWritable } from './file/writable-database.ts';
 const BUSY_TRIES_MAX = 3;
 
 /** A connection with what the engine must know before it writes. */
-interface OpenDatabase extends BegunRun, KnownState {
+interface OpenDatabase extends BegunRun, RecoveredState {
   readonly db: Database.Database;
   readonly unfinished: readonly UnfinishedActor[];
   readonly leftAlerts: readonly LeftAlert[];
@@ -157,7 +157,7 @@ function begin(db: Database.Database, options: OpenOptions, before: Before): Ope
   const begun = beginRun(db, options, gatewayId);
   const isOfThis = mark !== null && mark !== 'unreadable' && mark.dbUuid === (nameBefore ?? begun.dbUuid);
   const hasCrashed = begun.previousRun?.end === 'crash';
-  const found = readKnownState(db);
+  const found = readRecoveredState(db);
   const numbers = { timelineSeq: found.lastSeq, recordSeq: found.lastRecordSeq };
   const isOfAnother = mark !== null && mark !== 'unreadable' && !isOfThis;
   const lost = noteLoss(
@@ -170,7 +170,7 @@ function begin(db: Database.Database, options: OpenOptions, before: Before): Ope
           : logIsGone({ hadLog, hasCrashed }, isOfThis ? mark : null, numbers)),
   );
   const truncated = noteTruncation(db, isOfThis ? mark : null);
-  const known = readKnownState(db);
+  const known = readRecoveredState(db);
   const lastIncarnation = Math.max(known.lastIncarnation, isOfThis ? mark.incarnation : 0);
   const unfinished = hasCrashed ? (db.prepare(UNFINISHED_SQL).all() as UnfinishedActor[]) : [];
   const markIsUnreadable = mark === 'unreadable';
@@ -214,7 +214,7 @@ function eventStore(
   const session = new StoreSession(db, { ...known, file }, lock === null ? null : reconnect);
   const files = lock === null ? null : new KeptFiles(file, session, lock);
   const using = <Result>(action: () => Result): Result => (files === null ? action() : files.use(action));
-  const mark = createMarkKeeper(lock === null ? null : file, known.dbUuid, () => session.tail());
+  const mark = createMarkWriter(lock === null ? null : file, known.dbUuid, () => session.tail());
   let isOpen = true;
   const guard = <Result>(action: () => Result): Result => {
     if (!isOpen) throw closedError(file);

@@ -13,7 +13,7 @@ import { recordKeys, type Ancestor } from '../src/domain/record-keys.ts';
 import type { WriteBatch } from '../src/domain/timeline.ts';
 import { createCommitWriter, type CommitWriter, type Counters, type StoreTail } from './commit-writer.ts';
 import type { CommitResult, LostDatabase, RefusedRow, RestoredFrom, TruncatedRows } from './event-store.ts';
-import { createLetters, type Letters } from './tables/dead-letters.ts';
+import { createDeadLetters, type DeadLetters } from './tables/dead-letters.ts';
 import { createLogReader, type LogReader } from './tables/log-reader.ts';
 import { Maintenance } from './retention/maintenance.ts';
 import { makePrivate, syncFile } from './file/durable-file.ts';
@@ -23,7 +23,7 @@ interface Parts {
   readonly db: Database.Database;
   readonly writer: CommitWriter;
   readonly logs: LogReader;
-  readonly letters: Letters;
+  readonly letters: DeadLetters;
   readonly maintenance: Maintenance;
 }
 
@@ -181,7 +181,7 @@ export class StoreSession {
         isRestored: restored !== null,
       }),
       logs: createLogReader(db, recordKeys(this.#facts)),
-      letters: createLetters(db),
+      letters: createDeadLetters(db),
       maintenance: new Maintenance(db, file, dbUuid),
     };
   }

@@ -8,7 +8,7 @@ import type { OriginRemoval } from '../../src/domain/receipt.ts';
 import { PendingDeadLetters } from '../dead-letters/pending-dead-letters.ts';
 import type { RecordRow } from '../../src/domain/record-row.ts';
 import {
-  commitUnit,
+  writeBatch,
   type WriteBatch,
   type CursorRow,
   type DeadLetter,
@@ -165,7 +165,7 @@ export class PendingWrites {
     if (this.#timeline.length > max || this.#health.length > max) {
       // Whoever waits was promised all that came before: they go with the rest.
       const part = { timeline: this.#timeline.splice(0, max), health: this.#health.splice(0, max) };
-      return { unit: commitUnit(part), writes: [] };
+      return { unit: writeBatch(part), writes: [] };
     }
     return this.#takeAll(limits);
   }
@@ -176,7 +176,7 @@ export class PendingWrites {
     for (const write of writes) {
       for (const cursor of write.cursors ?? []) cursors.set(`${cursor.tenant}/${cursor.sourceId}`, cursor);
     }
-    const unit = commitUnit({
+    const unit = writeBatch({
       timeline: this.#timeline,
       records: writes.flatMap(({ records }) => records ?? []),
       spilled: writes.flatMap(({ spilled }) => spilled ?? []),

@@ -26,7 +26,7 @@ interface Ended<Health, Counter extends string> {
 
 type Health<Counter extends string> = { readonly incarnation: number } & Readonly<Record<Counter, number>>;
 
-export class EndedHealths<Kind extends Health<Counter>, Counter extends string> {
+export class EndedHealth<Kind extends Health<Counter>, Counter extends string> {
   /** By name, the latest last. */
   readonly #ended = new Map<string, Ended<Kind, Counter>>();
 

@@ -12,7 +12,7 @@ import type { DeadlineRow, SinkCursor, SinkCursorRow } from '../../src/domain/ti
 import type { RegistryEntry } from '../../machines/support/command-rejection.ts';
 import type { SinkInput } from '../../machines/sink-machine.ts';
 import type { SinkPlacement, SinkRegister, SinksCommand } from '../../machines/sinks-machine.ts';
-import { EndedHealths } from './ended-health.ts';
+import { EndedHealth } from './ended-health.ts';
 import { subjectName } from './subject-name.ts';
 import type { LogTail, LogName } from '../sinks/runtime/log-tail.ts';
 import { SinkRuntime } from '../sinks/runtime/sink-runtime.ts';
@@ -70,7 +70,7 @@ export class SinkDirectory implements SinkRegister {
   readonly #leftovers = new Map<string, SinkCursor>();
   /** Waits that a crash cut off, of sinks that have not been registered since, by name. */
   readonly #waits = new Map<string, DeadlineRow>();
-  readonly #ended = new EndedHealths<SinkHealth, SinkCounter>();
+  readonly #ended = new EndedHealth<SinkHealth, SinkCounter>();
   /** Ids of children that no sink has now. */
   readonly #free: string[] = [];
 

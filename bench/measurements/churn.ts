@@ -6,7 +6,7 @@ import { Actor } from 'xstate';
 import { createEngine, type Clock, type Engine } from '../../src/index.ts';
 import { sleepOn } from '../../src/domain/clock.ts';
 import { realClock } from '../../src/platform/real-clock.ts';
-import { crowdIds, deregisterAll, registerAll } from './many-sources.ts';
+import { sourceIds, deregisterAll, registerAll } from './many-sources.ts';
 import { heapBytes } from './heap.ts';
 import { scratchFolder } from './scratch.ts';
 import { countStoredRows } from './stored-rows.ts';
@@ -52,7 +52,7 @@ export async function measureChurn(cycles: number): Promise<{ before: Holdings; 
 
 async function churn(engine: Engine, first: number, cycles: number): Promise<void> {
   for (let done = 0; done < cycles; done += ROUND_SOURCES) {
-    const ids = crowdIds(Math.min(ROUND_SOURCES, cycles - done), first + done);
+    const ids = sourceIds(Math.min(ROUND_SOURCES, cycles - done), first + done);
     await registerAll(engine, ids);
     await deregisterAll(engine, ids);
     // Sources come and go by messages from outside, between which the event loop turns.

@@ -7,7 +7,7 @@ import { simulatedSource } from '../../src/index.ts';
 /** Each source reads once a minute: none gives a record while it is measured, each holds a timer. */
 const INTERVAL_MS = 60_000;
 
-export function crowdIds(count: number, first = 1): string[] {
+export function sourceIds(count: number, first = 1): string[] {
   return Array.from({ length: count }, (_, index) => `sensor-${first + index}`);
 }
 

@@ -11,7 +11,7 @@ import { KEPT_SESSION, startMqttField, TOPICS, type MqttField } from './mqtt-fie
 import { countPassing, isPlausible, isWarm, toFahrenheit, type SensorReading } from './readings.ts';
 import { scratchFolder } from './scratch.ts';
 import { checkStored } from './stored-records.ts';
-import { createTurnstile, perSecond, type Turnstile } from './throughput-meter.ts';
+import { createThroughputMeter, perSecond, type ThroughputMeter } from './throughput-meter.ts';
 
 export interface MqttFlowOptions {
   /** `loop`: mqtt.js alone. `engine`: stores, and acknowledges what is stored. `ackFirst`: the same engine
@@ -42,11 +42,11 @@ export async function measureMqttFlow(options: MqttFlowOptions): Promise<MqttFlo
   const passes = work === 'store' ? isPlausible : isWarm;
   const all = countPassing(warmUpMessages + messages, passes);
   const warmUp = countPassing(warmUpMessages, passes);
-  const turnstile = createTurnstile({ warmUp, measured: all - warmUp });
+  const meter = createThroughputMeter({ warmUp, measured: all - warmUp });
   const writtenBefore = writtenBytes();
-  if (consumer === 'loop') await runLoop(options, field, turnstile);
-  else await runEngine(options, field, turnstile, all);
-  const passage = await turnstile.finished();
+  if (consumer === 'loop') await runLoop(options, field, meter);
+  else await runEngine(options, field, meter, all);
+  const passage = await meter.finished();
   return {
     perSecond: perSecond(messages, passage),
     cpuSecondsPerMillion: (passage.cpuSeconds / messages) * 1_000_000,
@@ -55,15 +55,15 @@ export async function measureMqttFlow(options: MqttFlowOptions): Promise<MqttFlo
   };
 }
 
-async function runLoop({ qos }: MqttFlowOptions, field: MqttField, turnstile: Turnstile): Promise<void> {
+async function runLoop({ qos }: MqttFlowOptions, field: MqttField, meter: ThroughputMeter): Promise<void> {
   const client = mqtt.connect(field.url, { ...KEPT_SESSION, reconnectPeriod: 0 });
   let sum = 0;
   client.on('message', (_topic, payload) => {
     sum += (JSON.parse(payload.toString()) as SensorReading).value;
-    turnstile.pass();
+    meter.pass();
   });
   await client.subscribeAsync(TOPICS, { qos });
-  await turnstile.finished();
+  await meter.finished();
   await client.endAsync(true);
   if (!(sum > 0)) throw new Error('the loop did nothing');
 }
@@ -71,7 +71,7 @@ async function runLoop({ qos }: MqttFlowOptions, field: MqttField, turnstile: Tu
 async function runEngine(
   { consumer, work, qos }: MqttFlowOptions,
   field: MqttField,
-  turnstile: Turnstile,
+  meter: ThroughputMeter,
   stored: number,
 ): Promise<void> {
   using scratch = scratchFolder();
@@ -83,13 +83,13 @@ async function runEngine(
     stages: work === 'store' ? [filter((record) => isPlausible(readingOf(record)))] : converting(),
   });
   engine.batches$.subscribe((batch) => {
-    turnstile.pass(batch.length, (index) => (batch[index] as IngestRecord).receivedMonoMs);
+    meter.pass(batch.length, (index) => (batch[index] as IngestRecord).receivedMonoMs);
   });
   const spec = mqttSource({ id: 'plant', url: field.url, topics: TOPICS, qos, ...KEPT_SESSION });
   await engine.start();
   await engine.register(consumer === 'ackFirst' ? acknowledgedFirst(spec) : spec);
   try {
-    await turnstile.finished();
+    await meter.finished();
   } finally {
     await engine.stop();
   }

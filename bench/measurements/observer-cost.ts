@@ -3,7 +3,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Engine } from '../../src/index.ts';
-import { crowdIds, registerAll } from './many-sources.ts';
+import { sourceIds, registerAll } from './many-sources.ts';
 import { checkWork, loadedEngine, registerLoad } from './load.ts';
 import { scratchFolder } from './scratch.ts';
 
@@ -47,7 +47,7 @@ export async function measureObserverCost(runs: number): Promise<ObserverRates> 
 async function measure(engine: Engine): Promise<{ records: number; rows: number }> {
   let rows = 0;
   engine.transitions$.subscribe(() => rows++);
-  const ids = crowdIds(OTHER_SOURCES);
+  const ids = sourceIds(OTHER_SOURCES);
   await engine.start();
   await registerAll(engine, ids);
   await registerLoad(engine, LOAD_SOURCES);

@@ -2,7 +2,7 @@
 
 import { createEngine } from '../../src/index.ts';
 import { median } from '../result.ts';
-import { crowdIds, deregisterAll, registerAll } from './many-sources.ts';
+import { sourceIds, deregisterAll, registerAll } from './many-sources.ts';
 import { heapBytes } from './heap.ts';
 import { scratchFolder, type Scratch } from './scratch.ts';
 
@@ -41,7 +41,7 @@ async function registerAndDeregister(scratch: Scratch, sources: number): Promise
   heapBytes();
   const engine = createEngine({ timeline: { path: scratch.nextFile() } });
   await engine.start();
-  const ids = crowdIds(sources);
+  const ids = sourceIds(sources);
   const beganMs = performance.now();
   await registerAll(engine, ids);
   const registeredMs = performance.now();

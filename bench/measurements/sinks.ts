@@ -6,7 +6,7 @@ import { createEngine, functionSink, HeadgateError, pushSource } from '../../src
 import { readings } from './readings.ts';
 import { scratchFolder } from './scratch.ts';
 import { checkStored } from './stored-records.ts';
-import { createTurnstile, perSecond } from './throughput-meter.ts';
+import { createThroughputMeter, perSecond } from './throughput-meter.ts';
 
 export interface SinkOptions {
   readonly hasDeadSink: boolean;
@@ -32,8 +32,8 @@ export async function measureSinks(options: SinkOptions): Promise<SinkFigures> {
   const path = scratch.nextFile();
   const engine = createEngine({ timeline: { path } });
   const source = pushSource({ id: 'readings' });
-  const stored = createTurnstile({ warmUp: warmUpRecords, measured: records });
-  const delivered = createTurnstile({ warmUp: warmUpRecords, measured: records });
+  const stored = createThroughputMeter({ warmUp: warmUpRecords, measured: records });
+  const delivered = createThroughputMeter({ warmUp: warmUpRecords, measured: records });
   let failures = 0;
   let arrivedMs = 0;
   engine.batches$.subscribe((batch) => {

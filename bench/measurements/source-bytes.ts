@@ -1,7 +1,7 @@
 /** How much of the heap one waiting source takes. */
 
 import { createEngine } from '../../src/index.ts';
-import { crowdIds, deregisterAll, registerAll } from './many-sources.ts';
+import { sourceIds, deregisterAll, registerAll } from './many-sources.ts';
 import { heapBytes } from './heap.ts';
 import { scratchFolder } from './scratch.ts';
 import { countStoredRows } from './stored-rows.ts';
@@ -17,12 +17,12 @@ export async function measureSourceBytes(sources: number): Promise<number> {
     ({ toState, kind }) => kind !== 'ended' && toState === 'streaming',
   );
   await engine.start();
-  const warmUp = crowdIds(WARM_UP_SOURCES);
+  const warmUp = sourceIds(WARM_UP_SOURCES);
   await registerAll(engine, warmUp);
   await deregisterAll(engine, warmUp);
   await streaming.reach(WARM_UP_SOURCES);
   const beforeBytes = heapBytes();
-  await registerAll(engine, crowdIds(sources, WARM_UP_SOURCES + 1));
+  await registerAll(engine, sourceIds(sources, WARM_UP_SOURCES + 1));
   await streaming.reach(WARM_UP_SOURCES + sources);
   const bytes = (heapBytes() - beforeBytes) / sources;
   await engine.stop();

@@ -8,7 +8,7 @@ export interface Passage {
   readonly cpuSeconds: number;
 }
 
-export interface Turnstile {
+export interface ThroughputMeter {
   readonly count: number;
   /** So many have come; the first of them arrived at `arrivedMs`, by default now. */
   pass(count?: number, arrivedMs?: (index: number) => number): void;
@@ -20,13 +20,13 @@ const STALL_MS = 15_000;
 
 const now = () => performance.now();
 
-export function createTurnstile({
+export function createThroughputMeter({
   warmUp,
   measured,
 }: {
   readonly warmUp: number;
   readonly measured: number;
-}): Turnstile {
+}): ThroughputMeter {
   const total = warmUp + measured;
   const finished = Promise.withResolvers<Passage>();
   let count = 0;

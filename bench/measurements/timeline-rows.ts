@@ -3,7 +3,7 @@
 
 import Database from 'better-sqlite3';
 import type { TimelineRow } from '../../src/index.ts';
-import { commitUnit } from '../../src/domain/timeline.ts';
+import { writeBatch } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { openWritable } from '../../storage/file/writable-database.ts';
 import { heapBytes } from './heap.ts';
@@ -44,7 +44,7 @@ async function storeRate(path: string, rows: readonly TimelineRow[]): Promise<nu
   const beganMs = performance.now();
   for (let next = 0; next < rows.length; next += TRANSACTION_ROWS) {
     const timeline = rows.slice(next, next + TRANSACTION_ROWS);
-    await store.commit(commitUnit({ timeline }));
+    await store.commit(writeBatch({ timeline }));
   }
   const ms = performance.now() - beganMs;
   await store.close(null);

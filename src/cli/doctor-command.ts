@@ -3,7 +3,7 @@
 import { extname } from 'node:path';
 import { isInMemory } from '../../storage/file/database-path.ts';
 import { problem, ok, type Check, type Finding, type Level, type Verdict } from '../doctor/check.ts';
-import { examine, type Examined } from '../doctor/examine.ts';
+import { runDoctorChecks, type Examined } from '../doctor/run-checks.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import type { GatewayConfig } from '../gateway/config/gateway-config.ts';
 import { peerProblems } from '../gateway/peer-problems.ts';
@@ -25,7 +25,7 @@ export async function doctorCommand(
   options: ReadOptions,
   output: Output,
 ): Promise<void> {
-  const findings = await examine(await examinedOf(file), realClock);
+  const findings = await runDoctorChecks(await examinedOf(file), realClock);
   const problems = findings.filter(({ level }) => level === 'problem');
   const text =
     options.json === true

@@ -24,7 +24,7 @@ export interface GatewayFrame {
 /** How many alerts a screen has room for. */
 export const ALERTS_SHOWN = 4;
 
-export function gatewayScene(frame: GatewayFrame, output: Output): LiveScene {
+export function gatewayLiveView(frame: GatewayFrame, output: Output): LiveScene {
   return { lines: () => gatewayLines(frame, output), progress: () => gatewayProgress(frame) };
 }
 

@@ -10,7 +10,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import { createGatewayLog, type GatewayLog } from '../gateway/gateway-log.ts';
 import { runProcess } from '../gateway/run-process.ts';
 import { realClock } from '../platform/real-clock.ts';
-import { ALERTS_SHOWN, alertText, gatewayScene } from './gateway-live-view.ts';
+import { ALERTS_SHOWN, alertText, gatewayLiveView } from './gateway-live-view.ts';
 import { createLiveView, type LiveView } from './live.ts';
 import type { Output, Style } from './output.ts';
 import { printable } from './printable.ts';
@@ -134,7 +134,7 @@ function show(gateway: Gateway, view: LiveView, output: Output, startedMs: numbe
     alerts = [...alerts, one].slice(-ALERTS_SHOWN);
   });
   view.watch(() =>
-    gatewayScene(
+    gatewayLiveView(
       {
         elapsedMs: realClock.monotonicMs() - startedMs,
         stats: gateway.engine.stats(),

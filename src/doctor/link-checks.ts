@@ -11,7 +11,7 @@ import type { Clock } from '../domain/clock.ts';
 import { HeadgateError, messageOf } from '../domain/errors.ts';
 import { ok, problem, warning, type Check, type Verdict } from './check.ts';
 import type { Link } from './links.ts';
-import { openSocket, placeOf, unreachable } from './reach.ts';
+import { openSocket, placeOf, unreachable } from './probe.ts';
 
 /** The time by another machine's clock: an answer that bears one. */
 export interface ForeignTime {

@@ -209,7 +209,7 @@ export interface WriteBatch {
 }
 
 /** A unit that writes nothing but `parts`. */
-export function commitUnit(parts: Partial<WriteBatch> = {}): WriteBatch {
+export function writeBatch(parts: Partial<WriteBatch> = {}): WriteBatch {
   return { ...NOTHING_TO_WRITE, ...parts };
 }
 

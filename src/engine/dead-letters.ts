@@ -2,7 +2,7 @@
  *  running engine and for a file that none uses. */
 
 import { z } from 'zod';
-import { openLetterFile } from '../../storage/reading/dead-letter-reader.ts';
+import { openDeadLetterReader } from '../../storage/reading/dead-letter-reader.ts';
 import type { LetterQuery, StoredLetter } from '../../storage/event-store.ts';
 import { resolveOptions } from '../config/resolve-options.ts';
 import { parseAddress } from '../domain/address.ts';
@@ -123,7 +123,7 @@ export function openDeadLetters(
   path: string,
   { readOnly: isReadOnly = false }: { readonly readOnly?: boolean } = {},
 ): DeadLetters & { close(): void } {
-  const file = openLetterFile(path, { isReadOnly });
+  const file = openDeadLetterReader(path, { isReadOnly });
   const letters = createDeadLetters({
     readLetters: async (query) => file.read(query),
     markLetters: async (query, status) => file.mark(query, status),

@@ -6,7 +6,7 @@ import type { Observable } from 'rxjs';
 import { RecordOutput } from '../../actors/data-plane/record-output.ts';
 import { GuardedObservable } from '../../actors/data-plane/guarded-observable.ts';
 import type { EventStore } from '../../storage/event-store.ts';
-import { boundedLog } from '../timing/rate-limited-logger.ts';
+import { rateLimitedLogger } from '../timing/rate-limited-logger.ts';
 import { randomnessOf } from './randomness.ts';
 import { engineOptionsSchema } from '../config/engine-options.ts';
 import type { EngineOptions, EngineOptionsInput } from '../config/engine-options.ts';
@@ -95,7 +95,7 @@ export class Engine extends EngineNotes {
     this.#options = resolveOptions(engineOptionsSchema, input, 'createEngine');
     this.#clock = watchClock(this.#options.clock ?? realClock);
     const logger = this.#options.logger ?? pino({ name: 'headgate', level: 'warn' }, pino.destination(2));
-    this.#log = boundedLog(logger, this.#clock);
+    this.#log = rateLimitedLogger(logger, this.#clock);
     this.#exit = new RecordOutput({
       clock: this.#clock,
       recordBytesMax: this.#options.records.bytesMax,

@@ -5,7 +5,7 @@ import { HoldOffs } from '../../actors/sources/runtime/hold-offs.ts';
 import { resume } from '../../actors/sources/runtime/resume-wait.ts';
 import { SourceRuntime } from '../../actors/sources/runtime/source-runtime.ts';
 import { SpillRegistry } from '../../actors/sources/runtime/spill-registry.ts';
-import { EndedHealths } from '../../actors/registry/ended-health.ts';
+import { EndedHealth } from '../../actors/registry/ended-health.ts';
 import { SourceDirectory } from '../../actors/registry/source-directory.ts';
 import type { RecordOutput } from '../../actors/data-plane/record-output.ts';
 import type { DataPlane } from '../../actors/data-plane/data-plane.ts';
@@ -56,7 +56,7 @@ export class SourceSubsystem {
   readonly #deadlines: Map<string, readonly DeadlineRow[]>;
   readonly #forgotten = new Set<string>();
   readonly #leftSessions: LeftSessions;
-  readonly #ended = new EndedHealths<SourceHealth, SourceCounter>();
+  readonly #ended = new EndedHealth<SourceHealth, SourceCounter>();
 
   constructor(sources: SourceSubsystemOptions) {
     const { options, clock, log, store, books, countLost } = sources;
@@ -85,7 +85,7 @@ export class SourceSubsystem {
     return this.#ended.healths(this.directory);
   }
 
-  stats(): ReturnType<EndedHealths<SourceHealth, SourceCounter>['stats']> {
+  stats(): ReturnType<EndedHealth<SourceHealth, SourceCounter>['stats']> {
     return this.#ended.stats(this.directory);
   }
 

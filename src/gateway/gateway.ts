@@ -11,7 +11,7 @@ import { realClock } from '../platform/real-clock.ts';
 import { ConfigFile } from './config-file.ts';
 import { Continuity } from './continuity.ts';
 import { sinkSpecOf, sourceSpecOf } from './config/specs.ts';
-import { openDoors, type Interfaces } from './interfaces.ts';
+import { openInterfaces, type Interfaces } from './interfaces.ts';
 import { openMetrics } from './open-metrics.ts';
 import type {
   ApplyOptions,
@@ -26,7 +26,7 @@ import type {
 import type { GatewayLog } from './gateway-log.ts';
 import type { GatewayOptions } from './gateway-options.ts';
 import { invalidConfig, NO_FILE, NOT_RUNNING, tellDrained } from './gateway-problems.ts';
-import { watchLife, type LifeWatch } from './watchdog.ts';
+import { startWatchdog, type Watchdog } from './watchdog.ts';
 import {
   isProblems,
   prepareConfig,
@@ -71,7 +71,7 @@ export class Gateway implements GatewayControl {
   #phase: GatewayPhase = 'stopped';
   #begun = { atMs: 0, monoMs: 0 };
   #doors: Interfaces | null = null;
-  #life: LifeWatch | null = null;
+  #life: Watchdog | null = null;
   #starting: Promise<void> | null = null;
   #stopping: Promise<EngineReport> | null = null;
   #deadlineAtMs = 0;
@@ -250,7 +250,7 @@ export class Gateway implements GatewayControl {
   async #startParts(): Promise<void> {
     const { engine } = this;
     const { running } = this.#reloader;
-    this.#life = this.#watchLife();
+    this.#life = this.#startWatchdog();
     this.#parts.defer(() => this.#life?.close());
     const { config: started } = running;
     const shared = { clock: this.#clock, log: this.#log, started, closeMs: () => this.#remainingMs() };
@@ -270,7 +270,7 @@ export class Gateway implements GatewayControl {
     await this.#continuity.applied(running, seq);
     await Promise.all([...running.sinks.values()].map((spec) => engine.registerSink(spec, by)));
     this.#doors = this.#parts.use(
-      await openDoors({
+      await openInterfaces({
         ...{ ...shared, ...metrics, gateway: this, redact: (text) => this.#log.mask(text) },
         running: () => this.#reloader.running.config,
       }),
@@ -304,9 +304,9 @@ export class Gateway implements GatewayControl {
     if (this.#file?.saysNew() === true) void this.reload('file');
   }
 
-  #watchLife(): LifeWatch {
+  #startWatchdog(): Watchdog {
     const { engine } = this;
-    return watchLife({
+    return startWatchdog({
       ...{ clock: this.#clock, log: this.#log, notifier: this.#notifier },
       phase: () => this.#phase,
       engineState: () => engine.state,

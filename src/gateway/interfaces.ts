@@ -17,7 +17,7 @@ import { LivePart } from './live-part.ts';
 import type { OpenMetrics } from './open-metrics.ts';
 import { Replaceable } from './replaceable.ts';
 
-export interface DoorsOptions {
+export interface InterfacesOptions {
   readonly gateway: GatewayControl;
   readonly clock: Clock;
   readonly log: Logger;
@@ -47,7 +47,7 @@ const CLOSE_SHARE = 1 / 3;
 
 /** Opens the doors in order; if one cannot be opened, those that were are closed again.
  *  @throws HeadgateError HG_HTTP_LISTEN, HG_HTTP_EXPOSED */
-export async function openDoors(options: DoorsOptions): Promise<Interfaces> {
+export async function openInterfaces(options: InterfacesOptions): Promise<Interfaces> {
   await using parts = new AsyncDisposableStack();
   const { gateway, clock, log, started, running, metrics, exported, redact, closeMs } = options;
   const { engine } = gateway;
@@ -100,7 +100,7 @@ export async function openDoors(options: DoorsOptions): Promise<Interfaces> {
 /** @throws HeadgateError HG_OPTION_INVALID */
 function controlTopicOf(
   mqtt: GatewayConfig['control']['mqtt'],
-  { gateway, started, running, clock, log }: DoorsOptions,
+  { gateway, started, running, clock, log }: InterfacesOptions,
 ): ControlTopic | null {
   if (mqtt === null) return null;
   return createControlTopic(mqtt, {

@@ -9,7 +9,7 @@ import type { Readiness } from './gateway-control.ts';
 import { lifeProblemOf, type GatewayPhase } from './readiness.ts';
 import { statusOf, type ServiceNotifier } from './service-notifier.ts';
 
-export interface LifeWatchPorts {
+export interface WatchdogPorts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly notifier: ServiceNotifier;
@@ -23,7 +23,7 @@ export interface LifeWatchPorts {
   readonly onEngineEnded: () => void;
 }
 
-export interface LifeWatch {
+export interface Watchdog {
   /** Looks now at what is otherwise looked at every few seconds. */
   look(): void;
   close(): void;
@@ -39,11 +39,11 @@ const LOOK_MS = 5_000;
 const WATCHDOG_SHARE = 1 / 3;
 
 /** Begins to watch. */
-export function watchLife(ports: LifeWatchPorts): LifeWatch {
+export function startWatchdog(ports: WatchdogPorts): Watchdog {
   const { clock, log, notifier } = ports;
   const watchdogMs = notifier.watchdogMs === null ? null : notifier.watchdogMs * WATCHDOG_SHARE;
   const pulseMs = Math.min(PULSE_MS, watchdogMs ?? PULSE_MS);
-  const watchdog = watchdogMs === null ? null : new Watchdog(ports);
+  const watchdog = watchdogMs === null ? null : new ServiceWatchdog(ports);
   let isClosed = false;
   let hasEnded = false;
   let told: string | null = null;
@@ -99,12 +99,12 @@ export function watchLife(ports: LifeWatchPorts): LifeWatch {
 const ENDED = new Set(['failed', 'stopped']);
 
 /** Feeds the service manager's watchdog, or lets it go hungry and says why. */
-class Watchdog {
-  readonly #ports: LifeWatchPorts;
+class ServiceWatchdog {
+  readonly #ports: WatchdogPorts;
   #isAsking = false;
   #isWithheld = false;
 
-  constructor(ports: LifeWatchPorts) {
+  constructor(ports: WatchdogPorts) {
     this.#ports = ports;
   }
 

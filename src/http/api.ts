@@ -11,7 +11,7 @@ import { addConfigRoutes } from './routes/config-routes.ts';
 import { addEventRoutes, type EventRoutesOptions } from './routes/event-routes.ts';
 import { addHistoryRoutes } from './routes/history-routes.ts';
 import { addIngestRoutes } from './routes/ingest-routes.ts';
-import { addLetterRoutes } from './routes/dead-letter-routes.ts';
+import { addDeadLetterRoutes } from './routes/dead-letter-routes.ts';
 import { addProcessRoutes } from './routes/process-routes.ts';
 import { addSinkRoutes } from './routes/sink-routes.ts';
 import { addSourceRoutes } from './routes/source-routes.ts';
@@ -28,7 +28,7 @@ export function createApi(deps: HttpDeps, parts: ApiParts): Routes {
   addSourceRoutes(routes, deps);
   addSinkRoutes(routes, deps);
   addHistoryRoutes(routes, deps);
-  addLetterRoutes(routes, deps);
+  addDeadLetterRoutes(routes, deps);
   addConfigRoutes(routes, deps);
   addEventRoutes(routes, parts);
   addIngestRoutes(routes);

@@ -14,8 +14,14 @@ import { createApi } from './api.ts';
 import { createAuthenticator, NOBODY } from './auth.ts';
 import { answerBrokenRequest, endWithProblem } from './raw-socket-response.ts';
 import { discardBody } from './request-body.ts';
-import { createDoor, isPreflight, isTls, PREFLIGHT_HEADERS, setCommonHeaders } from './request-guard.ts';
-import { Exchanges } from './in-flight-requests.ts';
+import {
+  createRequestGuard,
+  isPreflight,
+  isTls,
+  PREFLIGHT_HEADERS,
+  setCommonHeaders,
+} from './request-guard.ts';
+import { InFlightRequests } from './in-flight-requests.ts';
 import { clientKey } from './fair-places.ts';
 import { exposureWarnings, requireSafeAddress } from './exposure.ts';
 import type { HttpDeps, Principal } from './http-deps.ts';
@@ -54,13 +60,13 @@ const TLS = { minVersion: 'TLSv1.2' } as const;
 export function createHttpServer(deps: HttpDeps): HttpServer {
   const { options, clock, log, tokens, gateway } = deps;
   const { limits } = options;
-  const door = createDoor(options, clock);
+  const door = createRequestGuard(options, clock);
   const authenticator = createAuthenticator({
     ...{ tokens, clock },
     failedLoginsPerMinuteMax: limits.failedLoginsPerMinuteMax,
     opensWithoutTokens: options.allowOpen || isLoopback(options.host),
   });
-  const exchanges = new Exchanges(limits, clock);
+  const exchanges = new InFlightRequests(limits, clock);
   const loop = watchLoop(clock);
   const watch = new RequestWatch(deps);
   const feed = new LiveFeed({

@@ -32,7 +32,7 @@ interface Exchange {
   endedAtMs: number | null;
 }
 
-export class Exchanges {
+export class InFlightRequests {
   readonly #limits: HttpLimits;
   readonly #clock: Clock;
   readonly #sockets = new Set<Socket>();

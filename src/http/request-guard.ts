@@ -42,7 +42,7 @@ export function isTls(request: IncomingMessage): boolean {
   return (request.socket as Partial<TLSSocket>).encrypted === true;
 }
 
-export function createDoor(options: HttpOptions, clock: Clock): RequestGuard {
+export function createRequestGuard(options: HttpOptions, clock: Clock): RequestGuard {
   const names = new Set([options.host, 'localhost', ...options.allowedHosts].map(bareName));
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
   const pace = createPace(options.limits.requestsPerSecondMax, clock);

@@ -55,7 +55,7 @@ export interface Answer {
   readonly type?: string;
 }
 
-export interface Asked<Params, Query, Body> {
+export interface RouteInput<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
@@ -110,7 +110,7 @@ export class Routes {
     Body extends z.ZodType | undefined = undefined,
   >(
     route: Route<Params, Query, Body>,
-    handler: (asked: Asked<Output<Params>, Output<Query>, Output<Body>>) => Response | Promise<Response>,
+    handler: (asked: RouteInput<Output<Params>, Output<Query>, Output<Body>>) => Response | Promise<Response>,
   ): void {
     this.document(route);
     const subject = `${route.method.toUpperCase()} ${route.path}`;

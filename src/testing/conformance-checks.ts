@@ -3,16 +3,16 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { DEFAULT_TENANT } from '../domain/address.ts';
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
+import { demand, demandSame, SUBJECT, type ConformanceHarness } from './conformance-harness.ts';
 
 /** Every fed value came out once, in order. */
-export function demandAllFed(bench: Bench): void {
+export function demandAllFed(bench: ConformanceHarness): void {
   demandSame(bench.values, bench.fed, 'every value comes out once, in the order it was fed in');
   demandIdentities(bench);
 }
 
 /** No value came out twice, none before an earlier one. */
-export function demandAscending(bench: Bench): void {
+export function demandAscending(bench: ConformanceHarness): void {
   const values = bench.values as number[];
   const wrong = values.findIndex((value, index) => index > 0 && value <= (values[index - 1] as number));
   demand(
@@ -22,12 +22,12 @@ export function demandAscending(bench: Bench): void {
 }
 
 /** The last `count` fed values came out, at the end and in order. */
-export function demandLastFed(bench: Bench, count: number): void {
+export function demandLastFed(bench: ConformanceHarness, count: number): void {
   demandSame(bench.values.slice(-count), bench.fed.slice(-count), `the last ${count} fed values come out`);
 }
 
 /** Records bear the names of their source, and their seq rises by one within an incarnation. */
-export function demandIdentities({ records }: Bench): void {
+export function demandIdentities({ records }: ConformanceHarness): void {
   let incarnation = 0;
   let seq = 0;
   for (const record of records) {
@@ -48,7 +48,7 @@ export function demandIdentities({ records }: Bench): void {
 }
 
 /** What was produced came out or was counted as dropped. */
-export function demandNothingUncounted(bench: Bench): void {
+export function demandNothingUncounted(bench: ConformanceHarness): void {
   const { recordsProduced, droppedCount } = bench.health;
   demandSame(
     bench.records.length + droppedCount,
@@ -58,19 +58,19 @@ export function demandNothingUncounted(bench: Bench): void {
 }
 
 /** The source ended of itself: its run settled before the deadline. */
-export async function demandEndedInOrder(bench: Bench): Promise<void> {
+export async function demandEndedInOrder(bench: ConformanceHarness): Promise<void> {
   demand(!(await wasForced(bench)), 'the source ends by itself; it had to be forced');
 }
 
 /** What the timeline says of the source's end. */
-export async function wasForced(bench: Bench): Promise<boolean> {
+export async function wasForced(bench: ConformanceHarness): Promise<boolean> {
   const rows = () => bench.rows.filter(({ actor, event }) => actor === SUBJECT && event === 'drain.finished');
   await bench.until('the end of the source is told', () => rows().length > 0);
   return rows().some(({ data }) => data?.['forced'] !== false);
 }
 
 /** What keeps the process alive, by kind, and the timers of a virtual clock. */
-export function openHandles(bench: Bench): Map<string, number> {
+export function openHandles(bench: ConformanceHarness): Map<string, number> {
   const counts = new Map<string, number>([['virtual timers', bench.pendingTimers]]);
   for (const kind of process.getActiveResourcesInfo()) {
     // An immediate is on its way out.
@@ -80,7 +80,10 @@ export function openHandles(bench: Bench): Map<string, number> {
 }
 
 /** Waits until nothing is open that was not open when `before` was taken. */
-export async function untilHandlesAreBack(bench: Bench, before: ReadonlyMap<string, number>): Promise<void> {
+export async function untilHandlesAreBack(
+  bench: ConformanceHarness,
+  before: ReadonlyMap<string, number>,
+): Promise<void> {
   const left = () =>
     [...openHandles(bench)].filter(([kind, count]) => count > (before.get(kind) ?? 0)).map(([kind]) => kind);
   try {

@@ -46,7 +46,7 @@ export function demandSame(found: unknown, wanted: unknown, rule: string): void 
   throw new ConformanceFailure(`${rule}: found ${shown(found)}, wanted ${shown(wanted)}`);
 }
 
-export class Bench {
+export class ConformanceHarness {
   readonly kit: ConformanceKit;
   readonly clock: Clock;
   readonly engine: Engine;
@@ -80,11 +80,11 @@ export class Bench {
   }
 
   /** Opens a far end and puts a bench beside it, runs `work` on it, and clears everything away. */
-  static async use(kit: ConformanceKit, work: (bench: Bench) => Promise<void>): Promise<void> {
+  static async use(kit: ConformanceKit, work: (bench: ConformanceHarness) => Promise<void>): Promise<void> {
     const virtual = kit.clock === 'virtual' ? virtualClock() : null;
     const clock = virtual ?? realClock;
     const field = await kit.open(clock);
-    const bench = new Bench(kit, clock, virtual, field);
+    const bench = new ConformanceHarness(kit, clock, virtual, field);
     const failure = await failureOf(work(bench));
     bench.release();
     const stopped = bench.engine.stop({ deadlineMs: STOP_DEADLINE_MS });

@@ -1,6 +1,6 @@
 /** Conformance: a source that has stopped leaves nothing behind. */
 
-import { demand, demandSame, type Bench } from './conformance-harness.ts';
+import { demand, demandSame, type ConformanceHarness } from './conformance-harness.ts';
 import { demandAscending, openDescriptors, openHandles, untilHandlesAreBack } from './conformance-checks.ts';
 import type { ConformanceRule } from './conformance-rule.ts';
 
@@ -60,7 +60,7 @@ export const LEAK_RULES: readonly ConformanceRule[] = [
   },
 ];
 
-async function cycle(bench: Bench): Promise<void> {
+async function cycle(bench: ConformanceHarness): Promise<void> {
   await bench.stream();
   await bench.deregister({ deadlineMs: DEADLINE_MS });
 }

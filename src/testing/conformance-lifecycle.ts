@@ -1,6 +1,6 @@
 /** Conformance: how a source is paused, resumed, replaced and stopped. */
 
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
+import { demand, demandSame, SUBJECT, type ConformanceHarness } from './conformance-harness.ts';
 import {
   demandAllFed,
   demandAscending,
@@ -202,7 +202,7 @@ function codeOf(error: unknown): string {
 }
 
 /** After a pause: what a kind promises of what was fed meanwhile, and all of what is fed now. */
-async function demandGoesOn(bench: Bench, feeding: Promise<Error | null>): Promise<void> {
+async function demandGoesOn(bench: ConformanceHarness, feeding: Promise<Error | null>): Promise<void> {
   const refused = await bench.drive(feeding, 'the feeding ends');
   if (bench.kit.declares.has('resumes')) {
     demandSame(refused, null, 'the far end can give all values');
@@ -218,7 +218,7 @@ async function demandGoesOn(bench: Bench, feeding: Promise<Error | null>): Promi
 }
 
 /** The source has ended; whatever is fed now reaches nobody. */
-async function demandSilentEnd(bench: Bench): Promise<void> {
+async function demandSilentEnd(bench: ConformanceHarness): Promise<void> {
   demandSame(bench.state, 'stopped', 'a source that has ended is stopped');
   demandSame(bench.engine.activeSources(), [], 'a source that has ended is not active');
   await bench.quiet();
@@ -236,7 +236,7 @@ async function demandSilentEnd(bench: Bench): Promise<void> {
   demandSame(bench.health.lateRecords, 0, 'nothing is handed in after the signal aborted');
 }
 
-async function demandSecondIncarnation(bench: Bench): Promise<void> {
+async function demandSecondIncarnation(bench: ConformanceHarness): Promise<void> {
   await bench.feed(20);
   await bench.untilAllFed();
   demandAllFed(bench);

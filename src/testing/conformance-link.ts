@@ -1,7 +1,7 @@
 /** Conformance: what a source does when its far end is away, and that nobody else is touched by it. */
 
 import { simulatedSource } from '../../actors/sources/simulated-source.ts';
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
+import { demand, demandSame, SUBJECT, type ConformanceHarness } from './conformance-harness.ts';
 import {
   demandAscending,
   demandEndedInOrder,
@@ -127,25 +127,25 @@ export const LINK_RULES: readonly ConformanceRule[] = [
   },
 ];
 
-async function cut(bench: Bench): Promise<void> {
+async function cut(bench: ConformanceHarness): Promise<void> {
   await bench.drive(bench.field.cut?.() ?? Promise.resolve(), 'the far end goes');
 }
 
-async function silence(bench: Bench): Promise<void> {
+async function silence(bench: ConformanceHarness): Promise<void> {
   await bench.drive(bench.field.silence?.() ?? Promise.resolve(), 'the far end falls silent');
 }
 
-async function restore(bench: Bench): Promise<void> {
+async function restore(bench: ConformanceHarness): Promise<void> {
   await bench.drive(bench.field.restore?.() ?? Promise.resolve(), 'the far end comes back');
 }
 
-async function withNeighbour(bench: Bench): Promise<void> {
+async function withNeighbour(bench: ConformanceHarness): Promise<void> {
   await bench.start();
   await bench.engine.register(simulatedSource({ id: NEIGHBOUR, intervalMs: 5 }));
 }
 
 /** The neighbour streams, has done nothing else, and goes on doing so. */
-async function demandNeighbour(bench: Bench): Promise<void> {
+async function demandNeighbour(bench: ConformanceHarness): Promise<void> {
   const { recordsProduced } = bench.engine.health(NEIGHBOUR);
   await bench.until(
     'the neighbour goes on',
@@ -155,13 +155,13 @@ async function demandNeighbour(bench: Bench): Promise<void> {
   demandSame(bench.engine.health(NEIGHBOUR).lastError, null, 'the neighbour has no errors');
 }
 
-async function demandBack(bench: Bench): Promise<void> {
+async function demandBack(bench: ConformanceHarness): Promise<void> {
   await restore(bench);
   await demandFlows(bench);
 }
 
 /** The source streams again and brings what is fed. */
-async function demandFlows(bench: Bench): Promise<void> {
+async function demandFlows(bench: ConformanceHarness): Promise<void> {
   await bench.untilState('streaming');
   await bench.feed(10);
   await bench.until('what is fed comes out', () => bench.values.at(-1) === bench.fed.at(-1));
@@ -172,7 +172,7 @@ async function demandFlows(bench: Bench): Promise<void> {
   demandSame(bench.health.consecutiveErrors, 0, 'a good read ends the row of errors');
 }
 
-async function demandPromptEnd(bench: Bench): Promise<void> {
+async function demandPromptEnd(bench: ConformanceHarness): Promise<void> {
   const tookMs = await bench.deregister({ deadlineMs: 5_000 });
   demand(tookMs < bench.promptMs, `it ends promptly; it took ${tookMs} ms`);
   await demandEndedInOrder(bench);

@@ -1,6 +1,6 @@
 /** Conformance: what a source does when nobody takes its records. */
 
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
+import { demand, demandSame, SUBJECT, type ConformanceHarness } from './conformance-harness.ts';
 import {
   demandAllFed,
   demandAscending,
@@ -75,7 +75,7 @@ export const PRESSURE_RULES: readonly ConformanceRule[] = [
   },
   ...(['drop-newest', 'drop-oldest'] as const).map((overflow) => ({
     title: `counts what its outlet drops by the policy ${overflow}`,
-    async run(bench: Bench) {
+    async run(bench: ConformanceHarness) {
       bench.stall();
       await bench.stream({ outlet: { capacityRecords: CAPACITY_RECORDS, overflow } });
       await bench.feed(VALUES);
@@ -113,14 +113,14 @@ export const PRESSURE_RULES: readonly ConformanceRule[] = [
   },
 ];
 
-async function untilFull(bench: Bench): Promise<void> {
+async function untilFull(bench: ConformanceHarness): Promise<void> {
   await bench.until('the outlet is full', () => bench.health.queueDepth >= CAPACITY_RECORDS);
 }
 
 const LAST = 10;
 
 /** Feeds what surely comes out again: the outlet is no longer full. */
-async function feedTheLast(bench: Bench): Promise<void> {
+async function feedTheLast(bench: ConformanceHarness): Promise<void> {
   await bench.until('the outlet is empty', () => bench.health.queueDepth === 0);
   await bench.feed(LAST);
   await bench.until('the last values come out', () => bench.values.at(-1) === bench.fed.at(-1));

@@ -1,6 +1,6 @@
 /** One rule of the contract, as the suite puts it to the test. */
 
-import type { Bench } from './conformance-harness.ts';
+import type { ConformanceHarness } from './conformance-harness.ts';
 import type { ConformanceAbility } from './conformance-kit.ts';
 
 export interface ConformanceRule {
@@ -8,5 +8,5 @@ export interface ConformanceRule {
   readonly title: string;
   /** Left out where the kit does not declare all of these. Default: none. */
   readonly needs?: readonly ConformanceAbility[];
-  readonly run: (bench: Bench) => Promise<void>;
+  readonly run: (bench: ConformanceHarness) => Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** Conformance: what a source hands in, and what it tells of itself. */
 
-import { demand, demandSame, SUBJECT, type Bench } from './conformance-harness.ts';
+import { demand, demandSame, SUBJECT, type ConformanceHarness } from './conformance-harness.ts';
 import type { ConformanceRule } from './conformance-rule.ts';
 import { demandAllFed, demandIdentities } from './conformance-checks.ts';
 import { fedValueIn } from './conformance-kit.ts';
@@ -115,7 +115,7 @@ export const STREAMING_RULES: readonly ConformanceRule[] = [
 /** The value a callback throws at. */
 const PLANTED = 3;
 
-async function demandAllButPlanted(bench: Bench, stage: string): Promise<void> {
+async function demandAllButPlanted(bench: ConformanceHarness, stage: string): Promise<void> {
   await bench.feed(6);
   await bench.until('the others come out', () => bench.values.length >= 5);
   await bench.until('there is a dead letter', () => bench.letters.length > 0);
@@ -140,7 +140,7 @@ const NUMBERS = [
   'droppedCount',
 ] as const;
 
-function demandFields({ health }: Bench): void {
+function demandFields({ health }: ConformanceHarness): void {
   for (const name of NUMBERS) {
     demand(Number.isFinite(health[name]), `health has a number as ${name}, not ${String(health[name])}`);
   }

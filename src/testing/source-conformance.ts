@@ -2,7 +2,7 @@
  *  engine as a user does and look at nothing but what the contract names: records, health, dead letters, the
  *  timeline. */
 
-import { Bench } from './conformance-harness.ts';
+import { ConformanceHarness } from './conformance-harness.ts';
 import type { ConformanceKit } from './conformance-kit.ts';
 import { LEAK_RULES } from './conformance-leaks.ts';
 import { LIFECYCLE_RULES } from './conformance-lifecycle.ts';
@@ -29,6 +29,6 @@ const RULES = [...STREAMING_RULES, ...PRESSURE_RULES, ...LIFECYCLE_RULES, ...LIN
  *  }); */
 export function sourceConformance(kit: ConformanceKit): ConformanceCase[] {
   return RULES.filter(({ needs = [] }) => needs.every((ability) => kit.declares.has(ability))).map(
-    ({ title, run }) => ({ title, run: () => Bench.use(kit, run) }),
+    ({ title, run }) => ({ title, run: () => ConformanceHarness.use(kit, run) }),
   );
 }

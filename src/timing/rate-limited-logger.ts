@@ -14,7 +14,7 @@ interface Budget {
 }
 
 /** `debug` and `info` are written as they come. */
-export function boundedLog(log: Logger, clock: Clock): Logger {
+export function rateLimitedLogger(log: Logger, clock: Clock): Logger {
   const budgets = new Map<string, Budget>();
 
   const bounded =

@@ -8,7 +8,7 @@ import { writeMark } from '../file/mark-file.ts';
 /** Writing a mark costs about what two commits cost. */
 const COMMITS_PER_MARK = 256;
 
-export interface MarkKeeper {
+export interface MarkWriter {
   /** After each commit. */
   committed(): void;
   /** Writes the mark unless nothing was committed since the last one. */
@@ -16,7 +16,7 @@ export interface MarkKeeper {
 }
 
 /** `file` is null for a database without one. */
-export function createMarkKeeper(file: string | null, dbUuid: string, tail: () => StoreTail): MarkKeeper {
+export function createMarkWriter(file: string | null, dbUuid: string, tail: () => StoreTail): MarkWriter {
   // A store that was only opened has a mark to write too: its first one.
   let commits = 1;
   const write = () => {

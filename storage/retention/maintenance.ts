@@ -16,7 +16,7 @@ import { isInMemory } from '../file/database-path.ts';
 import type { MaintenanceReport, MaintenanceRequest } from '../event-store.ts';
 import { AgeClock, type AgeReading } from './age-clock.ts';
 import { RetainedTable, type RetainedClass } from './retained-table.ts';
-import { RetentionMarks } from './row-age-index.ts';
+import { RowAgeIndex } from './row-age-index.ts';
 import { TimelineArchive } from './timeline-archive.ts';
 
 /** Free pages are kept for what comes; beyond this share of the file they are given back. */
@@ -38,7 +38,7 @@ interface Step {
 export class Maintenance {
   readonly #db: Database.Database;
   readonly #file: string;
-  readonly #marks: RetentionMarks;
+  readonly #marks: RowAgeIndex;
   readonly #ages: AgeClock;
   /** The last rows that were there at the opening, of classes that were not looked at since: an outage makes
    *  them older, and not those that came after it. */
@@ -51,7 +51,7 @@ export class Maintenance {
   constructor(db: Database.Database, file: string, dbUuid: string) {
     this.#db = db;
     this.#file = file;
-    this.#marks = new RetentionMarks(db);
+    this.#marks = new RowAgeIndex(db);
     this.#ages = new AgeClock(db);
     this.#archive = new TimelineArchive(db, dbUuid);
     this.#tables = (['records', 'deadLetters', 'health'] as const).map((name) => new RetainedTable(db, name));

@@ -9,7 +9,7 @@ import type Database from 'better-sqlite3';
 /** Marks per age: a row goes at most so much of its age too late. */
 const MARKS_PER_AGE = 256;
 
-export class RetentionMarks {
+export class RowAgeIndex {
   readonly #last: Database.Statement;
   readonly #aged: Database.Statement;
   readonly #add: Database.Statement;

@@ -5,14 +5,14 @@ import type { LetterOrigin, LetterStatus } from '../../src/domain/timeline.ts';
 import type { LetterQuery, StoredLetter } from '../event-store.ts';
 import { schemaVersion } from '../file/schema.ts';
 
-export interface Letters {
+export interface DeadLetters {
   read(query: LetterQuery): StoredLetter[];
   mark(query: LetterQuery, status: Extract<LetterStatus, 'new' | 'queued'>): number;
   purge(query: LetterQuery): number;
 }
 
 /** `db` may be one of the first version, where it is only read. */
-export function createLetters(db: Database.Database): Letters {
+export function createDeadLetters(db: Database.Database): DeadLetters {
   const fields =
     FIELDS + (schemaVersion(db) < 2 ? ', NULL AS origin, 0 AS truncated' : ', origin, truncated');
   return {

@@ -4,7 +4,7 @@ import type Database from 'better-sqlite3';
 import type { CursorRow, DeadlineRow, FarEnd, SinkCursor } from '../../src/domain/timeline.ts';
 import type { SpillSummary } from '../event-store.ts';
 
-export interface KnownState {
+export interface RecoveredState {
   readonly lastSeq: number;
   readonly lastRecordSeq: number;
   readonly lastIncarnation: number;
@@ -16,7 +16,7 @@ export interface KnownState {
   readonly spilled: readonly SpillSummary[];
 }
 
-export function readKnownState(db: Database.Database): KnownState {
+export function readRecoveredState(db: Database.Database): RecoveredState {
   return {
     lastSeq: lastSeqReader(db, 'timeline')(),
     lastRecordSeq: lastSeqReader(db, 'records')(),

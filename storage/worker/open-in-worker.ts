@@ -13,7 +13,7 @@ import { closedError, storageError } from '../file/storage-error.ts';
 import { startThread } from './start-thread.ts';
 import { errorOf, FORWARDED_CALLS, OPENING } from './worker-protocol.ts';
 import type { ForwardedCall, FromWorker, StoreFacts, ToWorker, WorkerOptions } from './worker-protocol.ts';
-import { encodeUnit, uncrossableRows } from './write-batch-codec.ts';
+import { encodeBatch, uncrossableRows } from './write-batch-codec.ts';
 
 /** As {@link openEventStore} of open-event-store.ts.
  *  @throws HeadgateError as that one; HG_STORAGE_STOPPED if the thread cannot run. */
@@ -109,9 +109,9 @@ class StoreThread {
     return (await this.ask({ call: 'examine', unit: encoded }, transfers)) as RefusedRow[];
   }
 
-  #encode(unit: WriteBatch): ReturnType<typeof encodeUnit> {
+  #encode(unit: WriteBatch): ReturnType<typeof encodeBatch> {
     try {
-      return encodeUnit(unit);
+      return encodeBatch(unit);
     } catch (error) {
       throw storageError(error, this.#path);
     }

@@ -12,7 +12,7 @@ import type { LocalStore } from '../open-event-store.ts';
 import { storageError } from '../file/storage-error.ts';
 import { Checkpoints } from './worker-checkpoints.ts';
 import { FORWARDED_CALLS, wireError, type FromWorker, type ToWorker } from './worker-protocol.ts';
-import { decodeUnit } from './write-batch-codec.ts';
+import { decodeBatch } from './write-batch-codec.ts';
 
 /** How long SQLite itself waits for a lock, in one go. Readers wait as long. */
 const BUSY_TIMEOUT_MS = 20;
@@ -69,14 +69,14 @@ export class StoreHost {
       );
     } else if (message.call === 'examine') {
       const { id, unit } = message;
-      this.#inTurn(id, () => this.#patiently(() => this.#options.store.examine(decodeUnit(unit))));
+      this.#inTurn(id, () => this.#patiently(() => this.#options.store.examine(decodeBatch(unit))));
     } else if (FORWARDED_CALLS[message.call] === 'reads')
       void this.#answer(message.id, this.#forward(message));
     else this.#inTurn(message.id, () => this.#patiently(() => this.#forward(message)));
   }
 
   async #commit({ unit }: Extract<ToWorker, { call: 'commit' }>): Promise<CommitResult> {
-    const decoded = decodeUnit(unit);
+    const decoded = decodeBatch(unit);
     return this.#patiently(() => this.#options.store.commit(decoded));
   }
 

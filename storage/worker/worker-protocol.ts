@@ -3,7 +3,7 @@
 import { ERROR_CODES } from '../../src/domain/error-codes.ts';
 import { HeadgateError, type ErrorCode, type Remedy } from '../../src/domain/errors.ts';
 import type { EventStore, OpenOptions } from '../event-store.ts';
-import type { WireUnit } from './write-batch-codec.ts';
+import type { WireBatch } from './write-batch-codec.ts';
 
 type Methods = {
   [Name in keyof EventStore]: EventStore[Name] extends (...args: never[]) => unknown ? Name : never;
@@ -35,8 +35,8 @@ export interface WorkerOptions extends Omit<OpenOptions, 'uuid'> {
 }
 
 export type ToWorker =
-  | { readonly id: number; readonly call: 'commit'; readonly unit: WireUnit }
-  | { readonly id: number; readonly call: 'examine'; readonly unit: WireUnit }
+  | { readonly id: number; readonly call: 'commit'; readonly unit: WireBatch }
+  | { readonly id: number; readonly call: 'examine'; readonly unit: WireBatch }
   | { readonly id: number; readonly call: 'close'; readonly end: { readonly atMs: number } | null }
   | { readonly id: number; readonly call: ForwardedCall; readonly args: readonly unknown[] };
 

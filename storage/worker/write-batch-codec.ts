@@ -7,7 +7,7 @@
 
 import { messageOf } from '../../src/domain/errors.ts';
 import type { RecordRow } from '../../src/domain/record-row.ts';
-import { commitUnit, type WriteBatch, type SpillRow, type TimelineRow } from '../../src/domain/timeline.ts';
+import { writeBatch, type WriteBatch, type SpillRow, type TimelineRow } from '../../src/domain/timeline.ts';
 import type { RefusedRow } from '../event-store.ts';
 
 /** What rows in a row have in common. */
@@ -39,21 +39,21 @@ interface WireTimelineRow extends Omit<TimelineRow, 'data'> {
 
 type PlainParts = Omit<WriteBatch, 'timeline' | 'records' | 'spilled'>;
 
-export interface WireUnit {
+export interface WireBatch {
   readonly timeline: readonly WireTimelineRow[];
   readonly records: RecordColumns | null;
   readonly spilled: SpillColumns | null;
   readonly plain: PlainParts;
 }
 
-export interface EncodedUnit {
-  readonly unit: WireUnit;
+export interface EncodedBatch {
+  readonly unit: WireBatch;
   /** Buffers that go over without a copy. */
   readonly transfers: readonly ArrayBuffer[];
 }
 
 /** Throws what JSON throws for the data of a timeline row. */
-export function encodeUnit({ timeline, records, spilled, ...plain }: WriteBatch): EncodedUnit {
+export function encodeBatch({ timeline, records, spilled, ...plain }: WriteBatch): EncodedBatch {
   const recordColumns = records.length === 0 ? null : columnsOf(records);
   const spillColumns = spilled.length === 0 ? null : columnsOf(spilled);
   const transfers: ArrayBuffer[] = [];
@@ -80,7 +80,7 @@ export function uncrossableRows(unit: WriteBatch): RefusedRow[] {
   for (const table of Object.keys(unit) as (keyof WriteBatch)[]) {
     for (const [index, row] of unit[table].entries()) {
       try {
-        structuredClone(encodeUnit(commitUnit({ [table]: [row] })).unit);
+        structuredClone(encodeBatch(writeBatch({ [table]: [row] })).unit);
       } catch (error) {
         refused.push({ table, index, reason: messageOf(error) });
       }
@@ -89,7 +89,7 @@ export function uncrossableRows(unit: WriteBatch): RefusedRow[] {
   return refused;
 }
 
-export function decodeUnit({ timeline, records, spilled, plain }: WireUnit): WriteBatch {
+export function decodeBatch({ timeline, records, spilled, plain }: WireBatch): WriteBatch {
   return {
     ...plain,
     timeline: timeline.map((row) => ({

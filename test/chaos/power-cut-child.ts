@@ -8,7 +8,7 @@
 import Database from 'better-sqlite3';
 import { openSync, writeSync } from 'node:fs';
 import { seededRandom, type Random } from '../../src/domain/random.ts';
-import { commitUnit, type WriteBatch } from '../../src/domain/timeline.ts';
+import { writeBatch, type WriteBatch } from '../../src/domain/timeline.ts';
 import type { OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { openEventStoreInWorker } from '../../storage/worker/open-in-worker.ts';
@@ -61,7 +61,7 @@ function unitOf(number: number, firstRecord: number, run: number, chance: Random
       contentType: null,
     };
   });
-  return commitUnit({
+  return writeBatch({
     records,
     timeline: [
       {

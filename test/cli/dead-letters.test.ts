@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DeadLetter } from '../../src/domain/timeline.ts';
 import { headgate } from '../support/command-line.ts';
-import { commitUnit, openStore, query, START_MS, temporaryFile, writeDatabase } from '../storage/fixture.ts';
+import { writeBatch, openStore, query, START_MS, temporaryFile, writeDatabase } from '../storage/fixture.ts';
 
 function letter(parts: Partial<DeadLetter>): DeadLetter {
   return {
@@ -108,7 +108,7 @@ describe('dead-letters', () => {
 
   test('reads a file in use, and changes none', async () => {
     const store = await openStore(file);
-    await store.commit(commitUnit({ deadLetters: [letter({})] }));
+    await store.commit(writeBatch({ deadLetters: [letter({})] }));
     expect(await rows('list', file)).toHaveLength(4);
     for (const action of ['retry', 'purge']) {
       const { exitCode, stderr } = await letters(action, file, '1');

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { commitUnit, type WriteBatch, type SourceRow, type TimelineRow } from '../../src/domain/timeline.ts';
+import { writeBatch, type WriteBatch, type SourceRow, type TimelineRow } from '../../src/domain/timeline.ts';
 import type { EventStore } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 
@@ -57,7 +57,7 @@ export async function newLog(): Promise<Log> {
 }
 
 function commit(store: EventStore, part: Partial<Parameters<EventStore['commit']>[0]>): Promise<unknown> {
-  return store.commit(commitUnit(part));
+  return store.commit(writeBatch(part));
 }
 
 const BLANK_ROW = {

@@ -5,7 +5,7 @@ import { parse } from 'csv-parse/sync';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { runQuery, type QueryLimits } from '../../src/cli/query-process.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openStore,
   recordRow,
@@ -298,13 +298,13 @@ test('a damaged file is told from a bad query', async () => {
 test('a query sees what an engine has committed, and does not hold it up', { tags: 'full' }, async () => {
   const file = temporaryFile();
   const store = await openStore(file);
-  await store.commit(commitUnit({ records: [recordRow({ sourceSeq: 1 })] }));
+  await store.commit(writeBatch({ records: [recordRow({ sourceSeq: 1 })] }));
   const endless = runQuery(file, NEVER_ENDING.replaceAll('records', 'sqlite_schema'), {
     ...LIMITS,
     timeoutMs: 3_000,
   }).catch((error: unknown) => error);
   for (let n = 2; n <= 50; n++) {
-    await store.commit(commitUnit({ records: [recordRow({ sourceSeq: n })] }));
+    await store.commit(writeBatch({ records: [recordRow({ sourceSeq: n })] }));
   }
   expect((await runQuery(file, 'SELECT count(*) FROM records', LIMITS)).rows).toEqual([[50]]);
   expect(await endless).toMatchObject({ code: 'HG_QUERY_LIMIT' });

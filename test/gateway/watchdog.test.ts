@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { EngineStats } from '../../src/engine/engine-stats.ts';
 import type { Readiness } from '../../src/gateway/gateway-control.ts';
-import { watchLife } from '../../src/gateway/watchdog.ts';
+import { startWatchdog } from '../../src/gateway/watchdog.ts';
 import type { GatewayPhase } from '../../src/gateway/readiness.ts';
 import { virtualClock } from '../../src/testing.ts';
 
@@ -19,7 +19,7 @@ function bench(watchdogMs: number | null = 30_000) {
     answers: true,
     ends: 0,
   };
-  const watch = watchLife({
+  const watch = startWatchdog({
     clock,
     log: { debug: line, info: line, warn: line, error: line },
     notifier: {

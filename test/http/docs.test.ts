@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { blocksOf } from '../house/doc-blocks.ts';
+import { blocksOf } from '../repo/doc-blocks.ts';
 import { run } from '../support/command-line.ts';
 import { PROJECT_ROOT } from '../support/project-files.ts';
 import { pageWith } from './api-page.ts';

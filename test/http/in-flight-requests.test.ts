@@ -4,7 +4,7 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { Exchanges } from '../../src/http/in-flight-requests.ts';
+import { InFlightRequests } from '../../src/http/in-flight-requests.ts';
 import { virtualClock } from '../../src/testing.ts';
 import { LIMITS_OF_TESTS } from './http-rig.ts';
 
@@ -20,7 +20,7 @@ interface Begun {
 
 function exchangesWith(uploadBytesPerSecondMin: number) {
   const clock = virtualClock();
-  const exchanges = new Exchanges({ ...LIMITS_OF_TESTS, uploadBytesPerSecondMin }, clock);
+  const exchanges = new InFlightRequests({ ...LIMITS_OF_TESTS, uploadBytesPerSecondMin }, clock);
   const begin = (isUpload = true): Begun => {
     const begun: Begun = {
       answer: null,

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { codeOnly } from '../house/code-only.ts';
+import { codeOnly } from '../repo/code-only.ts';
 import { PROJECT_ROOT, projectFiles } from '../support/project-files.ts';
 import { startGateway, testToken, type Answer, type GatewayProcess } from './gateway-process.ts';
 import { isStream, routesOf, type ApiRoute } from './routes.ts';

@@ -19,7 +19,7 @@ import { restoreDatabase } from '../../storage/backup/restore-database.ts';
 import { migrate, SCHEMA_VERSION } from '../../storage/file/schema.ts';
 import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { flipBit } from './damage.ts';
-import { commitUnit, headgateError, openStore, query, temporaryFile, temporaryFolder } from './fixture.ts';
+import { writeBatch, headgateError, openStore, query, temporaryFile, temporaryFolder } from './fixture.ts';
 import { skipNote } from '../support/skip-note.ts';
 import { ROWS_PER_UNIT, unitAfter, UNITS, writtenDatabase } from './verified-fixture.ts';
 import { mountSmallDisk, whyNoSmallDisk } from './small-disk.ts';
@@ -201,7 +201,7 @@ describe('a restore', () => {
     }
     const store = await openStore(file);
     const row = { ...unitAfter(store.lastSeq).timeline[0], event: 'storage.restored', run: store.run };
-    await store.commit(commitUnit({ timeline: [row as never] }));
+    await store.commit(writeBatch({ timeline: [row as never] }));
     await store.close({ atMs: 1 });
     expect(await openStore(file)).toMatchObject({ restored: null });
   });

@@ -7,7 +7,7 @@
 
 import { writeSync } from 'node:fs';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { commitUnit, type WriteBatch } from '../../src/domain/timeline.ts';
+import { writeBatch, type WriteBatch } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 
 const ROWS_PER_UNIT = 7;
@@ -42,7 +42,7 @@ async function commitPatiently(unit: WriteBatch): Promise<void> {
 for (let seq = store.lastSeq; mode !== 'hold'; seq += ROWS_PER_UNIT) {
   const rows = Array.from({ length: ROWS_PER_UNIT }, (_, index) => seq + index + 1);
   await commitPatiently(
-    commitUnit({
+    writeBatch({
       timeline: rows.map((row) => ({
         seq: row,
         run: store.run,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { startChild } from './child-process.ts';
-import { commitUnit, openStore, query, temporaryFile, timelineRow } from './fixture.ts';
+import { writeBatch, openStore, query, temporaryFile, timelineRow } from './fixture.ts';
 
 test('a process killed while it writes keeps what it said was committed, and no unit by half', async () => {
   const file = temporaryFile();
@@ -49,7 +49,7 @@ test('a file left by a killed process can be written on', async () => {
   const store = await openStore(file);
   const seq = store.lastSeq + 1;
   await store.commit(
-    commitUnit({ timeline: [timelineRow({ seq, run: store.run, event: 'engine.started' })] }),
+    writeBatch({ timeline: [timelineRow({ seq, run: store.run, event: 'engine.started' })] }),
   );
   expect(query(file, 'SELECT seq FROM timeline WHERE run = ?', store.run)).toEqual([{ seq }]);
 });

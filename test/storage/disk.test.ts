@@ -5,7 +5,7 @@ import type { WriteBatch } from '../../src/domain/timeline.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openOptions,
   openStore,
@@ -26,7 +26,7 @@ const FAIL_SOON_MS_MAX = 4_000;
 /** A unit of some pages. */
 function bulkyUnit(firstSeq: number): WriteBatch {
   const rows = Array.from({ length: 100 }, (_, index) => firstSeq + index);
-  return commitUnit({
+  return writeBatch({
     timeline: rows.map((seq) => timelineRow({ seq, data: { text: 'x'.repeat(500) } })),
     records: rows.map((sourceSeq) => recordRow({ sourceSeq })),
   });
@@ -37,7 +37,7 @@ describe.skipIf(noDisk !== undefined)(`a full disk${note}`, () => {
     const disk = mountSmallDisk();
     const file = join(disk.folder, 'edge.db');
     const store = await openStore(file);
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 1 })] }));
     disk.fill();
     for (let attempt = 0; attempt < 3; attempt++) {
       const error = await headgateError(() => store.commit(bulkyUnit(2)), 'HG_STORAGE_FULL');
@@ -114,7 +114,7 @@ describe('a write lock of another connection', () => {
     const file = temporaryFile();
     const store = await openStore(file);
     const other = lockForWriting(file);
-    const unit = commitUnit({ timeline: [timelineRow({ seq: 1 })] });
+    const unit = writeBatch({ timeline: [timelineRow({ seq: 1 })] });
     const startedMs = performance.now();
     const error = await headgateError(() => store.commit(unit), 'HG_STORAGE_BUSY');
     expect(performance.now() - startedMs).toBeLessThan(FAIL_SOON_MS_MAX);

@@ -5,7 +5,7 @@ import { openEventStore } from '../../storage/open-event-store.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { startChild } from './child-process.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openOptions,
   openStore,
@@ -23,7 +23,7 @@ describe('one engine per file', () => {
     const error = await refused(file);
     expect(error.message).toContain(file);
     expect(error.remedy).toBe('stop');
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 1 })] }));
     await refused(file);
   });
 
@@ -77,7 +77,7 @@ describe('one engine per file', () => {
     const child = startChild('hold', file);
     await child.printed(1);
     expect(child.lines).toEqual(['HG_STORAGE_LOCKED']);
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 1 })] }));
   });
 
   test('lets readers in, and keeps the lock when they leave', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { IN_MEMORY } from '../../storage/file/database-path.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   query,
   recordRow,
@@ -21,7 +21,7 @@ describe.each(HOSTS)('a commit, $host,', ({ openStore }) => {
       const store = await openStore(file);
       const rows = Array.from({ length: count }, (_, index) => index + 1);
       await store.commit(
-        commitUnit({
+        writeBatch({
           timeline: rows.map((seq) => timelineRow({ seq, event: `event-${seq}` })),
           records: rows.map((sourceSeq) => recordRow({ sourceSeq })),
         }),
@@ -72,11 +72,11 @@ describe.each(HOSTS)('a commit, $host,', ({ openStore }) => {
   test('writes nothing of a unit of which one row is refused, says so for good, and goes on', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 1 })] }));
     const error = await headgateError(
       () =>
         store.commit(
-          commitUnit({
+          writeBatch({
             timeline: [timelineRow({ seq: 2 }), timelineRow({ seq: 1 })],
             records: [recordRow({ sourceSeq: 1 })],
             cursors: [{ tenant: 'default', sourceId: 'plc-7', cursor: 'x' }],
@@ -87,14 +87,14 @@ describe.each(HOSTS)('a commit, $host,', ({ openStore }) => {
     expect(error.remedy).toBe('drop');
     expect(error.message).toContain('timeline.seq');
     expect(store.cursors.size).toBe(0);
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 3 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 3 })] }));
     expect(query(file, 'SELECT seq FROM timeline')).toEqual([{ seq: 1 }, { seq: 3 }]);
     expect(query(file, 'SELECT * FROM records')).toEqual([]);
   });
 
   test('refuses a record whose time is no number', async () => {
     const store = await openStore(IN_MEMORY);
-    const unit = commitUnit({ records: [recordRow({ sourceSeq: 1, atMs: Number.NaN })] });
+    const unit = writeBatch({ records: [recordRow({ sourceSeq: 1, atMs: Number.NaN })] });
     const error = await headgateError(() => store.commit(unit), 'HG_STORAGE_FAILED');
     expect(error.message).toContain('records.at_ms');
     expect(error.remedy).toBe('drop');
@@ -102,14 +102,14 @@ describe.each(HOSTS)('a commit, $host,', ({ openStore }) => {
 
   test('refuses data that cannot be written as JSON', async () => {
     const store = await openStore(IN_MEMORY);
-    const unit = commitUnit({ timeline: [timelineRow({ seq: 1, data: { count: 1n } })] });
+    const unit = writeBatch({ timeline: [timelineRow({ seq: 1, data: { count: 1n } })] });
     expect((await headgateError(() => store.commit(unit), 'HG_STORAGE_FAILED')).remedy).toBe('drop');
   });
 
   test('is refused by a closed store', async () => {
     const store = await openStore(temporaryFile());
     await store.close({ atMs: START_MS });
-    const error = await headgateError(() => store.commit(commitUnit()), 'HG_STORAGE_FAILED');
+    const error = await headgateError(() => store.commit(writeBatch()), 'HG_STORAGE_FAILED');
     expect(error.message).toContain('closed');
     expect(error.remedy).toBe('stop');
   });
@@ -128,7 +128,7 @@ describe.each(HOSTS)('opening again, $host,', ({ openStore }) => {
     });
     expect([...first.cursors]).toEqual([]);
     await first.commit(
-      commitUnit({
+      writeBatch({
         timeline: [timelineRow({ seq: 1 }), timelineRow({ seq: 2 })],
         sources: [sourceRow({ incarnation: 5 }), sourceRow({ sourceId: 'plc-8', incarnation: 4 })],
         cursors: [
@@ -137,7 +137,7 @@ describe.each(HOSTS)('opening again, $host,', ({ openStore }) => {
         ],
       }),
     );
-    await first.commit(commitUnit({ cursors: [{ tenant: 'default', sourceId: 'plc-7', cursor: 'new' }] }));
+    await first.commit(writeBatch({ cursors: [{ tenant: 'default', sourceId: 'plc-7', cursor: 'new' }] }));
     expect(first.cursors.get('default/plc-7')).toBe('new');
     await first.close({ atMs: 200 });
 
@@ -174,7 +174,7 @@ describe.each(HOSTS)('opening again, $host,', ({ openStore }) => {
     };
     const { store: first } = await reopen(100);
     await first.commit(
-      commitUnit({ timeline: [timelineRow({ seq: 1, atMs: 150 })], health: [{ ...sample, atMs: 170 }] }),
+      writeBatch({ timeline: [timelineRow({ seq: 1, atMs: 150 })], health: [{ ...sample, atMs: 170 }] }),
     );
     await first.close(null);
     const { store: second, previous: afterSample } = await reopen(400);
@@ -182,7 +182,7 @@ describe.each(HOSTS)('opening again, $host,', ({ openStore }) => {
     await second.close(null);
     const { store: third, previous: afterNothing } = await reopen(500);
     expect(afterNothing).toEqual({ run: 2, end: 'crash', lastAtMs: 400, latestAtMs: 400 });
-    await third.commit(commitUnit({ timeline: [timelineRow({ seq: 2, run: 3, atMs: 560 })] }));
+    await third.commit(writeBatch({ timeline: [timelineRow({ seq: 2, run: 3, atMs: 560 })] }));
     await third.close(null);
     const { previous: afterRow } = await reopen(600);
     expect(afterRow).toEqual({ run: 3, end: 'crash', lastAtMs: 560, latestAtMs: 560 });
@@ -205,8 +205,8 @@ describe.each(HOSTS)('opening again, $host,', ({ openStore }) => {
 
   test('keeps two databases in memory apart', async () => {
     const [one, other] = [await openStore(IN_MEMORY), await openStore(IN_MEMORY)];
-    await one.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
-    await other.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    await one.commit(writeBatch({ timeline: [timelineRow({ seq: 1 })] }));
+    await other.commit(writeBatch({ timeline: [timelineRow({ seq: 1 })] }));
     expect([one.run, other.run, one.lastSeq]).toEqual([1, 1, 0]);
     expect(one.dbUuid).not.toBe(other.dbUuid);
   });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { headgateError, timelineRow } from './fixture.ts';
-import { readerOf, seqs, STORY } from './scenario.ts';
+import { readerOf, seqs, SCENARIO } from './scenario.ts';
 
 describe('explain', () => {
   test('gives the chain of causes across actors, the first cause first', async () => {
-    const reader = await readerOf(STORY);
+    const reader = await readerOf(SCENARIO);
     expect(seqs(reader.explain('plc-7'))).toEqual([1, 2, 3, 5]);
     expect(reader.explain('plc-7').at(-1)).toMatchObject({ to_state: 'backingOff', data: { attempt: 1 } });
     expect(seqs(reader.explain('default/plc-7'))).toEqual([1, 2, 3, 5]);
@@ -12,20 +12,20 @@ describe('explain', () => {
   });
 
   test('gives the chain of an earlier time', async () => {
-    const reader = await readerOf(STORY);
+    const reader = await readerOf(SCENARIO);
     expect(seqs(reader.explain('plc-7', 139))).toEqual([1, 2, 3]);
     expect(seqs(reader.explain('plc-7', 140))).toEqual([1, 2, 3, 5]);
     expect(seqs(reader.explain('plc-7', 119))).toEqual([]);
   });
 
   test('takes the last row of an actor that has no states', async () => {
-    const reader = await readerOf(STORY);
+    const reader = await readerOf(SCENARIO);
     expect(seqs(reader.explain('registry'))).toEqual([1, 2]);
   });
 
   test('names the nearest actors for one it does not know', async () => {
     const reader = await readerOf([
-      ...STORY,
+      ...SCENARIO,
       timelineRow({ seq: 8, actor: 'plc-71' }),
       timelineRow({ seq: 9, actor: 'boiler' }),
     ]);
@@ -63,7 +63,7 @@ describe('explain', () => {
 
 describe('the states at a time', () => {
   test('are those of each actor that was born by then, by name', async () => {
-    const reader = await readerOf(STORY);
+    const reader = await readerOf(SCENARIO);
     expect(reader.stateAt(145)).toEqual([
       { actor: 'engine', tenant: 'default', state: 'running', since_ms: 100, seq: 1, incarnation: 1 },
       { actor: 'north/plc-8', tenant: 'north', state: 'streaming', since_ms: 130, seq: 4, incarnation: 1 },
@@ -75,7 +75,7 @@ describe('the states at a time', () => {
   });
 
   test('are refused for a time that is no number', async () => {
-    const reader = await readerOf(STORY);
+    const reader = await readerOf(SCENARIO);
     await headgateError(() => reader.stateAt(Number.NaN), 'HG_OPTION_INVALID');
     await headgateError(() => reader.explain('plc-7', Number.NaN), 'HG_OPTION_INVALID');
   });

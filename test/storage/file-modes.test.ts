@@ -8,7 +8,7 @@ import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
 import { virtualClock } from '../../src/testing.ts';
 import { backupDatabase } from '../../storage/backup/backup-database.ts';
 import { restoreDatabase } from '../../storage/backup/restore-database.ts';
-import { commitUnit, openStore, recordRow, START_MS, temporaryFile, timelineRow } from './fixture.ts';
+import { writeBatch, openStore, recordRow, START_MS, temporaryFile, timelineRow } from './fixture.ts';
 
 const modesIn = (folder: string) =>
   Object.fromEntries(
@@ -24,7 +24,7 @@ async function everyFile(file: string, modes: () => void): Promise<void> {
   const store = await openStore(file);
   for (let seq = 1; seq <= 3; seq++) {
     await store.commit(
-      commitUnit({ timeline: [timelineRow({ seq })], records: [recordRow({ sourceSeq: seq })] }),
+      writeBatch({ timeline: [timelineRow({ seq })], records: [recordRow({ sourceSeq: seq })] }),
     );
   }
   const retention = { ...DEFAULT_RETENTION, timeline: { ageMsMax: 1_000, archiveFolder } };
@@ -66,7 +66,7 @@ test('a database that is there keeps its mode, of which the doctor warns', async
     return check?.run(new AbortController().signal);
   };
   const again = await openStore(file);
-  await again.commit(commitUnit({ records: [recordRow({ sourceSeq: 1 })] }));
+  await again.commit(writeBatch({ records: [recordRow({ sourceSeq: 1 })] }));
   expect(modesIn(dirname(file))).toMatchObject({ 'edge.db': '644', 'edge.db-wal': '644' });
   expect(await access()).toMatchObject({ level: 'warning', remedy: expect.stringContaining('chmod 600') });
   await again.close({ atMs: START_MS });

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { HeadgateError, type ErrorCode } from '../../src/domain/errors.ts';
 import type { RecordRow } from '../../src/domain/record-row.ts';
-import { commitUnit, type WriteBatch, type SourceRow, type TimelineRow } from '../../src/domain/timeline.ts';
+import { writeBatch, type WriteBatch, type SourceRow, type TimelineRow } from '../../src/domain/timeline.ts';
 import type { EventStore, OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
 
-export { commitUnit };
+export { writeBatch };
 
 export const START_MS = Date.UTC(2020, 0, 1);
 
@@ -57,7 +57,7 @@ export async function openStore(path: string, overrides: Partial<OpenOptions> = 
 /** Ends a run that only prepared a file. */
 export async function writeDatabase(path: string, ...units: Partial<WriteBatch>[]): Promise<void> {
   const store = await openEventStore(openOptions(path));
-  for (const unit of units) await store.commit(commitUnit(unit));
+  for (const unit of units) await store.commit(writeBatch(unit));
   await store.close({ atMs: START_MS });
 }
 

@@ -8,14 +8,14 @@ import { SILENT_LOGGER } from '../../src/domain/logger.ts';
 import type { History, HistoryFilter } from '../../storage/reading/history.ts';
 import { openHistory } from '../../storage/reading/open-history.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openStore,
   temporaryFile,
   timelineRow,
   writeDatabase,
 } from './fixture.ts';
-import { reading, seqs, STORY } from './scenario.ts';
+import { reading, seqs, SCENARIO } from './scenario.ts';
 
 function historyOf(path: string): History {
   const history = openHistory(path);
@@ -25,7 +25,7 @@ function historyOf(path: string): History {
 
 async function writtenStory(): Promise<string> {
   const file = temporaryFile();
-  await writeDatabase(file, { timeline: STORY });
+  await writeDatabase(file, { timeline: SCENARIO });
   return file;
 }
 
@@ -76,8 +76,8 @@ describe('a history', () => {
     const file = temporaryFile();
     const history = historyOf(file);
     await headgateError(() => history.timeline(), 'HG_STORAGE_NOT_FOUND');
-    await writeDatabase(file, { timeline: STORY });
-    expect(await history.timeline()).toHaveLength(STORY.length);
+    await writeDatabase(file, { timeline: SCENARIO });
+    expect(await history.timeline()).toHaveLength(SCENARIO.length);
   });
 
   test('refuses questions after its close, answers those before, and takes a second close', async () => {
@@ -155,7 +155,7 @@ describe('while an engine writes', () => {
     const store = await openStore(file);
     const history = historyOf(file);
     for (let seq = 1; seq <= 30; seq++) {
-      await store.commit(commitUnit({ timeline: [timelineRow({ seq })] }));
+      await store.commit(writeBatch({ timeline: [timelineRow({ seq })] }));
       expect(seqs(await history.timeline({ limit: 1 }))).toEqual([seq]);
     }
   });
@@ -167,7 +167,7 @@ describe('while an engine writes', () => {
     const other = new Database(file);
     onTestFinished(() => void other.close());
     for (let seq = 1; seq <= 5; seq++) {
-      await store.commit(commitUnit({ timeline: [timelineRow({ seq })] }));
+      await store.commit(writeBatch({ timeline: [timelineRow({ seq })] }));
       await Promise.all([
         history.timeline(),
         history.explain('plc-7'),
@@ -198,7 +198,7 @@ describe('while an engine writes', () => {
 test('a file that was moved aside is let go, and the fresh one of its name is read', async () => {
   const file = await writtenStory();
   const history = historyOf(file);
-  expect(await history.timeline()).toHaveLength(STORY.length);
+  expect(await history.timeline()).toHaveLength(SCENARIO.length);
   renameSync(file, `${file}.damaged-1`);
   await headgateError(() => history.timeline(), 'HG_STORAGE_NOT_FOUND');
   await writeDatabase(file, { timeline: [timelineRow({ seq: 1, actor: 'plc-1' })] });
@@ -211,7 +211,7 @@ test('a file that is broken is told of, and once it is sound again it is read', 
   await history.timeline();
   const { size } = statSync(file);
   renameSync(file, `${file}.kept`);
-  await writeDatabase(file, { timeline: STORY });
+  await writeDatabase(file, { timeline: SCENARIO });
   truncateSync(file, 5_000);
   const error = await history.timeline().then(
     () => null,
@@ -220,7 +220,7 @@ test('a file that is broken is told of, and once it is sound again it is read', 
   expect(error?.code).toMatch(/^HG_STORAGE_(?:CORRUPT|NOT_A_DATABASE|FAILED)$/);
   renameSync(`${file}.kept`, file);
   expect(statSync(file).size).toBe(size);
-  expect(await history.timeline()).toHaveLength(STORY.length);
+  expect(await history.timeline()).toHaveLength(SCENARIO.length);
 });
 
 test('an idle history keeps no process alive, and a question does until it is answered', async () => {
@@ -235,5 +235,5 @@ test('an idle history keeps no process alive, and a question does until it is an
     ['--input-type=module', '-e', program, module, file],
     { encoding: 'utf8', timeout: 60_000 },
   );
-  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: `${STORY.length}\n`, stderr: '' });
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: `${SCENARIO.length}\n`, stderr: '' });
 });

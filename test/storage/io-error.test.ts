@@ -9,7 +9,7 @@ import { openWritable } from '../../storage/file/writable-database.ts';
 import { startChild } from './child-process.ts';
 import { edit } from './damage.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openStore,
   query,
@@ -100,7 +100,7 @@ describe('a commit that failed with an I/O error', () => {
     return { file, plan, session };
   }
   const unit = (seq: number) =>
-    commitUnit({
+    writeBatch({
       timeline: [timelineRow({ seq })],
       records: [recordRow({ sourceSeq: seq }), recordRow({ sourceSeq: seq, dedupKey: 'again' })],
     });

@@ -10,7 +10,7 @@ import type { EventStore } from '../../storage/event-store.ts';
 import { openEventStoreInWorker } from '../../storage/worker/open-in-worker.ts';
 import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import {
-  commitUnit,
+  writeBatch,
   copyOfDatabase,
   headgateError,
   openOptions,
@@ -36,7 +36,7 @@ class Writer {
 
   async write(seq = ++this.#seq): Promise<void> {
     const unit = { timeline: [timelineRow({ seq })], records: [recordRow({ sourceSeq: seq })] };
-    await this.store.commit(commitUnit(unit));
+    await this.store.commit(writeBatch(unit));
     this.acknowledged++;
   }
 
@@ -119,7 +119,7 @@ describe('a store whose database was replaced by another file', () => {
     await writer.open();
     await writer.write();
     const { store, file } = writer;
-    const unit = commitUnit({
+    const unit = writeBatch({
       timeline: [timelineRow({ seq: 2 })],
       // The file is exchanged in the middle of the commit.
       records: [
@@ -170,7 +170,7 @@ describe('a store whose files were cut off', () => {
         return Reflect.get(row, field, receiver) as unknown;
       },
     });
-    const unit = commitUnit({ timeline: [timelineRow({ seq: 9 })], records: [cutting] });
+    const unit = writeBatch({ timeline: [timelineRow({ seq: 9 })], records: [cutting] });
     const error = await headgateError(() => writer.store.commit(unit), 'HG_STORAGE_CORRUPT');
     expect(error).toMatchObject({ remedy: 'retry', details: { change: 'shorter' } });
     expect(isCut).toBe(true);

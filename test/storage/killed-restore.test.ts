@@ -11,7 +11,7 @@ import { restoreDatabase } from '../../storage/backup/restore-database.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import {
-  commitUnit,
+  writeBatch,
   openStore,
   query,
   recordRow,
@@ -55,7 +55,7 @@ async function field(): Promise<{ file: string; backup: string }> {
   await writeDatabase(file, { records: records(3) });
   await backupDatabase(file, backup);
   const store = await openStore(file);
-  await store.commit(commitUnit({ records: records(2) }));
+  await store.commit(writeBatch({ records: records(2) }));
   await store.close({ atMs: START_MS });
   return { file, backup };
 }

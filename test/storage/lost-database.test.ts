@@ -19,7 +19,7 @@ import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { databaseChecks } from '../../src/doctor/database-checks.ts';
 import { virtualClock } from '../../src/testing.ts';
 import {
-  commitUnit,
+  writeBatch,
   copyOfDatabase,
   headgateError,
   openStore,
@@ -71,7 +71,7 @@ describe('a database that is gone', () => {
     expect(store.lost?.movedTo).toBe(hasLeft ? 'edge.db.lost-777' : null);
     const kept = readdirSync(dirname(file)).filter((name) => name.startsWith('edge.db.lost-'));
     expect(kept.length > 0).toBe(hasLeft);
-    await store.commit(commitUnit(UNIT));
+    await store.commit(writeBatch(UNIT));
     await store.close({ atMs: START_MS });
     expect(await verifyDatabase(file)).toMatchObject({ ok: true });
   });
@@ -84,7 +84,7 @@ describe('a database that is gone', () => {
     await first.close(null);
     const second = await openStore(file);
     expect(second.lost).toEqual(first.lost);
-    await second.commit(commitUnit({ timeline: [timelineRow({ seq: 1, event: LOST_EVENT })] }));
+    await second.commit(writeBatch({ timeline: [timelineRow({ seq: 1, event: LOST_EVENT })] }));
     await second.close({ atMs: START_MS });
     expect((await openStore(file)).lost).toBeNull();
   });
@@ -131,7 +131,7 @@ describe('the log of a run that was killed', () => {
   async function killed(cut: (file: string) => void): Promise<string> {
     const file = temporaryFile();
     const store = await openStore(file);
-    await store.commit(commitUnit(UNIT));
+    await store.commit(writeBatch(UNIT));
     // The mark is of now.
     await store.maintain({
       ...{ nowMs: START_MS, monoMs: 0, recordsNeededAfter: null, alertsNeededAfter: null },
@@ -140,7 +140,7 @@ describe('the log of a run that was killed', () => {
         undelivered: 'keep',
       },
     });
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 2 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 2 })] }));
     const copy = copyOfDatabase(file);
     copyFileSync(`${file}-mark`, `${copy}-mark`);
     cut(copy);
@@ -160,7 +160,7 @@ describe('the log of a run that was killed', () => {
     const file = await database();
     const store = await openStore(file);
     await store.commit(
-      commitUnit({ timeline: [timelineRow({ seq: 2 })], records: [recordRow({ sourceSeq: 2 })] }),
+      writeBatch({ timeline: [timelineRow({ seq: 2 })], records: [recordRow({ sourceSeq: 2 })] }),
     );
     const copy = copyOfDatabase(file);
     for (const suffix of ['-mark', '-shm']) copyFileSync(file + suffix, copy + suffix);

@@ -7,7 +7,7 @@ import { DEFAULT_RETENTION, type RetentionOptions } from '../../src/domain/reten
 import type { DeadLetter, HealthRow } from '../../src/domain/timeline.ts';
 import type { EventStore, MaintenanceReport, MaintenanceRequest } from '../../storage/event-store.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openStore,
   query,
@@ -101,9 +101,9 @@ describe('retention by age', () => {
     const retention = { records: { ageMsMax: 1_000, bytesMax: null } };
     // An import of last year's data, and a reading of next year: both came now.
     const imported = records(3).map((row, index) => ({ ...row, atMs: START_MS + (index - 1) * 3e10 }));
-    await store.commit(commitUnit({ records: imported }));
+    await store.commit(writeBatch({ records: imported }));
     await maintainAll(store, { retention });
-    await store.commit(commitUnit({ records: records(2, 4) }));
+    await store.commit(writeBatch({ records: records(2, 4) }));
     await maintainAll(store, { retention, nowMs: START_MS + 600 });
     expect(seqs(file)).toEqual([1, 2, 3, 4, 5]);
     const reports = await maintainAll(store, { retention, nowMs: START_MS + 1_000 });
@@ -115,11 +115,11 @@ describe('retention by age', () => {
     const file = temporaryFile();
     const retention = { records: { ageMsMax: 1_000, bytesMax: null } };
     const first = await openStore(file);
-    await first.commit(commitUnit({ records: records(3) }));
+    await first.commit(writeBatch({ records: records(3) }));
     await maintainAll(first, { retention });
     await first.close({ atMs: START_MS });
     const second = await openStore(file);
-    await second.commit(commitUnit({ records: records(1, 4) }));
+    await second.commit(writeBatch({ records: records(1, 4) }));
     await maintainAll(second, { retention });
     await maintainAll(second, { retention, nowMs: START_MS + 998 });
     expect(seqs(file)).toEqual([1, 2, 3, 4]);
@@ -132,7 +132,7 @@ describe('retention by age', () => {
     const store = await openStore(file);
     const retention = { records: { ageMsMax: 256_000, bytesMax: null } };
     for (let step = 0; step < 2_000; step++) {
-      await store.commit(commitUnit({ records: records(1, step + 1) }));
+      await store.commit(writeBatch({ records: records(1, step + 1) }));
       await store.maintain(request({ retention, nowMs: START_MS + step * 500 }));
     }
     expect(count(file, 'retention_marks')).toBeLessThanOrEqual(258);
@@ -149,7 +149,7 @@ describe('retention by size', () => {
     const table = { records: 'records', deadLetters: 'dead_letters', health: 'health' }[name];
     for (let batch = 0; batch < 3; batch++) {
       await store.commit(
-        commitUnit({ records: records(2_500), deadLetters: letters(2_500), health: samples(2_500) }),
+        writeBatch({ records: records(2_500), deadLetters: letters(2_500), health: samples(2_500) }),
       );
     }
     const retention = { [name]: { ageMsMax: null, bytesMax: 100_000 } };
@@ -167,7 +167,7 @@ describe('retention by size', () => {
   test('measures a table it finds, and one that a purge made smaller', async () => {
     const file = temporaryFile();
     const first = await openStore(file);
-    await first.commit(commitUnit({ deadLetters: letters(6_000) }));
+    await first.commit(writeBatch({ deadLetters: letters(6_000) }));
     await first.close({ atMs: START_MS });
     const store = await openStore(file);
     const retention = { deadLetters: { ageMsMax: null, bytesMax: 500_000 } };
@@ -175,7 +175,7 @@ describe('retention by size', () => {
     const left = count(file, 'dead_letters');
     expect(left).toBeLessThan(6_000);
     await store.purgeLetters({ rowsMax: left - 10 });
-    await store.commit(commitUnit({ deadLetters: letters(100) }));
+    await store.commit(writeBatch({ deadLetters: letters(100) }));
     const reports = await maintainAll(store, { retention });
     expect(sumOf(reports, 'deadLetters')).toBe(0);
     expect(count(file, 'dead_letters')).toBe(110);
@@ -184,16 +184,16 @@ describe('retention by size', () => {
   test('never gives a number out twice', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    await store.commit(commitUnit({ records: records(10) }));
+    await store.commit(writeBatch({ records: records(10) }));
     await maintainAll(store, { retention: { records: { ageMsMax: null, bytesMax: 1 } } });
     expect(seqs(file)).toEqual([10]);
-    await store.commit(commitUnit({ records: records(1) }));
+    await store.commit(writeBatch({ records: records(1) }));
     expect(seqs(file)).toEqual([10, 11]);
   });
 
   test('works in steps of five hundred rows or two megabytes', async () => {
     const store = await openStore(temporaryFile());
-    await store.commit(commitUnit({ records: [...records(2_500), ...records(8, 1, 1_000_000)] }));
+    await store.commit(writeBatch({ records: [...records(2_500), ...records(8, 1, 1_000_000)] }));
     const retention = { records: { ageMsMax: null, bytesMax: 1 } };
     const steps = (await maintainAll(store, { retention })).map(({ deleted }) => deleted.records);
     expect(steps.filter((rows) => rows > 0)).toEqual([500, 500, 500, 500, 500, 2, 2, 2, 1]);
@@ -206,7 +206,7 @@ describe('records that a sink needs', () => {
   test('stay, and are counted as held', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    await store.commit(commitUnit({ records: records(100) }));
+    await store.commit(writeBatch({ records: records(100) }));
     const reports = await maintainAll(store, { retention, recordsNeededAfter: 30 });
     expect(seqs(file)[0]).toBe(31);
     expect(sumOf(reports, 'records')).toBe(30);
@@ -218,7 +218,7 @@ describe('records that a sink needs', () => {
   test('are all counted where their age has come', async () => {
     const store = await openStore(temporaryFile());
     const aged = { records: { ageMsMax: 10, bytesMax: null } };
-    await store.commit(commitUnit({ records: records(4_000) }));
+    await store.commit(writeBatch({ records: records(4_000) }));
     await maintainAll(store, { retention: aged, recordsNeededAfter: 0 });
     const reports = await maintainAll(store, {
       retention: aged,
@@ -231,7 +231,7 @@ describe('records that a sink needs', () => {
   test('go all the same where that is what was asked for, and are counted', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    await store.commit(commitUnit({ records: records(100) }));
+    await store.commit(writeBatch({ records: records(100) }));
     const wish = { retention: { ...retention, undelivered: 'delete' as const }, recordsNeededAfter: 30 };
     const reports = await maintainAll(store, wish);
     expect(seqs(file)).toEqual([100]);
@@ -247,8 +247,8 @@ describe('the bound on the file', () => {
   test('lets records go first, then dead letters, then health', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    await store.commit(commitUnit({ records: fillers(4_000), deadLetters: letters(1_000, 1_000) }));
-    await store.commit(commitUnit({ health: samples(1_000) }));
+    await store.commit(writeBatch({ records: fillers(4_000), deadLetters: letters(1_000, 1_000) }));
+    await store.commit(writeBatch({ health: samples(1_000) }));
     const reports = await maintainAll(store, { retention: { fileBytesMax: 3 * MIB } });
     expect(reports.at(-1)?.fileBytes).toBeLessThanOrEqual(3 * MIB * 0.9);
     expect(count(file, 'dead_letters')).toBe(1_000);
@@ -263,7 +263,7 @@ describe('the bound on the file', () => {
   test('gives the pages back to the disk', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    await store.commit(commitUnit({ records: fillers(8_000) }));
+    await store.commit(writeBatch({ records: fillers(8_000) }));
     await maintainAll(store, { retention: { fileBytesMax: 2 * MIB } });
     await store.close({ atMs: START_MS });
     expect(statSync(file).size).toBeLessThanOrEqual(2 * MIB);
@@ -276,7 +276,7 @@ describe('the bound on the file', () => {
     await maintainAll(store, { retention, recordsNeededAfter: 0 });
     const fill = async () => {
       for (let batch = 0; batch < 100; batch++) {
-        await store.commit(commitUnit({ records: fillers(50) }));
+        await store.commit(writeBatch({ records: fillers(50) }));
         await maintainAll(store, { retention, recordsNeededAfter: 0 });
       }
     };
@@ -285,10 +285,10 @@ describe('the bound on the file', () => {
     expect(kept[0]).toBe(1);
     const [report] = await maintainAll(store, { retention, recordsNeededAfter: 0 });
     expect(report?.fileBytes).toBeGreaterThan(MIB * 0.9);
-    await headgateError(() => store.commit(commitUnit({ records: fillers(500) })), 'HG_STORAGE_FULL');
+    await headgateError(() => store.commit(writeBatch({ records: fillers(500) })), 'HG_STORAGE_FULL');
     expect(seqs(file)).toEqual(kept);
     await maintainAll(store, { retention, recordsNeededAfter: kept.length });
-    await store.commit(commitUnit({ records: fillers(50) }));
+    await store.commit(writeBatch({ records: fillers(50) }));
     expect(seqs(file).at(-1)).toBe(kept.length + 50);
   });
 });
@@ -305,7 +305,7 @@ describe('the archive of the timeline', () => {
       const timelineRows = Array.from({ length: rows }, (_, index) =>
         timelineRow({ seq: first + index, data: { n: first + index } }),
       );
-      await store.commit(commitUnit({ timeline: timelineRows }));
+      await store.commit(writeBatch({ timeline: timelineRows }));
       link.run(first + rows - 1);
     }
     db.close();
@@ -403,7 +403,7 @@ test(
         for (const action of steps) {
           if ('add' in action) {
             const rows = records(action.add, lastSeq + 1, action.bytes);
-            await store.commit(commitUnit({ records: rows }));
+            await store.commit(writeBatch({ records: rows }));
             for (const _ of rows) model.push({ seq: ++lastSeq, bytes: action.bytes + 66, atMs: nowMs });
           } else if ('waitMs' in action) nowMs += action.waitMs;
           else if ('deliver' in action && needed !== null) {

@@ -7,7 +7,7 @@ import { TRUNCATED_EVENT } from '../../storage/truncation.ts';
 import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { copyCut, edit, holdLog } from './damage.ts';
 import {
-  commitUnit,
+  writeBatch,
   openStore,
   query,
   recordRow,
@@ -19,11 +19,11 @@ import {
 } from './fixture.ts';
 
 /** Commits rows and records with the next numbers; each unit has two of both. */
-async function commitUnits(store: EventStore, count: number, firstSeq: number): Promise<number> {
+async function commitBatches(store: EventStore, count: number, firstSeq: number): Promise<number> {
   let seq = firstSeq;
   for (let unit = 0; unit < count; unit++, seq += 2) {
     await store.commit(
-      commitUnit({
+      writeBatch({
         timeline: [timelineRow({ seq, run: store.run }), timelineRow({ seq: seq + 1, run: store.run })],
         records: [recordRow({ sourceSeq: seq }), recordRow({ sourceSeq: seq + 1 })],
       }),
@@ -43,9 +43,9 @@ describe('the mark beside the file', () => {
   test('is written at the close, and after many commits', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    await commitUnits(store, 10, 1);
+    await commitBatches(store, 10, 1);
     expect(readMark(file)).toBeNull();
-    await commitUnits(store, 300, 21);
+    await commitBatches(store, 300, 21);
     const mark = readMark(file);
     if (mark === null || mark === 'unreadable') throw new Error('there is no mark');
     expect(mark).toMatchObject({ dbUuid: store.dbUuid, recordSeq: mark.timelineSeq });
@@ -86,7 +86,7 @@ describe('the mark beside the file', () => {
     const store = await openStore(file);
     // A folder stands where the new mark would be written.
     mkdirSync(`${file}-mark.new`);
-    await commitUnits(store, 300, 1);
+    await commitBatches(store, 300, 1);
     await store.close({ atMs: START_MS });
     rmSync(`${file}-mark.new`, { recursive: true });
     expect(await openStore(file)).toMatchObject({ lastSeq: 600, truncated: null });
@@ -114,8 +114,8 @@ describe('rows that the mark knows and the file has not', () => {
     const backup = `${file}.backup`;
     copyFileSync(file, backup);
     const store = await openStore(file);
-    await commitUnits(store, 2, 2);
-    await store.commit(commitUnit({ sources: [sourceRow({ incarnation: 9 })] }));
+    await commitBatches(store, 2, 2);
+    await store.commit(writeBatch({ sources: [sourceRow({ incarnation: 9 })] }));
     await store.close({ atMs: START_MS });
     copyFileSync(backup, file);
     return file;
@@ -126,7 +126,7 @@ describe('rows that the mark knows and the file has not', () => {
     const file = await setBack();
     const store = await openStore(file);
     expect(store).toMatchObject({ truncated: missing, lastSeq: 5, lastRecordSeq: 5, lastIncarnation: 9 });
-    await commitUnits(store, 1, 6);
+    await commitBatches(store, 1, 6);
     expect(query(file, 'SELECT seq FROM timeline').map((row) => row['seq'])).toEqual([1, 6, 7]);
     expect(query(file, 'SELECT seq FROM records').map((row) => row['seq'])).toEqual([1, 6, 7]);
     expect(await verifyDatabase(file)).toMatchObject({ ok: true });
@@ -137,11 +137,11 @@ describe('rows that the mark knows and the file has not', () => {
     await (await openStore(file)).close(null);
     const second = await openStore(file);
     expect(second).toMatchObject({ truncated: missing, lastSeq: 5 });
-    await second.commit(commitUnit({ timeline: [timelineRow({ seq: 6, event: 'link.lost' })] }));
+    await second.commit(writeBatch({ timeline: [timelineRow({ seq: 6, event: 'link.lost' })] }));
     await second.close(null);
     const third = await openStore(file);
     expect(third.truncated).toEqual(missing);
-    await third.commit(commitUnit({ timeline: [timelineRow({ seq: 7, event: TRUNCATED_EVENT })] }));
+    await third.commit(writeBatch({ timeline: [timelineRow({ seq: 7, event: TRUNCATED_EVENT })] }));
     await third.close(null);
     expect(await openStore(file)).toMatchObject({ truncated: null, lastSeq: 7 });
   });
@@ -149,7 +149,7 @@ describe('rows that the mark knows and the file has not', () => {
   test('are none where rows were deleted that the file knew', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    await commitUnits(store, 4, 1);
+    await commitBatches(store, 4, 1);
     await store.close({ atMs: START_MS });
     edit(file, 'DELETE FROM records; DELETE FROM timeline; DELETE FROM timeline_chain WHERE seq < 8');
     expect(await openStore(file)).toMatchObject({ truncated: null, lastSeq: 8, lastRecordSeq: 8 });
@@ -160,11 +160,11 @@ test('a log cut at any length loses nothing the mark knows without its being tol
   const file = temporaryFile();
   const first = await openStore(file);
   using _log = holdLog(file);
-  const next = await commitUnits(first, 6, 1);
+  const next = await commitBatches(first, 6, 1);
   await first.close({ atMs: START_MS });
   const marked = { timeline: next - 1, records: next - 1 };
   const second = await openStore(file);
-  await commitUnits(second, 6, next);
+  await commitBatches(second, 6, next);
   const { size } = statSync(`${file}-wal`);
   const outcomes = new Set<string>();
   for (let part = 0; part <= 36; part++) {
@@ -181,7 +181,7 @@ test('a log cut at any length loses nothing the mark knows without its being tol
       expect(store.truncated.timeline).toEqual({ found: found.timeline, known: marked.timeline });
       expect(store.truncated.records).toEqual({ found: found.records, known: marked.records });
     }
-    await commitUnits(store, 1, store.lastSeq + 1);
+    await commitBatches(store, 1, store.lastSeq + 1);
     expect(lastSeqs(copy)).toEqual({ timeline: store.lastSeq + 2, records: store.lastRecordSeq + 2 });
     await store.close(null);
     outcomes.add(isLoss ? 'told' : 'harmless');

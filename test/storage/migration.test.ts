@@ -14,7 +14,7 @@ import {
   openStore,
   query,
   recordRow,
-  commitUnit,
+  writeBatch,
   temporaryFile,
   timelineRow,
 } from './fixture.ts';
@@ -104,7 +104,7 @@ test.each(OLDER)(
     });
     expect(versionOf(file)).toBe(SCHEMA_VERSION);
     await store.commit(
-      commitUnit({ timeline: [timelineRow({ seq: ROWS + 1 })], records: [recordRow({ sourceSeq: 1 })] }),
+      writeBatch({ timeline: [timelineRow({ seq: ROWS + 1 })], records: [recordRow({ sourceSeq: 1 })] }),
     );
     const page = await store.readRecords({ afterSeq: ROWS - 1, rowsMax: 9, bytesMax: 1e6 });
     expect(page).toMatchObject({ rows: [{ seq: ROWS, data: { value: 1 } }, { seq: ROWS + 1 }], damaged: [] });

@@ -11,7 +11,7 @@ import { lockedByAnotherProcess } from '../support/locked-by-another-process.ts'
 import { leastStallMs } from '../support/event-loop.ts';
 import { stallsWhileLocked } from '../support/storage-stalls.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openOptions,
   query,
@@ -54,7 +54,7 @@ function crash(): void {
 /** What a lock stops the loop for without the thread: SQLite waits for it for about 200 ms. */
 const STALL_MS = 180;
 
-const one = (seq: number) => commitUnit({ timeline: [timelineRow({ seq })] });
+const one = (seq: number) => writeBatch({ timeline: [timelineRow({ seq })] });
 
 const TABLES = ['timeline', 'records', 'sources', 'dead_letters', 'source_cursors', 'spill', 'health'];
 
@@ -89,7 +89,7 @@ test('random units leave the same tables, results and cursors as in process', as
         const results = [];
         let seq = 0;
         for (const { timeline, records, sources, cursors } of units) {
-          const unit = commitUnit({
+          const unit = writeBatch({
             timeline: timeline.map((data) =>
               timelineRow({ seq: ++seq, data: JSON.parse(JSON.stringify(data)) }),
             ),
@@ -207,7 +207,7 @@ test('what cannot cross is refused for good, and the next unit is written', asyn
   const store = await inWorker(IN_MEMORY);
   const letter = { origin: { call: () => 1 } } as unknown as WriteBatch['deadLetters'][0];
   const error = await headgateError(
-    () => store.commit(commitUnit({ deadLetters: [letter] })),
+    () => store.commit(writeBatch({ deadLetters: [letter] })),
     'HG_STORAGE_FAILED',
   );
   expect(error.remedy).toBe('drop');

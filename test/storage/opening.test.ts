@@ -20,7 +20,7 @@ import { openEventStore } from '../../storage/open-event-store.ts';
 import { SCHEMA_VERSION } from '../../storage/file/schema.ts';
 import { isRecentEnough, openWritable } from '../../storage/file/writable-database.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openOptions,
   openStore,
@@ -205,7 +205,7 @@ describe('a damaged database', () => {
     const store = await openStore(file, { nowMs: 777 });
     expect(store).toMatchObject({ run: 1, lastSeq: 0, previousRun: null, movedAside: 'edge.db.damaged-777' });
     expect(readFileSync(join(dirname(file), 'edge.db.damaged-777')).equals(broken)).toBe(true);
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 1 })] }));
     await store.close({ atMs: START_MS });
     expect(await openStore(file)).toMatchObject({ run: 2, lastSeq: 1, movedAside: null });
   });

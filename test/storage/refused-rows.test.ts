@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { WriteBatch } from '../../src/domain/timeline.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   query,
   recordRow,
@@ -119,7 +119,7 @@ describe.each(HOSTS)('a unit that is refused, $host,', ({ openStore }) => {
     const store = await openStore(file);
     for (const table of Object.keys(MIXED) as (keyof WriteBatch)[]) {
       for (const [flaw, rows] of MIXED[table]) {
-        const unit = commitUnit({ [table]: rows });
+        const unit = writeBatch({ [table]: rows });
         // A letter that is not there cannot fail: its row is bound all the same only where there is one.
         const error = await headgateError(() => store.commit(unit), 'HG_STORAGE_FAILED');
         expect([table, flaw, error.remedy]).toEqual([table, flaw, 'drop']);
@@ -140,9 +140,9 @@ describe.each(HOSTS)('a unit that is refused, $host,', ({ openStore }) => {
     const store = await openStore(file);
     const records = [recordRow({ sourceSeq: 1 }), recordRow({ sourceSeq: 2, atMs: 1e20 })];
     const timeline = [timelineRow({ seq: 1 })];
-    const refused = await store.examine(commitUnit({ timeline, records }));
+    const refused = await store.examine(writeBatch({ timeline, records }));
     expect(refused.map(({ table, index }) => [table, index])).toEqual([['records', 1]]);
-    await store.commit(commitUnit({ timeline, records: records.slice(0, 1) }));
+    await store.commit(writeBatch({ timeline, records: records.slice(0, 1) }));
     expect(query(file, 'SELECT seq, source_seq FROM records')).toEqual([{ seq: 1, source_seq: 1 }]);
     const { verifyDatabase } = await import('../../storage/verify/verify-database.ts');
     await store.close({ atMs: 1 });
@@ -151,6 +151,6 @@ describe.each(HOSTS)('a unit that is refused, $host,', ({ openStore }) => {
 
   test('of which no row is at fault has none to be found', async () => {
     const store = await openStore(temporaryFile());
-    expect(await store.examine(commitUnit({ records: [recordRow({ sourceSeq: 1 })] }))).toEqual([]);
+    expect(await store.examine(writeBatch({ records: [recordRow({ sourceSeq: 1 })] }))).toEqual([]);
   });
 });

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { DEFAULT_RETENTION, type RetentionOptions } from '../../src/domain/retention.ts';
 import type { EventStore } from '../../storage/event-store.ts';
 import {
-  commitUnit,
+  writeBatch,
   openStore,
   query,
   recordRow,
@@ -55,7 +55,7 @@ class Machine {
 
   async row(): Promise<void> {
     const store = await this.on();
-    await store.commit(commitUnit({ records: [recordRow({ sourceSeq: ++this.#rows })] }));
+    await store.commit(writeBatch({ records: [recordRow({ sourceSeq: ++this.#rows })] }));
     this.cameMs.push(this.trueMs);
   }
 
@@ -158,7 +158,7 @@ describe('nothing is deleted since the wall clock jumped', () => {
       ...{ queueDepth: 0, droppedCount: 0, deadLetteredCount: 0 },
     };
     const unit = { deadLetters: [letter, letter], health: [sample, sample] };
-    await store.commit(commitUnit({ ...unit, timeline: [timelineRow({ seq: 1 }), timelineRow({ seq: 2 })] }));
+    await store.commit(writeBatch({ ...unit, timeline: [timelineRow({ seq: 1 }), timelineRow({ seq: 2 })] }));
     await machine.run(MINUTE_MS);
     for (const errorMs of [TO_1970_MS, 0, 90 * DAY_MS, 0]) {
       machine.errorMs = errorMs;

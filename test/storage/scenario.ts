@@ -8,7 +8,7 @@ import { temporaryFile, timelineRow, writeDatabase } from './fixture.ts';
 
 /** A broker goes away: the registry's command made plc-7, the broker's refusal backs it off; plc-8 lives
  *  beside it. */
-export const STORY: TimelineRow[] = [
+export const SCENARIO: TimelineRow[] = [
   timelineRow({
     seq: 1,
     atMs: 100,

@@ -10,7 +10,7 @@ import { openEventStore } from '../../storage/open-event-store.ts';
 import { TRUNCATED_EVENT } from '../../storage/truncation.ts';
 import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { edit } from './damage.ts';
-import { commitUnit, headgateError, openOptions, query, temporaryFolder, timelineRow } from './fixture.ts';
+import { writeBatch, headgateError, openOptions, query, temporaryFolder, timelineRow } from './fixture.ts';
 import { pick, StoreModel } from './store-model.ts';
 
 /** A store beside its model. */
@@ -111,7 +111,7 @@ class Bench {
       await this.open(isSetBack ? truncated : null);
       if (!isSetBack) return;
       const row = timelineRow({ seq: timelineSeq + 1, run: this.store.run, event: TRUNCATED_EVENT });
-      const unit = commitUnit({ timeline: [row] });
+      const unit = writeBatch({ timeline: [row] });
       await this.store.commit(unit);
       model.commit(unit);
     },

@@ -4,7 +4,7 @@
 import type { Random } from '../../src/domain/random.ts';
 import type { RecordRow } from '../../src/domain/record-row.ts';
 import type { WriteBatch, DeadlineRow, LetterStatus, SinkCursor } from '../../src/domain/timeline.ts';
-import { commitUnit, recordRow, sourceRow, START_MS, timelineRow } from './fixture.ts';
+import { writeBatch, recordRow, sourceRow, START_MS, timelineRow } from './fixture.ts';
 
 const SOURCES = ['plc-1', 'plc-2', 'plc-3'];
 
@@ -51,7 +51,7 @@ export class StoreModel {
     const many = <Row>(max: number, make: (index: number) => Row) =>
       Array.from({ length: random.integer(0, max) }, (_, index) => make(index));
     const sourceId = () => pick(random, SOURCES);
-    return commitUnit({
+    return writeBatch({
       timeline: many(150, (index) =>
         timelineRow({ seq: this.timelineSeq + index + 1, run, data: { index } }),
       ),

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import {
-  commitUnit,
+  writeBatch,
   openStore,
   query,
   recordRow,
@@ -173,7 +173,7 @@ describe('the tables', () => {
   test('number records on, even after all of them were deleted', async () => {
     const file = temporaryFile();
     const store = await openStore(file);
-    await store.commit(commitUnit({ records: [recordRow({ sourceSeq: 1 }), recordRow({ sourceSeq: 2 })] }));
+    await store.commit(writeBatch({ records: [recordRow({ sourceSeq: 1 }), recordRow({ sourceSeq: 2 })] }));
     await store.close({ atMs: START_MS });
     const other = new Database(file);
     other.exec('DELETE FROM records; DELETE FROM timeline');

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { DEFAULT_RETENTION } from '../../src/domain/retention.ts';
 import {
-  commitUnit,
+  writeBatch,
   openStore,
   query,
   START_MS,
@@ -35,7 +35,7 @@ async function dueTimeline(folder: string) {
   const db = new Database(file);
   for (let unit = 0; unit < 3; unit++) {
     const rows = [1, 2].map((row) => timelineRow({ seq: unit * 2 + row }));
-    await store.commit(commitUnit({ timeline: rows }));
+    await store.commit(writeBatch({ timeline: rows }));
     db.prepare("INSERT OR IGNORE INTO timeline_chain VALUES (?, x'00')").run(unit * 2 + 2);
   }
   const maintain = (nowMs: number) =>
@@ -87,7 +87,7 @@ test('a row whose data a faulty disk has damaged goes as it is, and holds nothin
   const file = temporaryFile();
   const store = await openStore(file);
   const rows = [1, 2, 3].map((seq) => timelineRow({ seq, data: { n: seq } }));
-  for (const row of rows) await store.commit(commitUnit({ timeline: [row] }));
+  for (const row of rows) await store.commit(writeBatch({ timeline: [row] }));
   const db = new Database(file);
   for (const { seq } of rows) db.prepare("INSERT OR IGNORE INTO timeline_chain VALUES (?, x'00')").run(seq);
   db.prepare(`UPDATE timeline SET data = '{"n":' WHERE seq = 1`).run();

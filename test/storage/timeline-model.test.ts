@@ -5,7 +5,7 @@ import { seededRandom, type Random } from '../../src/domain/random.ts';
 import { TIMELINE_KINDS, type TimelineRow } from '../../src/domain/timeline.ts';
 import { openTimelineReader } from '../../storage/reading/open-timeline-reader.ts';
 import type { TimelineFilter, TimelineReader } from '../../storage/reading/timeline-reader.ts';
-import { commitUnit, openStore, temporaryFile, timelineRow } from './fixture.ts';
+import { writeBatch, openStore, temporaryFile, timelineRow } from './fixture.ts';
 
 const ACTORS = ['engine', 'registry', 'plc-1', 'plc-2', 'plc-10', 'north/plc-1', 'boiler'];
 const STATES = ['connecting', 'streaming', 'degraded', 'backingOff', null];
@@ -97,7 +97,7 @@ async function randomTimeline(random: Random, options: { clockGoesBack: boolean 
       isCut = false;
       ofRun.push(next);
     }
-    await store.commit(commitUnit({ timeline: ofRun }));
+    await store.commit(writeBatch({ timeline: ofRun }));
     pass(random.integer(0, 50_000));
     const isClean = random.next() < 0.5;
     const last = ofRun.at(-1);

@@ -7,7 +7,7 @@ import { openTimelineReader } from '../../storage/reading/open-timeline-reader.t
 import { migrate } from '../../storage/file/schema.ts';
 import type { TimelineFilter } from '../../storage/reading/timeline-reader.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openStore,
   query,
@@ -17,7 +17,7 @@ import {
   timelineRow,
   writeDatabase,
 } from './fixture.ts';
-import { reading, readerOf, seqs, STORY } from './scenario.ts';
+import { reading, readerOf, seqs, SCENARIO } from './scenario.ts';
 
 test.each([1, 2])('a file of version %i is read as it is', (version) => {
   const path = made(temporaryFile(), (file) => {
@@ -80,7 +80,7 @@ describe('a page of the timeline', () => {
     [{ actor: 'plc-7', sinceMs: 121, limit: 1 }, [6]],
   ];
   test.each(cases)('for %o has the rows %o', async (filter, expected) => {
-    const reader = await readerOf(STORY);
+    const reader = await readerOf(SCENARIO);
     expect(seqs(reader.timeline(filter))).toEqual(expected);
   });
 
@@ -93,7 +93,7 @@ describe('a page of the timeline', () => {
   });
 
   test('has the columns of the table as keys, in their order, and data as it was', async () => {
-    const reader = await readerOf(STORY);
+    const reader = await readerOf(SCENARIO);
     const [row] = reader.timeline({ afterSeq: 4, limit: 1 });
     expect(Object.entries(row ?? {})).toEqual([
       ['seq', 5],
@@ -124,7 +124,7 @@ describe('a page of the timeline', () => {
     ['a field that does not exist', { since: 5 } as never, 'HG_OPTION_UNKNOWN', 'since'],
   ];
   test.each(mistakes)('is refused for %s', async (_, filter, code, field) => {
-    const reader = await readerOf(STORY);
+    const reader = await readerOf(SCENARIO);
     expect((await headgateError(() => reader.timeline(filter), code)).message).toMatch(`${field}:`);
     if (field !== 'kind') await headgateError(() => reader.alerts(filter), code);
   });
@@ -197,9 +197,9 @@ describe('a reader', () => {
     const store = await openStore(file);
     const reader = reading(file);
     expect(reader.timeline()).toEqual([]);
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 1 })] }));
     expect(seqs(reader.timeline())).toEqual([1]);
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 2 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 2 })] }));
     expect(seqs(reader.timeline({ afterSeq: 1 }))).toEqual([2]);
   });
 
@@ -207,7 +207,7 @@ describe('a reader', () => {
     const file = temporaryFile();
     const store = await openStore(file);
     const reader = reading(file);
-    await store.commit(commitUnit({ timeline: [timelineRow({ seq: 1 })] }));
+    await store.commit(writeBatch({ timeline: [timelineRow({ seq: 1 })] }));
     reader.timeline();
     const other = new Database(file);
     expect(other.pragma('wal_checkpoint(TRUNCATE)')).toEqual([{ busy: 0, log: 0, checkpointed: 0 }]);
@@ -224,7 +224,7 @@ describe('a reader', () => {
   });
 
   test('takes a second close, and refuses questions after the first', async () => {
-    const reader = await readerOf(STORY);
+    const reader = await readerOf(SCENARIO);
     reader.close();
     reader.close();
     await headgateError(() => reader.timeline(), 'HG_STORAGE_FAILED');

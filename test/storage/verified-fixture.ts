@@ -1,7 +1,7 @@
 /** A database with something of everything that is verified. */
 
 import { edit } from './damage.ts';
-import { commitUnit, recordRow, temporaryFile, timelineRow, writeDatabase } from './fixture.ts';
+import { writeBatch, recordRow, temporaryFile, timelineRow, writeDatabase } from './fixture.ts';
 
 export const UNITS = 8;
 export const ROWS_PER_UNIT = 5;
@@ -17,7 +17,7 @@ export async function writtenDatabase(): Promise<string> {
 
 export function unitAfter(seq: number, run = 1) {
   const seqs = Array.from({ length: ROWS_PER_UNIT }, (_, index) => seq + index + 1);
-  return commitUnit({
+  return writeBatch({
     timeline: seqs.map((row) =>
       timelineRow({
         seq: row,

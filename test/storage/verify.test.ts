@@ -9,7 +9,7 @@ import { verifyDatabase } from '../../storage/verify/verify-database.ts';
 import { ROWS_PER_UNIT, unitAfter, UNITS, writtenDatabase } from './verified-fixture.ts';
 import { copyCut, edit, holdLog } from './damage.ts';
 import {
-  commitUnit,
+  writeBatch,
   headgateError,
   openStore,
   recordRow,
@@ -61,9 +61,9 @@ describe('a sound database', () => {
     await store.commit(unitAfter(0));
     const bad = { ...unitAfter(5), cursors: [{ tenant: 'default', sourceId: null as never, cursor: '{}' }] };
     await headgateError(() => store.commit(bad), 'HG_STORAGE_FAILED');
-    await store.commit(commitUnit({ records: [recordRow({ sourceSeq: 6 })] }));
+    await store.commit(writeBatch({ records: [recordRow({ sourceSeq: 6 })] }));
     const rows = Array.from({ length: 130 }, (_, index) => timelineRow({ seq: 6 + index }));
-    const half = commitUnit({ timeline: [...rows, timelineRow({ seq: 200, event: null as never })] });
+    const half = writeBatch({ timeline: [...rows, timelineRow({ seq: 200, event: null as never })] });
     await headgateError(() => store.commit(half), 'HG_STORAGE_FAILED');
     await store.commit(unitAfter(5));
     await store.commit(unitAfter(10));

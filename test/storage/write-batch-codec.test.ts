@@ -2,8 +2,8 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeUnit, encodeUnit } from '../../storage/worker/write-batch-codec.ts';
-import { commitUnit, recordRow, timelineRow } from './fixture.ts';
+import { decodeBatch, encodeBatch } from '../../storage/worker/write-batch-codec.ts';
+import { writeBatch, recordRow, timelineRow } from './fixture.ts';
 
 const few = <Value>(...values: Value[]) => fc.constantFrom(...values);
 
@@ -32,10 +32,10 @@ test('whatever is in it', () => {
         cursors: fc.array(fc.record({ tenant: fc.string(), sourceId: fc.string(), cursor: fc.string() })),
       }),
       (parts) => {
-        const unit = commitUnit(parts);
-        const { unit: encoded, transfers } = encodeUnit(unit);
+        const unit = writeBatch(parts);
+        const { unit: encoded, transfers } = encodeBatch(unit);
         const arrived = structuredClone(encoded, { transfer: [...transfers] });
-        expect(decodeUnit(arrived)).toEqual(unit);
+        expect(decodeBatch(arrived)).toEqual(unit);
       },
     ),
   );
@@ -43,13 +43,13 @@ test('whatever is in it', () => {
 
 test('data of the timeline is what JSON makes of it, not what a clone does', () => {
   const data = { at: new Date(0), bytes: Buffer.from('ab'), call: () => 1, own: { toJSON: () => 'mine' } };
-  const { unit } = encodeUnit(commitUnit({ timeline: [timelineRow({ seq: 1, data })] }));
-  expect(JSON.stringify(decodeUnit(structuredClone(unit)).timeline[0]?.data)).toBe(JSON.stringify(data));
+  const { unit } = encodeBatch(writeBatch({ timeline: [timelineRow({ seq: 1, data })] }));
+  expect(JSON.stringify(decodeBatch(structuredClone(unit)).timeline[0]?.data)).toBe(JSON.stringify(data));
 });
 
 test('rows of one source are one run, and dedup keys cross only where there are some', () => {
   const rows = [1, 2, 3, 4].map((sourceSeq) => recordRow({ sourceSeq, incarnation: sourceSeq > 3 ? 2 : 1 }));
-  const { records } = encodeUnit(commitUnit({ records: rows })).unit;
+  const { records } = encodeBatch(writeBatch({ records: rows })).unit;
   expect(records?.runs.map(({ rows: count }) => count)).toEqual([3, 1]);
   expect(records?.dedupKeys).toBe(null);
 });

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HeadgateError } from '../../src/domain/errors.ts';
-import { commitUnit, type WriteBatch } from '../../src/domain/timeline.ts';
+import { writeBatch, type WriteBatch } from '../../src/domain/timeline.ts';
 import { realClock } from '../../src/platform/real-clock.ts';
 import type { EventStore, OpenOptions } from '../../storage/event-store.ts';
 import { openEventStore } from '../../storage/open-event-store.ts';
@@ -40,7 +40,7 @@ export async function stallsDuringCheckpoints(store: EventStore, units = 60): Pr
 }
 
 function records(count: number): WriteBatch {
-  return commitUnit({
+  return writeBatch({
     records: Array.from({ length: count }, (_, n) => ({
       tenant: 'default',
       sourceId: 'plc-7',

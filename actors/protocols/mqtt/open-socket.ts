@@ -13,7 +13,7 @@ const SECURE_PORT = 8883;
 const MESSAGE_OVERHEAD_BYTES = 1024 * 1024;
 
 /** @throws what the system says against the address at once; the rest comes as events. */
-export function openWire({ url, tls, progress }: MqttLinkOptions, frameBytesMax: number): Duplex {
+export function openMqttSocket({ url, tls, progress }: MqttLinkOptions, frameBytesMax: number): Duplex {
   const advance = progress?.advance;
   if (url.protocol === 'mqtt:') return openSocket(socketAddress(url, false, PORT), undefined, advance);
   if (url.protocol === 'mqtts:') return openSocket(socketAddress(url, true, SECURE_PORT), tls, advance);

@@ -19,7 +19,7 @@ import {
 import { brokerWords, connectDifferences } from '../../protocols/mqtt/grants.ts';
 import { startKeepalive, type Keepalive } from '../../protocols/mqtt/keepalive.ts';
 import type { ResolvedConnection } from '../../protocols/mqtt/options.ts';
-import { brokerProgress, openWire } from '../../protocols/mqtt/open-socket.ts';
+import { brokerProgress, openMqttSocket } from '../../protocols/mqtt/open-socket.ts';
 import { linkLifetime, type LinkLifetime } from '../link-lifetime.ts';
 
 export interface Publication {
@@ -72,7 +72,7 @@ export async function openPublisher(
   io.awaits?.(progress.describe);
   const linkOptions = { ...options, progress, session: { takenIds: new Set<number>() } };
   const client = new MqttClient(
-    () => openWire(linkOptions, packetBytesMax(options.payloadBytesMax)),
+    () => openMqttSocket(linkOptions, packetBytesMax(options.payloadBytesMax)),
     clientOptions(linkOptions),
   );
   const gone = Promise.withResolvers<void>();

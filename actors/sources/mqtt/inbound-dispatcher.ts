@@ -15,7 +15,7 @@ import { createAckQueue, type AckQueue } from './acks.ts';
 import type { AwaitedSubscriber, Route, ActiveSubscriber, SubscriberTable } from './subscribers.ts';
 import type { MqttLink, MqttMessage, MqttSessionMemory } from '../../protocols/mqtt/transport.ts';
 
-export interface DeliveryOptions {
+export interface InboundDispatcherOptions {
   readonly subscribers: SubscriberTable;
   readonly clock: Clock;
   readonly session: MqttSessionMemory;
@@ -51,12 +51,12 @@ const LEFT = 'left';
 
 /** The delivery of one link. */
 export class InboundDispatcher {
-  readonly #options: DeliveryOptions;
+  readonly #options: InboundDispatcherOptions;
   readonly #acks: AckQueue;
   #isWaiting = false;
   #isStopped = false;
 
-  constructor(options: DeliveryOptions) {
+  constructor(options: InboundDispatcherOptions) {
     this.#options = options;
     this.#acks = createAckQueue({
       session: options.session,

@@ -12,11 +12,11 @@ import {
 } from '../../protocols/mqtt/errors.ts';
 import { FrameError } from './frame-error.ts';
 import { PACKET_TYPE } from './frames.ts';
-import { PublishDemux, type TapOptions } from './publish-demux.ts';
+import { PublishDemux, type PublishDemuxOptions } from './publish-demux.ts';
 import type { MqttLinkEvents, MqttLinkOptions } from '../../protocols/mqtt/transport.ts';
-import { openWire } from '../../protocols/mqtt/open-socket.ts';
+import { openMqttSocket } from '../../protocols/mqtt/open-socket.ts';
 
-export interface InboundEvents extends Pick<TapOptions, 'alive' | 'held' | 'failed'> {
+export interface InboundEvents extends Pick<PublishDemuxOptions, 'alive' | 'held' | 'failed'> {
   /** The link says good-bye, or is gone: what still comes is not taken. */
   readonly isClosing: () => boolean;
   readonly message: MqttLinkEvents['message'];
@@ -33,7 +33,7 @@ export function openInbound(options: MqttLinkOptions, on: InboundEvents): Publis
   /** What the broker said to the CONNECT. */
   let answer: 'none' | 'accepted' | 'refused' = 'none';
 
-  return new PublishDemux(openWire(options, frameBytesMax), {
+  return new PublishDemux(openMqttSocket(options, frameBytesMax), {
     ...{ protocolVersion, frameBytesMax, payloadBytesMax, alive: on.alive, held: on.held },
     message(message, packetId) {
       // Thrown away, so that the good-bye behind it is seen.

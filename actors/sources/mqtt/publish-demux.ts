@@ -7,7 +7,7 @@
 import { Duplex } from 'node:stream';
 import { frameReader, type FrameReaderOptions } from './frames.ts';
 
-export interface TapOptions extends Omit<FrameReaderOptions, 'other'> {
+export interface PublishDemuxOptions extends Omit<FrameReaderOptions, 'other'> {
   /** A packet that is for mqtt.js; called before mqtt.js gets it, in the order of the wire. */
   readonly seen: FrameReaderOptions['other'];
   /** Bytes came. */
@@ -23,12 +23,12 @@ const UNSENT_BYTES_MAX = 64 * 1024;
 
 export class PublishDemux extends Duplex {
   readonly #wire: Duplex;
-  readonly #options: TapOptions;
+  readonly #options: PublishDemuxOptions;
   readonly #reader;
   /** mqtt.js has enough for now. */
   #isFull = false;
 
-  constructor(wire: Duplex, options: TapOptions) {
+  constructor(wire: Duplex, options: PublishDemuxOptions) {
     // Ended by the peer, ended for both, as mqtt.js expects of a socket.
     super({ allowHalfOpen: false, writableHighWaterMark: UNSENT_BYTES_MAX });
     this.#wire = wire;

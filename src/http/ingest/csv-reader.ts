@@ -8,8 +8,8 @@ import { crc32 } from 'node:zlib';
 import { lineSplitter, type Line } from '../../pipeline/decode/line-splitter.ts';
 import { rowDecoder } from '../../pipeline/decode/rows.ts';
 import { asDecodeError } from '../../pipeline/decode/text.ts';
-import { emptyPiece, isFullPiece, Rejecter, tooLarge } from './parsed-chunk.ts';
-import type { BodyReader, Piece, ReaderOptions } from './parsed-chunk.ts';
+import { emptyChunk, isFullChunk, Rejecter, tooLarge } from './parsed-chunk.ts';
+import type { BodyReader, ParsedChunk, ReaderOptions } from './parsed-chunk.ts';
 import { weighRow } from './record-weight.ts';
 
 /** Bytes that are split into lines at a time: a line of one byte costs more than a hundred while it waits. */
@@ -36,28 +36,28 @@ class CsvReader implements BodyReader {
     this.#splitter = lineSplitter({ lineBytesMax: options.recordBytesMax, csv: true });
   }
 
-  *push(chunk: Buffer): Iterable<Piece> {
+  *push(chunk: Buffer): Iterable<ParsedChunk> {
     for (let from = 0; from < chunk.length; from += SLICE_BYTES) {
       yield* this.#piecesOf(this.#splitter.push(chunk.subarray(from, from + SLICE_BYTES)));
     }
   }
 
-  *end(): Iterable<Piece> {
+  *end(): Iterable<ParsedChunk> {
     yield* this.#piecesOf(this.#splitter.end());
   }
 
-  *#piecesOf(lines: readonly Line[]): Iterable<Piece> {
-    let piece = emptyPiece();
+  *#piecesOf(lines: readonly Line[]): Iterable<ParsedChunk> {
+    let piece = emptyChunk();
     for (const line of lines) {
       this.#take(piece, line);
-      if (!isFullPiece(piece)) continue;
+      if (!isFullChunk(piece)) continue;
       yield piece;
-      piece = emptyPiece();
+      piece = emptyChunk();
     }
     if (piece.values.length > 0 || piece.rejections.length > 0) yield piece;
   }
 
-  #take(piece: Piece, line: Line): void {
+  #take(piece: ParsedChunk, line: Line): void {
     const { recordBytesMax, isMarked } = this.#options;
     try {
       const jsonBytes = line.bytes.length + this.#namesBytes;

@@ -15,7 +15,7 @@ import { LIMITS } from '../../domain/limits.ts';
 import type { KeyOf } from './upload-pusher.ts';
 import type { IngestAnswer } from './upload-result.ts';
 
-export interface FirstAnswer {
+export interface CachedAnswer {
   readonly fingerprint: string;
   readonly answer: IngestAnswer;
 }
@@ -23,18 +23,18 @@ export interface FirstAnswer {
 /** The right to carry out a request; it ends with one of its calls. */
 export interface Claim {
   readonly keyOf: KeyOf;
-  keep(first: FirstAnswer): void;
+  keep(first: CachedAnswer): void;
   /** There is no answer to be kept: the request may be carried out again. */
   drop(): void;
 }
 
 interface Kept {
-  readonly first: FirstAnswer;
+  readonly first: CachedAnswer;
   readonly chars: number;
   readonly keptAtMs: number;
 }
 
-export class FirstAnswers {
+export class IdempotencyCache {
   readonly #clock: Clock;
   readonly #running = new Set<string>();
   /** The oldest first. */
@@ -47,7 +47,7 @@ export class FirstAnswers {
 
   /** The answer that was given, or the claim to find one.
    *  @throws HeadgateError HG_IDEMPOTENCY_BUSY while another request does. */
-  claim(sourceId: string, key: string): FirstAnswer | Claim {
+  claim(sourceId: string, key: string): CachedAnswer | Claim {
     this.#forgetOld();
     const name = `${sourceId}\n${key}`;
     const kept = this.#kept.get(name);
@@ -66,7 +66,7 @@ export class FirstAnswers {
     };
   }
 
-  #keep(name: string, first: FirstAnswer): void {
+  #keep(name: string, first: CachedAnswer): void {
     const chars = name.length + JSON.stringify(first).length;
     this.#kept.set(name, { first, chars, keptAtMs: this.#clock.monotonicMs() });
     this.#chars += chars;
@@ -85,7 +85,7 @@ export class FirstAnswers {
   }
 }
 
-export function isClaim(claimed: FirstAnswer | Claim): claimed is Claim {
+export function isClaim(claimed: CachedAnswer | Claim): claimed is Claim {
   return 'drop' in claimed;
 }
 

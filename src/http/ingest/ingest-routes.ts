@@ -21,15 +21,15 @@ import { ACCEPTED_ENCODINGS, ACCEPTED_TYPES, plainBody, readerFor } from './body
 import type { PlainBody, ReadAs } from './body.ts';
 import type { Budget } from './budget.ts';
 import {
-  FirstAnswers,
+  IdempotencyCache,
   idempotencyKeyOf,
   isClaim,
   type Claim,
-  type FirstAnswer,
+  type CachedAnswer,
 } from './idempotency-cache.ts';
-import { HandIn } from './upload-pusher.ts';
+import { UploadPusher } from './upload-pusher.ts';
 import type { IngestDeps } from './ingest-deps.ts';
-import type { Piece } from './parsed-chunk.ts';
+import type { ParsedChunk } from './parsed-chunk.ts';
 import type { IngestAnswer } from './upload-result.ts';
 
 export interface IngestRoutes {
@@ -66,13 +66,13 @@ interface Upload extends ReadAs, PlainBody {
 class Routes implements IngestRoutes {
   readonly #deps: IngestDeps;
   readonly #budget: Budget;
-  readonly #answers: FirstAnswers;
+  readonly #answers: IdempotencyCache;
   readonly #places = new FairPlaces(LIMITS.ingestRequestsMax);
 
   constructor(deps: IngestDeps, budget: Budget) {
     this.#deps = deps;
     this.#budget = budget;
-    this.#answers = new FirstAnswers(deps.clock);
+    this.#answers = new IdempotencyCache(deps.clock);
   }
 
   async handle(
@@ -122,7 +122,7 @@ class Routes implements IngestRoutes {
       this.#deps.onCrowded?.();
       throw busy();
     }
-    let claimed: FirstAnswer | Claim | null = null;
+    let claimed: CachedAnswer | Claim | null = null;
     let body: PlainBody | null = null;
     try {
       claimed = key === null ? null : this.#answers.claim(address, key);
@@ -141,7 +141,7 @@ class Routes implements IngestRoutes {
   }
 
   /** Answers as the first time, if the body is that of the first time. */
-  async #repeat(response: ServerResponse, body: PlainBody, first: FirstAnswer, hash: Hash): Promise<void> {
+  async #repeat(response: ServerResponse, body: PlainBody, first: CachedAnswer, hash: Hash): Promise<void> {
     let bytes = 0;
     for await (const chunk of chunksOf(body)) {
       bytes += chunk.length;
@@ -160,7 +160,7 @@ class Routes implements IngestRoutes {
   async #receive(request: IncomingMessage, response: ServerResponse, upload: Upload): Promise<void> {
     const { source, contentType, claim, hash } = upload;
     const keyOf = claim?.keyOf ?? null;
-    const handIn = new HandIn({
+    const handIn = new UploadPusher({
       source,
       budget: this.#budget,
       keyOf,
@@ -195,14 +195,14 @@ class Routes implements IngestRoutes {
   }
 
   /** Returns why the rest of the body is of no use, if it is not. */
-  async #readAll(upload: Upload, handIn: HandIn): Promise<HeadgateError | null> {
+  async #readAll(upload: Upload, handIn: UploadPusher): Promise<HeadgateError | null> {
     const { reader, excessAt, hash } = upload;
     let bytes = 0;
     let jsonBytes = 0;
     let isCut = true;
     /** Asks for a piece only while there is room, and without a pause in between, in which another upload
      *  could take it: so no more waits than the budget says, and one piece. */
-    const take = async (pieces: Iterable<Piece>): Promise<HeadgateError | null> => {
+    const take = async (pieces: Iterable<ParsedChunk>): Promise<HeadgateError | null> => {
       const each = pieces[Symbol.iterator]();
       for (;;) {
         while (handIn.isFull) {
@@ -242,7 +242,7 @@ class Routes implements IngestRoutes {
   }
 
   /** Waits, but not for ever: a storage that stands still must not hold every sender. */
-  async #inTime(handIn: HandIn, work: Promise<void>): Promise<HeadgateError | null> {
+  async #inTime(handIn: UploadPusher, work: Promise<void>): Promise<HeadgateError | null> {
     const over = new AbortController();
     const late = this.#deps.clock.sleep(LIMITS.ingestAnswerMsMax, over.signal).then(() => true);
     const isLate = await Promise.race([work.then(() => false), late]);
@@ -280,7 +280,7 @@ const TOO_MANY_REQUESTS = 429;
 const UNAVAILABLE = 503;
 
 /** Null where the answer is 200. */
-function refusedOf({ tally }: HandIn, refusal: HeadgateError | null): Refused | null {
+function refusedOf({ tally }: UploadPusher, refusal: HeadgateError | null): Refused | null {
   const counts = tally.answer();
   const { failure } = tally;
   if (failure !== null) {

@@ -4,8 +4,8 @@
 
 import { HeadgateError } from '../../domain/errors.ts';
 import { decodeText } from '../../pipeline/decode/text.ts';
-import { addRecord, emptyPiece, isFullPiece, Rejecter, tooLarge } from './parsed-chunk.ts';
-import type { BodyReader, Piece, ReaderOptions } from './parsed-chunk.ts';
+import { addRecord, emptyChunk, isFullChunk, Rejecter, tooLarge } from './parsed-chunk.ts';
+import type { BodyReader, ParsedChunk, ReaderOptions } from './parsed-chunk.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -43,23 +43,23 @@ class JsonReader implements BodyReader {
     this.#options = options;
   }
 
-  *push(chunk: Buffer): Iterable<Piece> {
+  *push(chunk: Buffer): Iterable<ParsedChunk> {
     let from = 0;
     if (this.#place === 'start') from = this.#findStart(chunk);
     while (this.#place === 'list' && from < chunk.length) {
-      const piece = emptyPiece();
+      const piece = emptyChunk();
       from = this.#takeItems(piece, chunk, from);
       yield piece;
     }
-    const piece = emptyPiece();
+    const piece = emptyChunk();
     if (this.#place === 'after') this.#takeAfter(piece, chunk, from);
     if (this.#place === 'whole') this.#begin(piece, chunk.subarray(from));
     this.#offset += chunk.length;
     yield piece;
   }
 
-  *end(): Iterable<Piece> {
-    const piece = emptyPiece();
+  *end(): Iterable<ParsedChunk> {
+    const piece = emptyChunk();
     if (this.#place === 'whole' || this.#place === 'start') this.#endItem(piece);
     if (this.#place === 'list') {
       const message = 'the body ends within the list: what follows the last whole item is missing';
@@ -96,7 +96,7 @@ class JsonReader implements BodyReader {
   }
 
   /** Returns where the list ends, or the piece is full; the length of the chunk if neither. */
-  #takeItems(piece: Piece, chunk: Buffer, start: number): number {
+  #takeItems(piece: ParsedChunk, chunk: Buffer, start: number): number {
     let from = start;
     for (let index = start; index < chunk.length; index++) {
       const byte = chunk[index] as number;
@@ -116,20 +116,20 @@ class JsonReader implements BodyReader {
         if (!isEmptyList) this.#endItem(piece);
         from = index + 1;
         if (byte === CLOSE_LIST) this.#place = 'after';
-        if (byte === CLOSE_LIST || isFullPiece(piece)) return from;
+        if (byte === CLOSE_LIST || isFullChunk(piece)) return from;
       }
     }
     this.#begin(piece, chunk.subarray(from));
     return chunk.length;
   }
 
-  #takeAfter(piece: Piece, chunk: Buffer, from: number): void {
+  #takeAfter(piece: ParsedChunk, chunk: Buffer, from: number): void {
     if (chunk.subarray(from).every(isSpace)) return;
     this.#reject(piece, 'there is more behind the end of the list');
     piece.isLast = true;
   }
 
-  #begin(piece: Piece, bytes: Buffer): void {
+  #begin(piece: ParsedChunk, bytes: Buffer): void {
     if (bytes.length === 0 || this.#isSkipping) return;
     this.#begun.push(bytes);
     this.#begunBytes += bytes.length;
@@ -144,7 +144,7 @@ class JsonReader implements BodyReader {
     return !this.#isSkipping && this.#begun.every((bytes) => bytes.every(isSpace));
   }
 
-  #endItem(piece: Piece): void {
+  #endItem(piece: ParsedChunk): void {
     const item = this.#item++;
     const parts = this.#begun;
     const wasSkipped = this.#isSkipping;
@@ -160,7 +160,7 @@ class JsonReader implements BodyReader {
     }
   }
 
-  #reject(piece: Piece, message: string): void {
+  #reject(piece: ParsedChunk, message: string): void {
     if (!this.#isSkipping) {
       this.#rejecter.reject(piece, this.#item, new HeadgateError('HG_DECODE_FAILED', message));
     }

@@ -3,8 +3,8 @@
 
 import { isUtf8 } from 'node:buffer';
 import { decodeError } from '../../pipeline/decode/text.ts';
-import { addRecord, emptyPiece, isFullPiece, Rejecter, tooLarge } from './parsed-chunk.ts';
-import type { BodyReader, Piece, ReaderOptions } from './parsed-chunk.ts';
+import { addRecord, emptyChunk, isFullChunk, Rejecter, tooLarge } from './parsed-chunk.ts';
+import type { BodyReader, ParsedChunk, ReaderOptions } from './parsed-chunk.ts';
 
 const LINE_FEED = 0x0a;
 const BYTE_ORDER_MARK = '\uFEFF';
@@ -29,7 +29,7 @@ class NdjsonReader implements BodyReader {
     this.#options = options;
   }
 
-  *push(chunk: Buffer): Iterable<Piece> {
+  *push(chunk: Buffer): Iterable<ParsedChunk> {
     let rest = chunk;
     if (this.#isSkipping) {
       const index = rest.indexOf(LINE_FEED);
@@ -43,12 +43,12 @@ class NdjsonReader implements BodyReader {
       yield* this.#takeLines(this.#withBegun(rest.subarray(0, last)));
       rest = rest.subarray(last + 1);
     }
-    const piece = emptyPiece();
+    const piece = emptyChunk();
     this.#begin(piece, rest);
     if (piece.rejections.length > 0) yield piece;
   }
 
-  *end(): Iterable<Piece> {
+  *end(): Iterable<ParsedChunk> {
     if (!this.#isSkipping && this.#begunBytes > 0) yield* this.#takeLines(this.#withBegun(null));
   }
 
@@ -60,7 +60,7 @@ class NdjsonReader implements BodyReader {
     return Buffer.concat(parts);
   }
 
-  #begin(piece: Piece, bytes: Buffer): void {
+  #begin(piece: ParsedChunk, bytes: Buffer): void {
     if (bytes.length === 0) return;
     this.#begun.push(bytes);
     this.#begunBytes += bytes.length;
@@ -71,19 +71,19 @@ class NdjsonReader implements BodyReader {
     this.#isSkipping = true;
   }
 
-  *#takeLines(bytes: Buffer): Iterable<Piece> {
-    let piece = emptyPiece();
+  *#takeLines(bytes: Buffer): Iterable<ParsedChunk> {
+    let piece = emptyChunk();
     for (const line of isUtf8(bytes) ? bytes.toString('utf8').split('\n') : linesOf(bytes)) {
       this.#take(piece, line);
-      if (!isFullPiece(piece)) continue;
+      if (!isFullChunk(piece)) continue;
       yield piece;
-      piece = emptyPiece();
+      piece = emptyChunk();
     }
     yield piece;
   }
 
   /** `raw`: null where it is no UTF-8. */
-  #take(piece: Piece, raw: string | null): void {
+  #take(piece: ParsedChunk, raw: string | null): void {
     const line = this.#line++;
     const { recordBytesMax } = this.#options;
     try {

@@ -17,7 +17,7 @@ export interface Rejection {
 }
 
 /** The lists grow together: `lines[i]` and `marks[i]` belong to `values[i]`. */
-export interface Piece {
+export interface ParsedChunk {
   readonly values: unknown[];
   readonly lines: number[];
   /** What tells one record's text from another's; empty where nobody asks. */
@@ -33,7 +33,7 @@ export interface Piece {
   failure: HeadgateError | null;
 }
 
-export function emptyPiece(): Piece {
+export function emptyChunk(): ParsedChunk {
   return {
     values: [],
     lines: [],
@@ -53,15 +53,15 @@ export function emptyPiece(): Piece {
  *  `ingestPieceBytesMax`, or one record. A piece is made when it is asked for, and not before: ask while
  *  there is room for it. Behind a piece that is the last, or bears a failure, nothing is to be asked for. */
 export interface BodyReader {
-  push(chunk: Buffer): Iterable<Piece>;
+  push(chunk: Buffer): Iterable<ParsedChunk>;
   /** What is left at the end of the body. */
-  end(): Iterable<Piece>;
+  end(): Iterable<ParsedChunk>;
   /** Bytes of the body that it keeps until its end. */
   readonly heldBytes?: number;
 }
 
 /** Whether no more should be added to a piece. */
-export function isFullPiece({ bytes, isLast }: Piece): boolean {
+export function isFullChunk({ bytes, isLast }: ParsedChunk): boolean {
   return isLast || bytes >= LIMITS.ingestPieceBytesMax;
 }
 
@@ -76,7 +76,7 @@ export interface ReaderOptions {
 export class Rejecter {
   #count = 0;
 
-  reject(piece: Piece, line: number, error: unknown): void {
+  reject(piece: ParsedChunk, line: number, error: unknown): void {
     const { code, message } = error as HeadgateError;
     piece.rejections.push({ line, code, message });
     if (++this.#count >= LIMITS.ingestRejectionsMax) piece.isLast = true;
@@ -86,7 +86,7 @@ export class Rejecter {
 /** Adds the record of a JSON text.
  *  @throws HeadgateError HG_DECODE_FAILED, HG_RECORD_TOO_DEEP */
 export function addRecord(
-  piece: Piece,
+  piece: ParsedChunk,
   text: string,
   line: number,
   { depthMax, isMarked }: ReaderOptions,

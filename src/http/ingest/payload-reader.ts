@@ -6,7 +6,7 @@ import { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import type { DecodeFunction } from '../../domain/source.ts';
 import { asDecodeError } from '../../pipeline/decode/text.ts';
-import { emptyPiece, type BodyReader, type Piece } from './parsed-chunk.ts';
+import { emptyChunk, type BodyReader, type ParsedChunk } from './parsed-chunk.ts';
 import { weighUndecoded, weighValues } from './record-weight.ts';
 
 export interface PayloadReaderOptions {
@@ -32,7 +32,7 @@ export function payloadReader({ decode, contentType, isMarked }: PayloadReaderOp
       return [refused(`a payload may have ${LIMITS.payloadBytesMax} bytes; send many records as NDJSON`)];
     },
     *end() {
-      const piece = emptyPiece();
+      const piece = emptyChunk();
       const payload = Buffer.concat(parts);
       parts.length = 0;
       if (weighUndecoded(payload) > LIMITS.ingestPendingBytesMax) {
@@ -67,6 +67,6 @@ export function payloadReader({ decode, contentType, isMarked }: PayloadReaderOp
 const TOO_MANY =
   'a payload may not come to more records than can wait for their commit; send many records as NDJSON';
 
-function refused(message: string): Piece {
-  return { ...emptyPiece(), isLast: true, failure: new HeadgateError('HG_HTTP_TOO_LARGE', message) };
+function refused(message: string): ParsedChunk {
+  return { ...emptyChunk(), isLast: true, failure: new HeadgateError('HG_HTTP_TOO_LARGE', message) };
 }

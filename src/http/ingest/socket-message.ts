@@ -7,13 +7,13 @@ import { writeJson } from '../../domain/json-text.ts';
 import { isDeeperThan, parseJson, parseShallow } from '../../pipeline/decode/json.ts';
 import { decodeText } from '../../pipeline/decode/text.ts';
 import { ndjsonReader } from './ndjson-reader.ts';
-import { emptyPiece, type Piece, type ReaderOptions } from './parsed-chunk.ts';
+import { emptyChunk, type ParsedChunk, type ReaderOptions } from './parsed-chunk.ts';
 import { RECORD_WEIGHT, weighText } from './record-weight.ts';
 
 export interface SocketMessage {
   readonly id: number;
   /** Its lines count the records, from 1. */
-  readonly piece: Piece;
+  readonly piece: ParsedChunk;
 }
 
 const LINE_FEED = 0x0a;
@@ -45,9 +45,9 @@ function headOf(line: Buffer): number | null {
   return isId(id) ? id : null;
 }
 
-function readLines(bytes: Buffer, options: ReaderOptions): Piece {
+function readLines(bytes: Buffer, options: ReaderOptions): ParsedChunk {
   const reader = ndjsonReader(options);
-  const whole = emptyPiece();
+  const whole = emptyChunk();
   for (const pieces of [reader.push(bytes), reader.end()]) {
     for (const piece of pieces) {
       for (const value of piece.values) whole.values.push(value);
@@ -65,8 +65,8 @@ function readRecords(
   records: readonly unknown[],
   mayBeDeep: boolean,
   { depthMax, isMarked }: ReaderOptions,
-): Piece {
-  const piece = emptyPiece();
+): ParsedChunk {
+  const piece = emptyChunk();
   for (let line = 1; line <= records.length; line++) {
     const record = records[line - 1];
     if (mayBeDeep && isDeeperThan(depthMax, writeJson(record))) {

@@ -16,7 +16,7 @@ import type { Budget } from './budget.ts';
 import { recordKeys } from './idempotency-cache.ts';
 import type { ReaderOptions } from './parsed-chunk.ts';
 import { readMessage, type SocketMessage } from './socket-message.ts';
-import { Tally } from './upload-result.ts';
+import { UploadResult } from './upload-result.ts';
 
 export interface SessionOptions {
   readonly socket: WebSocket;
@@ -47,7 +47,7 @@ const GOODBYE_MS = 1_000;
 interface Pending {
   readonly id: number;
   readonly bytes: number;
-  readonly tally: Tally;
+  readonly tally: UploadResult;
   isSettled: boolean;
 }
 
@@ -162,7 +162,7 @@ export class Session {
   #handIn(source: PushSource, { id, piece }: SocketMessage): void {
     const { client, budget } = this.#options;
     const { bytes } = piece;
-    const pending: Pending = { id, bytes, tally: new Tally(this.#options.redact), isSettled: false };
+    const pending: Pending = { id, bytes, tally: new UploadResult(this.#options.redact), isSettled: false };
     this.#pending.push(pending);
     this.#pendingBytes += bytes;
     budget.take(bytes);

@@ -6,13 +6,13 @@ import { LIMITS } from '../../domain/limits.ts';
 import type { Redact } from '../../domain/redact.ts';
 import type { PushMeta, PushSource } from '../../../actors/sources/push-source.ts';
 import type { Budget } from './budget.ts';
-import { Tally } from './upload-result.ts';
-import type { Piece } from './parsed-chunk.ts';
+import { UploadResult } from './upload-result.ts';
+import type { ParsedChunk } from './parsed-chunk.ts';
 
 /** Gives a record its key by its line and its mark. */
 export type KeyOf = (line: number, mark: number) => string;
 
-export interface HandInOptions {
+export interface UploadPusherOptions {
   readonly source: PushSource;
   readonly budget: Budget;
   readonly keyOf: KeyOf | null;
@@ -20,17 +20,17 @@ export interface HandInOptions {
   readonly redact: Redact | undefined;
 }
 
-export class HandIn {
-  readonly tally: Tally;
-  readonly #options: HandInOptions;
+export class UploadPusher {
+  readonly tally: UploadResult;
+  readonly #options: UploadPusherOptions;
   #pushes = 0;
   #bytes = 0;
   #heldBytes = 0;
   #wake: (() => void) | null = null;
 
-  constructor(options: HandInOptions) {
+  constructor(options: UploadPusherOptions) {
     this.#options = options;
-    this.tally = new Tally(options.redact);
+    this.tally = new UploadResult(options.redact);
   }
 
   /** Records that were handed in and have not come to their end. */
@@ -55,7 +55,7 @@ export class HandIn {
     this.#heldBytes = 0;
   }
 
-  add(piece: Piece): void {
+  add(piece: ParsedChunk): void {
     this.tally.reject(piece.rejections);
     const { bytes } = piece;
     if (piece.values.length === 0) return;
@@ -103,7 +103,7 @@ export class HandIn {
   }
 }
 
-function metaOf(piece: Piece, { keyOf, contentType }: HandInOptions): PushMeta | undefined {
+function metaOf(piece: ParsedChunk, { keyOf, contentType }: UploadPusherOptions): PushMeta | undefined {
   if (keyOf === null && contentType === undefined) return undefined;
   return {
     ...(contentType === undefined ? {} : { contentType }),

@@ -4,7 +4,7 @@ import type { HeadgateError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { NOTHING_SECRET, type Redact } from '../../domain/redact.ts';
 import type { PushOutcome } from '../../../actors/sources/push-source.ts';
-import type { Piece, Rejection } from './parsed-chunk.ts';
+import type { ParsedChunk, Rejection } from './parsed-chunk.ts';
 
 /** What is answered, in records. */
 export interface IngestAnswer {
@@ -23,7 +23,7 @@ export interface IngestAnswer {
   readonly dropped: number;
 }
 
-export class Tally {
+export class UploadResult {
   #stored = 0;
   #filtered = 0;
   #deadLettered = 0;
@@ -72,7 +72,7 @@ export class Tally {
   }
 
   /** These records have come to their end. */
-  settle({ lines }: Pick<Piece, 'lines'>, outcome: PushOutcome): void {
+  settle({ lines }: Pick<ParsedChunk, 'lines'>, outcome: PushOutcome): void {
     this.#stored += outcome.stored;
     this.#filtered += outcome.filtered;
     this.#deadLettered += outcome.deadLettered;
@@ -85,7 +85,7 @@ export class Tally {
   }
 
   /** These records were not taken, or not for good. */
-  fail({ lines }: Pick<Piece, 'lines'>, error: HeadgateError): void {
+  fail({ lines }: Pick<ParsedChunk, 'lines'>, error: HeadgateError): void {
     this.#failure ??= error;
     this.#rejected += lines.length;
     this.#tell({ ...rangeOf(lines), code: error.code, message: error.message });

@@ -31,7 +31,7 @@ const TEXT_SCHEMAS = { 'application/json': { $ref: CONFIGURATION_REF } };
 const WAITING_MAX = 8;
 
 export function addConfigRoutes(routes: Routes, { gateway }: HttpDeps): void {
-  const inTurn = turnstile();
+  const inTurn = serialQueue();
   routes.add(
     {
       ...{ method: 'get', path: '/api/config', tag, scope: 'read' },
@@ -146,7 +146,7 @@ function refusal(outcome: ReloadOutcome): Response {
 }
 
 /** One after the other: a version that If-Match names is then still the one that is replaced. */
-function turnstile(): <Result>(work: () => Promise<Result>) => Promise<Result> {
+function serialQueue(): <Result>(work: () => Promise<Result>) => Promise<Result> {
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
   return async (work) => {

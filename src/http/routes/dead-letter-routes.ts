@@ -32,7 +32,7 @@ const which = z
   })
   .openapi('WhichLetters', { example: { select: { source: 'line-3', status: 'new' } } });
 
-export function addLetterRoutes(routes: Routes, { gateway }: HttpDeps): void {
+export function addDeadLetterRoutes(routes: Routes, { gateway }: HttpDeps): void {
   const letters = gateway.engine.deadLetters;
   routes.add(
     {

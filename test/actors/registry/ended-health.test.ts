@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { EndedHealths } from '../../../actors/registry/ended-health.ts';
+import { EndedHealth } from '../../../actors/registry/ended-health.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { Tally } from '../../../src/domain/tally.ts';
 
@@ -11,7 +11,7 @@ interface Health {
 
 /** Names that come and go, each counting. */
 function random() {
-  const ended = new EndedHealths<Health, 'records'>();
+  const ended = new EndedHealth<Health, 'records'>();
   const live = new Map<string, ReturnType<typeof incarnation>>();
   let incarnations = 0;
   const incarnation = (name: string, records: number) => {

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { EXAMPLE_CONFIG } from '../../../src/gateway/config/example-config.ts';
 import { engineOptionsOf, sinkSpecOf, sourceSpecOf } from '../../../src/gateway/config/specs.ts';
-import { CONFIGURATION_EXAMPLES } from '../../house/configuration-examples.ts';
+import { CONFIGURATION_EXAMPLES } from '../../repo/configuration-examples.ts';
 import { configOf, read } from './config-rig.ts';
 
 /** Names of the example that stand alone on their line, and so can be misspelled there. */

@@ -12,8 +12,8 @@ import {
   type JsonSchema,
 } from '../../../src/gateway/config/json-schema.ts';
 import { PROJECT_ROOT } from '../../support/project-files.ts';
-import { CONFIGURATION_EXAMPLES } from '../../house/configuration-examples.ts';
-import { configurationPage } from '../../house/configuration-page.ts';
+import { CONFIGURATION_EXAMPLES } from '../../repo/configuration-examples.ts';
+import { configurationPage } from '../../repo/configuration-page.ts';
 import { configFolder, problemsOf } from './config-rig.ts';
 
 const code = 'export const canSource = 1, enrich = 1, intoWarehouse = 1, kafkaSink = 1;';

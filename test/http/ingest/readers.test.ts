@@ -8,7 +8,7 @@ import { decoderFor } from '../../../src/pipeline/decode/decoder.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import { jsonReader } from '../../../src/http/ingest/json-reader.ts';
 import { ndjsonReader } from '../../../src/http/ingest/ndjson-reader.ts';
-import type { BodyReader, Piece, ReaderOptions } from '../../../src/http/ingest/parsed-chunk.ts';
+import type { BodyReader, ParsedChunk, ReaderOptions } from '../../../src/http/ingest/parsed-chunk.ts';
 
 const OPTIONS: ReaderOptions = { recordBytesMax: 64, depthMax: 8, isMarked: true };
 
@@ -21,7 +21,7 @@ interface Read {
 
 function readAll(reader: BodyReader, chunks: readonly Buffer[]): Read {
   const read: Read = { values: [], lines: [], marks: [], rejections: [] };
-  const take = (piece: Piece): boolean => {
+  const take = (piece: ParsedChunk): boolean => {
     read.values.push(...piece.values);
     read.lines.push(...piece.lines);
     read.marks.push(...piece.marks);

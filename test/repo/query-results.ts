@@ -1,5 +1,5 @@
 /** The results under the queries of docs/timeline.md, made by the queries over the database that the page's
- *  own program leaves behind. Where they have changed: `npx node test/house/query-results.ts`. */
+ *  own program leaves behind. Where they have changed: `npx node test/repo/query-results.ts`. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 /** The page docs/errors.md, made of the codes in the code. Where they have changed:
- *  `npx node test/house/errors-page.ts > docs/errors.md`. */
+ *  `npx node test/repo/errors-page.ts > docs/errors.md`. */
 
 import { EXIT_CODES, exitReasonOf } from '../../src/cli/exit-codes.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/domain/error-codes.ts';

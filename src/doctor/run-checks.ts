@@ -19,7 +19,7 @@ export interface Examined {
 }
 
 /** Looks at everything, each thing within `timeoutMs`. Never rejects. */
-export async function examine(
+export async function runDoctorChecks(
   { database, links, first = [] }: Examined,
   clock: Clock,
   timeoutMs: number = CHECK_MS_MAX,

@@ -1,5 +1,5 @@
 /** The page docs/configuration.md, made of the schema in the code. Where that has changed:
- *  `npx node test/house/configuration-page.ts > docs/configuration.md`. */
+ *  `npx node test/repo/configuration-page.ts > docs/configuration.md`. */
 
 import { configurationJsonSchema, type JsonSchema } from '../../src/gateway/config/json-schema.ts';
 import { CONFIGURATION_EXAMPLES } from './configuration-examples.ts';
@@ -229,7 +229,7 @@ function meaningOf({ description = '' }: JsonSchema): string {
 
 function example(name: string): string {
   const text = CONFIGURATION_EXAMPLES[name];
-  if (text === undefined) throw new Error(`test/house/configuration-examples.ts has no example "${name}"`);
+  if (text === undefined) throw new Error(`test/repo/configuration-examples.ts has no example "${name}"`);
   return `\`\`\`yaml\n${text}\n\`\`\``;
 }
 

@@ -81,7 +81,7 @@ export function nameOf(block: Block): string {
 function nodeCommand(block: Block, home: string): [string, string[]] {
   const file = join(home, `example.${block.language}`);
   writeFileSync(file, block.code);
-  const hooks = pathToFileURL(join(PROJECT_ROOT, 'test/house/resolve-headgate.ts')).href;
+  const hooks = pathToFileURL(join(PROJECT_ROOT, 'test/repo/resolve-headgate.ts')).href;
   return [process.execPath, ['--import', hooks, file]];
 }
 
