@@ -13,7 +13,7 @@ import { HeadgateError, messageOf } from '../../../src/domain/errors.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
 import type { Logger } from '../../../src/domain/logger.ts';
 import type { SinkLink } from '../../../src/domain/sink.ts';
-import { sourceAlerts } from '../../sources/runtime/source-alerts.ts';
+import { runAlerts } from '../../alerts/run-alerts.ts';
 import { WakeSignal } from './wake-signal.ts';
 import { outboundItem, outboundDeadLetter, type OutboundBatch } from './outbound-batch.ts';
 import { HandOver, RUN_IS_OVER } from './hand-over.ts';
@@ -171,7 +171,7 @@ export class LogDelivery implements Reader {
         signal,
         clock: this.#ports.clock,
         log: this.#ports.log,
-        alert: sourceAlerts(this.#ports, this.#runtime, signal, null),
+        alert: runAlerts(this.#ports, this.#runtime, signal, null),
         failed: (error) => this.#linkFailed(error),
         awaits: (describe) => {
           describeStep = describe;

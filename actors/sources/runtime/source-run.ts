@@ -15,7 +15,7 @@ import { isAsyncIterable, requirePromise } from '../stream-kind.ts';
 import { heldOffError, retryAfterFact } from './hold-offs.ts';
 import { linkFailed, noteHoldOff } from './link-failure.ts';
 import type { SourceRunPorts } from './source-run-ports.ts';
-import { sourceAlerts } from './source-alerts.ts';
+import { runAlerts } from '../../alerts/run-alerts.ts';
 import type { SourceRuntime } from './source-runtime.ts';
 
 type IntakeScope = Scope<SourceFact>;
@@ -326,7 +326,7 @@ class SourceRun {
         if (!this.#isOver) this.#goodRead(clock.wallMs());
       },
       ownFileProblem: this.#ports.ownFileProblem,
-      alert: sourceAlerts(this.#ports, runtime, this.#abort.signal),
+      alert: runAlerts(this.#ports, runtime, this.#abort.signal),
     };
   }
 }

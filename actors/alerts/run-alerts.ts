@@ -1,27 +1,24 @@
-/** The alerts that a source's code raises: named, told as the source's own, and bounded. What is beyond the
- *  bound is counted in the next alert that is raised. */
+/** The alerts that the code of a source or sink raises: under its name, and at a bounded rate. Those beyond
+ *  the bound are counted in the next alert. */
 
-import type { OperatorAlert } from '../../../src/domain/alert.ts';
-import type { Clock } from '../../../src/domain/clock.ts';
-import { messageOf } from '../../../src/domain/errors.ts';
-import { LIMITS } from '../../../src/domain/limits.ts';
-import type { SourceIo } from '../../../src/domain/source.ts';
-import type { SourceRuntime } from './source-runtime.ts';
+import type { OperatorAlert } from '../../src/domain/alert.ts';
+import type { Clock } from '../../src/domain/clock.ts';
+import { messageOf } from '../../src/domain/errors.ts';
+import { LIMITS } from '../../src/domain/limits.ts';
+import type { SourceIo } from '../../src/domain/source.ts';
 
-export type RaiseAlert = (alert: OperatorAlert, runtime: SourceRuntime) => void;
-
-interface Ports<Rig> {
+interface Ports<Runtime> {
   readonly clock: Clock;
-  readonly raise: (alert: OperatorAlert, runtime: Rig) => void;
+  readonly raise: (alert: OperatorAlert, runtime: Runtime) => void;
 }
 
 const MINUTE_MS = 60_000;
 
 /** Makes the `alert` of one run, of a source or a sink; `sourceId` is null for a sink. Silent once `signal`
  *  has aborted. */
-export function sourceAlerts<Rig extends { readonly name: string }>(
-  { clock, raise }: Ports<Rig>,
-  runtime: Rig,
+export function runAlerts<Runtime extends { readonly name: string }>(
+  { clock, raise }: Ports<Runtime>,
+  runtime: Runtime,
   signal: AbortSignal,
   sourceId: string | null = runtime.name,
 ): SourceIo['alert'] {
