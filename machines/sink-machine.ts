@@ -21,7 +21,7 @@ export type SinkCommand =
   /** End, after the delivery under way; at the latest after `deadlineMs` (default: the sink's own). */
   | { type: 'sink.stop'; deadlineMs?: number };
 
-/** What a sink tells its run: the log's end as it is now is the end of the way. */
+/** A message of a sink to its run: stop after the last record now in the log. */
 export type SinkRunCommand = { type: 'run.drain' };
 
 /** Facts of its ports. `monoMs` is monotonic time, `random` a random number in [0, 1). */

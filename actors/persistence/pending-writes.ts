@@ -1,6 +1,6 @@
-/** What is to be written, gathered until a transaction takes it. Records come in writes, of which a
- *  transaction takes as many as its limits allow; lifecycle rows, letters and samples go with them as they
- *  are, unless they have piled up: then a part of them goes first, by itself. */
+/** Rows that wait for the next transaction. Records come in groups; a transaction takes as many groups as its
+ *  limits allow. Lifecycle rows, dead letters and samples go with them. Where many of those wait, a part of
+ *  them goes first, by itself. */
 
 import type { ErrorFacts } from '../../src/domain/errors.ts';
 import { LIMITS } from '../../src/domain/limits.ts';
@@ -38,7 +38,7 @@ export interface RecordWrite {
   readonly onRefused?: (row: RecordRow, error: ErrorFacts) => OriginRemoval | undefined;
 }
 
-/** What one transaction takes of records: at least one write, however large. */
+/** Bounds of the records in one transaction. It takes at least one group, however large. */
 export interface CommitLimits {
   readonly rowsMax: number;
   readonly bytesMax: number;

@@ -236,8 +236,7 @@ export class TimelineObserver {
   /** Machines without rows of their own, which pass on what they were told. */
   readonly #hiddenCurrent = new WeakMap<object, number | null>();
 
-  /** Rows are kept of machines, except of shards: how sources are sharded is nobody's business but the
-   *  registry's. */
+  /** Rows are kept of all machines except shards, which are a detail of the registry. */
   #subjectOf(actor: AnyActorRef): Subject | undefined {
     const known = this.#subjects.get(actor);
     if (known !== undefined) return known;

@@ -60,7 +60,7 @@ export class LogDelivery implements Reader {
   readonly #bell: WakeSignal;
   readonly #calls: TimedCalls;
   readonly #pages: LogPageReader;
-  /** No new batch: nobody listens any more. */
+  /** The run is over: no new batch begins. */
   #isLeft = false;
   #linkError: { readonly error: unknown } | null = null;
   #areLettersDue = true;

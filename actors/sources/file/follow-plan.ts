@@ -1,4 +1,4 @@
-/** What the options of a file source come to. */
+/** The options of a file source, resolved. */
 
 import type { DecodeErrorReporter } from '../../../src/pipeline/decode/payload-decoder.ts';
 import type { CsvOptions, RowFormat } from '../../../src/pipeline/decode/rows.ts';

@@ -180,7 +180,7 @@ class Follower {
 
   #lastLine({ file }: Successor): LastLine {
     const lastLine = this.#lineEnd.look(this.#main, this.#io.clock.monotonicMs(), file.mtimeMs);
-    // Who reads files that are there does not wait for what may come.
+    // The mode `read` takes files as they are; it waits for nothing.
     return this.#plan.mode === 'read' && this.#isQuiet ? 'ended' : lastLine;
   }
 

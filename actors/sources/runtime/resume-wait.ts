@@ -1,5 +1,4 @@
-/** What a source goes on with that a crash of the engine cut off: the rest of a wait, the phase of its polls.
- */
+/** Resumes what a crash of the engine interrupted: the rest of a wait, the phase of polls. */
 
 import type { DeadlineRow } from '../../../src/domain/timeline.ts';
 import { isSameFarEnd } from '../../support/far-end.ts';

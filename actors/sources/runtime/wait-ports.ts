@@ -60,7 +60,7 @@ function drain(clock: Clock, scope: Scope<SourceFact>, runtime: SourceRuntime, d
   }
   const timer = clock.setTimeout(() => finish(true), deadlineMs);
   scope.onClose(() => clock.clearTimeout(timer));
-  // After the deadline nobody listens any more; the promise goes with the runtime.
+  // After the deadline the result is not used; the promise goes with the runtime.
   void runtime.whenDrained().then(() => finish(false));
 }
 
